@@ -1,0 +1,29 @@
+//! Boot: run the kernel in QEMU, observe its io threads, and judge the series' claims.
+
+use std::path::PathBuf;
+
+use crate::claims::Claim;
+use crate::context::Context;
+use crate::plan::BootRequest;
+
+/// What to boot and what to hold it to.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    pub image: PathBuf,
+    /// The compiler that makes the probe: the one that built the kernel.
+    pub cc: PathBuf,
+    pub claims: &'a [Claim],
+}
+
+/// `boot` of `report.json`.
+#[derive(Debug, serde::Serialize)]
+pub struct BootResult {
+    // H5
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {}
+
+pub fn boot(_cx: &Context, _request: &BootRequest, _subject: &Subject) -> Result<BootResult, Error> {
+    todo!("H5")
+}

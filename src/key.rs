@@ -1,0 +1,76 @@
+//! Cache keys: the SHA-256 of everything that can change a stage's output, and nothing else.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// 64 lower-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key(String);
+
+impl Key {
+    /// Hashes the canonical JSON of `inputs`: object keys sorted, no white space.
+    ///
+    /// A stage's input struct holds its parent's key, so that a change anywhere upstream
+    /// changes every key downstream.
+    pub fn of<T: Serialize>(stage: &str, inputs: &T) -> Key {
+        // serde_json::Value keeps objects in a BTreeMap, which is what makes this canonical.
+        let value = serde_json::json!({ "stage": stage, "inputs": inputs });
+        Key(hex(&Sha256::digest(value.to_string())))
+    }
+
+    /// A key that is a checksum already, such as a tarball's.
+    pub fn from_sha256(sha256: &str) -> Key {
+        Key(sha256.to_ascii_lowercase())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Enough digits to tell keys apart on a screen.
+    pub fn short(&self) -> &str {
+        &self.0[..self.0.len().min(12)]
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Forward {
+        a: u32,
+        b: &'static str,
+    }
+
+    #[derive(Serialize)]
+    struct Backward {
+        b: &'static str,
+        a: u32,
+    }
+
+    #[test]
+    fn the_order_of_fields_does_not_change_a_key() {
+        assert_eq!(Key::of("x", &Forward { a: 1, b: "2" }), Key::of("x", &Backward { b: "2", a: 1 }));
+    }
+
+    #[test]
+    fn a_value_or_the_stage_changes_a_key() {
+        let key = Key::of("x", &Forward { a: 1, b: "2" });
+        assert_ne!(key, Key::of("x", &Forward { a: 2, b: "2" }));
+        assert_ne!(key, Key::of("y", &Forward { a: 1, b: "2" }));
+        assert_eq!(key.as_str().len(), 64);
+    }
+}

@@ -1,0 +1,30 @@
+//! kpatch-build: from a kernel release number to packages that have booted.
+//!
+//! The stages stand in pipeline order; [`pipeline::run`] chains them.
+
+pub mod context;
+pub mod events;
+pub mod key;
+pub mod process;
+pub mod release;
+pub mod stop;
+pub mod store;
+
+pub mod plan;
+
+pub mod fetch;
+pub mod verify;
+
+pub mod unpack;
+
+pub mod patch;
+
+pub mod configure;
+
+pub mod build;
+
+pub mod package;
+
+pub mod claims;
+
+pub mod boot;

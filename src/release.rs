@@ -1,0 +1,293 @@
+//! Kernel release numbers, and what the user may write where a release is expected.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// One upstream release: `5.12`, `6.1.187`, `7.2-rc3`.
+///
+/// `5.12` and `5.12.0` are the same release; the first form is the one kernel.org uses.
+/// Ordering is by age within mainline numbering: `7.2-rc3 < 7.2 < 7.2.1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Release {
+    pub major: u32,
+    pub minor: u32,
+    /// Point release within the line, 0 for the mainline release that opened it.
+    pub point: u32,
+    /// Release candidate number, only for candidates of a mainline release.
+    pub candidate: Option<u32>,
+}
+
+/// A release line: everything that shares `major.minor`, written `6.1.y`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line {
+    pub major: u32,
+    pub minor: u32,
+}
+
+/// What `--release` may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseSpec {
+    /// This release and no other.
+    Exact(Release),
+    /// The newest point release of the line that a source can deliver.
+    Newest(Line),
+    /// The newest release of any line that a source can deliver.
+    Latest,
+    /// No `--release` given: the newest supported long-term line that can be reached.
+    NewestLongTerm,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a kernel release; write an exact one (5.12, 6.1.187), a line (6.1.y) or latest")]
+pub struct ParseError(pub String);
+
+impl Line {
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Line { major, minor }
+    }
+
+    /// Lines that the shipped series are written for and tested on, oldest first.
+    pub const SUPPORTED: [Line; 6] = [
+        Line::new(5, 10),
+        Line::new(5, 12),
+        Line::new(6, 1),
+        Line::new(6, 12),
+        Line::new(6, 18),
+        Line::new(7, 2),
+    ];
+
+    /// Supported lines that kernel.org declares long-term, newest first.
+    pub const LONG_TERM: [Line; 4] = [Line::new(6, 18), Line::new(6, 12), Line::new(6, 1), Line::new(5, 10)];
+
+    /// The supported line whose patches are tried for `release`: its own, else the nearest older.
+    pub fn patches_for(release: &Release) -> Option<Line> {
+        Self::SUPPORTED.iter().rev().find(|line| **line <= release.line()).copied()
+    }
+}
+
+impl Release {
+    pub const fn new(major: u32, minor: u32, point: u32) -> Self {
+        Release { major, minor, point, candidate: None }
+    }
+
+    pub fn line(&self) -> Line {
+        Line::new(self.major, self.minor)
+    }
+
+    /// Whether io_uring's workers are threads of the user's process in this release.
+    ///
+    /// They have been since mainline 5.12; 5.10.162 took the 5.15 io_uring code as a backport.
+    pub fn has_io_threads(&self) -> bool {
+        match (self.major, self.minor) {
+            (5, 10) => self.point >= 162,
+            line => line >= (5, 12),
+        }
+    }
+
+    /// The numbers that `VERSION`, `PATCHLEVEL` and `SUBLEVEL` of the top Makefile must hold.
+    pub fn makefile_numbers(&self) -> (u32, u32, u32) {
+        (self.major, self.minor, self.point)
+    }
+
+    /// What `make kernelversion` prints: always three numbers (`5.12.0`, `7.2.0-rc3`).
+    pub fn kernel_version(&self) -> String {
+        let base = format!("{}.{}.{}", self.major, self.minor, self.point);
+        match self.candidate {
+            Some(candidate) => format!("{base}-rc{candidate}"),
+            None => base,
+        }
+    }
+
+    fn order(&self) -> (u32, u32, u32, u32) {
+        (self.major, self.minor, self.point, self.candidate.unwrap_or(u32::MAX))
+    }
+}
+
+impl Ord for Release {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl PartialOrd for Release {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)?;
+        if self.point != 0 {
+            write!(f, ".{}", self.point)?;
+        }
+        match self.candidate {
+            Some(candidate) => write!(f, "-rc{candidate}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.y", self.major, self.minor)
+    }
+}
+
+impl fmt::Display for ReleaseSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReleaseSpec::Exact(release) => release.fmt(f),
+            ReleaseSpec::Newest(line) => line.fmt(f),
+            ReleaseSpec::Latest => f.write_str("latest"),
+            ReleaseSpec::NewestLongTerm => f.write_str("the newest long-term line"),
+        }
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    let plain = !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_digit())
+        && (text == "0" || !text.starts_with('0'));
+    if plain { text.parse().ok() } else { None }
+}
+
+impl FromStr for Release {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let parse = || {
+            let (numbers, candidate) = match text.split_once("-rc") {
+                Some((numbers, candidate)) => (numbers, Some(number(candidate)?)),
+                None => (text, None),
+            };
+            let parts = numbers.split('.').map(number).collect::<Option<Vec<u32>>>()?;
+            let (major, minor, point) = match parts[..] {
+                [major, minor] => (major, minor, 0),
+                [major, minor, point] => (major, minor, point),
+                _ => return None,
+            };
+            if candidate.is_some() && point != 0 {
+                return None;
+            }
+            Some(Release { major, minor, point, candidate })
+        };
+        parse().ok_or_else(|| ParseError(text.to_owned()))
+    }
+}
+
+impl FromStr for Line {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.strip_suffix(".y")
+            .and_then(|numbers| numbers.split_once('.'))
+            .and_then(|(major, minor)| Some(Line::new(number(major)?, number(minor)?)))
+            .ok_or_else(|| ParseError(text.to_owned()))
+    }
+}
+
+impl FromStr for ReleaseSpec {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if text == "latest" {
+            return Ok(ReleaseSpec::Latest);
+        }
+        match text.parse::<Line>() {
+            Ok(line) => Ok(ReleaseSpec::Newest(line)),
+            Err(_) => text.parse().map(ReleaseSpec::Exact),
+        }
+    }
+}
+
+macro_rules! serde_as_text {
+    ($($name:ty),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+serde_as_text!(Release, Line, ReleaseSpec);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release(text: &str) -> Release {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn releases_are_written_as_kernel_org_writes_them() {
+        for (given, shown) in
+            [("5.12", "5.12"), ("5.12.0", "5.12"), ("6.1.187", "6.1.187"), ("7.2-rc3", "7.2-rc3")]
+        {
+            assert_eq!(release(given).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_release_is_refused() {
+        for text in [
+            "",
+            "6",
+            "6.1.",
+            "6.1.2.3",
+            "v6.1",
+            "6.01",
+            "6.1.187-rc1",
+            "6.1.x",
+            "six",
+            "-6.1",
+            "6.1.99999999999",
+        ] {
+            assert!(text.parse::<ReleaseSpec>().is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn lines_and_latest_are_told_from_exact_releases() {
+        assert_eq!("6.1.y".parse(), Ok(ReleaseSpec::Newest(Line::new(6, 1))));
+        assert_eq!("latest".parse(), Ok(ReleaseSpec::Latest));
+        assert_eq!("6.1".parse(), Ok(ReleaseSpec::Exact(Release::new(6, 1, 0))));
+    }
+
+    #[test]
+    fn releases_sort_by_age() {
+        let mut sorted = ["7.2.1", "6.1.9", "7.2", "6.1.187", "7.2-rc3", "6.12"].map(release);
+        sorted.sort();
+        assert_eq!(sorted.map(|r| r.to_string()), ["6.1.9", "6.1.187", "6.12", "7.2-rc3", "7.2", "7.2.1"]);
+    }
+
+    #[test]
+    fn io_threads_came_with_5_12_and_with_the_5_10_162_backport() {
+        for (text, expected) in [
+            ("5.10.161", false),
+            ("5.10.162", true),
+            ("5.11.22", false),
+            ("5.4.300", false),
+            ("5.12", true),
+            ("6.1.1", true),
+            ("4.19.5", false),
+        ] {
+            assert_eq!(release(text).has_io_threads(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_release_between_two_lines_takes_the_older_lines_patches() {
+        assert_eq!(Line::patches_for(&release("6.6.3")), Some(Line::new(6, 1)));
+        assert_eq!(Line::patches_for(&release("6.12.8")), Some(Line::new(6, 12)));
+        assert_eq!(Line::patches_for(&release("5.4.1")), None);
+    }
+}

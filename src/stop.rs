@@ -1,0 +1,30 @@
+//! The request to stop: Ctrl-C, SIGTERM or SIGHUP, seen by every loop that can take long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Cheap to clone; all clones see the same request.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// A stop that the signals set. A second signal ends the tool at once: the first one is
+    /// answered by cleaning up, and somebody who asks twice does not want to wait for that.
+    pub fn on_signals() -> std::io::Result<Stop> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let stop = Stop::default();
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register_conditional_shutdown(signal, 130, stop.0.clone())?;
+            signal_hook::flag::register(signal, stop.0.clone())?;
+        }
+        Ok(stop)
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,122 @@
+//! Programs end with the run, however it ends.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use kpatch_build::process::{Command, Error, Flow, set_supervisor};
+use kpatch_build::stop::Stop;
+
+fn sh(script: &str) -> Command<'_> {
+    set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+    Command::new("sh").arg("-c").arg(script)
+}
+
+/// A number of seconds that no other test sleeps for, so that its processes can be found.
+fn marker() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{}.{:03}", 100_000 + std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn alive(marker: &str) -> usize {
+    let sleeps = |path: PathBuf| {
+        std::fs::read(path.join("cmdline"))
+            .is_ok_and(|line| line.starts_with(b"sleep\0") && String::from_utf8_lossy(&line).contains(marker))
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| sleeps(entry.path())).count()
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// One sleep in the foreground, one in the background, one in a session of its own.
+fn sleepers(marker: &str) -> String {
+    format!("sleep {marker} & setsid sleep {marker} & sleep {marker}")
+}
+
+#[test]
+fn output_is_logged_and_its_end_kept_for_the_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("x.log");
+    let error = sh("echo one; echo two >&2; exit 3").log(&log).run(&Stop::default()).unwrap_err();
+    assert_eq!(error.to_string(), "sh ended with exit status 3");
+    let (path, tail) = error.log_and_tail();
+    assert_eq!(path, Some(log.as_path()));
+    assert!(tail.contains(&"one".into()) && tail.contains(&"two".into()), "{tail:?}");
+    assert!(std::fs::read_to_string(log).unwrap().contains("two"));
+}
+
+#[test]
+fn the_environment_is_explicit() {
+    let output = sh("env").env("GIVEN", "1").capture().run(&Stop::default()).unwrap().text();
+    assert!(output.contains("GIVEN=1") && output.contains("LC_ALL=C"), "{output}");
+    assert!(!output.contains("CARGO"), "{output}");
+}
+
+#[test]
+fn a_missing_program_is_named() {
+    let error = Command::new("no-such-program").run(&Stop::default()).unwrap_err();
+    assert!(matches!(&error, Error::Missing { program } if program == "no-such-program"), "{error:?}");
+}
+
+#[test]
+fn a_deadline_ends_the_program_and_all_that_it_started() {
+    let marker = marker();
+    let started = Instant::now();
+    let error =
+        sh(&sleepers(&marker)).deadline(Duration::from_millis(500)).run(&Stop::default()).unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(alive(&marker), 0);
+}
+
+#[test]
+fn a_stop_ends_the_program_and_all_that_it_started() {
+    let (marker, stop) = (marker(), Stop::default());
+    let seen = marker.clone();
+    let asked = stop.clone();
+    std::thread::spawn(move || {
+        wait_for("the sleeps start", || alive(&seen) == 3);
+        asked.set();
+    });
+    let error = sh(&sleepers(&marker)).run(&stop).unwrap_err();
+    assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
+    assert_eq!(alive(&marker), 0);
+}
+
+#[test]
+fn what_a_program_leaves_in_the_background_is_ended_with_it() {
+    let marker = marker();
+    sh(&format!("setsid sleep {marker} >/dev/null 2>&1 &")).run(&Stop::default()).unwrap();
+    assert_eq!(alive(&marker), 0);
+}
+
+#[test]
+fn a_line_handler_can_end_the_program() {
+    let marker = marker();
+    let script = format!("echo ready; sleep {marker}");
+    let flow = |line: &str| if line == "ready" { Flow::Enough } else { Flow::Continue };
+    sh(&script).on_line(flow).run(&Stop::default()).unwrap();
+    assert_eq!(alive(&marker), 0);
+}
+
+/// The tool itself killed with SIGKILL: closing its end of the lifeline is all that happens.
+#[test]
+fn a_killed_tool_takes_its_programs_along() {
+    let marker = marker();
+    let mut supervisor = std::process::Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
+        .args(["__supervise", "sh", "-c", &sleepers(&marker)])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the sleeps start", || alive(&marker) == 3);
+    drop(supervisor.stdin.take());
+    supervisor.wait().unwrap();
+    assert_eq!(alive(&marker), 0);
+}
