@@ -1,9 +1,188 @@
-fn main() {
+//! The binary: parse, run, print, exit.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use kpatch_build::cli::{CacheAction, Cli, Command, Global, SeriesAction};
+use kpatch_build::context::Context;
+use kpatch_build::error::{Exit, Explain, Failure};
+use kpatch_build::pipeline::{self, Goal};
+use kpatch_build::request::Request;
+use kpatch_build::settings::Settings;
+use kpatch_build::stop::Stop;
+use kpatch_build::store::Store;
+use kpatch_build::{boot, cache, doctor, fetch, process, progress, show};
+
+fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    if let Some(mode) = args.next().filter(|mode| {
-        mode == kpatch_build::process::SUPERVISE || mode == kpatch_build::process::SUPERVISE_TERMINAL
-    }) {
+    if let Some(mode) = args.next().filter(|mode| process::is_supervisor(mode)) {
         let rest: Vec<_> = args.collect();
-        std::process::exit(kpatch_build::process::supervise(&mode.to_string_lossy(), &rest));
+        return ExitCode::from(process::supervise(&mode.to_string_lossy(), &rest) as u8);
+    }
+    let code = match run(&Cli::parse()) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit
+        }
+    };
+    ExitCode::from(code as u8)
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    let stop = Stop::on_signals().map_err(|source| before(&StartError::Signals { source }))?;
+    match &cli.command {
+        None => whole(cli, Goal::Everything, stop),
+        Some(Command::Fetch(_)) => whole(cli, Goal::Fetch, stop),
+        Some(Command::Patch(_)) => whole(cli, Goal::Patch, stop),
+        Some(Command::Build(_)) => whole(cli, Goal::Build, stop),
+        Some(Command::Package(_)) => whole(cli, Goal::Package, stop),
+        Some(Command::Boot { image: None, shell: false, .. }) => whole(cli, Goal::Boot, stop),
+        Some(Command::Boot { image, shell, .. }) => boot_only(cli, image.as_deref(), *shell, stop),
+        Some(Command::Plan { explain, .. }) => {
+            let request = request(cli)?;
+            let cx = context(cli, Some(&request), stop)?;
+            print(&show::plan(&cx, &request, *explain)?)
+        }
+        Some(Command::Releases(_)) => {
+            let request = request(cli)?;
+            let cx = context(cli, Some(&request), stop)?;
+            let listing = fetch::listing(&cx, &request).map_err(|error| failed(&cx, &error))?;
+            print(&show::releases(&listing))
+        }
+        Some(Command::Series { action }) => series(cli, action, stop),
+        Some(Command::Doctor { install_deps, .. }) => examine(cli, *install_deps || cli.install_deps, &stop),
+        Some(Command::Cache { action }) => {
+            let cx = context(cli, None, stop)?;
+            let text = match action {
+                CacheAction::List => cache::list(&cx.store),
+                CacheAction::Remove { entries } => cache::remove(&cx, entries),
+                CacheAction::Clear => cache::clear(&cx),
+            };
+            print(&text.map_err(|error| failed(&cx, &error))?)
+        }
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(*shell, &mut Cli::command(), "kpatch-build", &mut std::io::stdout());
+            Ok(Exit::Passed)
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).expect("a Vec takes every byte");
+            print(&String::from_utf8_lossy(&page))
+        }
+        Some(Command::Supervise) => unreachable!("answered before the arguments are parsed"),
+    }
+}
+
+/// A run of the pipeline up to `goal`.
+fn whole(cli: &Cli, goal: Goal, stop: Stop) -> Result<Exit, Failure> {
+    let request = request(cli)?;
+    pipeline::check(&request, goal)?;
+    if cli.install_deps {
+        let findings = doctor::examine(&request, goal, &stop);
+        doctor::install(&request, goal, &findings, &stop).map_err(|error| before(&error))?;
+    }
+    let cx = context(cli, Some(&request), stop)?;
+    let report = pipeline::run(&cx, &request, goal)?;
+    print_to_stderr_or_stdout(cli, &show::summary(&report))?;
+    Ok(report.exit())
+}
+
+fn boot_only(cli: &Cli, image: Option<&std::path::Path>, shell: bool, stop: Stop) -> Result<Exit, Failure> {
+    let request = request(cli)?;
+    let cx = context(cli, Some(&request), stop)?;
+    pipeline::boot_image(&cx, &request, image, shell)
+}
+
+fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure> {
+    match action {
+        SeriesAction::List => print(&show::series_list()),
+        SeriesAction::Show { name } => print(&show::series(name).map_err(|error| before(&error))?),
+        SeriesAction::Check(_) => {
+            let request = request(cli)?;
+            let cx = context(cli, Some(&request), stop)?;
+            let table = pipeline::check_series(&cx, &request)?;
+            print(&show::series_table(&table))?;
+            Ok(if table.all_apply() { Exit::Passed } else { Exit::StageFailed })
+        }
+    }
+}
+
+fn examine(cli: &Cli, install: bool, stop: &Stop) -> Result<Exit, Failure> {
+    let request = request(cli)?;
+    let mut findings = doctor::examine(&request, Goal::Everything, stop);
+    if install {
+        findings = doctor::install(&request, Goal::Everything, &findings, stop).map_err(|error| before(&error))?;
+    }
+    print(&show::findings(&findings))?;
+    doctor::require(&findings).map_err(|error| before(&error))?;
+    Ok(Exit::Passed)
+}
+
+fn request(cli: &Cli) -> Result<Request, Failure> {
+    let file = Settings::load(cli.global.config.as_deref()).map_err(|error| before(&error))?;
+    Request::new(cli.settings().or(file)).map_err(|error| before(&error))
+}
+
+fn context(cli: &Cli, request: Option<&Request>, stop: Stop) -> Result<Context, Failure> {
+    let root = store_root(&cli.global).map_err(|error| before(&error))?;
+    let store = Store::open(&root).map_err(|error| before(&error))?;
+    Ok(Context {
+        store,
+        events: progress::renderer(cli.global.progress, std::io::stderr().is_terminal()),
+        stop,
+        offline: cli.global.offline,
+        logs: request.map(|request| request.out.join("logs")).unwrap_or_default(),
+    })
+}
+
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>
+fn store_root(global: &Global) -> Result<PathBuf, StartError> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    match &global.store {
+        Some(path) => Ok(path.clone()),
+        None => Ok(cache().ok_or(StartError::NoHome)?.join("kpatch-build")),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("cannot listen for signals")]
+    Signals { source: std::io::Error },
+    #[error("neither XDG_CACHE_HOME nor HOME is set, so there is no place for the store")]
+    NoHome,
+    #[error("cannot write to standard output")]
+    Output { source: std::io::Error },
+}
+
+impl Explain for StartError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        matches!(self, StartError::NoHome).then(|| "name one with --store".into())
+    }
+}
+
+fn before(error: &dyn Explain) -> Failure {
+    Failure::new(None, error)
+}
+
+/// An error outside the pipeline's stages, or the interruption that caused it.
+fn failed(cx: &Context, error: &dyn Explain) -> Failure {
+    if cx.stop.is_set() { Failure::interrupted(None) } else { before(error) }
+}
+
+fn print(text: &str) -> Result<Exit, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // `| head` has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Passed),
+        Err(source) => Err(before(&StartError::Output { source })),
+        Ok(()) => Ok(Exit::Passed),
     }
 }

@@ -3,14 +3,20 @@
 //! After the plan no stage reads the environment, the clock or a default.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::configure::Kconfig;
-use crate::fetch::{Offer, SourceSpec};
-use crate::patch::series::Series;
-use crate::release::{Release, ReleaseSpec};
+use crate::context::Context;
+use crate::doctor;
+use crate::error::Failure;
+use crate::events::Stage;
+use crate::fetch::{self, Offer};
+use crate::patch::series::{self, Series};
+use crate::pipeline::Goal;
+use crate::release::Release;
+use crate::request::{BootRequest, Request};
+use crate::toolchain;
 
 /// The language of a series' patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -35,39 +41,6 @@ pub enum Format {
 pub enum Accel {
     Kvm,
     Tcg,
-}
-
-/// What the user said, flags and configuration file merged.
-#[derive(Clone, Debug)]
-pub struct Request {
-    pub release: ReleaseSpec,
-    pub source: SourceSpec,
-    /// A shipped series' name, `none`, or a folder or mbox of the user's own.
-    pub series: String,
-    pub lang: Lang,
-    /// Shipped names or paths, later ones on top of earlier ones.
-    pub kconfig: Vec<String>,
-    pub formats: Vec<Format>,
-    pub cc: String,
-    pub localversion: Option<String>,
-    pub revision: u32,
-    pub jobs: Option<usize>,
-    pub out: PathBuf,
-    /// `None` boots nothing.
-    pub boot: Option<BootRequest>,
-    /// Sources that carry no signature or checksum are accepted.
-    pub no_verify: bool,
-    pub keyring: Option<PathBuf>,
-    pub kernel_org: Vec<String>,
-    pub debian_mirror: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-pub struct BootRequest {
-    /// `None`: what the probe of this host finds.
-    pub accel: Option<Accel>,
-    /// From power-on to the end of the probe.
-    pub deadline: Duration,
 }
 
 /// Nothing left open.
@@ -134,5 +107,47 @@ impl Plan {
     /// Always three numbers in front, as the kernel's Makefile writes it: 5.12 gives `5.12.0-…`.
     pub fn kernel_release(&self) -> String {
         format!("{}{}", self.release.kernel_version(), self.localversion)
+    }
+}
+
+
+/// Closes what the request left open: contacts the sources and looks at the host's tools.
+pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
+    let lacks = |error| Failure::new(Some(Stage::Build), &error);
+    if goal.builds() {
+        doctor::require(&doctor::examine(request, goal, &cx.stop)).map_err(lacks)?;
+    }
+    let toolchain =
+        toolchain::discover(&request.cc, &cx.stop).map_err(|error| Failure::new(Some(Stage::Build), &error))?;
+    let (release, offers) =
+        fetch::offers(cx, request).map_err(|error| Failure::new(Some(Stage::Fetch), &error))?;
+    let series = series::load(&request.series, &release, request.lang, &toolchain)
+        .map_err(|error| Failure::new(Some(Stage::Patch), &error))?;
+    let localversion = match &request.localversion {
+        Some(text) => text.clone(),
+        None => default_localversion(&series.name, request.lang, &kconfig.name),
+    };
+    let plan = Plan {
+        release,
+        offers,
+        series,
+        lang: request.lang,
+        kconfig,
+        toolchain,
+        localversion,
+        revision: request.revision,
+        formats: request.formats.clone(),
+        timestamp: request.timestamp,
+        jobs: request.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        out: request.out.clone(),
+        boot: request.boot.clone().filter(|_| goal.boots()),
+    };
+    Ok(plan)
+}
+
+fn default_localversion(series: &str, lang: Lang, kconfig: &str) -> String {
+    match lang {
+        Lang::C => format!("-{series}-{kconfig}"),
+        Lang::Rust => format!("-{series}-rust-{kconfig}"),
     }
 }

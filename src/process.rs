@@ -363,6 +363,11 @@ pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
 /// Exit status of a supervisor whose program could not be started.
 const NOT_STARTED: i32 = 127;
 
+/// Whether the tool was started with this first argument to supervise, not to be used.
+pub fn is_supervisor(first: &OsStr) -> bool {
+    first == SUPERVISE || first == SUPERVISE_TERMINAL
+}
+
 /// The supervisor's whole life; `args` is the program with its arguments.
 pub fn supervise(mode: &str, args: &[OsString]) -> i32 {
     let Some((program, args)) = args.split_first() else { return NOT_STARTED };

@@ -1,0 +1,213 @@
+//! The command line. Completions and the man page are generated from the same definition.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::settings::Settings;
+
+const EXAMPLES: &str = "\
+Examples:
+  Build, package and boot-test the newest 6.1.y with the default series:
+      kpatch-build --release 6.1.y
+
+  Show the bug that the series are about, on the same kernel:
+      kpatch-build --release 6.1.y --series zeroed --format none --out zeroed
+
+  Build a tree and a series of your own, debuggable, without the boot test:
+      kpatch-build --source dir:linux --release 6.12.43 --series ./my-series \\
+                   --kconfig boot,debug --no-boot
+
+Exit status: 0 passed, 1 a verdict failed, 2 wrong usage or configuration, 3 a stage failed,
+69 the host lacks something (see `kpatch-build doctor`), 130 interrupted.";
+
+/// From a kernel release number to packages that have booted.
+///
+/// Fetches and verifies the upstream source of a kernel release, applies one of the io_thread
+/// register series, builds it, writes .deb and .rpm packages and boots the result in QEMU, where
+/// a probe decides whether the series does what it claims. Without a subcommand: all of it.
+#[derive(Parser, Debug)]
+#[command(name = "kpatch-build", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Install what `doctor` finds missing before anything else (needs root)
+    #[arg(long, help_heading = "How to run")]
+    pub install_deps: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// Folder of everything reusable [default: kpatch-build in the user's cache folder]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    pub store: Option<PathBuf>,
+    /// Configuration file [default: kpatch-build.toml in the working directory, where there is one]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub config: Option<PathBuf>,
+    /// Use only what the store holds, never the network [default: off]
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub offline: bool,
+    /// How progress is shown; json writes one event a line to standard output
+    #[arg(long, global = true, value_enum, default_value_t = ProgressMode::Auto, help_heading = "Everywhere")]
+    pub progress: ProgressMode,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// Bars on a terminal, plain lines elsewhere
+    #[default]
+    Auto,
+    Bars,
+    Plain,
+    Json,
+    None,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show what would be done: the exact release, its source, toolchain and names
+    Plan {
+        #[command(flatten)]
+        settings: Settings,
+        /// Print each stage's cache key and whether the store has it
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Fetch and verify a release's source into the store
+    Fetch(Stage),
+    /// Fetch, unpack and apply the series
+    Patch(Stage),
+    /// All up to the built kernel
+    Build(Stage),
+    /// All up to the packages
+    Package(Stage),
+    /// Boot-test a kernel: the one that the flags describe, or --image
+    Boot {
+        #[command(flatten)]
+        settings: Settings,
+        /// Judge this image, built elsewhere, instead of building one
+        #[arg(long, value_name = "FILE")]
+        image: Option<PathBuf>,
+        /// Give a shell in the guest instead of running the probe
+        #[arg(long)]
+        shell: bool,
+    },
+    /// List the releases that the sources offer
+    Releases(Stage),
+    /// Show the series, or try them on a release
+    Series {
+        #[command(subcommand)]
+        action: SeriesAction,
+    },
+    /// List what this host lacks for the run that the flags describe
+    Doctor {
+        #[command(flatten)]
+        settings: Settings,
+        /// Run the command that installs what is missing (needs root)
+        #[arg(long)]
+        install_deps: bool,
+    },
+    /// Show or clean the store
+    Cache {
+        #[command(subcommand)]
+        action: CacheAction,
+    },
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
+    #[command(name = crate::process::SUPERVISE, hide = true)]
+    Supervise,
+}
+
+#[derive(Args, Debug)]
+pub struct Stage {
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum SeriesAction {
+    /// One line for each shipped series
+    List,
+    /// What a series changes, who argued for it, its patches and claims
+    Show { name: String },
+    /// Apply every series to a release, without building, and print a table
+    Check(Stage),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum CacheAction {
+    /// Entries of the store with their sizes
+    List,
+    /// Remove entries, named as `list` shows them
+    Remove {
+        #[arg(required = true, value_name = "ROOM/ENTRY")]
+        entries: Vec<String>,
+    },
+    /// Remove everything
+    Clear,
+}
+
+impl Cli {
+    /// The settings given on the command line, before the subcommand or after it.
+    pub fn settings(&self) -> Settings {
+        let after = match &self.command {
+            Some(Command::Plan { settings, .. } | Command::Boot { settings, .. } | Command::Doctor { settings, .. }) => {
+                settings.clone()
+            }
+            Some(
+                Command::Fetch(stage)
+                | Command::Patch(stage)
+                | Command::Build(stage)
+                | Command::Package(stage)
+                | Command::Releases(stage)
+                | Command::Series { action: SeriesAction::Check(stage) },
+            ) => stage.settings.clone(),
+            _ => Settings::default(),
+        };
+        after.or(self.settings.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_may_stand_before_or_after_the_subcommand() {
+        for args in [["kpatch-build", "--release", "6.1.y", "build"], ["kpatch-build", "build", "--release", "6.1.y"]] {
+            let cli = Cli::parse_from(args);
+            assert_eq!(cli.settings().release.as_deref(), Some("6.1.y"));
+            assert!(matches!(cli.command, Some(Command::Build(_))));
+        }
+    }
+
+    #[test]
+    fn every_flag_tells_what_it_does_and_its_default() {
+        fn check(command: &clap::Command) {
+            for arg in command.get_arguments().filter(|arg| arg.get_long().is_some() && !arg.is_hide_set()) {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty(), "--{} of {} has no help", arg.get_long().unwrap(), command.get_name());
+            }
+            let settings = Settings::augment_args(clap::Command::new("x"));
+            for arg in settings.get_arguments() {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("[default: "), "{} tells no default: {help}", arg.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -1,0 +1,64 @@
+//! What each stage's result tells the screen and the report.
+
+use indicatif::HumanBytes;
+
+use crate::boot::BootResult;
+use crate::build::KernelBuild;
+use crate::configure::KernelConfig;
+use crate::fetch::Tarball;
+use crate::package::Package;
+use crate::patch::{Outcome as PatchOutcome, PatchedTree};
+use crate::unpack::SourceTree;
+use crate::verify::VerifiedTarball;
+
+pub trait Outcome {
+    /// Whether the store had it already.
+    fn cached(&self) -> bool {
+        false
+    }
+
+    /// The stage's cache key, for stages that have one.
+    fn key(&self) -> Option<String> {
+        None
+    }
+
+    /// One line for the user.
+    fn summary(&self) -> String;
+}
+
+impl Outcome for VerifiedTarball {
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        match &self.verified_by {
+            Some(chain) => chain.clone(),
+            None => "NOT VERIFIED, as --no-verify asked".into(),
+        }
+    }
+}
+
+impl Outcome for PatchedTree {
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        let count = |outcome| self.patches.iter().filter(|patch| patch.status == outcome).count();
+        match (count(PatchOutcome::Applied), count(PatchOutcome::AlreadyUpstream)) {
+            (0, 0) => "nothing to apply: the release behaves so already".into(),
+            (applied, 0) => format!("{applied} applied"),
+            (applied, upstream) => format!("{applied} applied, {upstream} already upstream"),
+        }
+    }
+}
+
+impl Outcome for Vec<Package> {
+    fn summary(&self) -> String {
+        let total: u64 = self.iter().map(|package| package.bytes).sum();
+        let names: Vec<_> =
+            self.iter().filter_map(|package| Some(package.path.file_name()?.to_string_lossy())).collect();
+        format!("{} ({})", names.join(", "), HumanBytes(total))
+    }
+}

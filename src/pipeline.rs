@@ -1,0 +1,182 @@
+//! The pipeline: every stage of a run, in order. Read this first.
+
+use std::time::Instant;
+
+use crate::boot::{self, Subject};
+use crate::build::{self, KernelBuild};
+use crate::configure::{self, Kconfig};
+use crate::context::Context;
+use crate::error::{Exit, Explain, Failure};
+use crate::events::{Event, Stage, Status};
+use crate::fetch;
+use crate::outcome::Outcome;
+use crate::package;
+use crate::patch::{self, series};
+use crate::plan::{self, Plan};
+use crate::report::{self, Report};
+use crate::request::Request;
+use crate::unpack;
+use crate::verify;
+
+/// How far a run goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    Fetch,
+    Patch,
+    Build,
+    Package,
+    /// The built kernel is booted, not packaged.
+    Boot,
+    Everything,
+}
+
+impl Goal {
+    pub fn builds(self) -> bool {
+        !matches!(self, Goal::Fetch | Goal::Patch)
+    }
+
+    pub fn packages(self) -> bool {
+        matches!(self, Goal::Package | Goal::Everything)
+    }
+
+    pub fn boots(self) -> bool {
+        matches!(self, Goal::Boot | Goal::Everything)
+    }
+}
+
+/// Runs the stages up to `goal` and leaves `report.json` in the output folder.
+///
+/// `Ok` is a run that came to its end: its report may still hold a failed verdict.
+pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Report, Failure> {
+    let kconfig = check(request, goal)?;
+    let mut run = Run::begin(cx, request)?;
+    let outcome = run.stages(request, kconfig, goal);
+    run.end(outcome)
+}
+
+/// Refuses what no source or tool could make good, before anything is written.
+fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
+    let refused = |error: &dyn Explain| Failure::new(None, error);
+    series::check_name(&request.series).map_err(|error| refused(&error))?;
+    let kconfig = Kconfig::load(&request.kconfig).map_err(|error| refused(&error))?;
+    if goal.boots() && request.boot.is_some() {
+        kconfig.check_boot_testable().map_err(|error| refused(&error))?;
+    }
+    Ok(kconfig)
+}
+
+struct Run<'a> {
+    cx: &'a Context,
+    report: Report,
+}
+
+impl Run<'_> {
+    fn stages(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<(), Failure> {
+        let cx = self.cx;
+        let plan = self.plan(request, kconfig, goal)?;
+        let tarball = self.stage(Stage::Fetch, &plan.release, || fetch::fetch(cx, &plan.offers))?;
+        let source = self.stage(Stage::Verify, &plan.release, || verify::verify(cx, tarball))?;
+        self.report.verified(&source);
+        if goal == Goal::Fetch {
+            return Ok(());
+        }
+        let tree = self.stage(Stage::Unpack, &plan.release, || unpack::unpack(cx, &source))?;
+        let tree = self.stage(Stage::Patch, &plan.series.name, || patch::patch(cx, &plan, tree))?;
+        self.report.patches.clone_from(&tree.patches);
+        if goal == Goal::Patch {
+            return Ok(());
+        }
+        let config = self.stage(Stage::Configure, &plan.kconfig.name, || configure::configure(cx, &plan, &tree))?;
+        let build = self.stage(Stage::Build, &plan.kernel_release(), || build::build(cx, &plan, &tree, config))?;
+        self.report.built(&plan, &build);
+        // Its lock is let go here, so that another run may switch the series meanwhile.
+        drop(tree);
+        if goal.packages() && !plan.formats.is_empty() {
+            let packages = self.stage(Stage::Package, &build.release, || package::package(cx, &plan, &build))?;
+            self.report.packaged(&packages);
+        }
+        self.boot(&plan, &build, goal)
+    }
+
+    fn plan(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
+        let cx = self.cx;
+        cx.events.send(Event::Started { stage: Stage::Plan, what: request.release.to_string() });
+        let started = Instant::now();
+        let plan = plan::resolve(cx, request, kconfig, goal)?;
+        let summary = format!("{} with {}, as {}", plan.release, plan.toolchain.cc_version, plan.kernel_release());
+        cx.events.send(Event::Finished { stage: Stage::Plan, status: Status::Done, seconds: started.elapsed().as_secs_f64(), summary });
+        self.report.planned(&plan);
+        self.write()?;
+        Ok(plan)
+    }
+
+    fn boot(&mut self, plan: &Plan, build: &KernelBuild, goal: Goal) -> Result<(), Failure> {
+        let (true, Some(request)) = (goal.boots(), &plan.boot) else {
+            self.report.skipped_boot();
+            return Ok(());
+        };
+        let subject = Subject {
+            image: build.image(),
+            cc: plan.toolchain.cc.clone(),
+            line: plan.release.line(),
+            claims: &plan.series.claims,
+        };
+        let result = self.stage(Stage::Boot, &build.release, || boot::boot(self.cx, request, &subject))?;
+        self.report.booted(result);
+        Ok(())
+    }
+}
+
+impl<'a> Run<'a> {
+    /// The first report: from here on a run that fails leaves its trace.
+    fn begin(cx: &'a Context, request: &Request) -> Result<Run<'a>, Failure> {
+        let failed = |error: report::Error| Failure { exit: Exit::Usage, ..Failure::new(None, &error) };
+        let report = Report::new(request).map_err(failed)?;
+        report.write().map_err(failed)?;
+        Ok(Run { cx, report })
+    }
+
+    /// One stage: announced, timed, and recorded in the report however it ends.
+    fn stage<T: Outcome, E: Explain>(
+        &mut self,
+        stage: Stage,
+        what: &dyn std::fmt::Display,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        if self.cx.stop.is_set() {
+            return Err(Failure::interrupted(Some(stage)));
+        }
+        self.cx.events.send(Event::Started { stage, what: what.to_string() });
+        let started = Instant::now();
+        let result = work();
+        let seconds = started.elapsed().as_secs_f64();
+        let (status, key, summary) = match &result {
+            Ok(value) if value.cached() => (Status::Cached, value.key(), value.summary()),
+            Ok(value) => (Status::Done, value.key(), value.summary()),
+            Err(_) => (Status::Failed, None, String::new()),
+        };
+        self.cx.events.send(Event::Finished { stage, status, seconds, summary });
+        let log = Some(self.cx.log(stage)).filter(|log| log.exists());
+        self.report.stage_ended(stage, status, seconds, key, log);
+        let value = result.map_err(|error| Failure::new(Some(stage), &error))?;
+        self.write()?;
+        Ok(value)
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        self.report.write().map_err(|error| Failure::new(None, &error))
+    }
+
+    fn end(mut self, outcome: Result<(), Failure>) -> Result<Report, Failure> {
+        let Err(mut failure) = outcome else {
+            self.write()?;
+            return Ok(self.report);
+        };
+        if self.cx.stop.is_set() {
+            failure = Failure::interrupted(failure.stage);
+        }
+        self.report.failed(&failure);
+        self.write()?;
+        Err(failure)
+    }
+}

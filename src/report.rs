@@ -1,0 +1,253 @@
+//! Report: `report.json`, written after every stage, so that a killed run leaves a readable one.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::boot::BootResult;
+use crate::build::KernelBuild;
+use crate::error::Failure;
+use crate::events::{Stage, Status};
+use crate::package::Package;
+use crate::patch::AppliedPatch;
+use crate::plan::{Format, Lang, Plan, Toolchain};
+use crate::release::Release;
+use crate::request::Request;
+use crate::verify::VerifiedTarball;
+
+pub const SCHEMA: &str = "kpatch-build/report/1";
+pub const FILE: &str = "report.json";
+
+/// The whole of `report.json`, version 1; fields are added, never renamed.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    schema: &'static str,
+    tool: Tool,
+    request: RequestPart,
+    /// What the request resolved to.
+    release: Option<Release>,
+    pub source: Option<Source>,
+    pub patches: Vec<AppliedPatch>,
+    pub toolchain: Option<ToolchainPart>,
+    pub kernel: Option<Kernel>,
+    pub artifacts: Vec<Artifact>,
+    pub stages: Vec<StagePart>,
+    pub boot: Option<BootPart>,
+    /// Why the run ended, where it did not pass.
+    pub error: Option<ErrorPart>,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Tool {
+    version: &'static str,
+    /// `null` where the tool was not built from a git checkout.
+    commit: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct RequestPart {
+    release: String,
+    series: String,
+    lang: Lang,
+    kconfig: Vec<String>,
+    formats: Vec<Format>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Source {
+    origin: crate::fetch::Origin,
+    url: String,
+    sha256: String,
+    verified_by: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ToolchainPart {
+    cc: String,
+    ld: String,
+    rustc: Option<String>,
+    bindgen: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Kernel {
+    release: String,
+    image: PathBuf,
+    image_sha256: String,
+    config_sha256: String,
+    /// The line whose patches were used although it is not this release's: untested.
+    patches_borrowed_from: Option<crate::release::Line>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Artifact {
+    path: PathBuf,
+    kind: Format,
+    name: String,
+    bytes: u64,
+    sha256: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct StagePart {
+    pub stage: Stage,
+    pub status: Status,
+    pub seconds: f64,
+    pub key: Option<String>,
+    pub log: Option<PathBuf>,
+}
+
+/// Either what a boot showed or the word that there was none.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum BootPart {
+    Done(Box<BootResult>),
+    Skipped { verdict: &'static str },
+}
+
+#[derive(Debug, Serialize)]
+pub struct ErrorPart {
+    stage: Option<Stage>,
+    exit: u8,
+    message: String,
+    facts: Vec<String>,
+    next_step: Option<String>,
+    log: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}", path.display())]
+pub struct Error {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl crate::error::Explain for Error {}
+
+impl Report {
+    /// Makes the output folder where it is missing.
+    pub fn new(request: &Request) -> Result<Report, Error> {
+        let error = |source| Error { path: request.out.clone(), source };
+        std::fs::create_dir_all(&request.out).map_err(error)?;
+        Ok(Report {
+            schema: SCHEMA,
+            tool: Tool { version: env!("CARGO_PKG_VERSION"), commit: option_env!("KPATCH_BUILD_COMMIT") },
+            request: RequestPart {
+                release: request.release.to_string(),
+                series: request.series.clone(),
+                lang: request.lang,
+                kconfig: request.kconfig.clone(),
+                formats: request.formats.clone(),
+            },
+            release: None,
+            source: None,
+            patches: Vec::new(),
+            toolchain: None,
+            kernel: None,
+            artifacts: Vec::new(),
+            stages: Vec::new(),
+            boot: None,
+            error: None,
+            path: request.out.join(FILE),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn planned(&mut self, plan: &Plan) {
+        self.release = Some(plan.release);
+        self.toolchain = Some(ToolchainPart::of(&plan.toolchain));
+    }
+
+    pub fn verified(&mut self, source: &VerifiedTarball) {
+        self.source = Some(Source {
+            origin: source.origin,
+            url: source.url.clone(),
+            sha256: source.sha256.clone(),
+            verified_by: source.verified_by.clone(),
+        });
+    }
+
+    pub fn built(&mut self, plan: &Plan, build: &KernelBuild) {
+        self.kernel = Some(Kernel {
+            release: build.release.clone(),
+            image: build.image(),
+            image_sha256: build.image_sha256.clone(),
+            config_sha256: build.config_sha256.clone(),
+            patches_borrowed_from: plan.series.borrowed_from,
+        });
+    }
+
+    pub fn packaged(&mut self, packages: &[Package]) {
+        let artifact = |package: &Package| Artifact {
+            path: package.path.clone(),
+            kind: package.format,
+            name: package.name.clone(),
+            bytes: package.bytes,
+            sha256: package.sha256.clone(),
+        };
+        self.artifacts = packages.iter().map(artifact).collect();
+    }
+
+    pub fn failed(&mut self, failure: &Failure) {
+        self.error = Some(ErrorPart {
+            stage: failure.stage,
+            exit: failure.exit as u8,
+            message: failure.message(),
+            facts: failure.facts.clone(),
+            next_step: failure.next_step.clone(),
+            log: failure.log.clone(),
+        });
+    }
+
+    pub fn stage_ended(
+        &mut self,
+        stage: Stage,
+        status: Status,
+        seconds: f64,
+        key: Option<String>,
+        log: Option<PathBuf>,
+    ) {
+        self.stages.push(StagePart { stage, status, seconds, key, log });
+    }
+
+    pub fn booted(&mut self, result: BootResult) {
+        self.boot = Some(BootPart::Done(Box::new(result)));
+    }
+
+    pub fn skipped_boot(&mut self) {
+        self.boot = Some(BootPart::Skipped { verdict: "skipped" });
+    }
+
+    /// Replaces the file atomically.
+    pub fn write(&self) -> Result<(), Error> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let write = || {
+            let mut file = tempfile::Builder::new().prefix(".report").tempfile_in(folder)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            file.write_all(b"\n")?;
+            // The temporary file is the owner's alone; a report is for everybody.
+            use std::os::unix::fs::PermissionsExt;
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            file.persist(&self.path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|source| Error { path: self.path.clone(), source })
+    }
+}
+
+impl ToolchainPart {
+    fn of(toolchain: &Toolchain) -> ToolchainPart {
+        ToolchainPart {
+            cc: toolchain.cc_version.clone(),
+            ld: toolchain.ld_version.clone(),
+            rustc: toolchain.rustc_version.clone(),
+            bindgen: toolchain.bindgen_version.clone(),
+        }
+    }
+}

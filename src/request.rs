@@ -1,0 +1,205 @@
+//! What the user said: flags and configuration file merged, every word understood.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Exit, Explain};
+use crate::fetch::{SourceSpec, SourceSpecError};
+use crate::plan::{Accel, Format, Lang, Timestamp};
+use crate::release::{self, Release, ReleaseSpec};
+use crate::settings::{FormatError, Settings};
+
+/// What the user said, flags and configuration file merged.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub release: ReleaseSpec,
+    pub source: SourceSpec,
+    /// A shipped series' name, `none`, or a folder or mbox of the user's own.
+    pub series: String,
+    pub lang: Lang,
+    /// Shipped names or paths, later ones on top of earlier ones.
+    pub kconfig: Vec<String>,
+    pub formats: Vec<Format>,
+    pub cc: String,
+    pub localversion: Option<String>,
+    pub revision: u32,
+    pub jobs: Option<usize>,
+    pub timestamp: Timestamp,
+    pub out: PathBuf,
+    /// `None` boots nothing.
+    pub boot: Option<BootRequest>,
+    /// Sources that carry no signature or checksum are accepted.
+    pub no_verify: bool,
+    pub keyring: Option<PathBuf>,
+    pub kernel_org: Vec<String>,
+    pub debian_mirror: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct BootRequest {
+    /// `None`: what the probe of this host finds.
+    pub accel: Option<Accel>,
+    /// From power-on to the end of the probe.
+    pub deadline: Duration,
+}
+
+/// What the user said makes no sense; nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Release(#[from] release::ParseError),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error(transparent)]
+    Source(#[from] SourceSpecError),
+    #[error("{release} has no io threads, so none of the series means anything there")]
+    NoIoThreads { release: Release },
+    #[error("--{flag} {given:?} is not usable: {why}")]
+    Value { flag: &'static str, given: String, why: &'static str },
+    #[error("SOURCE_DATE_EPOCH is {given:?}, not a number of seconds since the epoch")]
+    SourceDateEpoch { given: String },
+    #[error("cannot tell the working directory")]
+    WorkingDirectory(#[source] std::io::Error),
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn facts(&self) -> Vec<String> {
+        match self {
+            Error::NoIoThreads { .. } => vec![
+                "io_uring's workers are threads of the user's process from 5.12 on, and in 5.10.y from 5.10.162 on"
+                    .into(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn next_step(&self) -> Option<String> {
+        match self {
+            Error::NoIoThreads { .. } => {
+                let lines: Vec<_> = release::Line::SUPPORTED.iter().map(ToString::to_string).collect();
+                Some(format!("take a release of a supported line: {}", lines.join(", ")))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Request {
+    /// Defaults filled in, every word understood.
+    pub fn new(settings: Settings) -> Result<Request, Error> {
+        let formats = settings.formats()?;
+        let release = match &settings.release {
+            Some(text) => text.parse()?,
+            None => ReleaseSpec::NewestLongTerm,
+        };
+        refuse_without_io_threads(release)?;
+        let source = settings.source.as_deref().unwrap_or("auto");
+        let out = settings.out.clone().unwrap_or_else(|| "dist".into());
+        Ok(Request {
+            release,
+            source: source.parse()?,
+            series: settings.series.unwrap_or_else(|| "copy-segments".into()),
+            lang: settings.lang.unwrap_or_default(),
+            kconfig: if settings.kconfig.is_empty() { vec!["boot".into()] } else { settings.kconfig },
+            formats,
+            cc: settings.cc.unwrap_or_else(|| "gcc".into()),
+            localversion: settings.localversion.map(checked_localversion).transpose()?,
+            revision: at_least_one("revision", settings.revision.unwrap_or(1) as usize)? as u32,
+            jobs: settings.jobs.map(|jobs| at_least_one("jobs", jobs)).transpose()?,
+            timestamp: timestamp()?,
+            out: std::path::absolute(out).map_err(Error::WorkingDirectory)?,
+            boot: (!settings.no_boot.unwrap_or(false)).then(|| BootRequest {
+                accel: settings.accel,
+                deadline: Duration::from_secs(settings.boot_deadline.unwrap_or(180)),
+            }),
+            no_verify: settings.no_verify.unwrap_or(false),
+            keyring: settings.keyring,
+            kernel_org: settings.kernel_org_mirror,
+            debian_mirror: settings.debian_mirror,
+        })
+    }
+}
+
+/// <https://reproducible-builds.org/specs/source-date-epoch/>
+fn timestamp() -> Result<Timestamp, Error> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Err(_) => Ok(Timestamp::OfSource),
+        Ok(text) => match text.parse() {
+            Ok(seconds) if seconds >= 0 => Ok(Timestamp::Given(seconds)),
+            _ => Err(Error::SourceDateEpoch { given: text }),
+        },
+    }
+}
+
+fn refuse_without_io_threads(spec: ReleaseSpec) -> Result<(), Error> {
+    // The newest point release of 5.10.y has them, those of older lines do not.
+    let release = match spec {
+        ReleaseSpec::Exact(release) => release,
+        ReleaseSpec::Newest(line) => Release::new(line.major, line.minor, u32::MAX),
+        ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm => return Ok(()),
+    };
+    match (release.has_io_threads(), spec) {
+        (true, _) => Ok(()),
+        (false, ReleaseSpec::Newest(line)) => {
+            Err(Error::NoIoThreads { release: Release::new(line.major, line.minor, 0) })
+        }
+        (false, _) => Err(Error::NoIoThreads { release }),
+    }
+}
+
+fn at_least_one(flag: &'static str, given: usize) -> Result<usize, Error> {
+    if given == 0 {
+        return Err(Error::Value { flag, given: given.to_string(), why: "it must be at least 1" });
+    }
+    Ok(given)
+}
+
+fn checked_localversion(text: String) -> Result<String, Error> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-+.~_".contains(c);
+    if !text.starts_with('-') || !text.chars().all(allowed) || text.len() > 40 {
+        let why = "it starts with - and has at most 40 letters, digits, - + . ~ _";
+        return Err(Error::Value { flag: "localversion", given: text, why });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(settings: Settings) -> Result<Request, Error> {
+        Request::new(settings)
+    }
+
+    #[test]
+    fn defaults_are_the_bare_commands() {
+        let request = request(Settings::default()).unwrap();
+        assert_eq!(request.release, ReleaseSpec::NewestLongTerm);
+        assert_eq!((request.series.as_str(), &request.kconfig[..]), ("copy-segments", &["boot".to_owned()][..]));
+        assert!(request.boot.is_some() && !request.no_verify && request.out.is_absolute());
+    }
+
+    #[test]
+    fn a_release_without_io_threads_is_refused_with_the_reason() {
+        for text in ["5.4.1", "5.10.161", "5.11.y", "4.19.y"] {
+            let settings = Settings { release: Some(text.into()), ..Default::default() };
+            let error = request(settings).unwrap_err();
+            assert!(matches!(error, Error::NoIoThreads { .. }), "{text}: {error}");
+            assert_eq!(error.exit(), Exit::Usage);
+        }
+        let settings = Settings { release: Some("5.10.y".into()), ..Default::default() };
+        assert!(request(settings).is_ok());
+    }
+
+    #[test]
+    fn a_localversion_that_the_kernel_or_a_package_could_not_carry_is_refused() {
+        for (text, good) in [("-x", true), ("x", false), ("-a b", false), ("-a/b", false), ("-", true)] {
+            let settings = Settings { localversion: Some(text.into()), ..Default::default() };
+            assert_eq!(request(settings).is_ok(), good, "{text:?}");
+        }
+    }
+}

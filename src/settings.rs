@@ -1,0 +1,236 @@
+//! Settings: the flags of the command line and the keys of `kpatch-build.toml`, one definition.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::plan::{Accel, Format, Lang};
+
+/// Every setting may be absent: the command line wins over the file, the file over the defaults.
+#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Settings {
+    /// Kernel release: exact (5.12, 6.1.187), a line (6.1.y) or latest
+    /// [default: the newest supported long-term line that can be reached]
+    #[arg(short, long, help_heading = "What to build")]
+    pub release: Option<String>,
+
+    /// Patch series: a shipped name (see `series list`), none, or a folder or mbox of your own
+    /// [default: copy-segments]
+    #[arg(short, long, help_heading = "What to build")]
+    pub series: Option<String>,
+
+    /// Language of the series' patches [default: c]
+    #[arg(long, value_enum, help_heading = "What to build")]
+    pub lang: Option<Lang>,
+
+    /// Kernel configuration: shipped names (boot, cloud, debug, rust) or files, later ones on
+    /// top of earlier ones [default: boot]
+    #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE", help_heading = "What to build")]
+    pub kconfig: Vec<String>,
+
+    /// Package formats, or none [default: deb,rpm]
+    #[arg(short, long, value_delimiter = ',', value_name = "FORMAT", help_heading = "What to build")]
+    pub format: Vec<String>,
+
+    /// What follows the release in `uname -r` [default: -<series>[-rust]-<kconfig>]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "What to build")]
+    pub localversion: Option<String>,
+
+    /// Counts rebuilds of the same kernel in package versions [default: 1]
+    #[arg(long, value_name = "N", help_heading = "What to build")]
+    pub revision: Option<u32>,
+
+    /// auto, kernel.org, debian, git:URL[#REF], tarball:PATH-or-URL[#SHA256] or dir:PATH
+    /// [default: auto, which is kernel.org, then debian]
+    #[arg(long, help_heading = "Where sources come from")]
+    pub source: Option<String>,
+
+    /// Base address of a kernel.org mirror; may be repeated [default: kernel.org's own]
+    #[arg(long, value_name = "URL", help_heading = "Where sources come from")]
+    pub kernel_org_mirror: Vec<String>,
+
+    /// Base address of a Debian mirror [default: the one that this host's apt uses]
+    #[arg(long, value_name = "URL", help_heading = "Where sources come from")]
+    pub debian_mirror: Option<String>,
+
+    /// OpenPGP certificates to verify with, besides the host's and kernel.org's [default: none]
+    #[arg(long, value_name = "FILE", help_heading = "Where sources come from")]
+    pub keyring: Option<PathBuf>,
+
+    /// Accept a source that nothing vouches for [default: refuse it]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Where sources come from")]
+    pub no_verify: Option<bool>,
+
+    /// Folder for packages, report.json and logs [default: dist]
+    #[arg(short, long, value_name = "DIR", help_heading = "How to run")]
+    pub out: Option<PathBuf>,
+
+    /// Compilers to run at once [default: one for each processor]
+    #[arg(short, long, value_name = "N", help_heading = "How to run")]
+    pub jobs: Option<usize>,
+
+    /// C compiler: gcc, clang, or a path to one [default: gcc]
+    #[arg(long, help_heading = "How to run")]
+    pub cc: Option<String>,
+
+    /// Build without booting, also what could not be booted [default: boot]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "How to run")]
+    pub no_boot: Option<bool>,
+
+    /// QEMU accelerator [default: kvm where it is found to work, else tcg]
+    #[arg(long, value_enum, help_heading = "How to run")]
+    pub accel: Option<Accel>,
+
+    /// Seconds that the guest has from power-on to its last word [default: 180]
+    #[arg(long, value_name = "SECONDS", help_heading = "How to run")]
+    pub boot_deadline: Option<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read the configuration file {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("the configuration file {} is not valid", path.display())]
+    Parse { path: PathBuf, source: toml::de::Error },
+}
+
+impl crate::error::Explain for Error {
+    fn exit(&self) -> crate::error::Exit {
+        crate::error::Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        Some("its keys are the long flags of `kpatch-build --help`, without the dashes in front".into())
+    }
+}
+
+/// Read from the working directory when `--config` names no other file.
+pub const FILE: &str = "kpatch-build.toml";
+
+impl Settings {
+    /// The file's settings. Paths in it are relative to the file.
+    pub fn load(given: Option<&Path>) -> Result<Settings, Error> {
+        let path = given.unwrap_or(Path::new(FILE));
+        let text = match std::fs::read_to_string(path) {
+            Err(error) if given.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Settings::default());
+            }
+            read => read.map_err(|source| Error::Read { path: path.to_owned(), source })?,
+        };
+        let mut settings: Settings =
+            toml::from_str(&text).map_err(|source| Error::Parse { path: path.to_owned(), source })?;
+        settings.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        Ok(settings)
+    }
+
+    fn resolve_paths(&mut self, folder: &Path) {
+        for path in [&mut self.out, &mut self.keyring].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        // A name without a slash is a shipped one; `./x` is a path.
+        for text in self.kconfig.iter_mut().chain(&mut self.series) {
+            if text.contains('/') {
+                *text = folder.join(&*text).to_string_lossy().into_owned();
+            }
+        }
+    }
+
+    /// These settings where they say something, else `fallback`'s.
+    pub fn or(self, fallback: Settings) -> Settings {
+        fn list(first: Vec<String>, second: Vec<String>) -> Vec<String> {
+            if first.is_empty() { second } else { first }
+        }
+        Settings {
+            release: self.release.or(fallback.release),
+            series: self.series.or(fallback.series),
+            lang: self.lang.or(fallback.lang),
+            kconfig: list(self.kconfig, fallback.kconfig),
+            format: list(self.format, fallback.format),
+            localversion: self.localversion.or(fallback.localversion),
+            revision: self.revision.or(fallback.revision),
+            source: self.source.or(fallback.source),
+            kernel_org_mirror: list(self.kernel_org_mirror, fallback.kernel_org_mirror),
+            debian_mirror: self.debian_mirror.or(fallback.debian_mirror),
+            keyring: self.keyring.or(fallback.keyring),
+            no_verify: self.no_verify.or(fallback.no_verify),
+            out: self.out.or(fallback.out),
+            jobs: self.jobs.or(fallback.jobs),
+            cc: self.cc.or(fallback.cc),
+            no_boot: self.no_boot.or(fallback.no_boot),
+            accel: self.accel.or(fallback.accel),
+            boot_deadline: self.boot_deadline.or(fallback.boot_deadline),
+        }
+    }
+
+    /// The formats, each once; `none` alone means none.
+    pub fn formats(&self) -> Result<Vec<Format>, FormatError> {
+        use clap::ValueEnum;
+        let given: Vec<&str> = self.format.iter().map(String::as_str).collect();
+        match given[..] {
+            [] => return Ok(vec![Format::Deb, Format::Rpm]),
+            ["none"] => return Ok(Vec::new()),
+            _ => {}
+        }
+        let mut formats = Vec::new();
+        for name in given {
+            let format = Format::from_str(name, false).map_err(|_| FormatError(name.to_owned()))?;
+            if !formats.contains(&format) {
+                formats.push(format);
+            }
+        }
+        Ok(formats)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{0:?} is not a package format; write deb, rpm, deb,rpm or none")]
+pub struct FormatError(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Result<Settings, Error> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, text).unwrap();
+        let mut settings = Settings::load(Some(&path))?;
+        for path in [&mut settings.out, &mut settings.keyring].into_iter().flatten() {
+            *path = path.strip_prefix(dir.path()).unwrap_or(path).to_owned();
+        }
+        Ok(settings)
+    }
+
+    #[test]
+    fn the_file_has_the_names_of_the_flags() {
+        let settings = file("release = \"6.1.y\"\nkconfig = [\"boot\"]\nno-boot = true\nboot-deadline = 9\nout = \"x\"").unwrap();
+        assert_eq!(settings.release.as_deref(), Some("6.1.y"));
+        assert_eq!((settings.no_boot, settings.boot_deadline), (Some(true), Some(9)));
+        assert_eq!(settings.out, Some("x".into()));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        assert!(matches!(file("relase = \"6.1.y\""), Err(Error::Parse { .. })));
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = Settings { release: Some("6.1.4".into()), ..Default::default() };
+        let merged = flags.or(file("release = \"6.1.y\"\nseries = \"zeroed\"").unwrap());
+        assert_eq!((merged.release.as_deref(), merged.series.as_deref()), (Some("6.1.4"), Some("zeroed")));
+    }
+
+    #[test]
+    fn formats_are_deb_and_rpm_unless_said_otherwise() {
+        let formats = |given: &[&str]| {
+            Settings { format: given.iter().map(|f| (*f).to_owned()).collect(), ..Default::default() }.formats()
+        };
+        assert_eq!(formats(&[]), Ok(vec![Format::Deb, Format::Rpm]));
+        assert_eq!(formats(&["rpm", "rpm"]), Ok(vec![Format::Rpm]));
+        assert_eq!(formats(&["none"]), Ok(vec![]));
+        assert_eq!(formats(&["tar"]), Err(FormatError("tar".into())));
+    }
+}

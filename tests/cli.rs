@@ -1,0 +1,151 @@
+//! The command line as a user meets it: help, mistakes, exit codes. No network, no kernel.
+
+use std::path::Path;
+use std::process::Output;
+
+/// Runs the tool in an empty folder, with a store and an output folder below it.
+struct Sandbox(tempfile::TempDir);
+
+impl Sandbox {
+    fn new() -> Sandbox {
+        Sandbox(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        std::process::Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
+            .args(args)
+            .current_dir(self.path())
+            .env("XDG_CACHE_HOME", self.path().join("cache"))
+            .output()
+            .unwrap()
+    }
+
+    /// Nothing was written: no store, no output folder.
+    fn is_untouched(&self) -> bool {
+        std::fs::read_dir(self.path()).unwrap().all(|entry| entry.unwrap().file_name() == "kpatch-build.toml")
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn help_shows_three_examples_and_every_default() {
+    let help = stdout(&Sandbox::new().run(&["--help"]));
+    let examples = help.split("Examples:").nth(1).expect("there are examples");
+    assert_eq!(examples.matches("      kpatch-build --").count(), 3, "{examples}");
+    for default in ["copy-segments", "deb,rpm", "dist", "[default: boot]", "[default: auto"] {
+        assert!(help.contains(default), "no {default} in {help}");
+    }
+}
+
+#[test]
+fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
+    for (args, named) in [
+        (&["--release", "six"][..], "six"),
+        (&["--release", "5.4.200"], "io threads"),
+        (&["--release", "5.10.161"], "io threads"),
+        (&["--series", "copy-segment"], "copy-segments"),
+        (&["--series", "./nowhere"], "nowhere"),
+        (&["--kconfig", "bott"], "boot"),
+        (&["--kconfig", "./nowhere.config"], "nowhere.config"),
+        (&["--format", "tar"], "tar"),
+        (&["--source", "ftp"], "ftp"),
+        (&["--jobs", "0"], "jobs"),
+        (&["--localversion", "x y"], "x y"),
+        (&["--no-such-flag"], "--no-such-flag"),
+        (&["--config", "nowhere.toml"], "nowhere.toml"),
+        (&["series", "show", "zeroe"], "zeroed"),
+    ] {
+        let sandbox = Sandbox::new();
+        let output = sandbox.run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(named), "{args:?} does not name {named}: {}", stderr(&output));
+        assert!(sandbox.is_untouched(), "{args:?} wrote something");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_configuration_file_is_shown_where_it_is() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path().join("kpatch-build.toml"), "release = \"6.1.y\"\nserie = \"zeroed\"\n").unwrap();
+    let output = sandbox.run(&["plan"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("serie") && stderr(&output).contains("line 2"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_refused() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path().join("file"), "").unwrap();
+    let output = sandbox.run(&["--release", "6.1.187", "--offline", "--out", "file/dist"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("file/dist"), "{}", stderr(&output));
+}
+
+#[test]
+fn offline_with_an_empty_store_fails_at_once_and_leaves_a_report() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.run(&["fetch", "--release", "6.1.187", "--offline"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("6.1.187") && stderr(&output).contains("offline"), "{}", stderr(&output));
+    let report = std::fs::read(sandbox.path().join("dist/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["error"]["stage"], "fetch");
+    assert_eq!(report["error"]["exit"], 3);
+}
+
+#[test]
+fn store_and_config_work_before_and_after_a_subcommand() {
+    for args in [["--store", "s", "cache", "list"], ["cache", "list", "--store", "s"]] {
+        let sandbox = Sandbox::new();
+        let output = sandbox.run(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(sandbox.path().join("s/tarballs").is_dir());
+    }
+}
+
+#[test]
+fn an_entry_that_the_store_does_not_have_cannot_be_removed() {
+    let output = Sandbox::new().run(&["cache", "remove", "tarballs/abc"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("tarballs/abc"), "{}", stderr(&output));
+}
+
+#[test]
+fn completions_and_the_manual_page_come_from_the_same_definition() {
+    let completions = stdout(&Sandbox::new().run(&["completions", "bash"]));
+    assert!(completions.contains("--localversion"));
+    let page = stdout(&Sandbox::new().run(&["man"]));
+    assert!(page.starts_with(".ie") || page.starts_with(".TH"), "{}", &page[..60.min(page.len())]);
+    assert!(page.contains("localversion"));
+}
+
+#[test]
+fn every_shipped_series_can_be_listed_and_shown() {
+    let sandbox = Sandbox::new();
+    let list = stdout(&sandbox.run(&["series", "list"]));
+    for series in ["copy-segments", "zeroed", "user-frame"] {
+        assert!(list.contains(series), "{list}");
+        let shown = stdout(&sandbox.run(&["series", "show", series]));
+        assert!(shown.contains(series) && shown.contains("6.1"), "{shown}");
+    }
+    assert!(sandbox.is_untouched());
+}
+
+#[test]
+fn a_missing_compiler_is_the_hosts_lack() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.run(&["--release", "6.1.187", "--offline", "--cc", "no-such-cc"]);
+    assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+    assert!(stderr(&output).contains("C compiler"), "{}", stderr(&output));
+}

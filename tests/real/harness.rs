@@ -1,0 +1,95 @@
+//! Runs the tool as a user does and reads what it left.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The release line that everything here is built from.
+pub const LINE: &str = "6.1.y";
+
+pub fn store() -> PathBuf {
+    match std::env::var_os("KPATCH_BUILD_TEST_STORE") {
+        Some(path) => path.into(),
+        None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("real-store"),
+    }
+}
+
+/// Whether every program is there. In CI a missing one is a failure.
+pub fn have(programs: &[&str]) -> bool {
+    let missing: Vec<_> = programs.iter().filter(|name| kpatch_build::process::find(name).is_none()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI lacks {missing:?}");
+    eprintln!("SKIPPED: this machine lacks {missing:?}");
+    false
+}
+
+/// What a build and a boot need.
+pub fn can_boot() -> bool {
+    have(&["gcc", "make", "flex", "bison", "bc", "perl", "depmod", "qemu-system-x86_64"])
+}
+
+/// The tool with the shared store.
+pub fn tool(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
+    command.arg("--store").arg(store()).args(args);
+    command
+}
+
+/// One finished run of the tool.
+pub struct Run {
+    pub out: tempfile::TempDir,
+    pub output: Output,
+}
+
+impl Run {
+    /// Runs the tool into an output folder of its own.
+    pub fn new(args: &[&str]) -> Run {
+        let out = tempfile::tempdir().unwrap();
+        let output = tool(args).arg("--out").arg(out.path()).output().unwrap();
+        eprintln!("$ kpatch-build {}\n{}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        Run { out, output }
+    }
+
+    pub fn code(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    pub fn report(&self) -> Value {
+        read_report(self.out.path())
+    }
+
+    pub fn passed(self) -> Run {
+        assert_eq!(self.code(), Some(0), "{}", self.stderr());
+        self
+    }
+}
+
+pub fn read_report(out: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap()
+}
+
+/// The observations of io threads of one tracee size; there must be some.
+pub fn io_threads(report: &Value, bits: u64) -> Vec<Value> {
+    let observations = report["boot"]["observations"].as_array().expect("the boot was observed");
+    let io = |seen: &&Value| {
+        seen["tracee_bits"] == bits && seen["thread"].as_str().is_some_and(|name| name.starts_with("iou-"))
+    };
+    let threads: Vec<Value> = observations.iter().filter(io).cloned().collect();
+    assert!(threads.len() >= 2, "a SQPOLL thread and a worker were expected: {threads:?}");
+    threads
+}
+
+/// Every io thread of that size shows `value` in `field`.
+pub fn assert_all_show(report: &Value, bits: u64, field: &str, value: impl Into<Value>) {
+    let value = value.into();
+    for seen in io_threads(report, bits) {
+        assert_eq!(seen[field], value, "{field} of {} ({bits}-bit)", seen["thread"]);
+    }
+}
