@@ -11,6 +11,7 @@ use crate::configure::Kconfig;
 use crate::fetch::{Offer, SourceSpec};
 use crate::patch::series::Series;
 use crate::release::{Release, ReleaseSpec};
+use crate::verify::pins::Pins;
 
 /// The language of a series' patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -60,6 +61,8 @@ pub struct Request {
     pub keyring: Option<PathBuf>,
     pub kernel_org: Vec<String>,
     pub debian_mirror: Option<String>,
+    /// What kernel.org is trusted by; the default but in tests.
+    pub pins: Pins,
 }
 
 #[derive(Clone, Debug)]
