@@ -3,8 +3,10 @@
 //! The stages stand in pipeline order; [`pipeline::run`] chains them.
 
 pub mod context;
+pub mod decompress;
 pub mod events;
 pub mod key;
+pub mod makefile;
 pub mod process;
 pub mod release;
 pub mod stop;

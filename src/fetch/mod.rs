@@ -1,69 +1,181 @@
 //! Fetch: from a release to a source archive in the store.
 
-use std::path::PathBuf;
-
-use serde::Serialize;
+mod catalogue;
+mod debian;
+mod download;
+mod error;
+pub mod git;
+mod http;
+mod kernel_org;
+pub mod keys;
+mod listing;
+mod offer;
+mod own;
+mod resolve;
+mod spec;
+pub(crate) mod stored;
 
 use crate::context::Context;
+use crate::events::Stage;
 use crate::plan::Request;
-use crate::release::{Release, ReleaseSpec};
+use crate::release::Release;
+use crate::verify::openpgp::Certificates;
 
-/// `--source`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceSpec {
-    /// kernel.org, then Debian.
-    Auto,
-    KernelOrg,
-    Debian,
-    Git {
-        url: String,
-        reference: Option<String>,
-    },
-    Tarball {
-        location: String,
-        sha256: Option<String>,
-    },
-    Directory(PathBuf),
+use self::download::Expected;
+use self::http::Http;
+use self::keys::{KeySource, KeysMissing};
+use self::resolve::Archives;
+use self::stored::Stored;
+
+pub(crate) use self::error::is_full;
+pub use self::error::{Error, Tried};
+pub use self::http::Failure;
+pub use self::listing::{Listed, Listing, listing};
+pub use self::offer::{Content, Evidence, Location, Offer, Origin, Tarball};
+pub use self::spec::{ParseError, SourceSpec};
+
+/// What the sources offer for `request`, best first. Contacts the sources unless offline, or
+/// unless the store holds the exact release that is asked for.
+///
+/// All offers are of one release. The list is never empty.
+pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), Error> {
+    let http = Http::new(&cx.stop);
+    let one = |offer: Offer| (offer.release, vec![offer]);
+    match &request.source {
+        SourceSpec::Auto | SourceSpec::KernelOrg | SourceSpec::Debian => {
+            Archives::new(cx, request, &http)?.offers()
+        }
+        SourceSpec::Git { url, reference } => {
+            own::git(cx, request, url, reference.as_deref(), key_source(cx, request)).map(one)
+        }
+        SourceSpec::Tarball { location, sha256 } => {
+            let keys = key_source(cx, request);
+            own::tarball(cx, &http, request, location, sha256.as_deref(), &keys).map(one)
+        }
+        SourceSpec::Directory(path) => own::directory(request, path).map(one),
+    }
 }
 
-/// Where a source came from; the words are those of `report.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Origin {
-    #[serde(rename = "kernel.org")]
-    KernelOrg,
-    #[serde(rename = "debian")]
-    Debian,
-    #[serde(rename = "git")]
-    Git,
-    #[serde(rename = "tarball")]
-    Tarball,
-    #[serde(rename = "directory")]
-    Directory,
+fn key_source(cx: &Context, request: &Request) -> KeySource {
+    KeySource {
+        keyring: request.keyring.clone(),
+        directories: request.pins.key_directories.clone(),
+        pins: request.pins.clone(),
+        offline: cx.offline,
+    }
 }
 
-/// One way to get one release, with what it will be verified against.
-#[derive(Clone, Debug)]
-pub struct Offer {
-    pub origin: Origin,
-    pub release: Release,
-    // H1: location, trust
+/// The first offer that can be delivered. What was altered on its way is an error at once: to
+/// go on to the next source would hide an attack.
+pub fn fetch(cx: &Context, offers: &[Offer]) -> Result<Tarball, Error> {
+    let http = Http::new(&cx.stop);
+    let mut last = None;
+    for offer in offers {
+        match deliver(cx, &http, offer) {
+            Err(error @ Error::Download { .. }) => {
+                let cause = std::error::Error::source(&error).map_or(String::new(), ToString::to_string);
+                cx.events.note(Stage::Fetch, format!("{}: {cause}", offer.url));
+                last = Some(error);
+            }
+            other => return other,
+        }
+    }
+    Err(last.expect("there is always an offer"))
 }
 
-/// A source as it arrived: unverified.
-#[derive(Debug)]
-pub struct Tarball {
-    // H1
+fn deliver(cx: &Context, http: &Http, offer: &Offer) -> Result<Tarball, Error> {
+    let (content, cached) = match &offer.location {
+        Location::Directory { path } => (Content::Directory { path: path.clone() }, false),
+        Location::Git { url, reference, keys } => (git_content(cx, http, url, reference, keys)?, false),
+        Location::Stored { sha256 } => {
+            let entry =
+                stored::find(cx, sha256)?.ok_or_else(|| Error::Offline { what: offer.url.clone() })?;
+            (Content::Archive { entry, sha256: sha256.clone() }, true)
+        }
+        Location::File { path, sha256 } => {
+            let record = offer.record();
+            let (entry, sha256) = download::take_in(cx, path, sha256.as_deref(), &record)?;
+            (Content::Archive { entry, sha256 }, false)
+        }
+        Location::Remote { urls, sha256, bytes } => {
+            let expected = Expected { sha256: sha256.as_deref(), bytes: *bytes };
+            match sha256.as_ref().map(|sha256| stored::find(cx, sha256)).transpose()?.flatten() {
+                Some(entry) => {
+                    let sha256 = sha256.clone().expect("it was found by it");
+                    (Content::Archive { entry, sha256 }, true)
+                }
+                None if cx.offline => return Err(Error::Offline { what: offer.url.clone() }),
+                None => {
+                    let (entry, sha256) = from_any(cx, http, urls, expected, &offer.record())?;
+                    (Content::Archive { entry, sha256 }, false)
+                }
+            }
+        }
+    };
+    Ok(Tarball {
+        origin: offer.origin,
+        release: offer.release,
+        url: offer.url.clone(),
+        content,
+        evidence: offer.evidence.clone(),
+        accept_unverified: offer.accept_unverified,
+        cached,
+    })
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {}
-
-/// What the sources offer for `request`, best first. Contacts the sources unless offline.
-pub fn offers(_cx: &Context, _request: &Request) -> Result<(Release, Vec<Offer>), Error> {
-    todo!("H1 {}", ReleaseSpec::Latest)
+fn from_any(
+    cx: &Context,
+    http: &Http,
+    urls: &[String],
+    expected: Expected,
+    record: &Stored,
+) -> Result<(crate::store::Entry, String), Error> {
+    let mut last = None;
+    for url in urls {
+        match download::download(cx, http, url, expected, record) {
+            Err(error @ Error::Download { .. }) => last = Some(error),
+            other => return other,
+        }
+    }
+    Err(last.expect("an offer has an address"))
 }
 
-/// The first offer that can be delivered.
-pub fn fetch(_cx: &Context, _offers: &[Offer]) -> Result<Tarball, Error> {
-    todo!("H1")
+fn git_content(
+    cx: &Context,
+    http: &Http,
+    url: &str,
+    reference: &str,
+    keys: &KeySource,
+) -> Result<Content, Error> {
+    let checkout = git::obtain(cx, url, reference)?;
+    let failed = |source| Error::Git { url: url.to_owned(), source };
+    let certificates = match checkout.signed_tag().map_err(failed)? {
+        None => Certificates::default(),
+        Some(_) => match keys.certificates(http, &keys.pins.releases) {
+            Ok(certificates) => certificates,
+            Err(KeysMissing::Interrupted) => return Err(Error::Interrupted),
+            Err(missing) => {
+                cx.events.note(Stage::Fetch, missing.to_string());
+                Certificates::default()
+            }
+        },
+    };
+    Ok(Content::Git { checkout, certificates })
+}
+
+impl Offer {
+    /// The archive's checksum, where it is known before the archive is.
+    pub fn sha256(&self) -> Option<&str> {
+        match &self.location {
+            Location::Stored { sha256 } => Some(sha256),
+            Location::Remote { sha256, .. } | Location::File { sha256, .. } => sha256.as_deref(),
+            Location::Git { .. } | Location::Directory { .. } => None,
+        }
+    }
+
+    /// What the store will say of the archive until it is verified.
+    fn record(&self) -> Stored {
+        let url = self.url.clone();
+        Stored { release: self.release, origin: self.origin, url, verified_by: None, signer: None }
+    }
 }

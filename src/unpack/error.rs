@@ -1,0 +1,86 @@
+//! What can go wrong while a source is unpacked.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::fetch::is_full;
+use crate::makefile::Version;
+use crate::release::Release;
+use crate::{store, verify};
+
+use super::path::Unsafe;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{url} is not safe to unpack: {}: {reason}", entry.display())]
+    Unsafe { url: String, entry: PathBuf, reason: Unsafe },
+    #[error("{url} does not hold one folder: {} lies beside {}", entry.display(), top.display())]
+    SeveralFolders { url: String, top: PathBuf, entry: PathBuf },
+    #[error("{url} is not a kernel source: {reason}")]
+    NotAKernel { url: String, reason: &'static str },
+    #[error("{url} holds {found}, not {wanted}")]
+    OtherRelease { url: String, found: Version, wanted: Release },
+    #[error("{url} cannot be read: it is truncated or damaged")]
+    Damaged { url: String, source: io::Error },
+    #[error("cannot read the git repository of {url}")]
+    Git { url: String, source: git2::Error },
+    #[error("cannot list {url}")]
+    List { url: String, source: Box<verify::Error> },
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot use the store")]
+    Store { source: store::Error },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<store::Error> for Error {
+    fn from(source: store::Error) -> Self {
+        match source {
+            store::Error::Interrupted { .. } => Error::Interrupted,
+            source => Error::Store { source },
+        }
+    }
+}
+
+impl Error {
+    pub fn exit(&self) -> u8 {
+        match self {
+            Error::Interrupted => 130,
+            Error::Write { source, .. } | Error::Store { source: store::Error::Io { source, .. } }
+                if is_full(source) =>
+            {
+                69
+            }
+            _ => 3,
+        }
+    }
+
+    /// The sentence says it all.
+    pub fn facts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Unsafe { .. } => Some("do not use this archive; get it from another source".to_owned()),
+            Error::OtherRelease { found, .. } if found.extra.is_empty() => {
+                Some(format!("ask for what it is: --release {}", found.release()))
+            }
+            Error::OtherRelease { .. } => Some(
+                "clear EXTRAVERSION in its Makefile; --localversion names a kernel of your own".to_owned(),
+            ),
+            _ if self.exit() == 69 => {
+                Some("make room on that file system (a tree needs 2 GB), or give another --store".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// No program runs in this stage, so there is no log.
+    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        (None, &[])
+    }
+}

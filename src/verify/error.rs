@@ -1,0 +1,91 @@
+//! What can go wrong while a source is verified.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::fetch::is_full;
+use crate::store;
+
+use super::openpgp::SignatureError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the archive in the store was altered: {}", path.display())]
+    StoreAltered { path: PathBuf, expected: String, actual: String },
+    #[error("{url} was altered: its SHA-256 is {actual} and should be {expected}")]
+    Altered { url: String, expected: String, actual: String },
+    #[error("{url} is not what its makers signed")]
+    Signature { url: String, source: SignatureError },
+    #[error("{url} cannot be verified: {why}")]
+    Unverified { url: String, why: String },
+    #[error("{url} is a tag that was signed as {signed}")]
+    OtherTag { url: String, signed: String },
+    #[error("cannot read the git repository of {url}")]
+    Git { url: String, source: git2::Error },
+    #[error("the git repository of {url} lacks {missing} of the release's files, {example} among them")]
+    MissingObjects { url: String, missing: usize, example: String },
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot use the store")]
+    Store { source: store::Error },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<store::Error> for Error {
+    fn from(source: store::Error) -> Self {
+        match source {
+            store::Error::Interrupted { .. } => Error::Interrupted,
+            source => Error::Store { source },
+        }
+    }
+}
+
+impl Error {
+    pub fn exit(&self) -> u8 {
+        match self {
+            Error::Interrupted => 130,
+            Error::Write { source, .. } | Error::Store { source: store::Error::Io { source, .. } }
+                if is_full(source) =>
+            {
+                69
+            }
+            _ => 3,
+        }
+    }
+
+    pub fn facts(&self) -> Vec<String> {
+        match self {
+            Error::StoreAltered { expected, actual, .. } => {
+                vec![format!("SHA-256 expected: {expected}"), format!("SHA-256 found: {actual}")]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn next_step(&self) -> Option<String> {
+        Some(match self {
+            Error::StoreAltered { expected, .. } => {
+                format!("drop it and fetch it again: kpatch-build cache remove tarballs/{expected}")
+            }
+            Error::Altered { .. } | Error::Signature { .. } => {
+                "run again; if it stays so, use another mirror and tell this one's keepers".to_owned()
+            }
+            Error::Unverified { .. } => {
+                "give a --keyring that holds the signer's key, or accept it with --no-verify".to_owned()
+            }
+            Error::MissingObjects { .. } => {
+                "fetch the missing objects (git fetch --refetch) or use a complete clone".to_owned()
+            }
+            _ if self.exit() == 69 => "make room on that file system, or give another --store".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// No program runs in this stage, so there is no log.
+    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        (None, &[])
+    }
+}
