@@ -1,15 +1,30 @@
 //! Patch: put one series, all of it or nothing, into the store's source tree.
 
+pub mod apply;
+pub mod check;
+pub mod diff;
+mod mail;
+mod names;
+mod own;
 pub mod series;
+mod shipped;
+pub mod switch;
+pub mod tree;
 
+use std::io;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::events::Stage;
 use crate::key::Key;
 use crate::plan::Plan;
 use crate::unpack::SourceTree;
+
+pub use names::BadName;
+use series::{PatchFile, Series};
+use tree::{Fault, Overlay};
 
 /// What became of one patch file; the words are those of `report.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,8 +59,142 @@ impl PatchedTree {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub enum Error {
+    #[error("{patch} cannot be read as a patch")]
+    Unreadable { patch: String, source: diff::Error },
+    #[error("{patch} touches a path outside the tree at line {line}: {} ({why})", path.display())]
+    OutsideTree { patch: String, line: usize, path: PathBuf, why: BadName },
+    #[error("{patch} changes {} at line {line}, which is not a regular file", path.display())]
+    NotAFile { patch: String, line: usize, path: PathBuf },
+    #[error("{patch} does not apply: {fault}")]
+    Conflict { patch: String, fault: Box<Fault> },
+    #[error("cannot {action} {}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("the journal of the source tree is damaged: {}", path.display())]
+    Journal { path: PathBuf, source: serde_json::Error },
+    #[error("the kept original of {} has been altered or lost", path.display())]
+    OriginalLost { path: PathBuf },
+    #[error("interrupted; the next run puts the source tree right")]
+    Interrupted,
+}
 
-pub fn patch(_cx: &Context, _plan: &Plan, _tree: SourceTree) -> Result<PatchedTree, Error> {
-    todo!("H2")
+impl Error {
+    pub fn exit(&self) -> u8 {
+        match self {
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => 69,
+            Error::Interrupted => 130,
+            _ => 3,
+        }
+    }
+
+    pub fn facts(&self) -> Vec<String> {
+        let Error::Conflict { patch, fault } = self else { return Vec::new() };
+        let Fault::Misfit { path, misfit, hunks, present } = &**fault else { return Vec::new() };
+        let mut facts = vec![
+            format!("patch: {patch}, line {}", misfit.patch_line),
+            format!("file: {}, line {}", path.display(), misfit.line),
+            format!("expected: {}", misfit.expected),
+            format!("found: {}", misfit.found),
+        ];
+        if !present.is_empty() {
+            let numbers: Vec<String> = present.iter().map(usize::to_string).collect();
+            facts.push(format!("in this release already: hunk {} of {hunks}", numbers.join(", ")));
+        }
+        facts
+    }
+
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Conflict { .. } => Some("nothing was changed; `kpatch-build series check` shows which series apply to this release".into()),
+            Error::Journal { .. } | Error::OriginalLost { .. } => {
+                Some("remove the release's source tree with `kpatch-build cache` and run again".into())
+            }
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("make room where the store lies, or choose another place with --store".into())
+            }
+            _ => None,
+        }
+    }
+
+    /// This stage runs no programs, so it has no log.
+    pub fn log_and_tail(&self) -> (Option<&std::path::Path>, &[String]) {
+        (None, &[])
+    }
+}
+
+/// The key of the tree with `series` in it: of what is applied, not of how it is called.
+pub fn key(tree: &Key, series: &Series) -> Key {
+    #[derive(Serialize)]
+    struct Input<'a> {
+        sha256: String,
+        strip: usize,
+        reverse: bool,
+        tree: &'a Key,
+    }
+    let input = |patch: &PatchFile| Input {
+        sha256: patch.sha256(),
+        strip: patch.reading.strip,
+        reverse: patch.reading.reverse,
+        tree,
+    };
+    let patches: Vec<Input> = series.in_order().map(input).collect();
+    Key::of("patch", &serde_json::json!({ "tree": tree, "patches": patches }))
+}
+
+/// Makes the tree hold the plan's series and nothing else. Nothing is written unless every
+/// patch of it applies.
+pub fn patch(cx: &Context, plan: &Plan, tree: SourceTree) -> Result<PatchedTree, Error> {
+    let series = &plan.series;
+    let key = key(&tree.key, series);
+    tell_of_series(cx, series);
+
+    let journal = switch::Journal::open(tree.entry.path())?;
+    let (files, patches) = {
+        let mut overlay = Overlay::new(&journal);
+        let patches = apply_all(cx, &mut overlay, series)?;
+        tell_of_moves(cx, &overlay.moves);
+        (overlay.into_files(), patches)
+    };
+    let go_on = || if cx.stop.is_set() { Err(Error::Interrupted) } else { Ok(()) };
+    let done = journal.switch(&files, key.as_str(), &mut |_| go_on())?;
+    for note in done.notes() {
+        cx.events.note(Stage::Patch, note);
+    }
+    Ok(PatchedTree { tree, patches, key })
+}
+
+fn apply_all(cx: &Context, overlay: &mut Overlay, series: &Series) -> Result<Vec<AppliedPatch>, Error> {
+    let mut done = Vec::new();
+    for patch in series.in_order() {
+        if cx.stop.is_set() {
+            return Err(Error::Interrupted);
+        }
+        let applied = overlay.apply(patch)?;
+        if applied.status == Outcome::AlreadyUpstream {
+            cx.events.note(Stage::Patch, format!("{} is in this release already", applied.file));
+        }
+        done.push(applied);
+    }
+    Ok(done)
+}
+
+fn tell_of_series(cx: &Context, series: &Series) {
+    if let Some(reason) = &series.unpatched {
+        cx.events.note(Stage::Patch, format!("{} needs no patch here: {reason}", series.name));
+    }
+    if let Some(line) = series.borrowed_from {
+        let note = format!("{} has no patches for this line; those for {line} are tried, untested", series.name);
+        cx.events.note(Stage::Patch, note);
+    }
+    for patch in &series.compat {
+        cx.events.note(Stage::Patch, format!("{} is needed with this compiler", patch.name));
+    }
+}
+
+fn tell_of_moves(cx: &Context, moves: &[tree::Move]) {
+    for step in moves {
+        let tree::Move { patch, path, hunk, lines } = step;
+        let path = path.display();
+        cx.events.note(Stage::Patch, format!("{patch}: hunk {hunk} of {path} applies {lines:+} lines away"));
+    }
 }

@@ -1,7 +1,27 @@
 //! A series: its metadata, its patches for a release, its claims.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::diff::Reading;
+use super::{mail, own, shipped};
 use crate::claims::Claim;
-use crate::release::Line;
+use crate::key::hex;
+use crate::plan::{Compiler, Lang, Toolchain};
+use crate::release::{Line, Release};
+
+pub use super::check::{Row, Verdict, check, check_folder};
+pub use shipped::{Listed, Shown, list, show};
+
+/// The word for a release as it is.
+pub const NONE: &str = "none";
+
+/// The default of `--series`.
+pub const DEFAULT: &str = "copy-segments";
 
 /// A series as it will be applied to one release.
 #[derive(Clone, Debug)]
@@ -9,7 +29,12 @@ pub struct Series {
     /// Goes into the kernel release: `copy-segments`.
     pub name: String,
     pub title: String,
+    pub summary: String,
+    /// Who argued for it, and where.
+    pub origin: String,
     pub patches: Vec<PatchFile>,
+    /// Why the series is the unpatched kernel on this line, where it is.
+    pub unpatched: Option<String>,
     /// Build fixes that this release needs with this compiler, applied first.
     pub compat: Vec<PatchFile>,
     pub claims: Vec<Claim>,
@@ -17,9 +42,270 @@ pub struct Series {
     pub borrowed_from: Option<Line>,
 }
 
-#[derive(Clone, Debug)]
+impl Series {
+    /// All patches in the order in which they are applied.
+    pub fn in_order(&self) -> impl Iterator<Item = &PatchFile> {
+        self.compat.iter().chain(&self.patches)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatchFile {
     /// As shown: `patches/zeroed/6.1/0001-….patch`.
     pub name: String,
     pub content: Vec<u8>,
+    pub reading: Reading,
 }
+
+impl PatchFile {
+    pub fn new(name: impl Into<String>, content: impl Into<Vec<u8>>) -> PatchFile {
+        PatchFile { name: name.into(), content: content.into(), reading: Reading::default() }
+    }
+
+    pub fn sha256(&self) -> String {
+        hex(&Sha256::digest(&self.content))
+    }
+}
+
+/// `series.toml`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Metadata {
+    pub title: String,
+    /// Who argued for it, and where.
+    #[serde(default)]
+    pub origin: String,
+    /// What it changes.
+    #[serde(default)]
+    pub summary: String,
+    #[serde(default)]
+    pub lines: BTreeMap<Line, LineEntry>,
+    #[serde(default, rename = "claim")]
+    pub claims: Vec<Claim>,
+}
+
+/// `[lines."6.1.y"]`: what the series is on one release line, by language.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineEntry {
+    /// First later release whose code is known to differ. Releases between two lines take the
+    /// nearest older line that still speaks for them.
+    pub before: Option<Release>,
+    pub c: Option<Variant>,
+    pub rust: Option<Variant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Variant {
+    /// Files of the line's folder (`6.1/` beside `series.toml`), in order.
+    Patches(Vec<String>),
+    /// The release behaves so by itself; why.
+    Unpatched(String),
+}
+
+impl LineEntry {
+    pub fn variant(&self, lang: Lang) -> Option<&Variant> {
+        match lang {
+            Lang::C => self.c.as_ref(),
+            Lang::Rust => self.rust.as_ref(),
+        }
+    }
+}
+
+/// `compat/series.toml`: fixes that old releases need to build with new compilers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compat {
+    pub title: String,
+    pub summary: String,
+    #[serde(rename = "fix")]
+    pub fixes: Vec<Fix>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fix {
+    /// What fails without it.
+    pub summary: String,
+    /// Relative to the folder of `series.toml`.
+    pub patches: Vec<String>,
+    /// First release that needs it.
+    pub from: Release,
+    /// First release that does not.
+    pub before: Release,
+    pub compiler: Compiler,
+    /// First major version of the compiler that needs it.
+    pub compiler_from: u32,
+}
+
+impl Fix {
+    pub fn is_needed(&self, release: &Release, toolchain: &Toolchain) -> bool {
+        self.from <= *release
+            && *release < self.before
+            && self.compiler == toolchain.compiler
+            && toolchain.cc_major().is_some_and(|major| major >= self.compiler_from)
+    }
+}
+
+/// Every one of these is wrong usage: nothing has been written when it is found.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no series {name:?}{}", closest.as_ref().map_or(String::new(), |it| format!(", did you mean {it}?")))]
+    Unknown { name: String, known: Vec<String>, closest: Option<String> },
+    #[error("{name} holds build fixes and is applied by itself where a release needs it")]
+    NotSelectable { name: String },
+    #[error("series {name} has no patches for {release}; its lines are {}", join(lines))]
+    NoLine { name: String, release: Release, lines: Vec<Line> },
+    #[error("series {name} does not exist in {} for {line}", lang_name(*lang))]
+    NoLang { name: String, lang: Lang, line: Line },
+    #[error("{} holds neither a quilt series file nor a series.toml", path.display())]
+    NoSeriesFile { path: PathBuf },
+    #[error("{} names no patch", path.display())]
+    Empty { path: PathBuf },
+    #[error("cannot read {}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} is not a valid series description", path.display())]
+    Metadata { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{} line {line}: {option:?} is not an option that a quilt series can have", path.display())]
+    QuiltOption { path: PathBuf, line: usize, option: String },
+    #[error("{} is not a mailbox of patches", path.display())]
+    Mail { path: PathBuf, source: mail::Error },
+    #[error("{path:?} gives no name that a kernel release can carry")]
+    Unnameable { path: PathBuf },
+}
+
+fn join(lines: &[Line]) -> String {
+    lines.iter().map(Line::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn lang_name(lang: Lang) -> &'static str {
+    match lang {
+        Lang::C => "C",
+        Lang::Rust => "Rust",
+    }
+}
+
+impl Error {
+    pub fn exit(&self) -> u8 {
+        2
+    }
+
+    pub fn facts(&self) -> Vec<String> {
+        match self {
+            Error::Unknown { known, .. } => vec![format!("shipped series: {}", known.join(", "))],
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Unknown { .. } => {
+                Some("name a shipped series, none, or a folder or mbox of your own (./my-series)".into())
+            }
+            Error::NoSeriesFile { .. } => {
+                Some("write the patches' file names, one a line, into a file called series".into())
+            }
+            Error::NoLang { lang: Lang::Rust, .. } => Some("use --lang c".into()),
+            _ => None,
+        }
+    }
+
+    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        (None, &[])
+    }
+}
+
+/// The series that `--series` names, as it is for this release: a shipped one's name, `none`,
+/// or the path of a folder (`series.toml`, or a quilt `series` file) or of an mbox.
+pub fn load(name: &str, release: &Release, lang: Lang, toolchain: &Toolchain) -> Result<Series, Error> {
+    let mut series = if name == NONE {
+        unpatched()
+    } else if shipped::is_shipped(name) {
+        let (metadata, source) = shipped::metadata(name)?;
+        resolve(name, metadata, &source, release, lang)?
+    } else if Path::new(name).exists() {
+        own::load(Path::new(name), release, lang)?
+    } else {
+        return Err(unknown(name));
+    };
+    series.compat = shipped::compat(release, toolchain)?;
+    Ok(series)
+}
+
+fn unpatched() -> Series {
+    Series {
+        name: NONE.to_owned(),
+        title: "The release as it is".to_owned(),
+        summary: String::new(),
+        origin: String::new(),
+        patches: Vec::new(),
+        unpatched: None,
+        compat: Vec::new(),
+        claims: Vec::new(),
+        borrowed_from: None,
+    }
+}
+
+pub(super) fn unknown(name: &str) -> Error {
+    if name == shipped::COMPAT {
+        return Error::NotSelectable { name: name.to_owned() };
+    }
+    if name.contains('/') {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        return Error::Io { path: name.into(), source };
+    }
+    let mut known = shipped::names();
+    known.push(NONE.to_owned());
+    let near = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let near = near.filter(|(distance, known)| *distance <= known.len().max(6) / 3).min();
+    Error::Unknown { name: name.to_owned(), closest: near.map(|(_, known)| known.clone()), known }
+}
+
+/// Where the files that a `series.toml` names are.
+pub(super) trait Files {
+    /// `path` is relative to the series' folder.
+    fn patch(&self, path: &str) -> Result<PatchFile, Error>;
+}
+
+/// A described series for one release: its own line's patches, else the nearest older line's.
+pub(super) fn resolve(
+    name: &str,
+    metadata: Metadata,
+    files: &dyn Files,
+    release: &Release,
+    lang: Lang,
+) -> Result<Series, Error> {
+    let no_line = || Error::NoLine {
+        name: name.to_owned(),
+        release: *release,
+        lines: metadata.lines.keys().copied().collect(),
+    };
+    let speaks = |entry: &LineEntry| entry.before.is_none_or(|before| *release < before);
+    let older = metadata.lines.range(..=release.line()).rev();
+    let (line, entry) = older.into_iter().find(|(_, entry)| speaks(entry)).ok_or_else(no_line)?;
+    let (line, entry) = (*line, entry.clone());
+    let variant = entry.variant(lang).ok_or_else(|| Error::NoLang { name: name.to_owned(), lang, line })?;
+    let (patches, unpatched) = match variant {
+        Variant::Unpatched(reason) => (Vec::new(), Some(reason.clone())),
+        Variant::Patches(names) => {
+            let folder = format!("{}.{}", line.major, line.minor);
+            let read = |file: &String| files.patch(&format!("{folder}/{file}"));
+            (names.iter().map(read).collect::<Result<_, _>>()?, None)
+        }
+    };
+    Ok(Series {
+        name: name.to_owned(),
+        title: metadata.title,
+        summary: metadata.summary,
+        origin: metadata.origin,
+        patches,
+        unpatched,
+        compat: Vec::new(),
+        claims: metadata.claims,
+        borrowed_from: (line != release.line()).then_some(line),
+    })
+}
+
+#[cfg(test)]
+#[path = "series_tests.rs"]
+mod tests;

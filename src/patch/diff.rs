@@ -1,0 +1,512 @@
+//! Unified diffs, as git, GNU diff and quilt write them.
+//!
+//! Own code, because the parsers to be had pass over what they do not understand (a hunk after
+//! stray text, say), and a series must apply as a whole or not at all. Formats: git-diff(1)
+//! "Generating patch text with -p", and the GNU diffutils manual, "Unified Format".
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::names::{self, BadName};
+
+/// How a patch's paths and direction are to be read; quilt states both for each patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Leading path components that are dropped, as with `patch -pN`.
+    pub strip: usize,
+    /// Undo the patch instead.
+    pub reverse: bool,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Reading { strip: 1, reverse: false }
+    }
+}
+
+/// What happens to one file. Paths are relative to the tree's top folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Modify(PathBuf),
+    Create(PathBuf),
+    Delete(PathBuf),
+    Rename { from: PathBuf, to: PathBuf },
+    Copy { from: PathBuf, to: PathBuf },
+    /// A copy undone: the file goes, and what the hunks leave of it is its source's content.
+    Uncopy(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDiff {
+    /// Line of the patch, from 1, where the file's part starts.
+    pub line: usize,
+    pub change: Change,
+    /// The modes that the patch names: whether owner, group and others may execute.
+    pub old_executable: Option<bool>,
+    pub new_executable: Option<bool>,
+    pub hunks: Vec<Hunk>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hunk {
+    /// Line of the patch, from 1, where the hunk's header stands.
+    pub line: usize,
+    /// First line of the hunk before and after the change, from 1; 0 where there is none.
+    pub old_start: usize,
+    pub new_start: usize,
+    pub lines: Vec<HunkLine>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Both,
+    Old,
+    New,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HunkLine {
+    pub side: Side,
+    /// With its line feed, unless the file ends without one.
+    pub text: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("there is no diff in it")]
+    NoDiff,
+    #[error("it changes {path} as a binary file, which a text patch cannot")]
+    Binary { path: String },
+    #[error("it makes {path} something other than a regular file (mode {mode})")]
+    SpecialFile { path: String, mode: String },
+    #[error("the hunk header is malformed: {found}")]
+    HunkHeader { found: String },
+    #[error("a hunk stands here without a file that it belongs to")]
+    Orphan,
+    #[error("the hunk ends {missing} lines before its header says")]
+    Short { missing: usize },
+    #[error("the hunk goes on after the lines that its header counts: {found}")]
+    Long { found: String },
+    #[error("this line cannot be part of a hunk: {found}")]
+    HunkLine { found: String },
+    #[error("no file name can be read from: {found}")]
+    FileName { found: String },
+    #[error("it leaves the tree: {path} ({why})")]
+    OutsideTree { path: String, why: BadName },
+    #[error("it {what}, but its hunk says otherwise")]
+    Contradiction { what: &'static str },
+}
+
+/// A patch that cannot be read, with the line, from 1, where the trouble is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct Error {
+    pub line: usize,
+    pub problem: Problem,
+}
+
+impl Hunk {
+    pub fn old_lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter(|line| line.side != Side::New).map(|line| line.text.as_slice())
+    }
+
+    pub fn new_lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter(|line| line.side != Side::Old).map(|line| line.text.as_slice())
+    }
+
+    /// Whether the hunk ends with lines that it does not change.
+    pub fn ends_with_context(&self) -> bool {
+        self.lines.last().is_some_and(|line| line.side == Side::Both)
+    }
+
+    pub fn reversed(&self) -> Hunk {
+        let lines = self.lines.iter().map(|line| HunkLine { side: line.side.other(), text: line.text.clone() });
+        Hunk {
+            line: self.line,
+            old_start: self.new_start,
+            new_start: self.old_start,
+            lines: lines.collect(),
+        }
+    }
+}
+
+impl Side {
+    fn other(self) -> Side {
+        match self {
+            Side::Both => Side::Both,
+            Side::Old => Side::New,
+            Side::New => Side::Old,
+        }
+    }
+}
+
+impl FileDiff {
+    /// The same change undone.
+    pub fn reversed(&self) -> FileDiff {
+        let change = match self.change.clone() {
+            Change::Modify(path) => Change::Modify(path),
+            Change::Create(path) => Change::Delete(path),
+            Change::Delete(path) => Change::Create(path),
+            Change::Rename { from, to } => Change::Rename { from: to, to: from },
+            Change::Copy { to, .. } | Change::Uncopy(to) => Change::Uncopy(to),
+        };
+        FileDiff {
+            line: self.line,
+            change,
+            old_executable: self.new_executable,
+            new_executable: self.old_executable,
+            hunks: self.hunks.iter().map(Hunk::reversed).collect(),
+        }
+    }
+
+    fn old_len(&self) -> usize {
+        self.hunks.iter().map(|hunk| hunk.old_lines().count()).sum()
+    }
+
+    fn new_len(&self) -> usize {
+        self.hunks.iter().map(|hunk| hunk.new_lines().count()).sum()
+    }
+}
+
+/// Every file's part of a patch, in the order in which they stand. Text around them (a mail's
+/// header, a commit message, a diffstat, a signature) is passed over.
+pub fn parse(patch: &[u8], reading: Reading) -> Result<Vec<FileDiff>, Error> {
+    let lines = patch.split_inclusive(|&byte| byte == b'\n').collect();
+    let mut parser = Parser { lines, at: 0, strip: reading.strip };
+    let mut files = parser.files()?;
+    if files.is_empty() {
+        return Err(Error { line: 1, problem: Problem::NoDiff });
+    }
+    if reading.reverse {
+        files = files.iter().rev().map(FileDiff::reversed).collect();
+    }
+    Ok(files)
+}
+
+struct Parser<'a> {
+    lines: Vec<&'a [u8]>,
+    at: usize,
+    strip: usize,
+}
+
+/// What git writes between `diff --git` and the hunks.
+#[derive(Default)]
+struct GitHeader {
+    old_mode: Option<bool>,
+    new_mode: Option<bool>,
+    created: bool,
+    deleted: bool,
+    rename: (Option<PathBuf>, Option<PathBuf>),
+    copy: (Option<PathBuf>, Option<PathBuf>),
+}
+
+impl<'a> Parser<'a> {
+    fn files(&mut self) -> Result<Vec<FileDiff>, Error> {
+        let mut files = Vec::new();
+        // In a commit message anything may stand, after the first diff hunks must not be lost.
+        let mut in_diff = false;
+        while let Some(line) = self.peek(0) {
+            if line.starts_with(b"diff --git ") {
+                files.push(self.git_file()?);
+            } else if self.at_file_header() {
+                files.push(self.plain_file()?);
+            } else if in_diff && line.starts_with(b"@@ -") {
+                return Err(self.error(Problem::Orphan));
+            } else if in_diff && is_binary_marker(line) {
+                return Err(self.error(Problem::Binary { path: shown(line) }));
+            } else {
+                in_diff |= line.starts_with(b"diff ");
+                self.at += 1;
+                continue;
+            }
+            in_diff = true;
+        }
+        Ok(files)
+    }
+
+    fn peek(&self, ahead: usize) -> Option<&'a [u8]> {
+        self.lines.get(self.at + ahead).copied()
+    }
+
+    fn error(&self, problem: Problem) -> Error {
+        Error { line: self.at + 1, problem }
+    }
+
+    /// The three lines that start a file's part in every dialect.
+    fn at_file_header(&self) -> bool {
+        let starts = |ahead, with: &[u8]| self.peek(ahead).is_some_and(|line| line.starts_with(with));
+        starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
+    }
+
+    fn plain_file(&mut self) -> Result<FileDiff, Error> {
+        let line = self.at + 1;
+        let (old, new) = self.file_header()?;
+        let hunks = self.hunks()?;
+        let change = match (old, new) {
+            (None, Some(path)) => Change::Create(path),
+            (Some(path), None) => Change::Delete(path),
+            (Some(old), Some(new)) => Change::Modify(names::common(old, new)),
+            (None, None) => return Err(Error { line, problem: Problem::FileName { found: "/dev/null".into() } }),
+        };
+        let file = FileDiff { line, change, old_executable: None, new_executable: None, hunks };
+        check_lengths(file)
+    }
+
+    /// Reads `---` and `+++`; `None` stands for a file that is not there.
+    fn file_header(&mut self) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
+        let old = self.header_name(b"--- ")?;
+        let new = self.header_name(b"+++ ")?;
+        Ok((old, new))
+    }
+
+    fn header_name(&mut self, prefix: &[u8]) -> Result<Option<PathBuf>, Error> {
+        let line = self.peek(0).unwrap_or_default();
+        let rest = trimmed(line).strip_prefix(prefix).ok_or_else(|| self.file_name_error(line))?;
+        let (name, stamp) = names::header(rest).ok_or_else(|| self.file_name_error(line))?;
+        let path = if name == b"/dev/null" || names::is_epoch(stamp) {
+            // GNU diff -N marks the missing side with the first second of 1970.
+            None
+        } else {
+            Some(self.tree_path(&name, self.strip)?)
+        };
+        self.at += 1;
+        Ok(path)
+    }
+
+    fn file_name_error(&self, line: &[u8]) -> Error {
+        self.error(Problem::FileName { found: shown(line) })
+    }
+
+    fn tree_path(&self, name: &[u8], strip: usize) -> Result<PathBuf, Error> {
+        match names::stripped(name, strip) {
+            Ok(path) => Ok(PathBuf::from(OsString::from_vec(path))),
+            Err(why) => Err(self.error(Problem::OutsideTree { path: shown(name), why })),
+        }
+    }
+
+    fn git_file(&mut self) -> Result<FileDiff, Error> {
+        let line = self.at + 1;
+        let command = trimmed(self.lines[self.at]);
+        self.at += 1;
+        let header = self.git_header()?;
+        let names = match self.at_file_header() {
+            true => Some(self.file_header()?),
+            false => None,
+        };
+        let hunks = if names.is_some() { self.hunks()? } else { Vec::new() };
+        let path = match names {
+            Some((old, new)) => new.or(old),
+            None => None,
+        };
+        let path = match path {
+            Some(path) => path,
+            None => {
+                let name = names::of_git_command(&command[b"diff --git ".len()..], self.strip)
+                    .ok_or(Error { line, problem: Problem::FileName { found: shown(command) } })?;
+                self.tree_path(&name, 0).map_err(|error| Error { line, ..error })?
+            }
+        };
+        let change = match (header.rename, header.copy) {
+            ((Some(from), Some(to)), _) => Change::Rename { from, to },
+            (_, (Some(from), Some(to))) => Change::Copy { from, to },
+            _ if header.created => Change::Create(path),
+            _ if header.deleted => Change::Delete(path),
+            _ => Change::Modify(path),
+        };
+        let file = FileDiff {
+            line,
+            change,
+            old_executable: header.old_mode,
+            new_executable: header.new_mode,
+            hunks,
+        };
+        check_lengths(file)
+    }
+
+    fn git_header(&mut self) -> Result<GitHeader, Error> {
+        let mut header = GitHeader::default();
+        while let Some(line) = self.peek(0) {
+            let line = trimmed(line);
+            let is = |word: &str| line.strip_prefix(word.as_bytes());
+            if let Some(mode) = is("old mode ") {
+                header.old_mode = Some(self.mode(mode)?);
+            } else if let Some(mode) = is("new mode ") {
+                header.new_mode = Some(self.mode(mode)?);
+            } else if let Some(mode) = is("new file mode ") {
+                header.created = true;
+                header.new_mode = Some(self.mode(mode)?);
+            } else if let Some(mode) = is("deleted file mode ") {
+                header.deleted = true;
+                header.old_mode = Some(self.mode(mode)?);
+            } else if let Some(name) = is("rename from ") {
+                header.rename.0 = Some(self.extended_name(name)?);
+            } else if let Some(name) = is("rename to ") {
+                header.rename.1 = Some(self.extended_name(name)?);
+            } else if let Some(name) = is("copy from ") {
+                header.copy.0 = Some(self.extended_name(name)?);
+            } else if let Some(name) = is("copy to ") {
+                header.copy.1 = Some(self.extended_name(name)?);
+            } else if let Some(rest) = is("index ") {
+                // `index <old>..<new> <mode>` names the mode of a file whose mode stays.
+                if let Some(mode) = rest.rsplit(|&byte| byte == b' ').next().filter(|mode| mode.len() == 6) {
+                    self.mode(mode)?;
+                }
+            } else if is_binary_marker(line) {
+                return Err(self.error(Problem::Binary { path: self.command_before() }));
+            } else if is("similarity index ").is_none() && is("dissimilarity index ").is_none() {
+                break;
+            }
+            self.at += 1;
+        }
+        Ok(header)
+    }
+
+    /// The paths of the `diff --git` line above, for a message.
+    fn command_before(&self) -> String {
+        let command = self.lines[..self.at].iter().rev().find_map(|line| line.strip_prefix(b"diff --git "));
+        let name = command.and_then(|names| names::of_git_command(trimmed(names), self.strip));
+        shown(&name.unwrap_or_default())
+    }
+
+    /// The paths of `rename` and `copy` lines stand there without `a/`.
+    fn extended_name(&self, name: &[u8]) -> Result<PathBuf, Error> {
+        let (name, _) = names::header(name).ok_or_else(|| self.file_name_error(name))?;
+        self.tree_path(&name, self.strip.saturating_sub(1))
+    }
+
+    fn mode(&self, mode: &[u8]) -> Result<bool, Error> {
+        match mode {
+            b"100644" | b"100664" => Ok(false),
+            b"100755" | b"100775" => Ok(true),
+            _ => Err(self.error(Problem::SpecialFile { path: self.command_before(), mode: shown(mode) })),
+        }
+    }
+
+    fn hunks(&mut self) -> Result<Vec<Hunk>, Error> {
+        let mut hunks = Vec::new();
+        while self.peek(0).is_some_and(|line| line.starts_with(b"@@ -")) {
+            hunks.push(self.hunk()?);
+        }
+        if let Some(line) = self.peek(0) {
+            let more = matches!(line.first(), Some(b' ' | b'+' | b'-'));
+            // `-- ` alone is the mark before a mail's signature.
+            if more && !matches!(trimmed(line), b"-- " | b"--") && !self.at_file_header() {
+                return Err(self.error(Problem::Long { found: shown(line) }));
+            }
+        }
+        Ok(hunks)
+    }
+
+    fn hunk(&mut self) -> Result<Hunk, Error> {
+        let header = self.lines[self.at];
+        let (old, new) =
+            ranges(header).ok_or_else(|| self.error(Problem::HunkHeader { found: shown(header) }))?;
+        let mut hunk = Hunk { line: self.at + 1, old_start: old.0, new_start: new.0, lines: Vec::new() };
+        self.at += 1;
+        let (mut old_left, mut new_left) = (old.1, new.1);
+        while old_left > 0 || new_left > 0 {
+            let Some(line) = self.peek(0) else {
+                return Err(self.error(Problem::Short { missing: old_left.max(new_left) }));
+            };
+            let (side, text) = match line.split_first() {
+                Some((b' ', text)) => (Side::Both, text),
+                Some((b'-', text)) => (Side::Old, text),
+                Some((b'+', text)) => (Side::New, text),
+                // An empty line of context whose one blank a mail program or editor took away.
+                Some((b'\n', [])) => (Side::Both, line),
+                Some((b'\\', _)) => {
+                    self.no_newline(&mut hunk)?;
+                    continue;
+                }
+                _ => return Err(self.error(Problem::HunkLine { found: shown(line) })),
+            };
+            let count = |left: &mut usize, counts: bool| match (*left, counts) {
+                (0, true) => Err(()),
+                (_, counts) => {
+                    *left -= usize::from(counts);
+                    Ok(())
+                }
+            };
+            count(&mut old_left, side != Side::New)
+                .and_then(|()| count(&mut new_left, side != Side::Old))
+                .map_err(|()| self.error(Problem::Long { found: shown(line) }))?;
+            hunk.lines.push(HunkLine { side, text: text.to_vec() });
+            self.at += 1;
+        }
+        if self.peek(0).is_some_and(|line| line.starts_with(b"\\")) {
+            self.no_newline(&mut hunk)?;
+        }
+        Ok(hunk)
+    }
+
+    /// `\ No newline at end of file`, in whatever language diff spoke.
+    fn no_newline(&mut self, hunk: &mut Hunk) -> Result<(), Error> {
+        match hunk.lines.last_mut().filter(|line| line.text.ends_with(b"\n")) {
+            Some(line) => line.text.pop(),
+            None => return Err(self.error(Problem::HunkLine { found: shown(self.lines[self.at]) })),
+        };
+        self.at += 1;
+        Ok(())
+    }
+}
+
+/// A new file has no old lines, a deleted one no new ones.
+fn check_lengths(mut file: FileDiff) -> Result<FileDiff, Error> {
+    let line = file.line;
+    let contradiction = |what| Err(Error { line, problem: Problem::Contradiction { what } });
+    match file.change.clone() {
+        Change::Create(_) if file.old_len() > 0 => contradiction("creates a file"),
+        Change::Delete(_) if file.new_len() > 0 => contradiction("deletes a file"),
+        // diff without -N, and without git's header, says only this of a new file.
+        Change::Modify(path) if file.hunks.len() == 1 && file.hunks[0].old_start == 0 && file.old_len() == 0 => {
+            file.change = Change::Create(path);
+            Ok(file)
+        }
+        _ => Ok(file),
+    }
+}
+
+/// `@@ -old[,length] +new[,length] @@`, each as (start, length).
+fn ranges(header: &[u8]) -> Option<((usize, usize), (usize, usize))> {
+    let text = std::str::from_utf8(&header[..header.len().min(100)]);
+    let text = match text {
+        Ok(text) => text,
+        // The name of the function behind the ranges may be in any encoding, and cut anywhere.
+        Err(error) => std::str::from_utf8(&header[..error.valid_up_to()]).ok()?,
+    };
+    let (ranges, _) = text.strip_prefix("@@ -")?.split_once(" @@")?;
+    let (old, new) = ranges.split_once(" +")?;
+    Some((range(old)?, range(new)?))
+}
+
+fn range(text: &str) -> Option<(usize, usize)> {
+    let number = |text: &str| text.parse::<u32>().ok().map(|number| number as usize);
+    match text.split_once(',') {
+        Some((start, length)) => Some((number(start)?, number(length)?)),
+        None => Some((number(text)?, 1)),
+    }
+}
+
+fn is_binary_marker(line: &[u8]) -> bool {
+    let line = trimmed(line);
+    line == b"GIT binary patch" || (line.starts_with(b"Binary files ") && line.ends_with(b" differ"))
+}
+
+fn trimmed(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// For messages: without the line's end, and not endless.
+pub fn shown(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(trimmed(line));
+    match text.char_indices().nth(160) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! Patches out of an mbox: RFC 4155's default format, MIME parts, transfer encodings.
+
+use mailparse::{MailHeaderMap, ParsedMail};
+
+/// One patch that came by mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub subject: String,
+    /// The text with the diff in it, transfer encoding undone.
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("message {number} cannot be read as mail")]
+    Unparsable { number: usize, source: mailparse::MailParseError },
+    #[error("no message in it holds a diff")]
+    NoDiff,
+    #[error("the message {subject:?} says that it is a patch but holds no diff")]
+    PatchWithoutDiff { subject: String },
+    #[error("of {total} patches {} missing", missing(numbers))]
+    Incomplete { total: usize, numbers: Vec<usize> },
+    #[error("patch {number} of {total} is in it more than once; keep one version of the series")]
+    Twice { number: usize, total: usize },
+}
+
+fn missing(numbers: &[usize]) -> String {
+    let list = numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    if numbers.len() == 1 { format!("number {list} is") } else { format!("numbers {list} are") }
+}
+
+/// The patches of an mbox, of a single mail, or of a plain diff, in the order of the numbers
+/// in their subjects. Cover letters and replies are left out.
+pub fn patches(mbox: &[u8]) -> Result<Vec<Message>, Error> {
+    let mut found = Vec::new();
+    for (index, raw) in split(mbox).into_iter().enumerate() {
+        let message = message(&raw, index + 1)?;
+        let number = patch_number(&message.subject);
+        if holds_diff(&message.body) {
+            found.push((number, message));
+        } else if number.is_some_and(|(number, _)| number > 0) && !is_reply(&message.subject) {
+            return Err(Error::PatchWithoutDiff { subject: message.subject });
+        }
+    }
+    found.retain(|(_, message)| !is_reply(&message.subject));
+    in_order(found)
+}
+
+fn in_order(mut found: Vec<(Option<(usize, usize)>, Message)>) -> Result<Vec<Message>, Error> {
+    if found.is_empty() {
+        return Err(Error::NoDiff);
+    }
+    // Several series one after the other have different totals: their order is the file's.
+    let totals: Vec<usize> = found.iter().filter_map(|(number, _)| number.map(|(_, total)| total)).collect();
+    if totals.len() == found.len() && totals.iter().all(|total| *total == totals[0]) {
+        let total = totals[0];
+        let number = |entry: &(Option<(usize, usize)>, Message)| entry.0.map_or(0, |(number, _)| number);
+        found.sort_by_key(number);
+        if let Some(pair) = found.windows(2).find(|pair| number(&pair[0]) == number(&pair[1])) {
+            return Err(Error::Twice { number: number(&pair[0]), total });
+        }
+        let numbers: Vec<usize> =
+            (1..=total).filter(|wanted| !found.iter().any(|entry| number(entry) == *wanted)).collect();
+        if !numbers.is_empty() {
+            return Err(Error::Incomplete { total, numbers });
+        }
+    }
+    Ok(found.into_iter().map(|(_, message)| message).collect())
+}
+
+/// Cuts at the `From ` lines. Lines of a file that came through a system with CRLF are made
+/// LF first; a diff of files that have CRLF themselves keeps LF in its headers.
+fn split(mbox: &[u8]) -> Vec<Vec<u8>> {
+    let text = without_cr(mbox.to_vec());
+    let mut messages: Vec<Vec<u8>> = Vec::new();
+    let mut after_blank = true;
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        if after_blank && is_from_line(line) {
+            messages.push(Vec::new());
+        } else {
+            if messages.is_empty() {
+                messages.push(Vec::new());
+            }
+            messages.last_mut().expect("one was pushed").extend_from_slice(line);
+        }
+        after_blank = line == b"\n";
+    }
+    messages
+}
+
+fn without_cr(text: Vec<u8>) -> Vec<u8> {
+    let mut lines = text.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let all = lines.clone().next().is_some() && lines.all(|line| line.ends_with(b"\r\n"));
+    if !all {
+        return text;
+    }
+    let lines = text.split_inclusive(|&byte| byte == b'\n');
+    lines.flat_map(|line| line.strip_suffix(b"\r\n").map_or(line.to_vec(), |line| [line, b"\n"].concat())).collect()
+}
+
+/// `From <sender> <date>`: the date tells it from a sentence that starts with the word.
+fn is_from_line(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(b"From ") else { return false };
+    let clock = |word: &[u8]| {
+        let parts: Vec<&[u8]> = word.split(|&byte| byte == b':').collect();
+        parts.len() == 3 && parts.iter().all(|part| part.len() == 2 && part.iter().all(u8::is_ascii_digit))
+    };
+    rest.split(|&byte| byte == b' ').any(clock)
+}
+
+fn message(raw: &[u8], number: usize) -> Result<Message, Error> {
+    if !has_header(raw) {
+        // A plain diff: there is nothing to decode.
+        return Ok(Message { subject: String::new(), body: raw.to_vec() });
+    }
+    let unparsable = |source| Error::Unparsable { number, source };
+    let mail = mailparse::parse_mail(raw).map_err(unparsable)?;
+    let subject = mail.headers.get_first_value("Subject").unwrap_or_default();
+    let mut body = Vec::new();
+    collect(&mail, &mut body).map_err(unparsable)?;
+    Ok(Message { subject: subject.split_whitespace().collect::<Vec<_>>().join(" "), body })
+}
+
+/// Whether the first line is a header field (RFC 5322, section 2.2) of a mail, not of a diff.
+fn has_header(raw: &[u8]) -> bool {
+    let first = raw.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let Some(colon) = first.iter().position(|&byte| byte == b':') else { return false };
+    let name = &first[..colon];
+    // `Index: path` starts what quilt and Subversion write.
+    !name.is_empty() && name != b"Index" && name.iter().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Text parts, and attachments that are patches by type or name.
+fn collect(mail: &ParsedMail, body: &mut Vec<u8>) -> Result<(), mailparse::MailParseError> {
+    if !mail.subparts.is_empty() {
+        return mail.subparts.iter().try_for_each(|part| collect(part, body));
+    }
+    let kind = mail.ctype.mimetype.as_str();
+    let name = mail.get_content_disposition().params.get("filename").cloned();
+    let name = name.or_else(|| mail.ctype.params.get("name").cloned()).unwrap_or_default();
+    let is_patch = name.ends_with(".patch") || name.ends_with(".diff");
+    if is_patch || kind == "text/plain" || kind == "text/x-patch" || kind == "text/x-diff" {
+        let part = without_cr(mail.get_body_raw()?);
+        body.extend_from_slice(&part);
+        if !part.ends_with(b"\n") {
+            body.push(b'\n');
+        }
+    }
+    Ok(())
+}
+
+fn holds_diff(body: &[u8]) -> bool {
+    let lines: Vec<&[u8]> = body.split(|&byte| byte == b'\n').collect();
+    let header = |trio: &[&[u8]]| {
+        trio[0].starts_with(b"--- ") && trio[1].starts_with(b"+++ ") && trio[2].starts_with(b"@@ -")
+    };
+    lines.iter().any(|line| line.starts_with(b"diff --git ")) || lines.windows(3).any(header)
+}
+
+fn is_reply(subject: &str) -> bool {
+    subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"))
+}
+
+/// 2 and 5 of `[PATCH v3 2/5] …`.
+fn patch_number(subject: &str) -> Option<(usize, usize)> {
+    let (tag, _) = subject.split_once('[')?.1.split_once(']')?;
+    let numbers = tag.to_uppercase().contains("PATCH").then(|| tag.split_whitespace().last()).flatten()?;
+    let (number, total) = numbers.split_once('/')?;
+    let (number, total) = (number.parse().ok()?, total.parse().ok()?);
+    (number <= total && total > 0).then_some((number, total))
+}
+
+#[cfg(test)]
+#[path = "mail_tests.rs"]
+mod tests;

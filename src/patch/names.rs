@@ -1,0 +1,154 @@
+//! File names in patches: quoting, prefixes, timestamps, and which of them are refused.
+
+/// Why a name cannot be a file of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    #[error("an absolute path")]
+    Absolute,
+    #[error("it goes up with ..")]
+    Parent,
+    #[error("inside .git")]
+    GitFolder,
+    #[error("no name is left after the prefix")]
+    Empty,
+    #[error("a NUL byte in the name")]
+    Nul,
+    #[error("the name is not UTF-8")]
+    NotUtf8,
+    #[error("{} is a symbolic link", .0.describe())]
+    Symlink(LinkPlace),
+}
+
+/// Whether the link is the file itself or a folder above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkPlace {
+    File,
+    Folder,
+}
+
+impl LinkPlace {
+    fn describe(self) -> &'static str {
+        match self {
+            LinkPlace::File => "the file",
+            LinkPlace::Folder => "a folder above it",
+        }
+    }
+}
+
+/// The name of a `---`, `+++`, `rename` or `copy` line, and the timestamp after it.
+pub fn header(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    if text.first() == Some(&b'"') {
+        return unquoted(text);
+    }
+    let end = text.iter().position(|&byte| byte == b'\t').unwrap_or(text.len());
+    let (name, stamp) = text.split_at(end);
+    (!name.is_empty()).then(|| (name.to_vec(), stamp))
+}
+
+/// The first second of 1970 in any time zone, as in `1970-01-01 01:00:00.000000000 +0100`.
+pub fn is_epoch(stamp: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(stamp) else { return false };
+    let mut words = text.split_whitespace();
+    let (Some(date), Some(time), Some(zone)) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    let seconds = time.split_once('.').map_or(time, |(whole, _)| whole);
+    jiff::fmt::strtime::parse("%Y-%m-%d %H:%M:%S %z", format!("{date} {seconds} {zone}"))
+        .and_then(|time| time.to_timestamp())
+        .is_ok_and(|time| time.as_second() == 0)
+}
+
+/// Drops the first `strip` components and refuses what could leave the tree, before and after.
+pub fn stripped(name: &[u8], strip: usize) -> Result<Vec<u8>, BadName> {
+    if name.starts_with(b"/") {
+        return Err(BadName::Absolute);
+    }
+    if name.contains(&0) {
+        return Err(BadName::Nul);
+    }
+    // The journal keeps names as JSON strings, and no kernel release has such a name.
+    if std::str::from_utf8(name).is_err() {
+        return Err(BadName::NotUtf8);
+    }
+    let mut parts = Vec::new();
+    for (index, part) in name.split(|&byte| byte == b'/').enumerate() {
+        match part {
+            b".." => return Err(BadName::Parent),
+            // `a//etc/passwd`: git never writes it; what follows the prefix is absolute.
+            b"" if index == strip => return Err(BadName::Absolute),
+            _ if index < strip => {}
+            b"" | b"." => {}
+            part if part.eq_ignore_ascii_case(b".git") => return Err(BadName::GitFolder),
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() { Err(BadName::Empty) } else { Ok(parts.join(&b'/')) }
+}
+
+/// The name in `a/name b/name`, without prefix: all there is for an empty file or a new mode.
+pub fn of_git_command(names: &[u8], strip: usize) -> Option<Vec<u8>> {
+    if names.first() == Some(&b'"') {
+        let (old, rest) = unquoted(names)?;
+        let (new, _) = header(rest.strip_prefix(b" ")?)?;
+        return same(&old, &new, strip);
+    }
+    if names.last() == Some(&b'"') {
+        let start = names.windows(2).position(|pair| pair == b" \"")?;
+        let (new, _) = unquoted(&names[start + 1..])?;
+        return same(&names[..start], &new, strip);
+    }
+    // Names may hold blanks: the right one is that which gives the same name twice.
+    let blanks = names.iter().enumerate().filter(|(_, byte)| **byte == b' ').map(|(index, _)| index);
+    blanks.into_iter().find_map(|blank| same(&names[..blank], &names[blank + 1..], strip))
+}
+
+fn same(old: &[u8], new: &[u8], strip: usize) -> Option<Vec<u8>> {
+    let rest = |name: &[u8]| {
+        let parts: Vec<&[u8]> = name.split(|&byte| byte == b'/').skip(strip).collect();
+        (!parts.is_empty()).then(|| parts.join(&b'/'))
+    };
+    let (old, new) = (rest(old)?, rest(new)?);
+    (old == new && !old.is_empty()).then_some(old)
+}
+
+/// Of `x.orig` and `x` the file is `x`, whichever side it stands on.
+pub fn common(old: std::path::PathBuf, new: std::path::PathBuf) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    let backup = new.as_os_str().as_bytes().starts_with(old.as_os_str().as_bytes());
+    if backup { old } else { new }
+}
+
+/// Reads a C-style quoted name; returns it and what follows the closing quote.
+fn unquoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut name = Vec::new();
+    let mut rest = text.strip_prefix(b"\"")?;
+    loop {
+        let (&byte, after) = rest.split_first()?;
+        rest = after;
+        match byte {
+            b'"' => return (!name.is_empty()).then_some((name, rest)),
+            b'\\' => {
+                let (&escape, after) = rest.split_first()?;
+                rest = after;
+                name.push(match escape {
+                    b'a' => 7,
+                    b'b' => 8,
+                    b't' => b'\t',
+                    b'n' => b'\n',
+                    b'v' => 11,
+                    b'f' => 12,
+                    b'r' => b'\r',
+                    b'"' | b'\\' => escape,
+                    b'0'..=b'3' => {
+                        let octal = std::str::from_utf8(rest.get(..2)?).ok()?;
+                        rest = &rest[2..];
+                        let low = u8::from_str_radix(octal, 8).ok().filter(|low| *low < 64)?;
+                        (escape - b'0') * 64 + low
+                    }
+                    _ => return None,
+                });
+            }
+            byte => name.push(byte),
+        }
+    }
+}
