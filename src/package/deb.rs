@@ -7,9 +7,9 @@ use flate2::{Compression, GzBuilder};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-use super::output::{Spool, publish};
+use super::output::{Ready, Spool, assemble};
 use super::payload::{Kind, Member, PayloadFile, Role, members};
-use super::{Error, Job, Package};
+use super::{Error, Job};
 use crate::plan::Format;
 
 /// The scripts dpkg runs, in `packaging/deb`.
@@ -28,14 +28,14 @@ const MAINTAINER: &str = "kpatch-build <kpatch-build@kpatch-build.invalid>";
 /// everything built in too: its root file system may be on LVM, LUKS or RAID.
 const DEPENDS: &str = "kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool";
 
-pub(super) fn write(job: &Job) -> Result<Package, Error> {
+pub(super) fn write(job: &Job) -> Result<Ready, Error> {
     let documents = documents(job);
     let members = layout(job, &documents);
-    let target = job.plan.out.join(job.names.deb_file());
-    let jobs = job.plan.jobs;
+    let target = job.order.out.join(job.names.deb_file());
+    let jobs = job.order.jobs;
     let data = Spool::xz(&target, jobs, |out| write_data(job, &members, &target, out))?;
     let control = Spool::xz(&target, jobs, |out| write_control(job, &members, &target, out))?;
-    publish(job, Format::Deb, &job.names.deb, target.clone(), |out| {
+    assemble(Format::Deb, &job.names.deb, target.clone(), |out| {
         write_outer(job, control, data, out).map_err(|source| Error::Write { path: target.clone(), source })
     })
 }
@@ -76,8 +76,8 @@ fn layout<'a>(job: &'a Job, documents: &'a [PayloadFile]) -> Vec<Member<'a>> {
 fn documents(job: &Job) -> [PayloadFile; 2] {
     let folder = format!("usr/share/doc/{}", job.names.deb);
     let copyright = COPYRIGHT
-        .replace("@UPSTREAM@", &job.plan.release.to_string())
-        .replace("@SERIES@", &job.plan.series.name);
+        .replace("@UPSTREAM@", &job.order.upstream.to_string())
+        .replace("@SERIES@", &job.order.series);
     let document = |name: &str, content| {
         PayloadFile::in_memory(Role::Documentation(format!("{folder}/{name}")), content)
     };
@@ -92,12 +92,12 @@ fn changelog(job: &Job) -> String {
         "{} ({}) unstable; urgency=medium\n\n  * Linux {}, series {}: {}\n",
         job.names.deb,
         job.names.version(),
-        job.plan.release,
-        job.plan.series.name,
-        job.plan.series.title
+        job.order.upstream,
+        job.order.series,
+        job.order.title
     );
-    for patch in job.plan.series.compat.iter().chain(&job.plan.series.patches) {
-        text.push_str(&format!("  * {}\n", patch.name));
+    for patch in &job.order.patches {
+        text.push_str(&format!("  * {}\n", patch));
     }
     let time = Timestamp::from_second(i64::from(job.payload.timestamp)).expect("32 bits are in range");
     let date =
@@ -112,7 +112,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 }
 
 fn control(job: &Job, members: &[Member]) -> String {
-    let Job { names, plan, .. } = job;
+    let Job { names, order, .. } = job;
     format!(
         "Package: {}\n\
          Version: {}\n\
@@ -131,11 +131,11 @@ fn control(job: &Job, members: &[Member]) -> String {
         names.deb,
         names.version(),
         installed_kib(members),
-        plan.release,
-        plan.series.name,
+        order.upstream,
+        order.series,
         names.release,
-        plan.series.name,
-        plan.series.title.trim_end_matches('.'),
+        order.series,
+        order.title.trim_end_matches('.'),
     )
 }
 

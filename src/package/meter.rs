@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use super::Error;
-use super::payload::PayloadFile;
+use super::payload::{Content, PayloadFile};
 use crate::context::Context;
 use crate::events::{Stage, Unit};
 
@@ -56,7 +56,9 @@ impl<'a> Meter<'a> {
             };
             take(&buffer[..read])?;
             length += read as u64;
-            self.done.set(self.done.get() + read as u64);
+            if let Content::Disk(_) = file.content {
+                self.done.set(self.done.get() + read as u64);
+            }
             self.cx.events.progress(Stage::Package, self.done.get(), Some(self.total), Unit::Bytes);
         }
     }

@@ -20,10 +20,12 @@ use std::path::PathBuf;
 use crate::build::KernelBuild;
 use crate::context::Context;
 use crate::plan::{Format, Plan};
+use crate::release::Release;
 
 pub use error::Error;
 use meter::Meter;
 use names::Names;
+use output::Ready;
 use payload::Payload;
 
 /// A package in `--out`.
@@ -36,10 +38,41 @@ pub struct Package {
     pub sha256: String,
 }
 
+/// What a plan says about its packages.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub upstream: Release,
+    /// Counts rebuilds of the same kernel release.
+    pub revision: u32,
+    /// The series' name and title, and the names of all patches in the order of applying.
+    pub series: String,
+    pub title: String,
+    pub patches: Vec<String>,
+    pub formats: Vec<Format>,
+    /// Threads to compress with; the packages do not depend on it.
+    pub jobs: usize,
+    pub out: PathBuf,
+}
+
+impl From<&Plan> for Order {
+    fn from(plan: &Plan) -> Order {
+        let patches = plan.series.compat.iter().chain(&plan.series.patches);
+        Order {
+            upstream: plan.release,
+            revision: plan.revision,
+            series: plan.series.name.clone(),
+            title: plan.series.title.clone(),
+            patches: patches.map(|patch| patch.name.clone()).collect(),
+            formats: plan.formats.clone(),
+            jobs: plan.jobs,
+            out: plan.out.clone(),
+        }
+    }
+}
+
 /// What both formats are made from.
 struct Job<'a> {
-    cx: &'a Context,
-    plan: &'a Plan,
+    order: &'a Order,
     names: Names,
     payload: Payload,
     meter: Meter<'a>,
@@ -47,19 +80,29 @@ struct Job<'a> {
 
 /// Writes the packages of `plan.formats` into `plan.out`.
 ///
-/// A package appears under its name only when it is complete, and then takes the place of one
-/// with the same name. Needs `depmod`.
+/// They appear under their names only when all of them are complete, and then take the place of
+/// those with the same names. Needs `depmod`.
 pub fn package(cx: &Context, plan: &Plan, build: &KernelBuild) -> Result<Vec<Package>, Error> {
-    let names = Names::new(plan, build)?;
+    write(cx, &Order::from(plan), build)
+}
+
+/// [`package`] for what is not a whole plan.
+pub fn write(cx: &Context, order: &Order, build: &KernelBuild) -> Result<Vec<Package>, Error> {
+    let names = Names::new(order, build)?;
     let dependencies = depmod::run(cx, build)?;
     let mut payload = Payload::list(build, dependencies.path())?;
     // Every file is read once for its checksums and once for each format.
-    let meter = Meter::new(cx, payload.bytes() * (1 + plan.formats.len() as u64));
+    let meter = Meter::new(cx, payload.bytes_on_disk() * (1 + order.formats.len() as u64));
     payload.measure(&meter)?;
-    let job = Job { cx, plan, names, payload, meter };
+    let job = Job { order, names, payload, meter };
     let write = |format: &Format| match format {
         Format::Deb => deb::write(&job),
         Format::Rpm => rpm::write(&job),
     };
-    plan.formats.iter().map(write).collect()
+    // All of them or none: names are given when nothing is left that takes long.
+    let ready = order.formats.iter().map(write).collect::<Result<Vec<_>, _>>()?;
+    if cx.stop.is_set() {
+        return Err(Error::Interrupted);
+    }
+    ready.into_iter().map(Ready::publish).collect()
 }

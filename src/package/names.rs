@@ -1,8 +1,7 @@
 //! Names and versions of the packages.
 
-use super::Error;
+use super::{Error, Order};
 use crate::build::KernelBuild;
-use crate::plan::Plan;
 
 /// What identifies the packages of one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +20,9 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub fn new(plan: &Plan, build: &KernelBuild) -> Result<Names, Error> {
-        let upstream = plan.release.to_string().replace("-rc", "~rc");
-        Names::of(&build.release, upstream, plan.revision)
+    pub fn new(order: &Order, build: &KernelBuild) -> Result<Names, Error> {
+        let upstream = order.upstream.to_string().replace("-rc", "~rc");
+        Names::of(&build.release, upstream, order.revision)
     }
 
     fn of(release: &str, upstream: String, revision: u32) -> Result<Names, Error> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::compress::xz;
-use super::{Error, Job, Package};
+use super::{Error, Package};
 use crate::key::hex;
 use crate::plan::Format;
 
@@ -55,14 +55,19 @@ fn folder(target: &Path) -> &Path {
     target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Writes a package through `fill` and then puts it in place of an older one, in one step.
-pub(super) fn publish(
-    job: &Job,
+/// A complete package that has no name yet.
+pub(super) struct Ready {
+    file: File,
+    package: Package,
+}
+
+/// Writes a package through `fill` into a nameless file.
+pub(super) fn assemble(
     format: Format,
     name: &str,
     target: PathBuf,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
-) -> Result<Package, Error> {
+) -> Result<Ready, Error> {
     let failed = |source| Error::Write { path: target.clone(), source };
     let mut out = Hashing::new(BufWriter::with_capacity(1 << 20, nameless(&target).map_err(failed)?));
     fill(&mut out)?;
@@ -70,11 +75,16 @@ pub(super) fn publish(
     let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
     file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    if job.cx.stop.is_set() {
-        return Err(Error::Interrupted);
+    Ok(Ready { file, package: Package { path: target, format, name: name.to_owned(), bytes, sha256 } })
+}
+
+impl Ready {
+    /// Puts the package in place of an older one, in one step.
+    pub fn publish(self) -> Result<Package, Error> {
+        let path = &self.package.path;
+        name_it(self.file, path).map_err(|source| Error::Write { path: path.clone(), source })?;
+        Ok(self.package)
     }
-    name_it(file, &target).map_err(failed)?;
-    Ok(Package { path: target, format, name: name.to_owned(), bytes, sha256 })
 }
 
 /// Gives a nameless file its name, replacing what has it.

@@ -106,7 +106,7 @@ impl Payload {
         for (path, disk) in module_files(build)? {
             files.push(PayloadFile::on_disk(Role::Modules(path), 0o644, disk)?);
         }
-        for name in ["modules.builtin", "modules.order"] {
+        for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
             // A kernel without modules has none of them, but depmod and the initramfs
             // generators complain where they are missing.
             let role = Role::Modules(name.to_owned());
@@ -121,8 +121,10 @@ impl Payload {
         Ok(Payload { timestamp, files })
     }
 
-    pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+    /// What there is to read from disk.
+    pub(super) fn bytes_on_disk(&self) -> u64 {
+        let on_disk = |file: &&PayloadFile| matches!(file.content, Content::Disk(_));
+        self.files.iter().filter(on_disk).map(|file| file.bytes).sum()
     }
 
     /// Reads every file once for its size and checksums.

@@ -12,9 +12,9 @@ use ::rpm::{
     SignatureHeaderBuilder, Timestamp,
 };
 
-use super::output::{Spool, publish};
+use super::output::{Ready, Spool, assemble};
 use super::payload::{Kind, Member, PayloadFile, Role, members};
-use super::{Error, Job, Package, compress, cpio};
+use super::{Error, Job, compress, cpio};
 use crate::plan::Format;
 
 /// The scripts rpm runs, in `packaging/rpm`.
@@ -28,13 +28,13 @@ const LICENCE: &str = include_str!("../../LICENSE");
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
 
-pub(super) fn write(job: &Job) -> Result<Package, Error> {
+pub(super) fn write(job: &Job) -> Result<Ready, Error> {
     let licence = licence(job);
     let members = layout(job, &licence);
-    let target = job.plan.out.join(job.names.rpm_file());
-    let payload = Spool::xz(&target, job.plan.jobs, |out| write_payload(job, &members, &target, out))?;
+    let target = job.order.out.join(job.names.rpm_file());
+    let payload = Spool::xz(&target, job.order.jobs, |out| write_payload(job, &members, &target, out))?;
     let metadata = metadata(job, &members, &payload)?;
-    publish(job, Format::Rpm, &job.names.rpm, target.clone(), |mut out| {
+    assemble(Format::Rpm, &job.names.rpm, target.clone(), |mut out| {
         metadata.write(&mut out).map_err(|source| header_error(job, source))?;
         std::io::copy(&mut &payload.file, out)
             .map_err(|source| Error::Write { path: target.clone(), source })?;
@@ -183,7 +183,7 @@ fn builder(job: &Job, members: &[Member]) -> Result<PackageBuilder, ::rpm::Error
         &job.names.upstream,
         "GPL-2.0-only",
         "x86_64",
-        &format!("Linux {} with the io_thread series {}", job.plan.release, job.plan.series.name),
+        &format!("Linux {} with the io_thread series {}", job.order.upstream, job.order.series),
     );
     let time = Timestamp::from(job.payload.timestamp);
     let compression = CompressionWithLevel::Xz(compress::LEVEL);
@@ -193,8 +193,8 @@ fn builder(job: &Job, members: &[Member]) -> Result<PackageBuilder, ::rpm::Error
         .description(format!(
             "The Linux kernel, its modules and the data to load them, as {}.\n\nThe series {}: {}.",
             job.names.release,
-            job.plan.series.name,
-            job.plan.series.title.trim_end_matches('.')
+            job.order.series,
+            job.order.title.trim_end_matches('.')
         ))
         .group("System Environment/Kernel")
         .url("https://www.kernel.org/")
@@ -218,9 +218,9 @@ fn builder(job: &Job, members: &[Member]) -> Result<PackageBuilder, ::rpm::Error
 
 fn changelog(job: &Job) -> String {
     let mut text =
-        format!("- Linux {}, series {}: {}", job.plan.release, job.plan.series.name, job.plan.series.title);
-    for patch in job.plan.series.compat.iter().chain(&job.plan.series.patches) {
-        text.push_str(&format!("\n- {}", patch.name));
+        format!("- Linux {}, series {}: {}", job.order.upstream, job.order.series, job.order.title);
+    for patch in &job.order.patches {
+        text.push_str(&format!("\n- {}", patch));
     }
     text
 }
