@@ -1,0 +1,102 @@
+//! What can go wrong while packages are made.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{process, store};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("interrupted")]
+    Interrupted,
+    #[error("the kernel release {release:?} cannot be part of a package's name")]
+    ReleaseName { release: String },
+    #[error("the kernel's timestamp {timestamp} is not between 1970 and 2106")]
+    Timestamp { timestamp: i64 },
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{} is neither a file nor a folder with a name in UTF-8", path.display())]
+    NotPackageable { path: PathBuf },
+    #[error("{} changed while it was being packaged", path.display())]
+    Changed { path: PathBuf },
+    #[error("the files of {package} are too large for an rpm without stripped headers ({bytes} bytes)")]
+    TooLarge { package: String, bytes: u64 },
+    #[error("cannot list the modules' dependencies")]
+    Depmod(#[source] process::Error),
+    #[error("cannot describe {package}")]
+    RpmHeader { package: String, source: Box<::rpm::Error> },
+    #[error("cannot use the store")]
+    Store(#[source] store::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        match error {
+            store::Error::Interrupted { .. } => Error::Interrupted,
+            error => Error::Store(error),
+        }
+    }
+}
+
+impl From<process::Error> for Error {
+    fn from(error: process::Error) -> Error {
+        match error {
+            process::Error::Interrupted { .. } => Error::Interrupted,
+            error => Error::Depmod(error),
+        }
+    }
+}
+
+impl Error {
+    /// The exit code, as REPORT.md lists them.
+    pub fn exit(&self) -> u8 {
+        match self {
+            Error::Interrupted => 130,
+            Error::ReleaseName { .. } => 2,
+            Error::Depmod(process::Error::Missing { .. }) => 69,
+            _ if self.is_full() => 69,
+            _ => 3,
+        }
+    }
+
+    pub fn facts(&self) -> Vec<String> {
+        match self {
+            Error::ReleaseName { .. } => {
+                vec!["allowed are letters, digits and . _ + ~ -, with a digit in front".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Depmod(process::Error::Missing { .. }) => {
+                Some("install kmod, or run kpatch-build doctor --install-deps".to_owned())
+            }
+            Error::ReleaseName { .. } => Some("give another --localversion".to_owned()),
+            Error::Changed { .. } => Some("run it again; nothing may write in the store".to_owned()),
+            _ if self.is_full() => Some("make room on that file system, or give another --out".to_owned()),
+            _ => None,
+        }
+    }
+
+    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        match self {
+            Error::Depmod(error) => error.log_and_tail(),
+            _ => (None, &[]),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let (Error::Read { source, .. }
+        | Error::Write { source, .. }
+        | Error::Store(store::Error::Io { source, .. })
+        | Error::Depmod(process::Error::Log { source, .. })) = self
+        else {
+            return false;
+        };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}

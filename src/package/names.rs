@@ -1,0 +1,81 @@
+//! Names and versions of the packages.
+
+use super::{Error, Order};
+use crate::build::KernelBuild;
+
+/// What identifies the packages of one kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    /// `uname -r`.
+    pub release: String,
+    /// Debian package names have no capitals, underscores or tildes (Debian Policy 5.6.1).
+    pub deb: String,
+    /// One name for each kernel release, so that the packages of two releases never replace
+    /// each other and a rebuild of the same release does; `kernel-kpatch-` is no prefix that a
+    /// distribution uses.
+    pub rpm: String,
+    /// Upstream's version; a release candidate sorts before its release: `7.2~rc3`.
+    pub upstream: String,
+    pub revision: u32,
+}
+
+impl Names {
+    pub fn new(order: &Order, build: &KernelBuild) -> Result<Names, Error> {
+        let upstream = order.upstream.to_string().replace("-rc", "~rc");
+        Names::of(&build.release, upstream, order.revision)
+    }
+
+    fn of(release: &str, upstream: String, revision: u32) -> Result<Names, Error> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~-".contains(&byte);
+        // The scripts quote the release, but it is also part of paths.
+        if !release.starts_with(|first: char| first.is_ascii_digit()) || !release.bytes().all(allowed) {
+            return Err(Error::ReleaseName { release: release.to_owned() });
+        }
+        Ok(Names {
+            release: release.to_owned(),
+            deb: format!("linux-image-{}", release.to_ascii_lowercase().replace(['_', '~'], "-")),
+            rpm: format!("kernel-kpatch-{}", release.replace('~', "-")),
+            upstream,
+            revision,
+        })
+    }
+
+    /// `6.1.187-1`: the version in both formats' notation.
+    pub fn version(&self) -> String {
+        format!("{}-{}", self.upstream, self.revision)
+    }
+
+    pub fn deb_file(&self) -> String {
+        format!("{}_{}_amd64.deb", self.deb, self.version())
+    }
+
+    pub fn rpm_file(&self) -> String {
+        format!("{}-{}.x86_64.rpm", self.rpm, self.version())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_hold_the_kernel_release_and_versions_the_upstream_one() {
+        let names = Names::of("6.1.187-copy-segments-boot", "6.1.187".into(), 2).unwrap();
+        assert_eq!(names.deb_file(), "linux-image-6.1.187-copy-segments-boot_6.1.187-2_amd64.deb");
+        assert_eq!(names.rpm_file(), "kernel-kpatch-6.1.187-copy-segments-boot-6.1.187-2.x86_64.rpm");
+    }
+
+    #[test]
+    fn debian_names_are_sanitised() {
+        let names = Names::of("6.1.187-My_Series~x+y", "6.1.187".into(), 1).unwrap();
+        assert_eq!(names.deb, "linux-image-6.1.187-my-series-x+y");
+        assert_eq!(names.rpm, "kernel-kpatch-6.1.187-My_Series-x+y");
+    }
+
+    #[test]
+    fn a_release_that_could_leave_its_folder_or_its_quotes_is_refused() {
+        for release in ["", "../x", "6.1/../..", "6.1'", "6.1 x", "-6.1", "6.1é", "6.1\n"] {
+            assert!(Names::of(release, "6.1".into(), 1).is_err(), "{release:?} was accepted");
+        }
+    }
+}

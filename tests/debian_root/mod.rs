@@ -1,0 +1,130 @@
+//! A Debian system to install into, made by debootstrap once and unpacked for each test.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Folder in which the system is kept between runs; the target folder where it is not set.
+const CACHE: &str = "KPATCH_BUILD_TEST_CACHE";
+const SUITE: &str = "bookworm";
+/// What a kernel package depends on.
+const INCLUDE: &str = "--include=kmod,linux-base,initramfs-tools";
+
+/// Whether the test has to be left out, because `programs` or root's rights are missing.
+/// In CI that is a failure.
+pub fn lacks(programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|program| kpatch_build::process::find(program).is_none());
+    let reason = match missing {
+        Some(program) => format!("{program} is not installed"),
+        None if !rustix::process::geteuid().is_root() => "only root can change its root".to_owned(),
+        None => return false,
+    };
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
+    eprintln!("left out: {reason}");
+    true
+}
+
+pub struct Root(tempfile::TempDir);
+
+impl Root {
+    pub fn new() -> Root {
+        let dir = tempfile::tempdir().unwrap();
+        must(Command::new("tar").arg("-xpf").arg(archive()).arg("-C").arg(dir.path()));
+        Root(dir)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn join(&self, path: &str) -> PathBuf {
+        self.path().join(path.trim_start_matches('/'))
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Writes an executable script.
+    pub fn script(&self, path: &str, content: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Runs a command line inside.
+    pub fn run(&self, line: &str) -> Output {
+        let mut command = Command::new("chroot");
+        command.arg(self.path()).args(["sh", "-c", line]).env_clear();
+        command.envs([
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("DEBIAN_FRONTEND", "noninteractive"),
+            ("LC_ALL", "C"),
+        ]);
+        command.output().unwrap()
+    }
+
+    pub fn must(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}\n{}", text(&output));
+        text(&output)
+    }
+
+    /// Every path below `/boot`, `/lib/modules`, `/usr/share/doc` and `/usr/share/licenses` that
+    /// holds `word`.
+    pub fn traces(&self, word: &str) -> String {
+        let output = self
+            .run(&format!("find /boot /usr/lib/modules /usr/share/doc /usr/share/licenses -path '*{word}*'"));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+pub fn must(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}\n{}", text(&output));
+    text(&output)
+}
+
+/// The mirror that this machine's apt uses for the suite, else for its first one.
+fn mirror() -> String {
+    let sources = must(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(CODENAME) $(REPO_URI)",
+        "Created-By: Packages",
+    ]));
+    let of = |suite: &str| {
+        sources.lines().filter_map(|line| line.split_once(' ')).find(|(name, _)| *name == suite)
+    };
+    let (_, uri) = of(SUITE).expect("apt has bookworm among its sources");
+    uri.to_owned()
+}
+
+fn archive() -> PathBuf {
+    let cache = std::env::var_os(CACHE).map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
+    fs::create_dir_all(&cache).unwrap();
+    let archive = cache.join(format!("debian-{SUITE}.tar"));
+    let lock = File::create(cache.join(format!("debian-{SUITE}.lock"))).unwrap();
+    lock.lock().unwrap();
+    if !archive.exists() {
+        let dir = tempfile::tempdir_in(&cache).unwrap();
+        let root = dir.path().join("root");
+        must(
+            Command::new("timeout")
+                .args(["1200", "debootstrap", "--variant=minbase", INCLUDE, SUITE])
+                .arg(&root)
+                .arg(mirror()),
+        );
+        let _ = fs::remove_dir_all(root.join("var/cache/apt/archives"));
+        let made = dir.path().join("root.tar");
+        must(Command::new("tar").arg("-cpf").arg(&made).arg("-C").arg(&root).arg("."));
+        fs::rename(made, &archive).unwrap();
+    }
+    archive
+}

@@ -1,0 +1,365 @@
+//! Packages hold the kernel, the same one in both formats, and appear only when complete.
+
+mod fake_kernel;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use fake_kernel::{Machine, TIMESTAMP};
+use kpatch_build::events::{Event, Events, Sink};
+use kpatch_build::package::{Error, Package, write};
+use kpatch_build::plan::Format;
+use kpatch_build::stop::Stop;
+use sha2::{Digest, Sha256};
+
+const RELEASE: &str = "6.1.187-copy-segments-boot";
+
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    mode: u32,
+    mtime: u64,
+    /// `None` for a folder.
+    content: Option<Vec<u8>>,
+}
+
+/// The members of an `ar`, unpacked where they are compressed.
+fn deb_parts(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut parts = BTreeMap::new();
+    let mut archive = ar::Archive::new(File::open(path).unwrap());
+    while let Some(entry) = archive.next_entry() {
+        let mut entry = entry.unwrap();
+        let name = String::from_utf8(entry.header().identifier().to_vec()).unwrap();
+        let mut content = Vec::new();
+        if name.ends_with(".xz") {
+            liblzma::read::XzDecoder::new(entry).read_to_end(&mut content).unwrap();
+        } else {
+            entry.read_to_end(&mut content).unwrap();
+        }
+        parts.insert(name, content);
+    }
+    parts
+}
+
+fn tar_files(tar: &[u8]) -> BTreeMap<String, Found> {
+    let mut archive = tar::Archive::new(tar);
+    let found = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let header = entry.header().clone();
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
+        let path = entry.path().unwrap().to_str().unwrap().to_owned();
+        let path =
+            path.strip_prefix("./").expect("dpkg's own archives have it").trim_end_matches('/').to_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        let content = header.entry_type().is_file().then_some(content);
+        let (mode, mtime) = (header.mode().unwrap(), header.mtime().unwrap());
+        (path, Found { mode, mtime, content })
+    });
+    found.collect()
+}
+
+fn control(deb: &Path, name: &str) -> String {
+    let files = tar_files(&deb_parts(deb)["control.tar.xz"]);
+    String::from_utf8(files[name].content.clone().unwrap()).unwrap()
+}
+
+/// Path without the root's slash, mode, content; ghosts left out.
+fn rpm_files(path: &Path) -> BTreeMap<String, Found> {
+    let package = rpm::Package::open(path).unwrap();
+    let ghost = |entry: &rpm::FileEntry| entry.flags().contains(rpm::FileFlags::GHOST);
+    let kept: Vec<_> =
+        package.metadata.get_file_entries().unwrap().into_iter().filter(|entry| !ghost(entry)).collect();
+    let mut contents: BTreeMap<_, _> = package
+        .files()
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|file| !ghost(&file.metadata))
+        .map(|file| (file.metadata.path(), file.content().unwrap_or_default().to_vec()))
+        .collect();
+    assert_eq!(contents.len(), kept.len(), "payload and header list the same files");
+    kept.iter()
+        .map(|entry| {
+            let content = contents.remove(&entry.path()).expect("in the payload");
+            let file = entry.file_type() == rpm::FileType::Regular;
+            if file {
+                assert_eq!(entry.digest().unwrap().as_hex(), sha256(&content), "{:?}", entry.path());
+                assert_eq!(entry.size(), content.len());
+            }
+            let found = Found {
+                mode: u32::from(entry.permissions()),
+                mtime: u64::from(u32::from(entry.modified_at())),
+                content: file.then_some(content),
+            };
+            (entry.path().to_str().unwrap().trim_start_matches('/').to_owned(), found)
+        })
+        .collect()
+}
+
+fn sha256(content: &[u8]) -> String {
+    kpatch_build::key::hex(&Sha256::digest(content))
+}
+
+fn of(packages: &[Package], format: Format) -> &Package {
+    packages.iter().find(|package| package.format == format).unwrap()
+}
+
+#[test]
+fn both_formats_hold_the_same_files_each_where_its_distributions_have_them() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let mut deb = tar_files(&deb_parts(&of(&packages, Format::Deb).path)["data.tar.xz"]);
+    let mut rpm = rpm_files(&of(&packages, Format::Rpm).path);
+
+    for (name, in_rpm) in [("vmlinuz", "vmlinuz"), ("System.map", "System.map"), ("config", "config")] {
+        let found = deb.remove(&format!("boot/{name}-{RELEASE}")).unwrap();
+        assert_eq!(rpm.remove(&format!("lib/modules/{RELEASE}/{in_rpm}")).unwrap(), found, "{name}");
+    }
+    let own = format!("lib/modules/{RELEASE}");
+    deb.retain(|path, _| path.starts_with(&own));
+    rpm.retain(|path, _| path.starts_with(&own));
+    assert!(deb.contains_key(&format!("{own}/kernel/lib/provider.ko")));
+    assert!(!deb.contains_key(&format!("{own}/build")));
+    assert_eq!(deb, rpm);
+    for (path, found) in deb {
+        assert_eq!(found.mtime, TIMESTAMP as u64, "{path}");
+        assert_eq!(found.mode, if found.content.is_some() { 0o644 } else { 0o755 }, "{path}");
+    }
+}
+
+#[test]
+fn the_packages_hold_depmods_data_about_these_modules() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let files = rpm_files(&of(&packages, Format::Rpm).path);
+    let text = |name: &str| {
+        let found = &files[&format!("lib/modules/{RELEASE}/{name}")];
+        String::from_utf8(found.content.clone().unwrap()).unwrap()
+    };
+    let needs = text("modules.dep");
+    assert!(needs.lines().any(|line| line.ends_with(".ko: kernel/lib/provider.ko")), "{needs}");
+    assert!(text("modules.alias").contains("alias pci:v00001234d* provider"));
+    assert!(text("modules.symbols").contains("provided_symbol"));
+    for binary in ["modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin"] {
+        assert!(files.contains_key(&format!("lib/modules/{RELEASE}/{binary}")), "{binary}");
+    }
+}
+
+#[test]
+fn the_control_file_says_what_dpkg_and_apt_need() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let deb = &of(&packages, Format::Deb).path;
+    let control_file = control(deb, "control");
+    for line in [
+        "Package: linux-image-6.1.187-copy-segments-boot",
+        "Version: 6.1.187-1",
+        "Architecture: amd64",
+        "Provides: linux-image",
+        "Section: kernel",
+    ] {
+        assert!(control_file.lines().any(|found| found == line), "no {line} in:\n{control_file}");
+    }
+    assert!(control_file.ends_with('\n'));
+
+    let files = tar_files(&deb_parts(deb)["data.tar.xz"]);
+    let sums = control(deb, "md5sums");
+    assert!(sums.contains(&format!("  boot/vmlinuz-{RELEASE}\n")));
+    for line in sums.lines() {
+        let (sum, path) = line.split_once("  ").unwrap();
+        let content = files[path].content.as_ref().unwrap();
+        assert_eq!(kpatch_build::key::hex(&<md5::Md5 as Digest>::digest(content)), sum, "{path}");
+    }
+    for script in ["preinst", "postinst", "prerm", "postrm"] {
+        let text = control(deb, script);
+        assert!(text.starts_with("#!/bin/sh\n") && text.contains(RELEASE) && !text.contains('@'), "{script}");
+    }
+}
+
+#[test]
+fn the_changelog_is_dated_by_the_kernel_and_names_the_patches() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let files = tar_files(&deb_parts(&of(&packages, Format::Deb).path)["data.tar.xz"]);
+    let path = format!("usr/share/doc/linux-image-{RELEASE}/changelog.Debian.gz");
+    let mut text = String::new();
+    let compressed = files[&path].content.as_ref().unwrap();
+    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("linux-image-6.1.187-copy-segments-boot (6.1.187-1) unstable;"), "{text}");
+    assert!(text.contains("0001-x.patch") && text.contains("  Tue, 14 Nov 2023 22:13:20 +0000\n"), "{text}");
+}
+
+#[test]
+fn the_rpm_stands_beside_the_distributions_kernels() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
+    assert_eq!(metadata.get_name().unwrap(), format!("kernel-kpatch-{RELEASE}"));
+    let provides = metadata.get_provides().unwrap();
+    let provided = |name: &str, version: &str| {
+        provides.iter().any(|found| found.name == name && found.version == version)
+    };
+    assert!(provided("installonlypkg(kernel)", ""));
+    assert!(provided("kernel", "6.1.187-1"));
+    assert!(provided("kernel-uname-r", RELEASE));
+    assert_eq!(metadata.get_build_time().unwrap(), TIMESTAMP as u64);
+    assert!(metadata.get_obsoletes().unwrap().is_empty());
+}
+
+#[test]
+fn release_candidates_sort_before_their_release() {
+    let machine = Machine::new();
+    let mut order = machine.order();
+    order.upstream = "7.2-rc3".parse().unwrap();
+    let kernel = machine.modular_kernel("7.2.0-rc3-copy-segments-boot");
+    let packages = write(&machine.context, &order, &kernel).unwrap();
+    let names = machine.outputs();
+    assert_eq!(
+        names,
+        [
+            "kernel-kpatch-7.2.0-rc3-copy-segments-boot-7.2~rc3-1.x86_64.rpm",
+            "linux-image-7.2.0-rc3-copy-segments-boot_7.2~rc3-1_amd64.deb"
+        ]
+    );
+    assert!(control(&of(&packages, Format::Deb).path, "control").contains("\nVersion: 7.2~rc3-1\n"));
+}
+
+#[test]
+fn what_is_returned_describes_the_files() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    assert_eq!(packages.iter().map(|package| package.format).collect::<Vec<_>>(), [Format::Deb, Format::Rpm]);
+    for package in packages {
+        let content = fs::read(&package.path).unwrap();
+        assert_eq!((package.bytes, package.sha256), (content.len() as u64, sha256(&content)));
+    }
+}
+
+#[test]
+fn elsewhere_with_other_threads_and_file_times_the_same_kernel_gives_the_same_bytes() {
+    let (one, two) = (Machine::new(), Machine::new());
+    let first = one.package(&one.modular_kernel(RELEASE)).unwrap();
+
+    let kernel = two.modular_kernel(RELEASE);
+    let past = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+    for path in [kernel.image(), kernel.config()] {
+        File::open(path).unwrap().set_modified(past).unwrap();
+    }
+    let mut order = two.order();
+    order.jobs = 1;
+    let second = write(&two.context, &order, &kernel).unwrap();
+    for (first, second) in first.iter().zip(&second) {
+        assert_eq!(first.sha256, second.sha256, "{}", first.path.display());
+    }
+    let again = write(&two.context, &order, &kernel).unwrap();
+    assert_eq!(again[0].sha256, second[0].sha256);
+}
+
+#[test]
+fn a_kernel_without_modules_is_packaged() {
+    let machine = Machine::new();
+    let kernel = machine.kernel(RELEASE, |modules| {
+        let all = modules.ancestors().nth(3).unwrap();
+        fs::remove_dir_all(all).unwrap();
+    });
+    let packages = machine.package(&kernel).unwrap();
+    let files = rpm_files(&of(&packages, Format::Rpm).path);
+    for name in ["vmlinuz", "modules.order", "modules.builtin", "modules.dep"] {
+        assert!(files.contains_key(&format!("lib/modules/{RELEASE}/{name}")), "{name}");
+    }
+}
+
+/// Stops the run at the n-th progress event.
+struct StopAt(std::sync::atomic::AtomicI64, Stop);
+
+impl Sink for StopAt {
+    fn event(&self, event: &Event) {
+        let count = &self.0;
+        if matches!(event, Event::Progress { .. })
+            && count.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) == 0
+        {
+            self.1.set();
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_leaves_the_output_as_it_was() {
+    let pieces = {
+        let machine = Machine::new();
+        let kernel = machine.modular_kernel(RELEASE);
+        let files = machine.package(&kernel).unwrap();
+        // Checksums and the .deb: somewhere in both of them, and then in the .rpm.
+        tar_files(&deb_parts(&files[0].path)["data.tar.xz"]).len() as i64
+    };
+    for at in [0, pieces / 2, pieces] {
+        let stop = Stop::default();
+        let mut machine = Machine::with_events(Events::new(StopAt(at.into(), stop.clone())));
+        machine.context.stop = stop;
+        let kernel = machine.modular_kernel(RELEASE);
+        let old = machine.out().join(format!("linux-image-{RELEASE}_6.1.187-1_amd64.deb"));
+        fs::write(&old, "old").unwrap();
+        let error = machine.package(&kernel).unwrap_err();
+        assert!(matches!(error, Error::Interrupted), "{error:?}");
+        assert_eq!(error.exit(), 130);
+        assert_eq!(fs::read_to_string(&old).unwrap(), "old", "stopped at {at}");
+        assert_eq!(machine.outputs().len(), 1, "stopped at {at}");
+    }
+}
+
+#[test]
+fn a_package_takes_the_place_of_one_with_its_name() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    let old = machine.out().join(format!("linux-image-{RELEASE}_6.1.187-1_amd64.deb"));
+    fs::write(&old, "old").unwrap();
+    let packages = machine.package(&kernel).unwrap();
+    assert_eq!(of(&packages, Format::Deb).path, old);
+    assert_eq!(fs::metadata(&old).unwrap().len(), packages[0].bytes);
+    assert_eq!(machine.outputs().len(), 2);
+}
+
+#[test]
+fn an_output_folder_that_is_gone_is_named() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    fs::remove_dir(machine.out()).unwrap();
+    let error = machine.package(&kernel).unwrap_err();
+    assert!(matches!(&error, Error::Write { path, .. } if path.starts_with(machine.out())), "{error:?}");
+    assert_eq!(error.exit(), 3);
+}
+
+#[test]
+fn a_full_disk_is_a_lack_of_the_host() {
+    let source = std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+    let error = Error::Write { path: "dist/x.deb".into(), source };
+    assert_eq!(error.exit(), 69);
+    assert!(error.next_step().unwrap().contains("make room"));
+}
+
+#[test]
+fn progress_ends_at_its_total() {
+    struct Last(std::sync::Mutex<(u64, u64)>);
+    impl Sink for Last {
+        fn event(&self, event: &Event) {
+            if let Event::Progress { done, total, .. } = event {
+                let mut last = self.0.lock().unwrap();
+                assert!(*done >= last.0);
+                *last = (*done, total.unwrap());
+            }
+        }
+    }
+    let last = std::sync::Arc::new(Last(Default::default()));
+    struct Shared(std::sync::Arc<Last>);
+    impl Sink for Shared {
+        fn event(&self, event: &Event) {
+            self.0.event(event);
+        }
+    }
+    let machine = Machine::with_events(Events::new(Shared(last.clone())));
+    machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let (done, total) = *last.0.lock().unwrap();
+    assert!(done > 0);
+    assert_eq!(done, total);
+}
