@@ -30,3 +30,16 @@ pub mod package;
 pub mod claims;
 
 pub mod boot;
+
+pub mod error;
+pub mod settings;
+pub mod cli;
+pub mod request;
+pub mod pipeline;
+pub mod outcome;
+pub mod report;
+pub mod doctor;
+pub mod progress;
+pub mod cache;
+pub mod show;
+pub mod toolchain;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use kpatch_build::cli::{CacheAction, Cli, Command, Global, SeriesAction};
+use kpatch_build::cli::{CacheAction, Cli, Command, Global, ProgressMode, SeriesAction};
 use kpatch_build::context::Context;
 use kpatch_build::error::{Exit, Explain, Failure};
 use kpatch_build::pipeline::{self, Goal};
@@ -13,7 +13,7 @@ use kpatch_build::request::Request;
 use kpatch_build::settings::Settings;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
-use kpatch_build::{boot, cache, doctor, fetch, process, progress, show};
+use kpatch_build::{cache, doctor, fetch, process, progress, show};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -44,7 +44,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Some(Command::Plan { explain, .. }) => {
             let request = request(cli)?;
             let cx = context(cli, Some(&request), stop)?;
-            print(&show::plan(&cx, &request, *explain)?)
+            let (plan, keys) = pipeline::plan(&cx, &request)?;
+            print(&show::plan(&plan, explain.then_some(&keys[..])))
         }
         Some(Command::Releases(_)) => {
             let request = request(cli)?;
@@ -86,26 +87,40 @@ fn whole(cli: &Cli, goal: Goal, stop: Stop) -> Result<Exit, Failure> {
     }
     let cx = context(cli, Some(&request), stop)?;
     let report = pipeline::run(&cx, &request, goal)?;
-    print_to_stderr_or_stdout(cli, &show::summary(&report))?;
+    // Standard output is the events' with `--progress json`.
+    if cli.global.progress != ProgressMode::Json {
+        print(&report.summary())?;
+    }
     Ok(report.exit())
 }
 
 fn boot_only(cli: &Cli, image: Option<&std::path::Path>, shell: bool, stop: Stop) -> Result<Exit, Failure> {
     let request = request(cli)?;
     let cx = context(cli, Some(&request), stop)?;
-    pipeline::boot_image(&cx, &request, image, shell)
+    let image = match image {
+        Some(image) => image.to_owned(),
+        None => pipeline::built_image(&cx, &request)?,
+    };
+    if shell {
+        pipeline::shell(&cx, &request, &image)?;
+        return Ok(Exit::Passed);
+    }
+    let report = pipeline::boot_image(&cx, &request, &image)?;
+    print(&report.summary())?;
+    Ok(report.exit())
 }
 
 fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure> {
     match action {
-        SeriesAction::List => print(&show::series_list()),
+        SeriesAction::List => print(&show::series_list().map_err(|error| before(&error))?),
         SeriesAction::Show { name } => print(&show::series(name).map_err(|error| before(&error))?),
         SeriesAction::Check(_) => {
             let request = request(cli)?;
             let cx = context(cli, Some(&request), stop)?;
-            let table = pipeline::check_series(&cx, &request)?;
-            print(&show::series_table(&table))?;
-            Ok(if table.all_apply() { Exit::Passed } else { Exit::StageFailed })
+            let rows = pipeline::check_series(&cx, request)?;
+            print(&show::series_table(&rows))?;
+            let good = rows.iter().all(|row| row.verdict.is_good());
+            Ok(if good { Exit::Passed } else { Exit::StageFailed })
         }
     }
 }

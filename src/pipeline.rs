@@ -55,7 +55,7 @@ pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Report, Failur
 }
 
 /// Refuses what no source or tool could make good, before anything is written.
-fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
+pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
     let refused = |error: &dyn Explain| Failure::new(None, error);
     series::check_name(&request.series).map_err(|error| refused(&error))?;
     let kconfig = Kconfig::load(&request.kconfig).map_err(|error| refused(&error))?;
@@ -179,4 +179,51 @@ impl<'a> Run<'a> {
         self.write()?;
         Err(failure)
     }
+}
+
+/// One row of `plan --explain`.
+#[derive(Debug)]
+pub struct StageKey {
+    pub stage: Stage,
+    /// `None` until the source is fetched.
+    pub key: Option<Key>,
+    pub stored: bool,
+}
+
+/// `plan`: everything that is known before the first byte is fetched.
+pub fn plan(cx: &Context, request: &Request) -> Result<(Plan, Vec<StageKey>), Failure> {
+    let kconfig = check(request, Goal::Everything)?;
+    let plan = plan::resolve(cx, request, kconfig, Goal::Everything)?;
+    let keys = keys(cx, &plan);
+    Ok((plan, keys))
+}
+
+fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
+    let source = plan.offers[0].sha256().map(Key::from_sha256);
+    let tree = source.as_ref().map(unpack::key);
+    let patched = tree.as_ref().map(|tree| patch::key(tree, &plan.series));
+    let stored = |room, key: &Option<Key>| key.as_ref().is_some_and(|key| cx.store.contains(room, key.as_str()));
+    vec![
+        StageKey { stage: Stage::Fetch, stored: stored(Room::Tarballs, &source), key: source },
+        StageKey { stage: Stage::Unpack, stored: stored(Room::Sources, &tree), key: tree },
+        StageKey { stage: Stage::Patch, stored: false, key: patched },
+    ]
+}
+
+/// `series check`: every shipped series on the request's release.
+pub fn check_series(cx: &Context, request: Request) -> Result<Vec<Row>, Failure> {
+    let request = Request { series: "none".into(), ..request };
+    let kconfig = check(&request, Goal::Patch)?;
+    let plan = plan::resolve(cx, &request, kconfig, Goal::Patch)?;
+    let failed = |stage| move |error: &dyn Explain| Failure::new(Some(stage), error);
+    let tarball = fetch::fetch(cx, &plan.offers).map_err(|error| failed(Stage::Fetch)(&error))?;
+    let source = verify::verify(cx, tarball).map_err(|error| failed(Stage::Verify)(&error))?;
+    let tree = unpack::unpack(cx, &source).map_err(|error| failed(Stage::Unpack)(&error))?;
+    patch::check::check(&tree, &plan.toolchain).map_err(|error| failed(Stage::Patch)(&error))
+}
+
+/// Builds what the request describes, for `boot --shell`.
+pub fn built_image(cx: &Context, request: &Request) -> Result<PathBuf, Failure> {
+    let report = run(cx, request, Goal::Build)?;
+    Ok(report.image().expect("a run that builds leaves an image").to_owned())
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::boot::BootResult;
 use crate::build::KernelBuild;
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::events::{Stage, Status};
 use crate::package::Package;
 use crate::patch::AppliedPatch;
@@ -222,6 +222,32 @@ impl Report {
 
     pub fn skipped_boot(&mut self) {
         self.boot = Some(BootPart::Skipped { verdict: "skipped" });
+    }
+
+    /// How the whole run ended, where no stage failed.
+    pub fn exit(&self) -> Exit {
+        match &self.boot {
+            Some(BootPart::Done(result)) if !result.passed() => Exit::VerdictFailed,
+            _ => Exit::Passed,
+        }
+    }
+
+    /// The built kernel's image.
+    pub fn image(&self) -> Option<&Path> {
+        self.kernel.as_ref().map(|kernel| kernel.image.as_path())
+    }
+
+    /// The last lines of a run, for people.
+    pub fn summary(&self) -> String {
+        let mut text = String::new();
+        for artifact in &self.artifacts {
+            text += &format!("{}\n", artifact.path.display());
+        }
+        text += &format!("{}\n", self.path.display());
+        if let Some(BootPart::Done(result)) = &self.boot {
+            text += &result.summary();
+        }
+        text
     }
 
     /// Replaces the file atomically.

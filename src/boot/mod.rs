@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::claims::Claim;
 use crate::context::Context;
-use crate::plan::BootRequest;
+use crate::request::BootRequest;
 
 /// What to boot and what to hold it to.
 #[derive(Debug)]

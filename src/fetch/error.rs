@@ -1,5 +1,6 @@
 //! What can go wrong while a source is found and fetched.
 
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,37 +61,21 @@ pub enum Error {
     Interrupted,
 }
 
-impl From<store::Error> for Error {
-    fn from(source: store::Error) -> Self {
-        match source {
-            store::Error::Interrupted { .. } => Error::Interrupted,
-            source => Error::Store { source },
-        }
-    }
-}
-
-impl Error {
-    pub(super) fn download(url: &str, failure: Failure) -> Error {
-        match failure {
-            Failure::Interrupted => Error::Interrupted,
-            source => Error::Download { url: url.to_owned(), source },
-        }
-    }
-
-    pub fn exit(&self) -> u8 {
+impl Explain for Error {
+    fn exit(&self) -> Exit {
         let full = match self {
             Error::Write { source, .. } | Error::Archive { source, .. } => is_full(source),
             Error::Store { source: store::Error::Io { source, .. } } => is_full(source),
             _ => false,
         };
         match self {
-            _ if full => 69,
-            Error::Interrupted => 130,
-            _ => 3,
+            _ if full => Exit::HostLacks,
+            Error::Interrupted => Exit::Interrupted,
+            _ => Exit::StageFailed,
         }
     }
 
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         match self {
             Error::NotDelivered { tried, nearest, .. } => {
                 let mut facts: Vec<_> =
@@ -104,7 +89,7 @@ impl Error {
         }
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         Some(match self {
             Error::NotDelivered { nearest, .. } => match nearest.first() {
                 Some(release) => format!("choose one that is available, such as --release {release}"),
@@ -126,11 +111,25 @@ impl Error {
             _ => return None,
         })
     }
+}
 
-    /// No program runs in this stage, so there is no log.
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
-        (None, &[])
+impl From<store::Error> for Error {
+    fn from(source: store::Error) -> Self {
+        match source {
+            store::Error::Interrupted { .. } => Error::Interrupted,
+            source => Error::Store { source },
+        }
     }
+}
+
+impl Error {
+    pub(super) fn download(url: &str, failure: Failure) -> Error {
+        match failure {
+            Failure::Interrupted => Error::Interrupted,
+            source => Error::Download { url: url.to_owned(), source },
+        }
+    }
+
 }
 
 fn list(title: &str, releases: &[Release]) -> String {

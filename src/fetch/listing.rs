@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::plan::Request;
+use crate::request::Request;
 use crate::release::{Line, Release};
 
 use super::error::{Error, Tried};

@@ -17,7 +17,7 @@ pub(crate) mod stored;
 
 use crate::context::Context;
 use crate::events::Stage;
-use crate::plan::Request;
+use crate::request::Request;
 use crate::release::Release;
 use crate::verify::openpgp::Certificates;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::makefile::Version;
-use crate::plan::Request;
+use crate::request::Request;
 use crate::release::{Line, Release, ReleaseSpec};
 
 use super::error::Error;

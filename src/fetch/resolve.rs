@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::context::Context;
 use crate::events::Stage;
-use crate::plan::Request;
+use crate::request::Request;
 use crate::release::{Line, Release, ReleaseSpec};
 
 use super::catalogue::{Candidate, Catalogue};

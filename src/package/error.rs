@@ -1,5 +1,6 @@
 //! What can go wrong while packages are made.
 
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,46 @@ pub enum Error {
     Store(#[source] store::Error),
 }
 
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Error::Interrupted => Exit::Interrupted,
+            Error::ReleaseName { .. } => Exit::Usage,
+            Error::Depmod(process::Error::Missing { .. }) => Exit::HostLacks,
+            _ if self.is_full() => Exit::HostLacks,
+            _ => Exit::StageFailed,
+        }
+    }
+
+    fn facts(&self) -> Vec<String> {
+        match self {
+            Error::ReleaseName { .. } => {
+                vec!["allowed are letters, digits and . _ + ~ -, with a digit in front".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Depmod(process::Error::Missing { .. }) => {
+                Some("install kmod, or run kpatch-build doctor --install-deps".to_owned())
+            }
+            Error::ReleaseName { .. } => Some("give another --localversion".to_owned()),
+            Error::Changed { .. } => Some("run it again; nothing may write in the store".to_owned()),
+            _ if self.is_full() => Some("make room on that file system, or give another --out".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        match self {
+            Error::Depmod(error) => error.log_and_tail(),
+            _ => (None, &[]),
+        }
+    }
+}
+
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
@@ -50,44 +91,6 @@ impl From<process::Error> for Error {
 }
 
 impl Error {
-    /// The exit code, as REPORT.md lists them.
-    pub fn exit(&self) -> u8 {
-        match self {
-            Error::Interrupted => 130,
-            Error::ReleaseName { .. } => 2,
-            Error::Depmod(process::Error::Missing { .. }) => 69,
-            _ if self.is_full() => 69,
-            _ => 3,
-        }
-    }
-
-    pub fn facts(&self) -> Vec<String> {
-        match self {
-            Error::ReleaseName { .. } => {
-                vec!["allowed are letters, digits and . _ + ~ -, with a digit in front".to_owned()]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    pub fn next_step(&self) -> Option<String> {
-        match self {
-            Error::Depmod(process::Error::Missing { .. }) => {
-                Some("install kmod, or run kpatch-build doctor --install-deps".to_owned())
-            }
-            Error::ReleaseName { .. } => Some("give another --localversion".to_owned()),
-            Error::Changed { .. } => Some("run it again; nothing may write in the store".to_owned()),
-            _ if self.is_full() => Some("make room on that file system, or give another --out".to_owned()),
-            _ => None,
-        }
-    }
-
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
-        match self {
-            Error::Depmod(error) => error.log_and_tail(),
-            _ => (None, &[]),
-        }
-    }
 
     fn is_full(&self) -> bool {
         let (Error::Read { source, .. }

@@ -11,6 +11,7 @@ mod shipped;
 pub mod switch;
 pub mod tree;
 
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::PathBuf;
 
@@ -78,16 +79,16 @@ pub enum Error {
     Interrupted,
 }
 
-impl Error {
-    pub fn exit(&self) -> u8 {
+impl Explain for Error {
+    fn exit(&self) -> Exit {
         match self {
-            Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => 69,
-            Error::Interrupted => 130,
-            _ => 3,
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Exit::HostLacks,
+            Error::Interrupted => Exit::Interrupted,
+            _ => Exit::StageFailed,
         }
     }
 
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         let Error::Conflict { patch, fault } = self else { return Vec::new() };
         let Fault::Misfit { path, misfit, hunks, present } = &**fault else { return Vec::new() };
         let mut facts = vec![
@@ -103,7 +104,7 @@ impl Error {
         facts
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         match self {
             Error::Conflict { .. } => Some("nothing was changed; `kpatch-build series check` shows which series apply to this release".into()),
             Error::Journal { .. } | Error::OriginalLost { .. } => {
@@ -114,11 +115,6 @@ impl Error {
             }
             _ => None,
         }
-    }
-
-    /// This stage runs no programs, so it has no log.
-    pub fn log_and_tail(&self) -> (Option<&std::path::Path>, &[String]) {
-        (None, &[])
     }
 }
 

@@ -1,5 +1,6 @@
 //! A series: its metadata, its patches for a release, its claims.
 
+use crate::error::{Exit, Explain};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -174,30 +175,19 @@ pub enum Error {
     Unnameable { path: PathBuf },
 }
 
-fn join(lines: &[Line]) -> String {
-    lines.iter().map(Line::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn lang_name(lang: Lang) -> &'static str {
-    match lang {
-        Lang::C => "C",
-        Lang::Rust => "Rust",
-    }
-}
-
-impl Error {
-    pub fn exit(&self) -> u8 {
-        2
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        Exit::Usage
     }
 
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         match self {
             Error::Unknown { known, .. } => vec![format!("shipped series: {}", known.join(", "))],
             _ => Vec::new(),
         }
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         match self {
             Error::Unknown { .. } => {
                 Some("name a shipped series, none, or a folder or mbox of your own (./my-series)".into())
@@ -209,9 +199,16 @@ impl Error {
             _ => None,
         }
     }
+}
 
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
-        (None, &[])
+fn join(lines: &[Line]) -> String {
+    lines.iter().map(Line::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn lang_name(lang: Lang) -> &'static str {
+    match lang {
+        Lang::C => "C",
+        Lang::Rust => "Rust",
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong while a source is unpacked.
 
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,34 +37,24 @@ pub enum Error {
     Interrupted,
 }
 
-impl From<store::Error> for Error {
-    fn from(source: store::Error) -> Self {
-        match source {
-            store::Error::Interrupted { .. } => Error::Interrupted,
-            source => Error::Store { source },
-        }
-    }
-}
-
-impl Error {
-    pub fn exit(&self) -> u8 {
+impl Explain for Error {
+    fn exit(&self) -> Exit {
         match self {
-            Error::Interrupted => 130,
+            Error::Interrupted => Exit::Interrupted,
             Error::Write { source, .. } | Error::Store { source: store::Error::Io { source, .. } }
                 if is_full(source) =>
             {
-                69
+                Exit::HostLacks
             }
-            _ => 3,
+            _ => Exit::StageFailed,
         }
     }
 
-    /// The sentence says it all.
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         Vec::new()
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         match self {
             Error::Unsafe { .. } => Some("do not use this archive; get it from another source".to_owned()),
             Error::OtherRelease { found, .. } if found.extra.is_empty() => {
@@ -78,9 +69,14 @@ impl Error {
             _ => None,
         }
     }
+}
 
-    /// No program runs in this stage, so there is no log.
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
-        (None, &[])
+impl From<store::Error> for Error {
+    fn from(source: store::Error) -> Self {
+        match source {
+            store::Error::Interrupted { .. } => Error::Interrupted,
+            source => Error::Store { source },
+        }
     }
 }
+

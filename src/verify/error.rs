@@ -1,5 +1,6 @@
 //! What can go wrong while a source is verified.
 
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,29 +35,20 @@ pub enum Error {
     Interrupted,
 }
 
-impl From<store::Error> for Error {
-    fn from(source: store::Error) -> Self {
-        match source {
-            store::Error::Interrupted { .. } => Error::Interrupted,
-            source => Error::Store { source },
-        }
-    }
-}
-
-impl Error {
-    pub fn exit(&self) -> u8 {
+impl Explain for Error {
+    fn exit(&self) -> Exit {
         match self {
-            Error::Interrupted => 130,
+            Error::Interrupted => Exit::Interrupted,
             Error::Write { source, .. } | Error::Store { source: store::Error::Io { source, .. } }
                 if is_full(source) =>
             {
-                69
+                Exit::HostLacks
             }
-            _ => 3,
+            _ => Exit::StageFailed,
         }
     }
 
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         match self {
             Error::StoreAltered { expected, actual, .. } => {
                 vec![format!("SHA-256 expected: {expected}"), format!("SHA-256 found: {actual}")]
@@ -65,7 +57,7 @@ impl Error {
         }
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         Some(match self {
             Error::StoreAltered { expected, .. } => {
                 format!("drop it and fetch it again: kpatch-build cache remove tarballs/{expected}")
@@ -83,9 +75,14 @@ impl Error {
             _ => return None,
         })
     }
+}
 
-    /// No program runs in this stage, so there is no log.
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
-        (None, &[])
+impl From<store::Error> for Error {
+    fn from(source: store::Error) -> Self {
+        match source {
+            store::Error::Interrupted { .. } => Error::Interrupted,
+            source => Error::Store { source },
+        }
     }
 }
+
