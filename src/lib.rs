@@ -10,6 +10,8 @@ pub mod release;
 pub mod stop;
 pub mod store;
 
+pub mod toolchain;
+
 pub mod plan;
 
 pub mod fetch;
