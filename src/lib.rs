@@ -12,6 +12,7 @@ pub mod release;
 pub mod stop;
 pub mod store;
 
+
 pub mod plan;
 
 pub mod fetch;

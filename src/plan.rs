@@ -92,6 +92,8 @@ pub struct Toolchain {
     pub ld_version: String,
     pub rustc_version: Option<String>,
     pub bindgen_version: Option<String>,
+    /// `pahole v1.24`; makes BTF.
+    pub pahole_version: Option<String>,
 }
 
 impl Toolchain {

@@ -1,0 +1,332 @@
+//! Build: from a configured tree to image and modules.
+
+pub mod diagnosis;
+pub mod folder;
+pub mod make;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::configure::{KernelConfig, Place};
+use crate::context::Context;
+use crate::events::{Stage, Unit};
+use crate::key::{Key, hex};
+use crate::patch::PatchedTree;
+use crate::plan::Plan;
+use crate::process::{self, Flow};
+use crate::store::{self, Entry, Lookup, Room, Slot};
+
+use diagnosis::{Diagnosis, Finding, Missing};
+use folder::{BuildFolder, exit_of_io};
+use make::{Make, build_timestamp, timestamp};
+
+/// A finished kernel in the store's results.
+#[derive(Debug)]
+pub struct KernelBuild {
+    pub entry: Entry,
+    /// `uname -r`.
+    pub release: String,
+    pub image_sha256: String,
+    pub config_sha256: String,
+    /// Seconds since the epoch: goes into every package.
+    pub timestamp: i64,
+    pub key: Key,
+    /// An earlier run had built it.
+    pub cached: bool,
+}
+
+impl KernelBuild {
+    pub fn image(&self) -> PathBuf {
+        self.entry.path().join("bzImage")
+    }
+
+    pub fn system_map(&self) -> PathBuf {
+        self.entry.path().join("System.map")
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.entry.path().join("config")
+    }
+
+    /// Holds `lib/modules/<release>` as `modules_install` made it, stripped, with
+    /// `modules.builtin` and `modules.order` but without depmod's files.
+    pub fn modules(&self) -> PathBuf {
+        self.entry.path().join("modules")
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `finding` is the first error of the whole build.
+    #[error("{finding}")]
+    Compile { finding: Finding, log: PathBuf, tail: Vec<String> },
+    #[error("{missing}")]
+    MissingTool { missing: Missing, log: PathBuf },
+    #[error("the disk is full")]
+    DiskFull { log: PathBuf },
+    #[error("the tree calls its kernel {found:?} instead of {expected:?}")]
+    KernelRelease { expected: String, found: String },
+    #[error("make failed")]
+    Make { source: process::Error, log: PathBuf },
+    #[error("cannot {action} {}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Folder(#[from] folder::Error),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    pub fn exit(&self) -> u8 {
+        match self {
+            Error::MissingTool { .. } | Error::DiskFull { .. } => 69,
+            Error::Make { source: process::Error::Missing { .. }, .. } => 69,
+            Error::Io { source, .. } | Error::Store(store::Error::Io { source, .. }) => exit_of_io(source),
+            Error::Folder(error) => error.exit(),
+            Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => 130,
+            Error::Compile { .. } | Error::KernelRelease { .. } | Error::Make { .. } => 3,
+        }
+    }
+
+    pub fn facts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
+            Error::DiskFull { .. } => {
+                Some("free some space; kpatch-build cache shows what the store holds".to_owned())
+            }
+            Error::KernelRelease { .. } => Some("look for a localversion file in the tree".to_owned()),
+            _ => None,
+        }
+    }
+
+    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        match self {
+            Error::Compile { log, tail, .. } => (Some(log), tail),
+            Error::MissingTool { log, .. } | Error::DiskFull { log } => (Some(log), &[]),
+            Error::Make { source, log } => (Some(log), source.log_and_tail().1),
+            _ => (None, &[]),
+        }
+    }
+}
+
+/// Names the finished kernel; the configuration's key covers tree, series, kconfig and tools.
+pub fn result_key(plan: &Plan, tree: &PatchedTree, config: &Key) -> Key {
+    #[derive(Serialize)]
+    struct Inputs<'a> {
+        config: &'a Key,
+        localversion: &'a str,
+        revision: u32,
+        timestamp: i64,
+    }
+    let timestamp = timestamp(plan, tree);
+    Key::of("build", &Inputs { config, localversion: &plan.localversion, revision: plan.revision, timestamp })
+}
+
+pub fn build(
+    cx: &Context,
+    plan: &Plan,
+    tree: &PatchedTree,
+    config: KernelConfig,
+) -> Result<KernelBuild, Error> {
+    let key = result_key(plan, tree, &config.key);
+    let (entry, cached) = match config.at {
+        Place::Finished(entry) => (entry, true),
+        Place::Folder(folder) => match cx.lookup(Stage::Build, Room::Results, key.as_str())? {
+            Lookup::Hit(entry) => (entry, true),
+            Lookup::Miss(slot) => (make_kernel(cx, plan, tree, folder, slot)?, false),
+        },
+    };
+    let image = entry.path().join("bzImage");
+    let bytes = fs::read(&image).map_err(io_error("read", &image))?;
+    Ok(KernelBuild {
+        image_sha256: hex(&Sha256::digest(bytes)),
+        entry,
+        release: plan.kernel_release(),
+        config_sha256: config.config_sha256,
+        timestamp: timestamp(plan, tree),
+        key,
+        cached,
+    })
+}
+
+fn make_kernel(
+    cx: &Context,
+    plan: &Plan,
+    tree: &PatchedTree,
+    mut folder: BuildFolder,
+    slot: Slot,
+) -> Result<Entry, Error> {
+    let before = folder.objects();
+    // A folder that has been complete once is brought up to date: nobody knows how much that is.
+    let (done, total) = match before {
+        Some(_) => (0, None),
+        None => (folder.count_objects(&cx.stop)?, plan.kconfig.objects),
+    };
+    let source = tree.path();
+    let run = Run { cx, plan, tree, source: &source, folder: folder.path().to_owned() };
+    folder.begin()?;
+    let made = run.all(slot.path(), &mut Counter { cx, done, total });
+    // After a kill the mark stays: only a make that ended by itself has cleaned up.
+    if !matches!(made, Err(Error::Interrupted)) && !matches!(&made, Err(Error::Make { .. })) {
+        folder.finish()?;
+    }
+    made?;
+    if before.is_none() {
+        let objects = folder.count_objects(&cx.stop)?;
+        folder.set_objects(objects)?;
+    }
+    Ok(slot.commit()?)
+}
+
+struct Counter<'a> {
+    cx: &'a Context,
+    done: u64,
+    total: Option<u64>,
+}
+
+impl Counter<'_> {
+    fn see(&mut self, line: &str) {
+        const MAKES_AN_OBJECT: [&str; 4] = ["  CC ", "  AS ", "  HOSTCC ", "  RUSTC "];
+        if MAKES_AN_OBJECT.iter().any(|start| line.starts_with(start)) {
+            self.done += 1;
+            let total = self.total.map(|total| total.max(self.done));
+            self.cx.events.progress(Stage::Build, self.done, total, Unit::Objects);
+        }
+    }
+}
+
+struct Run<'a> {
+    cx: &'a Context,
+    plan: &'a Plan,
+    tree: &'a PatchedTree,
+    source: &'a Path,
+    folder: PathBuf,
+}
+
+impl Run<'_> {
+    fn all(&self, result: &Path, counter: &mut Counter) -> Result<(), Error> {
+        self.make(counter, &["include/config/kernel.release"], |command| command)?;
+        self.check_release()?;
+        self.make(counter, &["bzImage", "modules"], |command| command)?;
+        self.install_modules(counter, &result.join("modules"))?;
+        for (from, to) in
+            [("arch/x86/boot/bzImage", "bzImage"), ("System.map", "System.map"), (".config", "config")]
+        {
+            copy(&self.folder.join(from), &result.join(to))?;
+        }
+        Ok(())
+    }
+
+    fn make<'c>(
+        &self,
+        counter: &mut Counter,
+        targets: &[&str],
+        more: impl FnOnce(process::Command<'c>) -> process::Command<'c>,
+    ) -> Result<(), Error> {
+        let make = Make {
+            cx: self.cx,
+            plan: self.plan,
+            kconfig: &self.plan.kconfig,
+            tree: self.source,
+            folder: &self.folder,
+            stage: Stage::Build,
+        };
+        let mut diagnosis = Diagnosis::new(self.source);
+        let command = more(make.command())
+            .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(timestamp(self.plan, self.tree)))
+            .arg(format!("-j{}", self.plan.jobs.max(1)))
+            .args(targets);
+        let made = watch(command, |line| {
+            counter.see(line);
+            diagnosis.see(line);
+        })
+        .run(&self.cx.stop);
+        made.map(|_| ()).map_err(|error| self.explain(error, diagnosis))
+    }
+
+    fn explain(&self, error: process::Error, diagnosis: Diagnosis) -> Error {
+        let log = self.cx.log(Stage::Build);
+        match error {
+            process::Error::Interrupted { .. } => Error::Interrupted,
+            // Make itself ends with 2 when a recipe failed; anything else is a make that died.
+            process::Error::Failed { ref status, ref tail, .. } if status.code() == Some(2) => {
+                if diagnosis.disk_full {
+                    return Error::DiskFull { log };
+                }
+                if let Some(missing) = diagnosis.missing {
+                    return Error::MissingTool { missing, log };
+                }
+                match diagnosis.finding() {
+                    Some(finding) => Error::Compile { finding, log, tail: tail.clone() },
+                    None => Error::Make { source: error, log },
+                }
+            }
+            source => Error::Make { source, log },
+        }
+    }
+
+    fn check_release(&self) -> Result<(), Error> {
+        let path = self.folder.join("include/config/kernel.release");
+        let found = fs::read_to_string(&path).map_err(io_error("read", &path))?.trim().to_owned();
+        let expected = self.plan.kernel_release();
+        if found == expected { Ok(()) } else { Err(Error::KernelRelease { expected, found }) }
+    }
+
+    fn install_modules(&self, counter: &mut Counter, root: &Path) -> Result<(), Error> {
+        let release = root.join("lib/modules").join(self.plan.kernel_release());
+        let config = self.folder.join(".config");
+        let text = fs::read_to_string(&config).map_err(io_error("read", &config))?;
+        if text.lines().any(|line| line == "CONFIG_MODULES=y") {
+            let path = root.as_os_str().to_owned();
+            // depmod's files are made by whoever packages or boots; make must not need depmod.
+            self.make(counter, &["modules_install"], |command| {
+                command.env("INSTALL_MOD_PATH", path).env("INSTALL_MOD_STRIP", "1").arg("DEPMOD=true")
+            })?;
+        } else {
+            fs::create_dir_all(&release).map_err(io_error("create", &release))?;
+            for name in ["modules.builtin", "modules.builtin.modinfo"] {
+                let built = self.folder.join(name);
+                if built.exists() {
+                    copy(&built, &release.join(name))?;
+                }
+            }
+        }
+        // They point to this machine's folders.
+        for link in ["build", "source"] {
+            let path = release.join(link);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn watch<'c>(command: process::Command<'c>, mut see: impl FnMut(&str) + 'c) -> process::Command<'c> {
+    command.on_line(move |line| {
+        see(line);
+        Flow::Continue
+    })
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::copy(from, to).map(|_| ()).map_err(io_error("copy", from))
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { action, path, source }
+}

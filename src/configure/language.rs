@@ -1,0 +1,341 @@
+//! Reads a kernel tree's Kconfig files: just enough to say why an option has the value it has.
+//!
+//! The grammar is that of Documentation/kbuild/kconfig-language.rst. What it takes to compute
+//! values (defaults, ranges) is left to the kernel's own `conf`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::expression::Expression;
+
+/// A dependency, and where it is written.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub expression: Expression,
+    pub file: String,
+    pub line: u32,
+}
+
+/// One `config` or `menuconfig` entry; a symbol may have several.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Its own and those of the blocks around it: all must hold.
+    pub depends: Vec<Condition>,
+    /// The user can set it where the conditions of the prompt hold; `None`: not at all.
+    pub prompt: Option<Vec<Condition>>,
+    /// Options with the same number exclude each other.
+    pub choice: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Selection {
+    pub by: String,
+    pub condition: Option<Expression>,
+    pub file: String,
+    pub line: u32,
+}
+
+/// All options that a tree knows for x86.
+#[derive(Debug, Default)]
+pub struct Language {
+    pub symbols: BTreeMap<String, Vec<Definition>>,
+    /// By the symbol that is selected.
+    pub selections: BTreeMap<String, Vec<Selection>>,
+    choices: usize,
+}
+
+#[derive(Debug)]
+struct Block {
+    end: &'static str,
+    conditions: Vec<Condition>,
+    /// `visible if` of a menu: it hides prompts and nothing else.
+    visible: Vec<Condition>,
+    choice: Option<usize>,
+}
+
+/// What the properties that are read belong to.
+#[derive(Debug)]
+enum Subject {
+    Symbol(String),
+    Block,
+    Other,
+}
+
+struct Reader<'a> {
+    language: &'a mut Language,
+    tree: &'a Path,
+    blocks: Vec<Block>,
+    subject: Subject,
+    depth: usize,
+}
+
+/// Deeper nesting than any tree has; a file that sources itself must not end the program.
+const DEEPEST: usize = 32;
+
+impl Language {
+    /// Files that are missing are passed over: source archives of distributions drop some.
+    pub fn read(tree: &Path) -> Language {
+        let mut language = Language::default();
+        let mut reader =
+            Reader { language: &mut language, tree, blocks: Vec::new(), subject: Subject::Other, depth: 0 };
+        reader.file("Kconfig");
+        language
+    }
+
+    pub fn definitions(&self, symbol: &str) -> &[Definition] {
+        self.symbols.get(symbol).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn has_prompt(&self, symbol: &str) -> bool {
+        self.definitions(symbol).iter().any(|definition| definition.prompt.is_some())
+    }
+
+    /// The other members of the choices that `symbol` stands in.
+    pub fn rivals(&self, symbol: &str) -> Vec<&str> {
+        let choices: Vec<_> = self.definitions(symbol).iter().filter_map(|one| one.choice).collect();
+        let shares = |definition: &Definition| definition.choice.is_some_and(|one| choices.contains(&one));
+        self.symbols
+            .iter()
+            .filter(|(name, definitions)| *name != symbol && definitions.iter().any(shares))
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+}
+
+impl Reader<'_> {
+    fn file(&mut self, name: &str) {
+        if self.depth == DEEPEST {
+            return;
+        }
+        let Ok(text) = fs::read(self.tree.join(name)) else { return };
+        let text = String::from_utf8_lossy(&text);
+        self.depth += 1;
+        let mut lines = text.lines().enumerate().peekable();
+        while let Some((number, line)) = lines.next() {
+            let mut line = line.to_owned();
+            while line.ends_with('\\') {
+                line.pop();
+                line.push_str(lines.next().map_or("", |(_, next)| next));
+            }
+            let (word, rest) = first_word(line.trim());
+            if matches!(word, "help" | "---help---") {
+                let mut depth = None;
+                while let Some((_, line)) = lines.peek() {
+                    let indented = indentation(line);
+                    if !line.trim().is_empty() && indented < *depth.get_or_insert(indented.max(1)) {
+                        break;
+                    }
+                    lines.next();
+                }
+                continue;
+            }
+            self.statement(name, number as u32 + 1, word, rest);
+        }
+        self.depth -= 1;
+    }
+
+    fn statement(&mut self, file: &str, line: u32, word: &str, rest: &str) {
+        match word {
+            "config" | "menuconfig" => self.define(rest),
+            "source" => {
+                let path =
+                    rest.trim_matches('"').replace("$(SRCARCH)", "x86").replace("$(HEADER_ARCH)", "x86");
+                self.file(&path);
+                self.subject = Subject::Other;
+            }
+            "menu" => self.open("endmenu", Vec::new(), None),
+            "choice" => {
+                self.language.choices += 1;
+                self.open("endchoice", Vec::new(), Some(self.language.choices));
+            }
+            "if" => self.open("endif", condition(file, line, rest).into_iter().collect(), None),
+            "endmenu" | "endchoice" | "endif" => {
+                if let Some(at) = self.blocks.iter().rposition(|block| block.end == word) {
+                    self.blocks.truncate(at);
+                }
+                self.subject = Subject::Other;
+            }
+            "comment" | "mainmenu" => self.subject = Subject::Other,
+            _ => self.property(file, line, word, rest),
+        }
+    }
+
+    fn open(&mut self, end: &'static str, conditions: Vec<Condition>, choice: Option<usize>) {
+        self.blocks.push(Block { end, conditions, visible: Vec::new(), choice });
+        self.subject = Subject::Block;
+    }
+
+    fn define(&mut self, name: &str) {
+        let definition = Definition {
+            depends: self.blocks.iter().flat_map(|block| block.conditions.clone()).collect(),
+            prompt: None,
+            choice: self.blocks.iter().rev().find_map(|block| block.choice),
+        };
+        self.language.symbols.entry(name.to_owned()).or_default().push(definition);
+        self.subject = Subject::Symbol(name.to_owned());
+    }
+
+    fn property(&mut self, file: &str, line: u32, word: &str, rest: &str) {
+        match (word, &self.subject) {
+            ("depends", _) => {
+                let (_, text) = first_word(rest);
+                if let Some(condition) = dependency(file, line, text) {
+                    self.depend(condition);
+                }
+            }
+            ("visible", Subject::Block) => {
+                let (_, text) = first_word(rest);
+                let visible = condition(file, line, text);
+                if let Some(block) = self.blocks.last_mut() {
+                    block.visible.extend(visible);
+                }
+            }
+            ("bool" | "tristate" | "string" | "int" | "hex" | "prompt", Subject::Symbol(_))
+                if rest.starts_with(['"', '\'']) =>
+            {
+                self.prompt(file, line, rest);
+            }
+            ("select", Subject::Symbol(by)) => {
+                let (target, rest) = first_word(rest);
+                let condition = rest.strip_prefix("if").and_then(Expression::parse);
+                let selection = Selection { by: by.clone(), condition, file: file.to_owned(), line };
+                self.language.selections.entry(target.to_owned()).or_default().push(selection);
+            }
+            _ => {}
+        }
+    }
+
+    fn depend(&mut self, condition: Condition) {
+        match &self.subject {
+            Subject::Symbol(_) => {
+                if let Some(definition) = self.current() {
+                    definition.depends.push(condition);
+                }
+            }
+            Subject::Block => {
+                if let Some(block) = self.blocks.last_mut() {
+                    block.conditions.push(condition);
+                }
+            }
+            Subject::Other => {}
+        }
+    }
+
+    fn prompt(&mut self, file: &str, line: u32, rest: &str) {
+        let mut conditions: Vec<_> = self.blocks.iter().flat_map(|block| block.visible.clone()).collect();
+        let quote = &rest[..1];
+        let after = rest[1..].find(quote).map_or("", |end| rest[end + 2..].trim_start());
+        conditions.extend(after.strip_prefix("if").and_then(|text| condition(file, line, text)));
+        if let Some(definition) = self.current() {
+            definition.prompt = Some(conditions);
+        }
+    }
+
+    fn current(&mut self) -> Option<&mut Definition> {
+        match &self.subject {
+            Subject::Symbol(name) => self.language.symbols.get_mut(name)?.last_mut(),
+            _ => None,
+        }
+    }
+}
+
+fn first_word(line: &str) -> (&str, &str) {
+    let end = line.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(line.len());
+    (&line[..end], line[end..].trim())
+}
+
+/// Columns before the first character; a tab goes to the next multiple of 8.
+fn indentation(line: &str) -> usize {
+    line.chars().take_while(|c| matches!(c, ' ' | '\t')).fold(0, |column, character| match character {
+        '\t' => (column / 8 + 1) * 8,
+        _ => column + 1,
+    })
+}
+
+fn condition(file: &str, line: u32, text: &str) -> Option<Condition> {
+    // The tool builds for x86-64 and nothing else.
+    let text = text.replace("$(ARCH)", "x86_64").replace("$(SRCARCH)", "x86");
+    let expression = Expression::parse(&text)?;
+    Some(Condition { expression, file: file.to_owned(), line })
+}
+
+/// `depends on A`, and the newer `depends on A if B`, which holds where B does not.
+fn dependency(file: &str, line: u32, text: &str) -> Option<Condition> {
+    match text.split_once(" if ") {
+        Some((then, when)) => condition(file, line, &format!("!({when}) || ({then})")),
+        None => condition(file, line, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn language(files: &[(&str, &str)]) -> Language {
+        let tree = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = tree.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Language::read(tree.path())
+    }
+
+    fn depends(language: &Language, symbol: &str) -> Vec<String> {
+        let definition = &language.definitions(symbol)[0];
+        definition.depends.iter().map(|one| format!("{} {}:{}", one.expression, one.file, one.line)).collect()
+    }
+
+    #[test]
+    fn dependencies_come_from_the_entry_and_all_blocks_around_it() {
+        let language = language(&[
+            ("Kconfig", "mainmenu \"x\"\nsource \"arch/$(SRCARCH)/Kconfig\"\nconfig LAST\n\tbool \"last\"\n"),
+            (
+                "arch/x86/Kconfig",
+                "menu \"m\"\n\tdepends on A\nif B && \\\n  C\nconfig X\n\ttristate \"x\" if EXPERT\n\
+                 \tdepends on D || E\n\thelp\n\t  depends on HELP\n\n\t  config HELP\nendif\nendmenu\n",
+            ),
+        ]);
+        assert_eq!(
+            depends(&language, "X"),
+            ["A arch/x86/Kconfig:2", "B && C arch/x86/Kconfig:3", "D || E arch/x86/Kconfig:7"]
+        );
+        let prompt = language.definitions("X")[0].prompt.as_ref().unwrap();
+        assert_eq!(prompt[0].expression.to_string(), "EXPERT");
+        assert!(language.definitions("HELP").is_empty());
+        assert_eq!(depends(&language, "LAST"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn members_of_a_choice_are_rivals() {
+        let language = language(&[(
+            "Kconfig",
+            "choice\n\tprompt \"c\"\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n\
+             config THREE\n\tbool\n",
+        )]);
+        assert_eq!(language.rivals("ONE"), ["TWO"]);
+        assert!(language.rivals("THREE").is_empty());
+        assert!(language.has_prompt("ONE") && !language.has_prompt("THREE"));
+    }
+
+    #[test]
+    fn selections_are_known_by_their_target() {
+        let language = language(&[("Kconfig", "config A\n\tbool\n\tselect B if C\n\tselect D\n")]);
+        assert_eq!(language.selections["B"][0].by, "A");
+        assert_eq!(language.selections["B"][0].condition.as_ref().unwrap().to_string(), "C");
+        assert!(language.selections["D"][0].condition.is_none());
+    }
+
+    #[test]
+    fn a_conditional_dependency_holds_where_its_condition_does_not() {
+        let language = language(&[("Kconfig", "config A\n\tbool \"a\"\n\tdepends on B if C\n")]);
+        assert_eq!(depends(&language, "A"), ["!C || B Kconfig:3"]);
+    }
+
+    #[test]
+    fn a_file_that_sources_itself_ends() {
+        let language = language(&[("Kconfig", "source \"Kconfig\"\nconfig A\n\tbool\n")]);
+        assert!(!language.definitions("A").is_empty());
+    }
+}

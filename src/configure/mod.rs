@@ -1,0 +1,361 @@
+//! Configure: from fragments to a `.config` in which every requested option survived.
+
+mod expression;
+mod fragment;
+mod language;
+mod survival;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+pub use fragment::{Base, Kconfig, Wanted};
+pub use survival::{Lost, Reason};
+
+use crate::build::folder::{self, BuildFolder};
+use crate::build::make::Make;
+use crate::build::{diagnosis::Missing, result_key};
+use crate::context::Context;
+use crate::events::Stage;
+use crate::key::{Key, hex};
+use crate::patch::PatchedTree;
+use crate::plan::{Plan, Toolchain};
+use crate::process;
+use crate::store::{self, Entry, Lookup, Room};
+
+/// A `.config` that is final.
+#[derive(Debug)]
+pub struct KernelConfig {
+    pub config: PathBuf,
+    pub config_sha256: String,
+    pub key: Key,
+    pub at: Place,
+}
+
+/// Where the configuration is, and with it what is left to do.
+#[derive(Debug)]
+pub enum Place {
+    /// The kernel that this run would build is finished already.
+    Finished(Entry),
+    /// The `O=` folder in the store, held exclusively.
+    Folder(BuildFolder),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no kconfig {name:?}")]
+    Unknown { name: String, nearest: Option<String>, known: Vec<String> },
+    #[error("cannot read the kconfig {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("line {line} of the kconfig {name} is neither an option nor a comment: {text:?}")]
+    Malformed { name: String, line: u32, text: String },
+    #[error("the kernel release {release:?} has {} characters, 64 are allowed", release.len())]
+    ReleaseTooLong { release: String },
+    #[error("this kconfig cannot be boot-tested: CONFIG_{symbol} is not built in")]
+    NotBootTestable { symbol: &'static str },
+    #[error("{}", lost_sentence(lost))]
+    Lost { lost: Vec<Lost>, release: String },
+    #[error("the tree calls its kernel {found:?} instead of {expected:?}")]
+    KernelRelease { expected: String, found: String },
+    #[error("{missing}")]
+    MissingTool { missing: Missing, log: PathBuf },
+    #[error("kconfig failed")]
+    Make { source: process::Error, log: PathBuf },
+    #[error("cannot {action} {}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Folder(#[from] folder::Error),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn lost_sentence(lost: &[Lost]) -> String {
+    match lost {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+impl Error {
+    pub fn exit(&self) -> u8 {
+        match self {
+            Error::Unknown { .. }
+            | Error::Read { .. }
+            | Error::Malformed { .. }
+            | Error::ReleaseTooLong { .. }
+            | Error::NotBootTestable { .. } => 2,
+            Error::MissingTool { .. } | Error::Make { source: process::Error::Missing { .. }, .. } => 69,
+            Error::Io { source, .. } => folder::exit_of_io(source),
+            Error::Store(store::Error::Io { source, .. }) => folder::exit_of_io(source),
+            Error::Folder(error) => error.exit(),
+            Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => 130,
+            Error::Lost { .. } | Error::KernelRelease { .. } | Error::Make { .. } => 3,
+        }
+    }
+
+    pub fn facts(&self) -> Vec<String> {
+        match self {
+            Error::Unknown { known, .. } => vec![format!("shipped: {}", known.join(", "))],
+            Error::Lost { lost, .. } => lost.iter().skip(1).map(Lost::to_string).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest}?")),
+            Error::Unknown { .. } => Some("name a shipped kconfig, or a file by its path".to_owned()),
+            Error::ReleaseTooLong { .. } => Some("give a shorter --localversion".to_owned()),
+            Error::NotBootTestable { symbol } => {
+                Some(format!("set CONFIG_{symbol}=y, or build without the boot test: --no-boot"))
+            }
+            Error::Lost { .. } => Some(
+                "request what it depends on too, or put \"# kpatch-build: optional\" above the option"
+                    .to_owned(),
+            ),
+            Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
+            _ => None,
+        }
+    }
+
+    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        match self {
+            Error::Make { source, log } => (Some(log), source.log_and_tail().1),
+            Error::MissingTool { log, .. } => (Some(log), &[]),
+            _ => (None, &[]),
+        }
+    }
+}
+
+/// Longest `uname -r`: `struct new_utsname` (include/uapi/linux/utsname.h) has room for 64.
+pub const LONGEST_RELEASE: usize = 64;
+
+/// What can be refused before anything is fetched.
+pub fn check(plan: &Plan) -> Result<(), Error> {
+    let release = plan.kernel_release();
+    if release.len() > LONGEST_RELEASE {
+        return Err(Error::ReleaseTooLong { release });
+    }
+    match plan.kconfig.boot_obstacle().filter(|_| plan.boot.is_some()) {
+        Some(symbol) => Err(Error::NotBootTestable { symbol }),
+        None => Ok(()),
+    }
+}
+
+pub fn configure(cx: &Context, plan: &Plan, tree: &PatchedTree) -> Result<KernelConfig, Error> {
+    check(plan)?;
+    let kconfig = with_the_tools_options(&plan.kconfig, &tree.path());
+    for text in &kconfig.overrides {
+        cx.events.note(Stage::Configure, text);
+    }
+    let key = key(plan, tree, &kconfig);
+    let result = result_key(plan, tree, &key);
+    if cx.store.contains(Room::Results, result.as_str())
+        && let Lookup::Hit(entry) = cx.lookup(Stage::Configure, Room::Results, result.as_str())?
+    {
+        let config = entry.path().join("config");
+        return finished(plan, config, key, Place::Finished(entry));
+    }
+    let entry = cx.lease(Stage::Configure, Room::Builds, folder_key(plan, tree, &kconfig).as_str())?;
+    let mut folder = BuildFolder::open(entry, &tree.path(), &cx.stop)?;
+    let config = folder.path().join(".config");
+    folder.begin()?;
+    make_config(cx, plan, tree, &kconfig, folder.path())?;
+    folder.finish()?;
+    check_survival(cx, plan, tree, &kconfig, &config)?;
+    finished(plan, config, key, Place::Folder(folder))
+}
+
+fn finished(plan: &Plan, config: PathBuf, key: Key, at: Place) -> Result<KernelConfig, Error> {
+    let text = fs::read(&config).map_err(io_error("read", &config))?;
+    if plan.boot.is_some() {
+        let values = survival::values(&String::from_utf8_lossy(&text));
+        let is_on = |symbol: &str| values.get(symbol).is_some_and(|value| value == "y");
+        if let Some(symbol) = fragment::BOOT_NEEDS.into_iter().find(|symbol| !is_on(symbol)) {
+            return Err(Error::NotBootTestable { symbol });
+        }
+    }
+    Ok(KernelConfig { config, config_sha256: hex(&Sha256::digest(&text)), key, at })
+}
+
+/// Those programs of the toolchain that can change this configuration or what is built from it.
+#[derive(Serialize)]
+struct Tools<'a> {
+    cc: &'a str,
+    ld: &'a str,
+    rustc: Option<&'a str>,
+    bindgen: Option<&'a str>,
+    pahole: Option<&'a str>,
+}
+
+fn tools<'a>(toolchain: &'a Toolchain, kconfig: &Kconfig) -> Tools<'a> {
+    let rust = kconfig.asks_for("RUST");
+    Tools {
+        cc: &toolchain.cc_version,
+        ld: &toolchain.ld_version,
+        rustc: toolchain.rustc_version.as_deref().filter(|_| rust),
+        bindgen: toolchain.bindgen_version.as_deref().filter(|_| rust),
+        pahole: toolchain.pahole_version.as_deref().filter(|_| kconfig.asks_for("DEBUG_INFO_BTF")),
+    }
+}
+
+#[derive(Serialize)]
+struct Inputs<'a> {
+    tree: &'a Key,
+    base: Base,
+    options: &'a std::collections::BTreeMap<String, Wanted>,
+    tools: Tools<'a>,
+    lang: crate::plan::Lang,
+}
+
+fn key(plan: &Plan, tree: &PatchedTree, kconfig: &Kconfig) -> Key {
+    inputs_key("configure", plan, &tree.key, kconfig)
+}
+
+/// The `O=` folder is shared by all series of a release.
+fn folder_key(plan: &Plan, tree: &PatchedTree, kconfig: &Kconfig) -> Key {
+    inputs_key("builds", plan, &tree.tree.key, kconfig)
+}
+
+fn inputs_key(what: &str, plan: &Plan, tree: &Key, kconfig: &Kconfig) -> Key {
+    let tools = tools(&plan.toolchain, kconfig);
+    Key::of(what, &Inputs { tree, base: kconfig.base, options: &kconfig.options, tools, lang: plan.lang })
+}
+
+/// Adds what makes the build depend on the plan alone.
+fn with_the_tools_options(kconfig: &Kconfig, tree: &Path) -> Kconfig {
+    let mut kconfig = kconfig.clone();
+    let mut set = |symbol: &str, value: &str| {
+        let from = "kpatch-build itself".to_owned();
+        let wanted = Wanted { value: value.to_owned(), optional: true, generated: false, from, line: 0 };
+        kconfig.set(symbol.to_owned(), wanted);
+    };
+    // The local version is given to make: then another one relinks, and rebuilds nothing.
+    set("LOCALVERSION", "\"\"");
+    set("LOCALVERSION_AUTO", "n");
+    for symbol in ["SYSTEM_TRUSTED_KEYS", "SYSTEM_REVOCATION_KEYS"] {
+        // Distributions name files that only their own source packages have.
+        if plan_names_missing_file(&kconfig, symbol, tree) {
+            let from = "kpatch-build itself, for the named file does not exist".to_owned();
+            let wanted = Wanted { value: "\"\"".to_owned(), optional: true, generated: false, from, line: 0 };
+            kconfig.set(symbol.to_owned(), wanted);
+        }
+    }
+    kconfig
+}
+
+fn plan_names_missing_file(kconfig: &Kconfig, symbol: &str, tree: &Path) -> bool {
+    let file = kconfig.options.get(symbol).map_or("", |wanted| wanted.value.trim_matches('"'));
+    !file.is_empty() && !tree.join(file).exists()
+}
+
+/// Kconfig asks nobody anything; minutes without an end mean that something hangs.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+fn make_config(
+    cx: &Context,
+    plan: &Plan,
+    tree: &PatchedTree,
+    kconfig: &Kconfig,
+    folder: &Path,
+) -> Result<(), Error> {
+    let (fragment, fresh, config) =
+        (folder.join("kpatch-build.config"), folder.join(".config.new"), folder.join(".config"));
+    let merged = kconfig.merged();
+    fs::write(&fragment, &merged).map_err(io_error("write", &fragment))?;
+    // kconfig must not start from what an earlier run left.
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(io_error("remove", &fresh)(error));
+        }
+        _ => {}
+    }
+    let source = tree.path();
+    let make = Make { cx, plan, kconfig, tree: &source, folder, stage: Stage::Configure };
+    let run = |target: &str, variable: Option<&Path>| {
+        let mut command =
+            make.command().arg(format!("KCONFIG_CONFIG={}", fresh.display())).deadline(DEADLINE);
+        if let Some(path) = variable {
+            command = command.env("KCONFIG_ALLCONFIG", path);
+        }
+        run_make(cx, command.arg(target))
+    };
+    match kconfig.base {
+        Base::AllNoConfig => run("allnoconfig", Some(&fragment))?,
+        Base::Default => {
+            fs::write(&fresh, &merged).map_err(io_error("write", &fresh))?;
+            run("olddefconfig", None)?;
+        }
+        Base::Defconfig => {
+            run("defconfig", None)?;
+            // `conf` takes the last value that it reads for a symbol.
+            let defaults = fs::read_to_string(&fresh).map_err(io_error("read", &fresh))?;
+            fs::write(&fresh, defaults + &merged).map_err(io_error("write", &fresh))?;
+            run("olddefconfig", None)?;
+        }
+    }
+    put_in_place(&fresh, &config)
+}
+
+/// Keeps the file, and its time, where nothing changed: make looks at the time.
+fn put_in_place(fresh: &Path, config: &Path) -> Result<(), Error> {
+    let new = fs::read(fresh).map_err(io_error("read", fresh))?;
+    if fs::read(config).is_ok_and(|old| old == new) {
+        return fs::remove_file(fresh).map_err(io_error("remove", fresh));
+    }
+    fs::rename(fresh, config).map_err(io_error("write", config))
+}
+
+fn run_make(cx: &Context, command: process::Command<'_>) -> Result<(), Error> {
+    let log = cx.log(Stage::Configure);
+    let mut missing = None;
+    let result = command
+        .on_line(|line| {
+            missing = missing.take().or_else(|| Missing::in_line(line));
+            process::Flow::Continue
+        })
+        .run(&cx.stop);
+    match (result, missing) {
+        (Ok(_), _) => Ok(()),
+        (Err(process::Error::Interrupted { .. }), _) => Err(Error::Interrupted),
+        (Err(_), Some(missing)) => Err(Error::MissingTool { missing, log }),
+        (Err(source), None) => Err(Error::Make { source, log }),
+    }
+}
+
+fn check_survival(
+    cx: &Context,
+    plan: &Plan,
+    tree: &PatchedTree,
+    kconfig: &Kconfig,
+    config: &Path,
+) -> Result<(), Error> {
+    let text = fs::read_to_string(config).map_err(io_error("read", config))?;
+    let values = survival::values(&text);
+    let survival = survival::compare(kconfig, &values, &tree.path());
+    for text in survival.notes {
+        cx.events.note(Stage::Configure, text);
+    }
+    if values.get("MODULE_SIG_KEY").is_some_and(|key| key == "\"certs/signing_key.pem\"")
+        && !tree.path().join("certs/signing_key.pem").exists()
+    {
+        let text = "modules are signed with a key that the build makes up: it cannot be reproduced";
+        cx.events.note(Stage::Configure, text);
+    }
+    match survival.lost {
+        lost if lost.is_empty() => Ok(()),
+        lost => Err(Error::Lost { lost, release: plan.release.to_string() }),
+    }
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { action, path, source }
+}

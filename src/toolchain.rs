@@ -1,0 +1,136 @@
+//! Which programs make the kernel, and what versions they are.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::plan::{Compiler, Toolchain};
+use crate::process::{self, Command};
+use crate::stop::Stop;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{program} is not installed")]
+    Missing { program: String },
+    #[error("{} is neither gcc nor clang", cc.display())]
+    Unsupported { cc: PathBuf, said: String },
+    #[error("cannot read the version of {program} from {said:?}")]
+    Version { program: String, said: String },
+    #[error("cannot ask {program} for its version")]
+    Run { program: String, source: process::Error },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    pub fn exit(&self) -> u8 {
+        match self {
+            Error::Unsupported { .. } => 2,
+            Error::Interrupted => 130,
+            Error::Missing { .. } | Error::Version { .. } | Error::Run { .. } => 69,
+        }
+    }
+
+    pub fn facts(&self) -> Vec<String> {
+        match self {
+            Error::Unsupported { said, .. } => vec![format!("it says of itself: {said}")],
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Missing { .. } => Some("run kpatch-build doctor".to_owned()),
+            Error::Unsupported { .. } => Some("name a compiler with --cc".to_owned()),
+            _ => None,
+        }
+    }
+
+    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        match self {
+            Error::Run { source, .. } => source.log_and_tail(),
+            _ => (None, &[]),
+        }
+    }
+}
+
+/// A version is printed at once; rustup's stand-in for rustc may look around first.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// `cc` is a name to look up in `PATH` or a path.
+pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
+    let path = process::find(cc).ok_or_else(|| Error::Missing { program: cc.to_owned() })?;
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let said = ask(&path, "--version", stop)?;
+    let (compiler, cc_version, linker) = if said.contains("clang version") {
+        (Compiler::Clang, format!("clang {}", number_after(&said, "clang version", &path)?), lld(&path))
+    } else if said.contains("Free Software Foundation") {
+        let number = ask(&path, "-dumpfullversion", stop)?;
+        (Compiler::Gcc, format!("gcc {}", number.trim()), PathBuf::from("ld"))
+    } else {
+        return Err(Error::Unsupported { cc: path, said: first_line(&said) });
+    };
+    let linker =
+        process::find(&linker).ok_or_else(|| Error::Missing { program: linker.display().to_string() })?;
+    let ld_version = linker_version(&linker, stop)?;
+    Ok(Toolchain {
+        compiler,
+        cc: path,
+        cc_version,
+        ld_version,
+        rustc_version: optional("rustc", stop)?,
+        bindgen_version: optional("bindgen", stop)?,
+        pahole_version: optional("pahole", stop)?.map(|version| format!("pahole {version}")),
+    })
+}
+
+/// The linker that belongs to a clang: in the same folder, with the same suffix.
+fn lld(clang: &Path) -> PathBuf {
+    let name = clang.file_name().unwrap_or_default().to_string_lossy();
+    let suffix = name.strip_prefix("clang").unwrap_or_default();
+    let beside = clang.with_file_name(format!("ld.lld{suffix}"));
+    if beside.exists() { beside } else { PathBuf::from("ld.lld") }
+}
+
+fn linker_version(linker: &Path, stop: &Stop) -> Result<String, Error> {
+    let said = ask(linker, "--version", stop)?;
+    if said.contains("LLD ") {
+        return Ok(format!("LLD {}", number_after(&said, "LLD", linker)?));
+    }
+    // "GNU ld (GNU Binutils for Debian) 2.40": what stands in parentheses may hold numbers too.
+    let first = first_line(&said);
+    match (first.split(" (").next(), first.split_whitespace().last()) {
+        (Some(name), Some(number)) if number.starts_with(|c: char| c.is_ascii_digit()) => {
+            Ok(format!("{} {number}", name.split_whitespace().take(2).collect::<Vec<_>>().join(" ")))
+        }
+        _ => Err(Error::Version { program: linker.display().to_string(), said: first }),
+    }
+}
+
+/// `rustc 1.90.0` of `rustc 1.90.0 (1159e78c4 2025-09-14)`; `None` where it cannot be had.
+fn optional(program: &str, stop: &Stop) -> Result<Option<String>, Error> {
+    let Some(path) = process::find(program) else { return Ok(None) };
+    match ask(&path, "--version", stop) {
+        Ok(said) => Ok(Some(first_line(&said).split(" (").next().unwrap_or_default().to_owned())),
+        Err(Error::Interrupted) => Err(Error::Interrupted),
+        Err(_) => Ok(None),
+    }
+}
+
+fn ask(program: &Path, question: &str, stop: &Stop) -> Result<String, Error> {
+    match Command::new(program).arg(question).deadline(DEADLINE).capture().run(stop) {
+        Ok(output) => Ok(output.text()),
+        Err(process::Error::Interrupted { .. }) => Err(Error::Interrupted),
+        Err(source) => Err(Error::Run { program: program.display().to_string(), source }),
+    }
+}
+
+fn number_after(said: &str, mark: &str, program: &Path) -> Result<String, Error> {
+    let version = || Error::Version { program: program.display().to_string(), said: first_line(said) };
+    let (_, rest) = said.split_once(mark).ok_or_else(version)?;
+    let number: String = rest.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    if number.is_empty() { Err(version()) } else { Ok(number) }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}

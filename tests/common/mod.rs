@@ -1,0 +1,201 @@
+//! A store, a plan and a source tree for the tests of configure and build.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use kpatch_build::configure::Kconfig;
+use kpatch_build::context::Context;
+use kpatch_build::events::{Event, Events, Sink};
+use kpatch_build::key::Key;
+use kpatch_build::patch::{PatchedTree, series::Series};
+use kpatch_build::plan::{Compiler, Lang, Plan, Timestamp, Toolchain};
+use kpatch_build::process::set_supervisor;
+use kpatch_build::release::Release;
+use kpatch_build::stop::Stop;
+use kpatch_build::store::{Lookup, Room, Store};
+use kpatch_build::toolchain;
+use kpatch_build::unpack::SourceTree;
+
+#[derive(Clone, Default)]
+pub struct Seen(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Seen {
+    fn event(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Seen {
+    pub fn notes(&self) -> Vec<String> {
+        let note = |event: &Event| match event {
+            Event::Note { text, .. } => Some(text.clone()),
+            _ => None,
+        };
+        self.0.lock().unwrap().iter().filter_map(note).collect()
+    }
+
+    /// The counts of objects, with their totals.
+    pub fn objects(&self) -> Vec<(u64, Option<u64>)> {
+        let count = |event: &Event| match event {
+            Event::Progress { done, total, .. } => Some((*done, *total)),
+            _ => None,
+        };
+        self.0.lock().unwrap().iter().filter_map(count).collect()
+    }
+}
+
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+    pub cx: Context,
+    pub seen: Seen,
+    pub release: Release,
+}
+
+impl Bench {
+    /// A store whose source tree is `tree`, which is not written to.
+    pub fn new(tree: &Path) -> Bench {
+        Bench::with(tree, |tree, linux| std::os::unix::fs::symlink(tree, linux).unwrap())
+    }
+
+    /// A store with a copy of `tree`.
+    pub fn with_copy(tree: &Path) -> Bench {
+        Bench::with(tree, |tree, linux| {
+            let copied = std::process::Command::new("cp")
+                .args(["-a", "--reflink=auto"])
+                .args([tree, linux])
+                .status()
+                .unwrap();
+            assert!(copied.success());
+        })
+    }
+
+    fn with(tree: &Path, place: impl FnOnce(&Path, &Path)) -> Bench {
+        set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let Lookup::Miss(slot) = store.lookup(Room::Sources, "tree", &Stop::default(), || {}).unwrap() else {
+            panic!("the store is new")
+        };
+        place(tree, &slot.path().join("linux"));
+        slot.commit().unwrap();
+        let seen = Seen::default();
+        let cx = Context {
+            store,
+            events: Events::new(seen.clone()),
+            stop: Stop::default(),
+            offline: true,
+            logs: dir.path().join("logs"),
+        };
+        Bench { dir, cx, seen, release: release_of(tree) }
+    }
+
+    pub fn plan(&self, kconfigs: &[&str], jobs: usize) -> Plan {
+        let names: Vec<String> = kconfigs.iter().map(|name| name.to_string()).collect();
+        Plan {
+            release: self.release,
+            offers: Vec::new(),
+            series: no_series(),
+            lang: Lang::C,
+            kconfig: Kconfig::load(&names).unwrap(),
+            toolchain: toolchain::discover("gcc", &self.cx.stop).unwrap(),
+            localversion: format!("-none-{}", kconfigs.join("-")),
+            revision: 1,
+            formats: Vec::new(),
+            timestamp: Timestamp::OfSource,
+            jobs,
+            out: self.dir.path().join("out"),
+            boot: None,
+        }
+    }
+
+    /// The tree, as if nothing had been applied.
+    pub fn patched(&self) -> PatchedTree {
+        self.patched_with("none")
+    }
+
+    /// The tree as the series `series` left it.
+    pub fn patched_with(&self, series: &str) -> PatchedTree {
+        let Lookup::Hit(entry) = self.cx.store.lookup(Room::Sources, "tree", &self.cx.stop, || {}).unwrap()
+        else {
+            panic!("the tree is there")
+        };
+        let tree = SourceTree {
+            entry,
+            release: self.release,
+            key: Key::of("tree", &self.release),
+            made: 1_619_390_204,
+        };
+        PatchedTree { tree, patches: Vec::new(), key: Key::of("patch", &series) }
+    }
+
+    pub fn source(&self, file: &str) -> PathBuf {
+        self.cx.store.path(Room::Sources, "tree").join("linux").join(file)
+    }
+
+    /// A file besides store and tree; its path.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
+    pub fn log(&self, stage: &str) -> String {
+        fs::read_to_string(self.cx.logs.join(format!("{stage}.log"))).unwrap_or_default()
+    }
+
+    /// Every file of the only `O=` folder with its content.
+    pub fn build_folder(&self) -> PathBuf {
+        let entries = self.cx.store.entries(Room::Builds).unwrap();
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        self.cx.store.path(Room::Builds, &entries[0])
+    }
+}
+
+pub fn no_series() -> Series {
+    Series {
+        name: "none".to_owned(),
+        title: String::new(),
+        patches: Vec::new(),
+        compat: Vec::new(),
+        claims: Vec::new(),
+        borrowed_from: None,
+    }
+}
+
+pub fn fake_toolchain() -> Toolchain {
+    Toolchain {
+        compiler: Compiler::Gcc,
+        cc: "/usr/bin/true".into(),
+        cc_version: "gcc 12.2.0".to_owned(),
+        ld_version: "GNU ld 2.40".to_owned(),
+        rustc_version: None,
+        bindgen_version: None,
+        pahole_version: None,
+    }
+}
+
+fn release_of(tree: &Path) -> Release {
+    let makefile = fs::read_to_string(tree.join("Makefile")).unwrap();
+    let number = |name: &str| {
+        let line = makefile.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = ")).unwrap();
+        line.trim().parse().unwrap()
+    };
+    Release::new(number("VERSION"), number("PATCHLEVEL"), number("SUBLEVEL"))
+}
+
+/// The kernel trees of `KPATCH_BUILD_TEST_TREES`. Without it the test is passed over, but not
+/// where the tests must be complete.
+pub fn trees() -> Vec<PathBuf> {
+    match std::env::var_os("KPATCH_BUILD_TEST_TREES") {
+        Some(paths) => std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None if std::env::var_os("CI").is_some_and(|value| value == "true") => {
+            panic!("KPATCH_BUILD_TEST_TREES is not set")
+        }
+        None => {
+            eprintln!("passed over: KPATCH_BUILD_TEST_TREES names no kernel trees");
+            Vec::new()
+        }
+    }
+}
