@@ -157,9 +157,11 @@ impl Cli {
     /// The settings given on the command line, before the subcommand or after it.
     pub fn settings(&self) -> Settings {
         let after = match &self.command {
-            Some(Command::Plan { settings, .. } | Command::Boot { settings, .. } | Command::Doctor { settings, .. }) => {
-                settings.clone()
-            }
+            Some(
+                Command::Plan { settings, .. }
+                | Command::Boot { settings, .. }
+                | Command::Doctor { settings, .. },
+            ) => settings.clone(),
             Some(
                 Command::Fetch(stage)
                 | Command::Patch(stage)
@@ -187,7 +189,9 @@ mod tests {
 
     #[test]
     fn settings_may_stand_before_or_after_the_subcommand() {
-        for args in [["kpatch-build", "--release", "6.1.y", "build"], ["kpatch-build", "build", "--release", "6.1.y"]] {
+        for args in
+            [["kpatch-build", "--release", "6.1.y", "build"], ["kpatch-build", "build", "--release", "6.1.y"]]
+        {
             let cli = Cli::parse_from(args);
             assert_eq!(cli.settings().release.as_deref(), Some("6.1.y"));
             assert!(matches!(cli.command, Some(Command::Build(_))));
@@ -199,7 +203,12 @@ mod tests {
         fn check(command: &clap::Command) {
             for arg in command.get_arguments().filter(|arg| arg.get_long().is_some() && !arg.is_hide_set()) {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-                assert!(!help.is_empty(), "--{} of {} has no help", arg.get_long().unwrap(), command.get_name());
+                assert!(
+                    !help.is_empty(),
+                    "--{} of {} has no help",
+                    arg.get_long().unwrap(),
+                    command.get_name()
+                );
             }
             let settings = Settings::augment_args(clap::Command::new("x"));
             for arg in settings.get_arguments() {

@@ -116,8 +116,18 @@ pub fn needs(request: &Request, goal: Goal) -> Vec<Need> {
         program("perl", "the build (generated headers)", everywhere("perl")),
         program("xz", "the build (compressed image)", Packages { apt: "xz-utils", dnf: "xz", zypper: "xz" }),
         program("zstd", "the build (compressed image)", everywhere("zstd")),
-        header("libelf headers", "gelf.h", "the build (objtool)", ["libelf-dev", "elfutils-libelf-devel", "libelf-devel"]),
-        header("OpenSSL headers", "openssl/opensslv.h", "the build (module signing keys)", ["libssl-dev", "openssl-devel", "libopenssl-devel"]),
+        header(
+            "libelf headers",
+            "gelf.h",
+            "the build (objtool)",
+            ["libelf-dev", "elfutils-libelf-devel", "libelf-devel"],
+        ),
+        header(
+            "OpenSSL headers",
+            "openssl/opensslv.h",
+            "the build (module signing keys)",
+            ["libssl-dev", "openssl-devel", "libopenssl-devel"],
+        ),
         program("depmod", "module dependencies", everywhere("kmod")),
     ]);
     if goal.boots() && request.boot.is_some() {
@@ -143,7 +153,12 @@ fn compiler(cc: &str) -> Need {
     Need { what: "C compiler", used_for: "the build", test: Test::Program(cc.to_owned()), packages }
 }
 
-fn header(what: &'static str, path: &'static str, used_for: &'static str, [apt, dnf, zypper]: [&'static str; 3]) -> Need {
+fn header(
+    what: &'static str,
+    path: &'static str,
+    used_for: &'static str,
+    [apt, dnf, zypper]: [&'static str; 3],
+) -> Need {
     Need { what, used_for, test: Test::Header(path), packages: Packages { apt, dnf, zypper } }
 }
 
@@ -217,7 +232,12 @@ pub fn require(findings: &[Finding]) -> Result<(), Error> {
 }
 
 /// Installs what is missing and looks again.
-pub fn install(request: &Request, goal: Goal, findings: &[Finding], stop: &Stop) -> Result<Vec<Finding>, Error> {
+pub fn install(
+    request: &Request,
+    goal: Goal,
+    findings: &[Finding],
+    stop: &Stop,
+) -> Result<Vec<Finding>, Error> {
     if missing(findings).is_empty() {
         return Ok(findings.to_vec());
     }

@@ -102,12 +102,16 @@ fn chain(error: &dyn Explain) -> Vec<String> {
     texts
 }
 
+/// Whether an error is that of a full disk.
+pub fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 /// A full disk is the host's lack, whichever stage met it.
 fn out_of_space(error: &dyn Explain) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if matches!(kind, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)) {
+        if cause.downcast_ref().is_some_and(is_full) {
             return true;
         }
         source = cause.source();

@@ -12,7 +12,6 @@ pub mod release;
 pub mod stop;
 pub mod store;
 
-
 pub mod plan;
 
 pub mod fetch;
@@ -32,15 +31,15 @@ pub mod claims;
 
 pub mod boot;
 
-pub mod error;
-pub mod settings;
-pub mod cli;
-pub mod request;
-pub mod pipeline;
-pub mod outcome;
-pub mod report;
-pub mod doctor;
-pub mod progress;
 pub mod cache;
+pub mod cli;
+pub mod doctor;
+pub mod error;
+pub mod outcome;
+pub mod pipeline;
+pub mod progress;
+pub mod report;
+pub mod request;
+pub mod settings;
 pub mod show;
 pub mod toolchain;

@@ -129,7 +129,8 @@ fn examine(cli: &Cli, install: bool, stop: &Stop) -> Result<Exit, Failure> {
     let request = request(cli)?;
     let mut findings = doctor::examine(&request, Goal::Everything, stop);
     if install {
-        findings = doctor::install(&request, Goal::Everything, &findings, stop).map_err(|error| before(&error))?;
+        findings =
+            doctor::install(&request, Goal::Everything, &findings, stop).map_err(|error| before(&error))?;
     }
     print(&show::findings(&findings))?;
     doctor::require(&findings).map_err(|error| before(&error))?;

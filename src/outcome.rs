@@ -62,3 +62,57 @@ impl Outcome for Vec<Package> {
         format!("{} ({})", names.join(", "), HumanBytes(total))
     }
 }
+
+impl Outcome for Tarball {
+    fn cached(&self) -> bool {
+        self.cached
+    }
+
+    fn summary(&self) -> String {
+        format!("{} {}", self.origin.name(), self.url)
+    }
+}
+
+impl Outcome for SourceTree {
+    fn cached(&self) -> bool {
+        self.cached
+    }
+
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        self.release.to_string()
+    }
+}
+
+impl Outcome for KernelConfig {
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        "every requested option has its value".into()
+    }
+}
+
+impl Outcome for KernelBuild {
+    fn cached(&self) -> bool {
+        self.cached
+    }
+
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        self.release.clone()
+    }
+}
+
+impl Outcome for BootResult {
+    fn summary(&self) -> String {
+        self.headline()
+    }
+}

@@ -1,5 +1,6 @@
 //! The pipeline: every stage of a run, in order. Read this first.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::boot::{self, Subject};
@@ -9,12 +10,16 @@ use crate::context::Context;
 use crate::error::{Exit, Explain, Failure};
 use crate::events::{Event, Stage, Status};
 use crate::fetch;
+use crate::key::Key;
 use crate::outcome::Outcome;
 use crate::package;
-use crate::patch::{self, series};
+use crate::patch::series::{self, Row};
+use crate::patch::{self};
 use crate::plan::{self, Plan};
 use crate::report::{self, Report};
-use crate::request::Request;
+use crate::request::{self, BootRequest, Request};
+use crate::store::Room;
+use crate::toolchain;
 use crate::unpack;
 use crate::verify;
 
@@ -60,7 +65,7 @@ pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
     series::check_name(&request.series).map_err(|error| refused(&error))?;
     let kconfig = Kconfig::load(&request.kconfig).map_err(|error| refused(&error))?;
     if goal.boots() && request.boot.is_some() {
-        kconfig.check_boot_testable().map_err(|error| refused(&error))?;
+        configure::check_boot_testable(&kconfig).map_err(|error| refused(&error))?;
     }
     Ok(kconfig)
 }
@@ -86,13 +91,16 @@ impl Run<'_> {
         if goal == Goal::Patch {
             return Ok(());
         }
-        let config = self.stage(Stage::Configure, &plan.kconfig.name, || configure::configure(cx, &plan, &tree))?;
-        let build = self.stage(Stage::Build, &plan.kernel_release(), || build::build(cx, &plan, &tree, config))?;
+        let config =
+            self.stage(Stage::Configure, &plan.kconfig.name, || configure::configure(cx, &plan, &tree))?;
+        let build =
+            self.stage(Stage::Build, &plan.kernel_release(), || build::build(cx, &plan, &tree, config))?;
         self.report.built(&plan, &build);
         // Its lock is let go here, so that another run may switch the series meanwhile.
         drop(tree);
         if goal.packages() && !plan.formats.is_empty() {
-            let packages = self.stage(Stage::Package, &build.release, || package::package(cx, &plan, &build))?;
+            let packages =
+                self.stage(Stage::Package, &build.release, || package::package(cx, &plan, &build))?;
             self.report.packaged(&packages);
         }
         self.boot(&plan, &build, goal)
@@ -103,8 +111,14 @@ impl Run<'_> {
         cx.events.send(Event::Started { stage: Stage::Plan, what: request.release.to_string() });
         let started = Instant::now();
         let plan = plan::resolve(cx, request, kconfig, goal)?;
-        let summary = format!("{} with {}, as {}", plan.release, plan.toolchain.cc_version, plan.kernel_release());
-        cx.events.send(Event::Finished { stage: Stage::Plan, status: Status::Done, seconds: started.elapsed().as_secs_f64(), summary });
+        let summary =
+            format!("{} with {}, as {}", plan.release, plan.toolchain.cc_version, plan.kernel_release());
+        cx.events.send(Event::Finished {
+            stage: Stage::Plan,
+            status: Status::Done,
+            seconds: started.elapsed().as_secs_f64(),
+            summary,
+        });
         self.report.planned(&plan);
         self.write()?;
         Ok(plan)
@@ -115,13 +129,22 @@ impl Run<'_> {
             self.report.skipped_boot();
             return Ok(());
         };
-        let subject = Subject {
-            image: build.image(),
-            cc: plan.toolchain.cc.clone(),
-            line: plan.release.line(),
-            claims: &plan.series.claims,
-        };
-        let result = self.stage(Stage::Boot, &build.release, || boot::boot(self.cx, request, &subject))?;
+        let subject =
+            Subject { image: build.image(), cc: plan.toolchain.cc.clone(), claims: &plan.series.claims };
+        let cx = self.cx;
+        let result = self.stage(Stage::Boot, &build.release, || boot::boot(cx, request, &subject))?;
+        self.report.booted(result);
+        Ok(())
+    }
+
+    fn elsewhere(&mut self, request: &Request, image: &Path) -> Result<(), Failure> {
+        let cx = self.cx;
+        let failed = |error: &dyn Explain| Failure::new(Some(Stage::Boot), error);
+        let boot = boot_request(request)?;
+        let claims = series::claims(&request.series).map_err(|error| failed(&error))?;
+        let toolchain = toolchain::discover(&request.cc, &cx.stop).map_err(|error| failed(&error))?;
+        let subject = Subject { image: image.to_owned(), cc: toolchain.cc, claims: &claims };
+        let result = self.stage(Stage::Boot, &image.display(), || boot::boot(cx, boot, &subject))?;
         self.report.booted(result);
         Ok(())
     }
@@ -202,7 +225,8 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
     let source = plan.offers[0].sha256().map(Key::from_sha256);
     let tree = source.as_ref().map(unpack::key);
     let patched = tree.as_ref().map(|tree| patch::key(tree, &plan.series));
-    let stored = |room, key: &Option<Key>| key.as_ref().is_some_and(|key| cx.store.contains(room, key.as_str()));
+    let stored =
+        |room, key: &Option<Key>| key.as_ref().is_some_and(|key| cx.store.contains(room, key.as_str()));
     vec![
         StageKey { stage: Stage::Fetch, stored: stored(Room::Tarballs, &source), key: source },
         StageKey { stage: Stage::Unpack, stored: stored(Room::Sources, &tree), key: tree },
@@ -219,11 +243,27 @@ pub fn check_series(cx: &Context, request: Request) -> Result<Vec<Row>, Failure>
     let tarball = fetch::fetch(cx, &plan.offers).map_err(|error| failed(Stage::Fetch)(&error))?;
     let source = verify::verify(cx, tarball).map_err(|error| failed(Stage::Verify)(&error))?;
     let tree = unpack::unpack(cx, &source).map_err(|error| failed(Stage::Unpack)(&error))?;
-    patch::check::check(&tree, &plan.toolchain).map_err(|error| failed(Stage::Patch)(&error))
+    series::check(&tree, &plan.toolchain).map_err(|error| failed(Stage::Patch)(&error))
 }
 
 /// Builds what the request describes, for `boot --shell`.
 pub fn built_image(cx: &Context, request: &Request) -> Result<PathBuf, Failure> {
     let report = run(cx, request, Goal::Build)?;
     Ok(report.image().expect("a run that builds leaves an image").to_owned())
+}
+
+/// `boot --image`: judges a kernel built elsewhere by the claims of the request's series.
+pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Report, Failure> {
+    let mut run = Run::begin(cx, request)?;
+    let outcome = run.elsewhere(request, image);
+    run.end(outcome)
+}
+
+fn boot_request(request: &Request) -> Result<&BootRequest, Failure> {
+    request.boot.as_ref().ok_or_else(|| Failure::new(None, &request::Error::NothingToBoot))
+}
+
+/// `boot --shell`: the user's terminal is the guest's console.
+pub fn shell(cx: &Context, request: &Request, image: &Path) -> Result<(), Failure> {
+    boot::shell(cx, boot_request(request)?, image).map_err(|error| Failure::new(Some(Stage::Boot), &error))
 }

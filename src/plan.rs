@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::configure::Kconfig;
+use crate::configure::{self, Kconfig};
 use crate::context::Context;
 use crate::doctor;
 use crate::error::Failure;
@@ -112,15 +112,14 @@ impl Plan {
     }
 }
 
-
 /// Closes what the request left open: contacts the sources and looks at the host's tools.
 pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
     let lacks = |error| Failure::new(Some(Stage::Build), &error);
     if goal.builds() {
         doctor::require(&doctor::examine(request, goal, &cx.stop)).map_err(lacks)?;
     }
-    let toolchain =
-        toolchain::discover(&request.cc, &cx.stop).map_err(|error| Failure::new(Some(Stage::Build), &error))?;
+    let toolchain = toolchain::discover(&request.cc, &cx.stop)
+        .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
     let (release, offers) =
         fetch::offers(cx, request).map_err(|error| Failure::new(Some(Stage::Fetch), &error))?;
     let series = series::load(&request.series, &release, request.lang, &toolchain)
@@ -144,6 +143,7 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
         out: request.out.clone(),
         boot: request.boot.clone().filter(|_| goal.boots()),
     };
+    configure::check_release(plan.kernel_release()).map_err(|error| Failure::new(None, &error))?;
     Ok(plan)
 }
 

@@ -48,7 +48,9 @@ impl Bars {
 
     fn style(total: Option<u64>, unit: Unit) -> ProgressStyle {
         let template = match (total, unit) {
-            (Some(_), Unit::Bytes) => "{prefix:>9}  {bar:24} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left  {msg}",
+            (Some(_), Unit::Bytes) => {
+                "{prefix:>9}  {bar:24} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left  {msg}"
+            }
             (None, Unit::Bytes) => "{prefix:>9}  {spinner} {bytes} {bytes_per_sec}  {msg}",
             (Some(_), Unit::Seconds) => "{prefix:>9}  {bar:24} {pos} s of at most {len} s  {msg}",
             (None, Unit::Seconds) => "{prefix:>9}  {spinner} {pos} s  {msg}",
@@ -68,7 +70,8 @@ impl Sink for Bars {
             Event::Started { stage, what } => {
                 let bar = self.all.add(ProgressBar::new_spinner());
                 bar.set_style(
-                    ProgressStyle::with_template("{prefix:>9}  {spinner} {msg}").expect("the template is constant"),
+                    ProgressStyle::with_template("{prefix:>9}  {spinner} {msg}")
+                        .expect("the template is constant"),
                 );
                 bar.set_prefix(stage.name());
                 bar.set_message(what.clone());
@@ -224,7 +227,9 @@ mod tests {
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
         let kinds: Vec<String> = text
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned())
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned()
+            })
             .collect();
         assert_eq!(kinds, ["started", "progress", "note", "finished"]);
     }

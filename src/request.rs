@@ -8,6 +8,7 @@ use crate::fetch::{SourceSpec, SourceSpecError};
 use crate::plan::{Accel, Format, Lang, Timestamp};
 use crate::release::{self, Release, ReleaseSpec};
 use crate::settings::{FormatError, Settings};
+use crate::verify::pins::Pins;
 
 /// What the user said, flags and configuration file merged.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Request {
     pub keyring: Option<PathBuf>,
     pub kernel_org: Vec<String>,
     pub debian_mirror: Option<String>,
+    /// What kernel.org is trusted by; the default but in tests.
+    pub pins: Pins,
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +61,8 @@ pub enum Error {
     Value { flag: &'static str, given: String, why: &'static str },
     #[error("SOURCE_DATE_EPOCH is {given:?}, not a number of seconds since the epoch")]
     SourceDateEpoch { given: String },
+    #[error("--no-boot leaves the boot subcommand nothing to do")]
+    NothingToBoot,
     #[error("cannot tell the working directory")]
     WorkingDirectory(#[source] std::io::Error),
 }
@@ -120,6 +125,7 @@ impl Request {
             keyring: settings.keyring,
             kernel_org: settings.kernel_org_mirror,
             debian_mirror: settings.debian_mirror,
+            pins: Pins::default(),
         })
     }
 }
@@ -179,7 +185,10 @@ mod tests {
     fn defaults_are_the_bare_commands() {
         let request = request(Settings::default()).unwrap();
         assert_eq!(request.release, ReleaseSpec::NewestLongTerm);
-        assert_eq!((request.series.as_str(), &request.kconfig[..]), ("copy-segments", &["boot".to_owned()][..]));
+        assert_eq!(
+            (request.series.as_str(), &request.kconfig[..]),
+            ("copy-segments", &["boot".to_owned()][..])
+        );
         assert!(request.boot.is_some() && !request.no_verify && request.out.is_absolute());
     }
 

@@ -205,7 +205,9 @@ mod tests {
 
     #[test]
     fn the_file_has_the_names_of_the_flags() {
-        let settings = file("release = \"6.1.y\"\nkconfig = [\"boot\"]\nno-boot = true\nboot-deadline = 9\nout = \"x\"").unwrap();
+        let settings =
+            file("release = \"6.1.y\"\nkconfig = [\"boot\"]\nno-boot = true\nboot-deadline = 9\nout = \"x\"")
+                .unwrap();
         assert_eq!(settings.release.as_deref(), Some("6.1.y"));
         assert_eq!((settings.no_boot, settings.boot_deadline), (Some(true), Some(9)));
         assert_eq!(settings.out, Some("x".into()));
@@ -226,7 +228,8 @@ mod tests {
     #[test]
     fn formats_are_deb_and_rpm_unless_said_otherwise() {
         let formats = |given: &[&str]| {
-            Settings { format: given.iter().map(|f| (*f).to_owned()).collect(), ..Default::default() }.formats()
+            Settings { format: given.iter().map(|f| (*f).to_owned()).collect(), ..Default::default() }
+                .formats()
         };
         assert_eq!(formats(&[]), Ok(vec![Format::Deb, Format::Rpm]));
         assert_eq!(formats(&["rpm", "rpm"]), Ok(vec![Format::Rpm]));

@@ -4,16 +4,16 @@ use std::fmt::Write;
 
 use crate::doctor::Finding;
 use crate::fetch::Listing;
-use crate::patch::check::{Row, Verdict};
-use crate::patch::series;
+use crate::patch::series::{self, Row, Verdict};
+use crate::pipeline::StageKey;
 use crate::plan::{Format, Lang, Plan};
 use crate::release::Line;
-use crate::pipeline::StageKey;
 
 /// Rows of text in columns; the last column is not padded.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
@@ -121,7 +121,13 @@ pub fn series_list() -> Result<String, series::Error> {
 
 pub fn series(name: &str) -> Result<String, series::Error> {
     let shown = series::show(name)?;
-    let mut text = format!("{}: {}\n\n{}\n\norigin: {}\n\n", shown.name, shown.title, shown.summary.trim(), shown.origin.trim());
+    let mut text = format!(
+        "{}: {}\n\n{}\n\norigin: {}\n\n",
+        shown.name,
+        shown.title,
+        shown.summary.trim(),
+        shown.origin.trim()
+    );
     let mut rows = Vec::new();
     for variant in &shown.variants {
         let what = match &variant.unpatched {
@@ -156,7 +162,8 @@ pub fn series_table(rows: &[Row]) -> String {
             Verdict::Absent(error) => format!("absent: {error}"),
             Verdict::Conflict(error) => format!("CONFLICT: {error}"),
         };
-        let borrowed = row.borrowed_from.map_or(String::new(), |line| format!("patches of {line}, untested here"));
+        let borrowed =
+            row.borrowed_from.map_or(String::new(), |line| format!("patches of {line}, untested here"));
         vec![row.series.clone(), lang(row.lang).into(), verdict, borrowed]
     };
     columns(&rows.iter().map(row).collect::<Vec<_>>())

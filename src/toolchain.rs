@@ -1,5 +1,6 @@
 //! Which programs make the kernel, and what versions they are.
 
+use crate::error::{Exit, Explain};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,23 +22,23 @@ pub enum Error {
     Interrupted,
 }
 
-impl Error {
-    pub fn exit(&self) -> u8 {
+impl Explain for Error {
+    fn exit(&self) -> Exit {
         match self {
-            Error::Unsupported { .. } => 2,
-            Error::Interrupted => 130,
-            Error::Missing { .. } | Error::Version { .. } | Error::Run { .. } => 69,
+            Error::Unsupported { .. } => Exit::Usage,
+            Error::Interrupted => Exit::Interrupted,
+            Error::Missing { .. } | Error::Version { .. } | Error::Run { .. } => Exit::HostLacks,
         }
     }
 
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         match self {
             Error::Unsupported { said, .. } => vec![format!("it says of itself: {said}")],
             _ => Vec::new(),
         }
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         match self {
             Error::Missing { .. } => Some("run kpatch-build doctor".to_owned()),
             Error::Unsupported { .. } => Some("name a compiler with --cc".to_owned()),
@@ -45,7 +46,7 @@ impl Error {
         }
     }
 
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+    fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
             Error::Run { source, .. } => source.log_and_tail(),
             _ => (None, &[]),

@@ -77,7 +77,8 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
 #[test]
 fn a_mistake_in_the_configuration_file_is_shown_where_it_is() {
     let sandbox = Sandbox::new();
-    std::fs::write(sandbox.path().join("kpatch-build.toml"), "release = \"6.1.y\"\nserie = \"zeroed\"\n").unwrap();
+    std::fs::write(sandbox.path().join("kpatch-build.toml"), "release = \"6.1.y\"\nserie = \"zeroed\"\n")
+        .unwrap();
     let output = sandbox.run(&["plan"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("serie") && stderr(&output).contains("line 2"), "{}", stderr(&output));
@@ -97,7 +98,11 @@ fn offline_with_an_empty_store_fails_at_once_and_leaves_a_report() {
     let sandbox = Sandbox::new();
     let output = sandbox.run(&["fetch", "--release", "6.1.187", "--offline"]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert!(stderr(&output).contains("6.1.187") && stderr(&output).contains("offline"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("6.1.187") && stderr(&output).contains("offline"),
+        "{}",
+        stderr(&output)
+    );
     let report = std::fs::read(sandbox.path().join("dist/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["error"]["stage"], "fetch");

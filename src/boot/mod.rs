@@ -27,3 +27,19 @@ pub enum Error {}
 pub fn boot(_cx: &Context, _request: &BootRequest, _subject: &Subject) -> Result<BootResult, Error> {
     todo!("H5")
 }
+impl crate::error::Explain for Error {}
+
+impl BootResult {
+    pub fn passed(&self) -> bool {
+        todo!()
+    }
+    pub fn headline(&self) -> String {
+        todo!()
+    }
+    pub fn summary(&self) -> String {
+        todo!()
+    }
+}
+pub fn shell(_cx: &Context, _request: &BootRequest, _image: &std::path::Path) -> Result<(), Error> {
+    todo!()
+}

@@ -36,23 +36,6 @@ pub enum Error {
     Interrupted,
 }
 
-impl Error {
-    pub fn exit(&self) -> u8 {
-        match self {
-            Error::Io { source, .. } => exit_of_io(source),
-            Error::Interrupted => 130,
-        }
-    }
-}
-
-/// A full disk is the host's lack, everything else the stage's failure.
-pub fn exit_of_io(error: &io::Error) -> u8 {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => 69,
-        _ => 3,
-    }
-}
-
 #[derive(Debug)]
 pub struct BuildFolder {
     entry: Entry,

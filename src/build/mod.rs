@@ -4,6 +4,7 @@ pub mod diagnosis;
 pub mod folder;
 pub mod make;
 
+use crate::error::{Exit, Explain};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::process::{self, Flow};
 use crate::store::{self, Entry, Lookup, Room, Slot};
 
 use diagnosis::{Diagnosis, Finding, Missing};
-use folder::{BuildFolder, exit_of_io};
+use folder::BuildFolder;
 use make::{Make, build_timestamp, timestamp};
 
 /// A finished kernel in the store's results.
@@ -82,23 +83,21 @@ pub enum Error {
     Interrupted,
 }
 
-impl Error {
-    pub fn exit(&self) -> u8 {
+impl Explain for Error {
+    fn exit(&self) -> Exit {
         match self {
-            Error::MissingTool { .. } | Error::DiskFull { .. } => 69,
-            Error::Make { source: process::Error::Missing { .. }, .. } => 69,
-            Error::Io { source, .. } | Error::Store(store::Error::Io { source, .. }) => exit_of_io(source),
-            Error::Folder(error) => error.exit(),
-            Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => 130,
-            Error::Compile { .. } | Error::KernelRelease { .. } | Error::Make { .. } => 3,
+            Error::MissingTool { .. } | Error::DiskFull { .. } => Exit::HostLacks,
+            Error::Make { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
+            Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => Exit::Interrupted,
+            _ => Exit::StageFailed,
         }
     }
 
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         Vec::new()
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         match self {
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
             Error::DiskFull { .. } => {
@@ -109,7 +108,7 @@ impl Error {
         }
     }
 
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+    fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
             Error::Compile { log, tail, .. } => (Some(log), tail),
             Error::MissingTool { log, .. } | Error::DiskFull { log } => (Some(log), &[]),

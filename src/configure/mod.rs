@@ -5,6 +5,7 @@ mod fragment;
 mod language;
 mod survival;
 
+use crate::error::{Exit, Explain};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,32 +76,23 @@ pub enum Error {
     Interrupted,
 }
 
-fn lost_sentence(lost: &[Lost]) -> String {
-    match lost {
-        [] => String::new(),
-        [only] => only.to_string(),
-        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
-    }
-}
-
-impl Error {
-    pub fn exit(&self) -> u8 {
+impl Explain for Error {
+    fn exit(&self) -> Exit {
         match self {
             Error::Unknown { .. }
             | Error::Read { .. }
             | Error::Malformed { .. }
             | Error::ReleaseTooLong { .. }
-            | Error::NotBootTestable { .. } => 2,
-            Error::MissingTool { .. } | Error::Make { source: process::Error::Missing { .. }, .. } => 69,
-            Error::Io { source, .. } => folder::exit_of_io(source),
-            Error::Store(store::Error::Io { source, .. }) => folder::exit_of_io(source),
-            Error::Folder(error) => error.exit(),
-            Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => 130,
-            Error::Lost { .. } | Error::KernelRelease { .. } | Error::Make { .. } => 3,
+            | Error::NotBootTestable { .. } => Exit::Usage,
+            Error::MissingTool { .. } | Error::Make { source: process::Error::Missing { .. }, .. } => {
+                Exit::HostLacks
+            }
+            Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => Exit::Interrupted,
+            _ => Exit::StageFailed,
         }
     }
 
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         match self {
             Error::Unknown { known, .. } => vec![format!("shipped: {}", known.join(", "))],
             Error::Lost { lost, .. } => lost.iter().skip(1).map(Lost::to_string).collect(),
@@ -108,7 +100,7 @@ impl Error {
         }
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         match self {
             Error::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest}?")),
             Error::Unknown { .. } => Some("name a shipped kconfig, or a file by its path".to_owned()),
@@ -125,7 +117,7 @@ impl Error {
         }
     }
 
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+    fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
             Error::Make { source, log } => (Some(log), source.log_and_tail().1),
             Error::MissingTool { log, .. } => (Some(log), &[]),
@@ -134,23 +126,34 @@ impl Error {
     }
 }
 
+fn lost_sentence(lost: &[Lost]) -> String {
+    match lost {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
 /// Longest `uname -r`: `struct new_utsname` (include/uapi/linux/utsname.h) has room for 64.
 pub const LONGEST_RELEASE: usize = 64;
 
-/// What can be refused before anything is fetched.
-pub fn check(plan: &Plan) -> Result<(), Error> {
-    let release = plan.kernel_release();
-    if release.len() > LONGEST_RELEASE {
-        return Err(Error::ReleaseTooLong { release });
-    }
-    match plan.kconfig.boot_obstacle().filter(|_| plan.boot.is_some()) {
+/// Refuses what the fragments already say cannot be boot-tested.
+pub fn check_boot_testable(kconfig: &Kconfig) -> Result<(), Error> {
+    match kconfig.boot_obstacle() {
         Some(symbol) => Err(Error::NotBootTestable { symbol }),
         None => Ok(()),
     }
 }
 
+/// Refuses a kernel release that `uname -r` could not show.
+pub fn check_release(release: String) -> Result<(), Error> {
+    if release.len() > LONGEST_RELEASE {
+        return Err(Error::ReleaseTooLong { release });
+    }
+    Ok(())
+}
+
 pub fn configure(cx: &Context, plan: &Plan, tree: &PatchedTree) -> Result<KernelConfig, Error> {
-    check(plan)?;
     let kconfig = with_the_tools_options(&plan.kconfig, &tree.path());
     for text in &kconfig.overrides {
         cx.events.note(Stage::Configure, text);

@@ -1,8 +1,8 @@
 //! What can go wrong while a source is found and fetched.
 
-use crate::error::{Exit, Explain};
+use crate::error::{Exit, Explain, is_full};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::release::{Release, ReleaseSpec};
 use crate::store;
@@ -107,7 +107,9 @@ impl Explain for Error {
             Error::Altered { .. } | Error::Truncated { .. } => {
                 "run again; if it stays so, use another mirror".to_owned()
             }
-            _ if self.exit() == 69 => "make room on that file system, or give another --store".to_owned(),
+            _ if self.exit() == Exit::HostLacks => {
+                "make room on that file system, or give another --store".to_owned()
+            }
             _ => return None,
         })
     }
@@ -129,15 +131,9 @@ impl Error {
             source => Error::Download { url: url.to_owned(), source },
         }
     }
-
 }
 
 fn list(title: &str, releases: &[Release]) -> String {
     let names: Vec<_> = releases.iter().map(Release::to_string).collect();
     format!("{title}: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })
-}
-
-/// Whether a write failed for want of room.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

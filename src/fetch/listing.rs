@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::request::Request;
 use crate::release::{Line, Release};
+use crate::request::Request;
 
 use super::error::{Error, Tried};
 use super::git;

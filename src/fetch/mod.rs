@@ -17,8 +17,8 @@ pub(crate) mod stored;
 
 use crate::context::Context;
 use crate::events::Stage;
-use crate::request::Request;
 use crate::release::Release;
+use crate::request::Request;
 use crate::verify::openpgp::Certificates;
 
 use self::download::Expected;
@@ -27,12 +27,11 @@ use self::keys::{KeySource, KeysMissing};
 use self::resolve::Archives;
 use self::stored::Stored;
 
-pub(crate) use self::error::is_full;
 pub use self::error::{Error, Tried};
 pub use self::http::Failure;
 pub use self::listing::{Listed, Listing, listing};
 pub use self::offer::{Content, Evidence, Location, Offer, Origin, Tarball};
-pub use self::spec::{ParseError, SourceSpec};
+pub use self::spec::{ParseError as SourceSpecError, SourceSpec};
 
 /// What the sources offer for `request`, best first. Contacts the sources unless offline, or
 /// unless the store holds the exact release that is asked for.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::makefile::Version;
-use crate::request::Request;
 use crate::release::{Line, Release, ReleaseSpec};
+use crate::request::Request;
 
 use super::error::Error;
 use super::git;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::context::Context;
 use crate::events::Stage;
-use crate::request::Request;
 use crate::release::{Line, Release, ReleaseSpec};
+use crate::request::Request;
 
 use super::catalogue::{Candidate, Catalogue};
 use super::debian::Debian;

@@ -91,7 +91,6 @@ impl From<process::Error> for Error {
 }
 
 impl Error {
-
     fn is_full(&self) -> bool {
         let (Error::Read { source, .. }
         | Error::Write { source, .. }

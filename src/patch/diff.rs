@@ -31,8 +31,14 @@ pub enum Change {
     Modify(PathBuf),
     Create(PathBuf),
     Delete(PathBuf),
-    Rename { from: PathBuf, to: PathBuf },
-    Copy { from: PathBuf, to: PathBuf },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Copy {
+        from: PathBuf,
+        to: PathBuf,
+    },
     /// A copy undone: the file goes, and what the hunks leave of it is its source's content.
     Uncopy(PathBuf),
 }
@@ -121,13 +127,9 @@ impl Hunk {
     }
 
     pub fn reversed(&self) -> Hunk {
-        let lines = self.lines.iter().map(|line| HunkLine { side: line.side.other(), text: line.text.clone() });
-        Hunk {
-            line: self.line,
-            old_start: self.new_start,
-            new_start: self.old_start,
-            lines: lines.collect(),
-        }
+        let lines =
+            self.lines.iter().map(|line| HunkLine { side: line.side.other(), text: line.text.clone() });
+        Hunk { line: self.line, old_start: self.new_start, new_start: self.old_start, lines: lines.collect() }
     }
 }
 
@@ -247,7 +249,9 @@ impl<'a> Parser<'a> {
             (None, Some(path)) => Change::Create(path),
             (Some(path), None) => Change::Delete(path),
             (Some(old), Some(new)) => Change::Modify(names::common(old, new)),
-            (None, None) => return Err(Error { line, problem: Problem::FileName { found: "/dev/null".into() } }),
+            (None, None) => {
+                return Err(Error { line, problem: Problem::FileName { found: "/dev/null".into() } });
+            }
         };
         let file = FileDiff { line, change, old_executable: None, new_executable: None, hunks };
         check_lengths(file)
@@ -459,7 +463,9 @@ fn check_lengths(mut file: FileDiff) -> Result<FileDiff, Error> {
         Change::Create(_) if file.old_len() > 0 => contradiction("creates a file"),
         Change::Delete(_) if file.new_len() > 0 => contradiction("deletes a file"),
         // diff without -N, and without git's header, says only this of a new file.
-        Change::Modify(path) if file.hunks.len() == 1 && file.hunks[0].old_start == 0 && file.old_len() == 0 => {
+        Change::Modify(path)
+            if file.hunks.len() == 1 && file.hunks[0].old_start == 0 && file.old_len() == 0 =>
+        {
             file.change = Change::Create(path);
             Ok(file)
         }

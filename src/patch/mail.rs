@@ -95,7 +95,9 @@ fn without_cr(text: Vec<u8>) -> Vec<u8> {
         return text;
     }
     let lines = text.split_inclusive(|&byte| byte == b'\n');
-    lines.flat_map(|line| line.strip_suffix(b"\r\n").map_or(line.to_vec(), |line| [line, b"\n"].concat())).collect()
+    lines
+        .flat_map(|line| line.strip_suffix(b"\r\n").map_or(line.to_vec(), |line| [line, b"\n"].concat()))
+        .collect()
 }
 
 /// `From <sender> <date>`: the date tells it from a sentence that starts with the word.

@@ -106,7 +106,10 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::Conflict { .. } => Some("nothing was changed; `kpatch-build series check` shows which series apply to this release".into()),
+            Error::Conflict { .. } => Some(
+                "nothing was changed; `kpatch-build series check` shows which series apply to this release"
+                    .into(),
+            ),
             Error::Journal { .. } | Error::OriginalLost { .. } => {
                 Some("remove the release's source tree with `kpatch-build cache` and run again".into())
             }
@@ -179,7 +182,8 @@ fn tell_of_series(cx: &Context, series: &Series) {
         cx.events.note(Stage::Patch, format!("{} needs no patch here: {reason}", series.name));
     }
     if let Some(line) = series.borrowed_from {
-        let note = format!("{} has no patches for this line; those for {line} are tried, untested", series.name);
+        let note =
+            format!("{} has no patches for this line; those for {line} are tried, untested", series.name);
         cx.events.note(Stage::Patch, note);
     }
     for patch in &series.compat {

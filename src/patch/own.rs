@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::diff::Reading;
 use super::series::{self, Error, Metadata, PatchFile, Series, resolve};
 use super::{mail, shipped};
+use crate::claims::Claim;
 use crate::plan::Lang;
 use crate::release::Release;
 
@@ -29,6 +30,19 @@ fn name(path: &Path) -> Result<String, Error> {
     if plain.is_empty() { Err(unnameable()) } else { Ok(plain.to_owned()) }
 }
 
+/// What the folder's `series.toml` claims; nothing where there is none.
+pub(super) fn claims(path: &Path) -> Result<Vec<Claim>, Error> {
+    Ok(metadata(path)?.map_or(Vec::new(), |metadata| metadata.claims))
+}
+
+fn metadata(folder: &Path) -> Result<Option<Metadata>, Error> {
+    let description = folder.join("series.toml");
+    match description.exists() {
+        true => Ok(Some(shipped::parse(&read(&description)?, &description)?)),
+        false => Ok(None),
+    }
+}
+
 struct OwnFiles<'p>(&'p Path);
 
 impl series::Files for OwnFiles<'_> {
@@ -39,13 +53,8 @@ impl series::Files for OwnFiles<'_> {
 }
 
 fn folder(path: &Path, name: String, release: &Release, lang: Lang) -> Result<Series, Error> {
-    let description = path.join("series.toml");
     let quilt = path.join("series");
-    let metadata: Option<Metadata> = match description.exists() {
-        true => Some(shipped::parse(&read(&description)?, &description)?),
-        false => None,
-    };
-    match metadata {
+    match metadata(path)? {
         Some(metadata) if !metadata.lines.is_empty() => {
             resolve(&name, metadata, &OwnFiles(path), release, lang)
         }
@@ -84,8 +93,11 @@ fn quilt_series(path: &Path, folder: &Path) -> Result<Vec<PatchFile>, Error> {
         // A `#` inside a word belongs to the file's name.
         let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
         let Some(file) = words.next() else { continue };
-        let reading = quilt_options(words)
-            .map_err(|option| Error::QuiltOption { path: path.to_owned(), line: index + 1, option })?;
+        let reading = quilt_options(words).map_err(|option| Error::QuiltOption {
+            path: path.to_owned(),
+            line: index + 1,
+            option,
+        })?;
         let file: PathBuf = folder.join(file);
         patches.push(PatchFile { reading, ..PatchFile::new(file.display().to_string(), read(&file)?) });
     }
@@ -113,8 +125,8 @@ fn quilt_options<'a>(words: impl Iterator<Item = &'a str>) -> Result<Reading, St
 
 fn mailbox(path: &Path, name: String) -> Result<Series, Error> {
     let shown = path.display().to_string();
-    let messages = mail::patches(&read(path)?)
-        .map_err(|source| Error::Mail { path: path.to_owned(), source })?;
+    let messages =
+        mail::patches(&read(path)?).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
     let one = messages.len() == 1;
     let patch = |message: mail::Message| {
         let name = if one { shown.clone() } else { format!("{shown} ({})", message.subject) };

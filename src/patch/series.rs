@@ -229,6 +229,21 @@ pub fn load(name: &str, release: &Release, lang: Lang, toolchain: &Toolchain) ->
     Ok(series)
 }
 
+/// Whether [`load`] could know the name at all, whatever the release.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let known = name == NONE || shipped::is_shipped(name) || Path::new(name).exists();
+    if known { Ok(()) } else { Err(unknown(name)) }
+}
+
+/// What a series claims, for a kernel that was built elsewhere.
+pub fn claims(name: &str) -> Result<Vec<Claim>, Error> {
+    check_name(name)?;
+    if shipped::is_shipped(name) {
+        return Ok(shipped::metadata(name)?.0.claims);
+    }
+    own::claims(Path::new(name))
+}
+
 fn unpatched() -> Series {
     Series {
         name: NONE.to_owned(),

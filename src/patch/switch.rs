@@ -65,7 +65,9 @@ impl Switched {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.repaired {
-            notes.push("an earlier run was stopped while it changed the source tree; it is right now".to_owned());
+            notes.push(
+                "an earlier run was stopped while it changed the source tree; it is right now".to_owned(),
+            );
         }
         for path in &self.put_back {
             notes.push(format!("{} had been changed by somebody else and was put back", path.display()));
@@ -112,8 +114,7 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(journal),
             text => text.map_err(io_error("read", &path))?,
         };
-        let state: State =
-            serde_json::from_slice(&text).map_err(|source| Error::Journal { path, source })?;
+        let state: State = serde_json::from_slice(&text).map_err(|source| Error::Journal { path, source })?;
         for (path, original) in &state.touched {
             journal.check_original(path, original)?;
         }
@@ -232,9 +233,7 @@ impl Journal {
         let path = self.state_path();
         let text = serde_json::to_vec_pretty(state)
             .map_err(|source| Error::Journal { path: path.clone(), source })?;
-        write_synced(&path, &text)
-            .and_then(|()| sync_folder(&self.entry))
-            .map_err(io_error("write", &path))
+        write_synced(&path, &text).and_then(|()| sync_folder(&self.entry)).map_err(io_error("write", &path))
     }
 
     /// Folders above `path` that are not there, by their path in the tree.

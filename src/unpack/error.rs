@@ -1,10 +1,9 @@
 //! What can go wrong while a source is unpacked.
 
-use crate::error::{Exit, Explain};
+use crate::error::{Exit, Explain, is_full};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::fetch::is_full;
 use crate::makefile::Version;
 use crate::release::Release;
 use crate::{store, verify};
@@ -63,7 +62,7 @@ impl Explain for Error {
             Error::OtherRelease { .. } => Some(
                 "clear EXTRAVERSION in its Makefile; --localversion names a kernel of your own".to_owned(),
             ),
-            _ if self.exit() == 69 => {
+            _ if self.exit() == Exit::HostLacks => {
                 Some("make room on that file system (a tree needs 2 GB), or give another --store".to_owned())
             }
             _ => None,
@@ -79,4 +78,3 @@ impl From<store::Error> for Error {
         }
     }
 }
-

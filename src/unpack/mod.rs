@@ -59,10 +59,14 @@ struct Record {
     made: i64,
 }
 
+/// The number is that of the form in which trees are kept.
+pub fn key(source: &Key) -> Key {
+    Key::of("unpack", &(1, source))
+}
+
 /// Modes are 0755 and 0644 whatever the source has, times are those of the source.
 pub fn unpack(cx: &Context, source: &VerifiedTarball) -> Result<SourceTree, Error> {
-    // The number is that of the form in which trees are kept.
-    let key = Key::of("unpack", &(1, &source.key));
+    let key = key(&source.key);
     let slot = match cx.lookup(Stage::Unpack, Room::Sources, key.as_str())? {
         Lookup::Hit(entry) => {
             let path = entry.path().join(RECORD);

@@ -1,10 +1,9 @@
 //! What can go wrong while a source is verified.
 
-use crate::error::{Exit, Explain};
+use crate::error::{Exit, Explain, is_full};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::fetch::is_full;
 use crate::store;
 
 use super::openpgp::SignatureError;
@@ -71,7 +70,9 @@ impl Explain for Error {
             Error::MissingObjects { .. } => {
                 "fetch the missing objects (git fetch --refetch) or use a complete clone".to_owned()
             }
-            _ if self.exit() == 69 => "make room on that file system, or give another --store".to_owned(),
+            _ if self.exit() == Exit::HostLacks => {
+                "make room on that file system, or give another --store".to_owned()
+            }
             _ => return None,
         })
     }
@@ -85,4 +86,3 @@ impl From<store::Error> for Error {
         }
     }
 }
-

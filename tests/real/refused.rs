@@ -43,6 +43,7 @@ fn one_changed_byte_of_the_tarball_in_the_store_is_noticed() {
 
 /// The archive's file in the store: the largest one of its entry.
 fn archive(sha256: &str) -> PathBuf {
-    let files = fs::read_dir(store().join("tarballs").join(sha256)).unwrap().flatten().map(|entry| entry.path());
+    let files =
+        fs::read_dir(store().join("tarballs").join(sha256)).unwrap().flatten().map(|entry| entry.path());
     files.max_by_key(|path| path.metadata().unwrap().len()).unwrap()
 }
