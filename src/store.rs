@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::Explain;
 use crate::stop::Stop;
 
 /// One folder of the store. The names are those on disk.
@@ -65,6 +66,17 @@ pub enum Error {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("interrupted while waiting for {}", path.display())]
     Interrupted { path: PathBuf },
+}
+
+impl Explain for Error {
+    fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Io { .. } => {
+                Some("give another folder with --store, or mend this one's permissions".into())
+            }
+            Error::Interrupted { .. } => None,
+        }
+    }
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
