@@ -105,7 +105,10 @@ impl Error {
 
     pub fn next_step(&self) -> Option<String> {
         match self {
-            Error::Conflict { .. } => Some("nothing was changed; `kpatch-build series check` shows which series apply to this release".into()),
+            Error::Conflict { .. } => Some(
+                "nothing was changed; `kpatch-build series check` shows which series apply to this release"
+                    .into(),
+            ),
             Error::Journal { .. } | Error::OriginalLost { .. } => {
                 Some("remove the release's source tree with `kpatch-build cache` and run again".into())
             }
@@ -141,10 +144,14 @@ pub fn key(tree: &Key, series: &Series) -> Key {
     Key::of("patch", &serde_json::json!({ "tree": tree, "patches": patches }))
 }
 
-/// Makes the tree hold the plan's series and nothing else. Nothing is written unless every
-/// patch of it applies.
+/// Makes the tree hold the plan's series and nothing else.
 pub fn patch(cx: &Context, plan: &Plan, tree: SourceTree) -> Result<PatchedTree, Error> {
-    let series = &plan.series;
+    put(cx, &plan.series, tree)
+}
+
+/// Makes the tree hold `series` and nothing else. Nothing is written unless every patch of it
+/// applies.
+pub fn put(cx: &Context, series: &Series, tree: SourceTree) -> Result<PatchedTree, Error> {
     let key = key(&tree.key, series);
     tell_of_series(cx, series);
 
@@ -183,7 +190,8 @@ fn tell_of_series(cx: &Context, series: &Series) {
         cx.events.note(Stage::Patch, format!("{} needs no patch here: {reason}", series.name));
     }
     if let Some(line) = series.borrowed_from {
-        let note = format!("{} has no patches for this line; those for {line} are tried, untested", series.name);
+        let note =
+            format!("{} has no patches for this line; those for {line} are tried, untested", series.name);
         cx.events.note(Stage::Patch, note);
     }
     for patch in &series.compat {

@@ -84,8 +84,11 @@ fn quilt_series(path: &Path, folder: &Path) -> Result<Vec<PatchFile>, Error> {
         // A `#` inside a word belongs to the file's name.
         let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
         let Some(file) = words.next() else { continue };
-        let reading = quilt_options(words)
-            .map_err(|option| Error::QuiltOption { path: path.to_owned(), line: index + 1, option })?;
+        let reading = quilt_options(words).map_err(|option| Error::QuiltOption {
+            path: path.to_owned(),
+            line: index + 1,
+            option,
+        })?;
         let file: PathBuf = folder.join(file);
         patches.push(PatchFile { reading, ..PatchFile::new(file.display().to_string(), read(&file)?) });
     }
@@ -113,8 +116,8 @@ fn quilt_options<'a>(words: impl Iterator<Item = &'a str>) -> Result<Reading, St
 
 fn mailbox(path: &Path, name: String) -> Result<Series, Error> {
     let shown = path.display().to_string();
-    let messages = mail::patches(&read(path)?)
-        .map_err(|source| Error::Mail { path: path.to_owned(), source })?;
+    let messages =
+        mail::patches(&read(path)?).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
     let one = messages.len() == 1;
     let patch = |message: mail::Message| {
         let name = if one { shown.clone() } else { format!("{shown} ({})", message.subject) };
