@@ -30,6 +30,8 @@ impl Default for Reading {
 pub enum Change {
     Modify(PathBuf),
     Create(PathBuf),
+    /// Lines for a file that is empty or missing: a diff without git's header says no more.
+    Fill(PathBuf),
     Delete(PathBuf),
     Rename {
         from: PathBuf,
@@ -148,7 +150,7 @@ impl FileDiff {
     pub fn reversed(&self) -> FileDiff {
         let change = match self.change.clone() {
             Change::Modify(path) => Change::Modify(path),
-            Change::Create(path) => Change::Delete(path),
+            Change::Create(path) | Change::Fill(path) => Change::Delete(path),
             Change::Delete(path) => Change::Create(path),
             Change::Rename { from, to } => Change::Rename { from: to, to: from },
             Change::Copy { to, .. } | Change::Uncopy(to) => Change::Uncopy(to),
@@ -248,7 +250,12 @@ impl<'a> Parser<'a> {
         let change = match (old, new) {
             (None, Some(path)) => Change::Create(path),
             (Some(path), None) => Change::Delete(path),
-            (Some(old), Some(new)) => Change::Modify(names::common(old, new)),
+            (Some(old), Some(new)) => match &hunks[..] {
+                [hunk] if hunk.old_start == 0 && hunk.old_lines().next().is_none() => {
+                    Change::Fill(names::common(old, new))
+                }
+                _ => Change::Modify(names::common(old, new)),
+            },
             (None, None) => {
                 return Err(Error { line, problem: Problem::FileName { found: "/dev/null".into() } });
             }
@@ -299,33 +306,31 @@ impl<'a> Parser<'a> {
             false => None,
         };
         let hunks = if names.is_some() { self.hunks()? } else { Vec::new() };
-        let path = match names {
-            Some((old, new)) => new.or(old),
-            None => None,
-        };
-        let path = match path {
-            Some(path) => path,
-            None => {
-                let name = names::of_git_command(&command[b"diff --git ".len()..], self.strip)
-                    .ok_or(Error { line, problem: Problem::FileName { found: shown(command) } })?;
-                self.tree_path(&name, 0).map_err(|error| Error { line, ..error })?
+        let modes = (header.old_mode, header.new_mode);
+        let change = match header {
+            GitHeader { rename: (Some(from), Some(to)), .. } => Change::Rename { from, to },
+            GitHeader { copy: (Some(from), Some(to)), .. } => Change::Copy { from, to },
+            GitHeader { created, deleted, .. } => {
+                let path = match names.and_then(|(old, new)| new.or(old)) {
+                    Some(path) => path,
+                    None => self.command_path(command, line)?,
+                };
+                match (created, deleted) {
+                    (true, _) => Change::Create(path),
+                    (_, true) => Change::Delete(path),
+                    _ => Change::Modify(path),
+                }
             }
         };
-        let change = match (header.rename, header.copy) {
-            ((Some(from), Some(to)), _) => Change::Rename { from, to },
-            (_, (Some(from), Some(to))) => Change::Copy { from, to },
-            _ if header.created => Change::Create(path),
-            _ if header.deleted => Change::Delete(path),
-            _ => Change::Modify(path),
-        };
-        let file = FileDiff {
-            line,
-            change,
-            old_executable: header.old_mode,
-            new_executable: header.new_mode,
-            hunks,
-        };
+        let file = FileDiff { line, change, old_executable: modes.0, new_executable: modes.1, hunks };
         check_lengths(file)
+    }
+
+    /// The name in the `diff --git` line at `line`: all there is without hunks.
+    fn command_path(&self, command: &[u8], line: usize) -> Result<PathBuf, Error> {
+        let name = names::of_git_command(&command[b"diff --git ".len()..], self.strip)
+            .ok_or_else(|| Error { line, problem: Problem::FileName { found: shown(command) } })?;
+        self.tree_path(&name, 0).map_err(|error| Error { line, ..error })
     }
 
     fn git_header(&mut self) -> Result<GitHeader, Error> {
@@ -456,21 +461,13 @@ impl<'a> Parser<'a> {
 }
 
 /// A new file has no old lines, a deleted one no new ones.
-fn check_lengths(mut file: FileDiff) -> Result<FileDiff, Error> {
-    let line = file.line;
-    let contradiction = |what| Err(Error { line, problem: Problem::Contradiction { what } });
-    match file.change.clone() {
-        Change::Create(_) if file.old_len() > 0 => contradiction("creates a file"),
-        Change::Delete(_) if file.new_len() > 0 => contradiction("deletes a file"),
-        // diff without -N, and without git's header, says only this of a new file.
-        Change::Modify(path)
-            if file.hunks.len() == 1 && file.hunks[0].old_start == 0 && file.old_len() == 0 =>
-        {
-            file.change = Change::Create(path);
-            Ok(file)
-        }
-        _ => Ok(file),
-    }
+fn check_lengths(file: FileDiff) -> Result<FileDiff, Error> {
+    let what = match &file.change {
+        Change::Create(_) if file.old_len() > 0 => "creates a file",
+        Change::Delete(_) if file.new_len() > 0 => "deletes a file",
+        _ => return Ok(file),
+    };
+    Err(Error { line: file.line, problem: Problem::Contradiction { what } })
 }
 
 /// `@@ -old[,length] +new[,length] @@`, each as (start, length).

@@ -1,1 +1,241 @@
+//! One test for each oddity that patches in the wild have.
+
 use super::*;
+
+fn read(patch: &str) -> Vec<FileDiff> {
+    parse(patch.as_bytes(), Reading::default()).unwrap()
+}
+
+fn problem(patch: &str) -> (usize, Problem) {
+    let error = parse(patch.as_bytes(), Reading::default()).unwrap_err();
+    (error.line, error.problem)
+}
+
+fn path(text: &str) -> PathBuf {
+    PathBuf::from(text)
+}
+
+const HUNK: &str = "@@ -1 +1 @@\n-a\n+b\n";
+
+#[test]
+fn text_around_the_diff_is_passed_over() {
+    let patch = format!(
+        "From 0000 Mon Sep 17 00:00:00 2001\nSubject: [PATCH] x\n\nThe old way:\n@@ is not a hunk\n--- neither\n---\n \
+         f | 2 +-\n\ndiff --git a/f b/f\nindex 1..2 100644\n--- a/f\n+++ b/f\n{HUNK}-- \n2.39.5\n\n"
+    );
+    let files = read(&patch);
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0].change, Change::Modify(path("f")));
+    assert_eq!((files[0].line, files[0].hunks[0].line), (10, 14));
+}
+
+#[test]
+fn a_diff_without_gits_header_is_read() {
+    let patch = format!("--- linux-6.1.orig/kernel/fork.c\n+++ linux-6.1/kernel/fork.c\n{HUNK}");
+    assert_eq!(read(&patch)[0].change, Change::Modify(path("kernel/fork.c")));
+}
+
+#[test]
+fn a_time_after_a_tab_is_no_part_of_the_name() {
+    let patch = format!(
+        "--- a/f\t2021-05-03 10:00:00.000000000 +0200\n+++ b/f\t2021-05-03 10:00:01.000000000 +0200\n{HUNK}"
+    );
+    assert_eq!(read(&patch)[0].change, Change::Modify(path("f")));
+}
+
+#[test]
+fn the_tab_that_git_writes_after_a_name_with_a_blank_is_no_part_of_it() {
+    let patch = format!("diff --git a/a b b/a b\n--- a/a b\t\n+++ b/a b\t\n{HUNK}");
+    assert_eq!(read(&patch)[0].change, Change::Modify(path("a b")));
+}
+
+#[test]
+fn a_backup_name_on_one_side_means_the_other_one() {
+    for (old, new) in [("a/f.orig", "a/f"), ("a/f", "a/f.orig"), ("x/f", "y/f")] {
+        let patch = format!("--- {old}\n+++ {new}\n{HUNK}");
+        assert_eq!(read(&patch)[0].change, Change::Modify(path("f")), "{old} {new}");
+    }
+}
+
+#[test]
+fn new_and_deleted_files_are_known_by_dev_null_by_mode_and_by_the_first_second_of_1970() {
+    let new = [
+        "diff --git a/f b/f\nnew file mode 100755\nindex 0..1\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+b\n",
+        "--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+b\n",
+        "--- a/f\t1970-01-01 01:00:00.000000000 +0100\n+++ b/f\t2021-05-03 10:00:00 +0200\n@@ -0,0 +1 @@\n+b\n",
+    ];
+    for patch in new {
+        assert_eq!(read(patch)[0].change, Change::Create(path("f")), "{patch}");
+    }
+    let gone = [
+        "diff --git a/f b/f\ndeleted file mode 100644\nindex 1..0\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n",
+        "--- a/f\t2021-05-03 10:00:00 +0200\n+++ b/f\t1969-12-31 19:00:00.0 -0500\n@@ -1 +0,0 @@\n-a\n",
+    ];
+    for patch in gone {
+        assert_eq!(read(patch)[0].change, Change::Delete(path("f")), "{patch}");
+    }
+}
+
+#[test]
+fn lines_for_nothing_may_be_meant_for_an_empty_file_or_a_new_one() {
+    let plain = "--- a/f\n+++ b/f\n@@ -0,0 +1 @@\n+b\n";
+    assert_eq!(read(plain)[0].change, Change::Fill(path("f")));
+    assert_eq!(read(&format!("diff --git a/f b/f\n{plain}"))[0].change, Change::Modify(path("f")));
+}
+
+#[test]
+fn an_empty_new_file_has_its_name_from_the_command() {
+    let patch = "diff --git a/dir/a b/c b/dir/a b/c\nnew file mode 100644\nindex 0000000..e69de29\n";
+    assert_eq!(read(patch)[0].change, Change::Create(path("dir/a b/c")));
+}
+
+#[test]
+fn renames_and_copies_are_read_with_and_without_hunks() {
+    let patch = format!(
+        "diff --git a/x/old b/y/new\nsimilarity index 90%\nrename from x/old\nrename to y/new\nindex 1..2 100644\n\
+         --- a/x/old\n+++ b/y/new\n{HUNK}\
+         diff --git a/one b/two\nsimilarity index 100%\ncopy from one\ncopy to two\n"
+    );
+    let files = read(&patch);
+    assert_eq!(files[0].change, Change::Rename { from: path("x/old"), to: path("y/new") });
+    assert_eq!(files[0].hunks.len(), 1);
+    assert_eq!(files[1].change, Change::Copy { from: path("one"), to: path("two") });
+}
+
+#[test]
+fn a_change_of_mode_alone_is_read() {
+    let file = read("diff --git a/run.sh b/run.sh\nold mode 100644\nnew mode 100755\n").remove(0);
+    assert_eq!(file.change, Change::Modify(path("run.sh")));
+    assert_eq!((file.old_executable, file.new_executable), (Some(false), Some(true)));
+}
+
+#[test]
+fn quoted_names_with_octal_escapes_are_read() {
+    let patch = "diff --git \"a/caf\\303\\251\\t\\\"x\\\"\" \"b/caf\\303\\251\\t\\\"x\\\"\"\nold mode 100644\nnew mode 100755\n";
+    assert_eq!(read(patch)[0].change, Change::Modify(path("café\t\"x\"")));
+    let patch = format!("--- \"a/caf\\303\\251\"\n+++ \"b/caf\\303\\251\"\n{HUNK}");
+    assert_eq!(read(&patch)[0].change, Change::Modify(path("café")));
+}
+
+#[test]
+fn a_missing_last_line_feed_belongs_to_the_line_above() {
+    let patch =
+        "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ Kein Zeilenumbruch\n";
+    let texts: Vec<Vec<u8>> = read(patch)[0].hunks[0].lines.iter().map(|line| line.text.clone()).collect();
+    assert_eq!(texts, [b"a", b"b"]);
+}
+
+#[test]
+fn carriage_returns_in_lines_are_kept_and_those_of_the_headers_dropped() {
+    let patch = "--- a/f\r\n+++ b/f\r\n@@ -1 +1 @@\r\n-a\r\n+b\r\n";
+    let file = read(patch).remove(0);
+    assert_eq!(file.change, Change::Modify(path("f")));
+    assert_eq!(file.hunks[0].lines[0].text, b"a\r\n");
+}
+
+#[test]
+fn an_empty_context_line_may_have_lost_its_blank() {
+    let hunk = read("--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n\n-a\n+b\n").remove(0).hunks.remove(0);
+    assert_eq!(hunk.lines[0], HunkLine { side: Side::Both, text: b"\n".to_vec() });
+}
+
+#[test]
+fn a_removed_line_that_looks_like_a_header_stays_a_removed_line() {
+    let patch = "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n--- a/x\n+++ b/x\n context\n";
+    let lines = &read(patch)[0].hunks[0].lines;
+    assert_eq!(lines[0], HunkLine { side: Side::Old, text: b"-- a/x\n".to_vec() });
+}
+
+#[test]
+fn the_function_name_behind_the_ranges_may_be_in_any_encoding() {
+    let patch = b"--- a/f\n+++ b/f\n@@ -3 +3 @@ void caf\xe9(void)\n-a\n+b\n";
+    assert_eq!(parse(patch, Reading::default()).unwrap()[0].hunks[0].old_start, 3);
+}
+
+#[test]
+fn the_depth_of_the_prefix_can_be_chosen() {
+    let reading = |strip| Reading { strip, reverse: false };
+    let patch = format!("--- x/y/f\n+++ x/y/f\n{HUNK}");
+    let change = |strip| parse(patch.as_bytes(), reading(strip)).unwrap().remove(0).change;
+    assert_eq!(change(0), Change::Modify(path("x/y/f")));
+    assert_eq!(change(2), Change::Modify(path("f")));
+    assert!(parse(patch.as_bytes(), reading(3)).is_err());
+}
+
+#[test]
+fn a_reversed_patch_swaps_sides_files_and_order() {
+    let patch = "--- a/f\n+++ b/f\n@@ -1,2 +1 @@\n a\n-x\n--- /dev/null\n+++ b/g\n@@ -0,0 +1 @@\n+g\n";
+    let files = parse(patch.as_bytes(), Reading { strip: 1, reverse: true }).unwrap();
+    assert_eq!(files[0].change, Change::Delete(path("g")));
+    assert_eq!(files[1].hunks[0].lines[1].side, Side::New);
+}
+
+#[test]
+fn binary_changes_are_refused() {
+    for body in ["GIT binary patch\nliteral 3\nKcmZ\n", "Binary files a/logo and b/logo differ\n"] {
+        let patch = format!("diff --git a/logo b/logo\nindex 1..2 100644\n{body}");
+        assert_eq!(problem(&patch), (3, Problem::Binary { path: "logo".into() }));
+    }
+    let plain = format!("--- a/f\n+++ b/f\n{HUNK}Binary files a/logo and b/logo differ\n");
+    assert!(matches!(problem(&plain), (6, Problem::Binary { .. })));
+}
+
+#[test]
+fn symbolic_links_and_submodules_are_refused() {
+    for mode in ["120000", "160000"] {
+        let patch =
+            format!("diff --git a/l b/l\nnew file mode {mode}\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+x\n");
+        assert_eq!(problem(&patch), (2, Problem::SpecialFile { path: "l".into(), mode: mode.into() }));
+    }
+    let changed = format!("diff --git a/l b/l\nindex 1..2 120000\n--- a/l\n+++ b/l\n{HUNK}");
+    assert!(matches!(problem(&changed), (2, Problem::SpecialFile { .. })));
+}
+
+#[test]
+fn paths_outside_the_tree_are_refused() {
+    let why = |name: &str| match problem(&format!("--- {name}\n+++ {name}\n{HUNK}")).1 {
+        Problem::OutsideTree { why, .. } => why,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(why("a/../../etc/passwd"), BadName::Parent);
+    assert_eq!(why("../etc/passwd"), BadName::Parent);
+    assert_eq!(why("/etc/passwd"), BadName::Absolute);
+    assert_eq!(why("a//etc/passwd"), BadName::Absolute);
+    assert_eq!(why("a/.git/hooks/post-checkout"), BadName::GitFolder);
+    assert_eq!(why("a/sub/.GIT/config"), BadName::GitFolder);
+    assert_eq!(why("f"), BadName::Empty);
+    assert_eq!(why("\"a/x\\000y\""), BadName::Nul);
+    assert_eq!(why("\"a/\\056\\056/x\""), BadName::Parent);
+}
+
+#[test]
+fn renames_out_of_the_tree_are_refused() {
+    let patch = "diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to ../y\n";
+    assert!(matches!(problem(patch), (4, Problem::OutsideTree { why: BadName::Parent, .. })));
+}
+
+#[test]
+fn damaged_hunks_are_refused_with_their_line() {
+    let with = |hunk: &str| problem(&format!("--- a/f\n+++ b/f\n{hunk}"));
+    assert_eq!(with("@@ -1,3 +1,3 @@\n a\n-b\n+c\n"), (7, Problem::Short { missing: 1 }));
+    assert!(matches!(with("@@ -1,3 +1,3 @@\n a\n-b\n+c\nfolded by mail\n"), (7, Problem::HunkLine { .. })));
+    assert!(matches!(with("@@ -1,2 +1,2 @@\n a\n-b\n+c\n lost\n"), (7, Problem::Long { .. })));
+    assert!(matches!(with("@@ -1 +1 @@\n-a\n-b\n"), (5, Problem::Long { .. })));
+    assert!(matches!(with("@@ -1,x +1 @@\n-a\n"), (3, Problem::HunkHeader { .. })));
+    assert!(matches!(with("@@ -99999999999 +1 @@\n-a\n"), (3, Problem::HunkHeader { .. })));
+    assert_eq!(with("@@ -1 +1 @@\n-a\n+b\nstray text\n@@ -9 +9 @@\n-a\n+b\n"), (7, Problem::Orphan));
+    assert!(matches!(with("@@ -1 +1 @@\n\\ No newline\n-a\n+b\n"), (4, Problem::HunkLine { .. })));
+}
+
+#[test]
+fn a_patch_without_a_diff_is_refused() {
+    for text in ["", "only words\n", "--- a/f\n+++ b/f\n"] {
+        assert_eq!(problem(text), (1, Problem::NoDiff));
+    }
+}
+
+#[test]
+fn a_new_file_with_old_lines_is_refused() {
+    let patch = "--- /dev/null\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
+    assert_eq!(problem(patch), (1, Problem::Contradiction { what: "creates a file" }));
+}

@@ -73,9 +73,8 @@ fn in_order(mut found: Vec<(Option<(usize, usize)>, Message)>) -> Result<Vec<Mes
 fn split(mbox: &[u8]) -> Vec<Vec<u8>> {
     let text = without_cr(mbox.to_vec());
     let mut messages: Vec<Vec<u8>> = Vec::new();
-    let mut after_blank = true;
     for line in text.split_inclusive(|&byte| byte == b'\n') {
-        if after_blank && is_from_line(line) {
+        if is_from_line(line) {
             messages.push(Vec::new());
         } else {
             if messages.is_empty() {
@@ -83,7 +82,6 @@ fn split(mbox: &[u8]) -> Vec<Vec<u8>> {
             }
             messages.last_mut().expect("one was pushed").extend_from_slice(line);
         }
-        after_blank = line == b"\n";
     }
     messages
 }

@@ -1,1 +1,93 @@
 use super::*;
+
+const DIFF: &str = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
+
+fn mail(subject: &str, body: &str) -> String {
+    format!(
+        "From someone@example.org Mon May  3 10:00:00 2021\nFrom: A <a@example.org>\nSubject: {subject}\n\n{body}\n"
+    )
+}
+
+fn subjects(mbox: &str) -> Vec<String> {
+    patches(mbox.as_bytes()).unwrap().into_iter().map(|message| message.subject).collect()
+}
+
+#[test]
+fn cover_letters_and_replies_are_left_out_and_patches_sorted_by_number() {
+    let mbox = mail("[PATCH v2 0/2] Cover", "Words.")
+        + &mail("[PATCH v2 2/2] Second", DIFF)
+        + &mail("[PATCH v2 1/2] First", DIFF)
+        + &mail("Re: [PATCH v2 1/2] First", &format!("Try this instead:\n{DIFF}"));
+    assert_eq!(subjects(&mbox), ["[PATCH v2 1/2] First", "[PATCH v2 2/2] Second"]);
+}
+
+#[test]
+fn an_incomplete_or_doubled_series_is_refused() {
+    let error = |mbox: String| patches(mbox.as_bytes()).unwrap_err();
+    let incomplete = error(mail("[PATCH 1/3] a", DIFF) + &mail("[PATCH 3/3] c", DIFF));
+    assert_eq!(incomplete.to_string(), "of 3 patches number 2 is missing");
+    let doubled = error(mail("[PATCH 1/1] a", DIFF) + &mail("[PATCH v2 1/1] a", DIFF));
+    assert!(matches!(doubled, Error::Twice { number: 1, total: 1 }), "{doubled:?}");
+    let empty = error(mail("[PATCH 1/2] a", DIFF) + &mail("[PATCH 2/2] b", "only words"));
+    assert!(matches!(empty, Error::PatchWithoutDiff { .. }), "{empty:?}");
+    assert!(matches!(error("words\n".into()), Error::NoDiff));
+}
+
+#[test]
+fn transfer_encodings_are_undone() {
+    let quoted = "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: quoted-printable";
+    let body = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a=3D1\n+caf=C3=A9 =\nlong\n";
+    let mbox = format!("From x@example.org Mon May  3 10:00:00 2021\nSubject: [PATCH] x\n{quoted}\n\n{body}");
+    let message = patches(mbox.as_bytes()).unwrap().remove(0);
+    assert!(String::from_utf8(message.body).unwrap().contains("-a=1\n+café long\n"));
+
+    // The diff above with CRLF ends, as MIME wants text inside base64 to be.
+    let base64 = "LS0tIGEvZg0KKysrIGIvZg0KQEAgLTEgKzEgQEANCi1hDQorYg0K";
+    let header = "MIME-Version: 1.0\nContent-Type: text/plain\nContent-Transfer-Encoding: base64";
+    let mbox = format!("Subject: [PATCH] x\n{header}\n\n{base64}\n");
+    assert_eq!(patches(mbox.as_bytes()).unwrap()[0].body, DIFF.as_bytes());
+}
+
+#[test]
+fn a_patch_can_be_an_attachment() {
+    let mbox = format!(
+        "Subject: [PATCH] x\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"cut\"\n\n--cut\n\
+         Content-Type: text/plain\n\nSee attachment.\n--cut\nContent-Type: application/octet-stream; name=\"x.patch\"\n\
+         Content-Disposition: attachment; filename=\"x.patch\"\n\n{DIFF}\n--cut\nContent-Type: text/html\n\n<p>--- a/x\n--cut--\n"
+    );
+    let body = String::from_utf8(patches(mbox.as_bytes()).unwrap().remove(0).body).unwrap();
+    assert!(body.contains(DIFF) && !body.contains("<p>"), "{body}");
+}
+
+#[test]
+fn encoded_and_folded_subjects_are_read() {
+    let mbox = mail("=?UTF-8?q?[PATCH_1/1]_caf=C3=A9?=\n and more", DIFF);
+    assert_eq!(subjects(&mbox), ["[PATCH 1/1] café and more"]);
+}
+
+#[test]
+fn a_sentence_that_starts_with_from_does_not_cut_the_message() {
+    let mbox = mail("[PATCH] x", &format!("Words.\n\nFrom here on it works.\n\n{DIFF}"));
+    assert_eq!(subjects(&mbox), ["[PATCH] x"]);
+}
+
+#[test]
+fn an_mbox_that_went_through_crlf_is_made_lf_again() {
+    let mbox = mail("[PATCH] x", DIFF).replace('\n', "\r\n");
+    assert!(patches(mbox.as_bytes()).unwrap()[0].body.starts_with(DIFF.as_bytes()));
+}
+
+#[test]
+fn carriage_returns_of_the_changed_lines_alone_are_kept() {
+    let diff = DIFF.replace("-a\n+b\n", "-a\r\n+b\r\n");
+    assert!(patches(mail("[PATCH] x", &diff).as_bytes()).unwrap()[0].body.starts_with(diff.as_bytes()));
+}
+
+#[test]
+fn a_plain_diff_and_a_single_mail_are_read_too() {
+    assert_eq!(patches(DIFF.as_bytes()).unwrap()[0].body, DIFF.as_bytes());
+    let quilt = format!("Index: linux/f\n===================\n{DIFF}");
+    assert_eq!(patches(quilt.as_bytes()).unwrap()[0].body, quilt.as_bytes());
+    let single = format!("Subject: [PATCH] x\nFrom: a@example.org\n\nWords.\n---\n{DIFF}");
+    assert_eq!(subjects(&single), ["[PATCH] x"]);
+}

@@ -111,7 +111,7 @@ impl Explain for Error {
                     .into(),
             ),
             Error::Journal { .. } | Error::OriginalLost { .. } => {
-                Some("remove the release's source tree with `kpatch-build cache` and run again".into())
+                Some("remove the release's source tree with `kpatch-build cache remove` (`cache list` shows its name) and run again".into())
             }
             Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room where the store lies, or choose another place with --store".into())
@@ -140,10 +140,14 @@ pub fn key(tree: &Key, series: &Series) -> Key {
     Key::of("patch", &serde_json::json!({ "tree": tree, "patches": patches }))
 }
 
-/// Makes the tree hold the plan's series and nothing else. Nothing is written unless every
-/// patch of it applies.
+/// Makes the tree hold the plan's series and nothing else.
 pub fn patch(cx: &Context, plan: &Plan, tree: SourceTree) -> Result<PatchedTree, Error> {
-    let series = &plan.series;
+    put(cx, &plan.series, tree)
+}
+
+/// Makes the tree hold `series` and nothing else. Nothing is written unless every patch of it
+/// applies.
+pub fn put(cx: &Context, series: &Series, tree: SourceTree) -> Result<PatchedTree, Error> {
     let key = key(&tree.key, series);
     tell_of_series(cx, series);
 

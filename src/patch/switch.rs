@@ -130,6 +130,11 @@ impl Journal {
         self.entry.join("pristine").join(path)
     }
 
+    /// In the entry, so that a rename into the tree stays within the file system.
+    fn staged(&self) -> PathBuf {
+        self.entry.join("staged")
+    }
+
     fn state_path(&self) -> PathBuf {
         self.entry.join("state.json")
     }
@@ -152,16 +157,13 @@ impl Journal {
         let mut state = before.clone().unwrap_or_default();
         let mut done =
             Switched { repaired: before.is_some() && state.applied.is_none(), ..Switched::default() };
-        if done.repaired {
-            self.remove_leftovers(&state)?;
-        }
 
         let originals = self.keep_originals(&mut state, target, watch)?;
         let desired = |path: &Path| target.get(path).cloned().unwrap_or_else(|| originals[path].clone());
         let mut wrong = BTreeMap::new();
         for path in state.touched.keys() {
             let want = desired(path);
-            if self.holds(path)? != want {
+            if self.holds(path, &state)? != want {
                 wrong.insert(path.clone(), want);
             }
         }
@@ -177,6 +179,9 @@ impl Journal {
             watch(Step::Record)?;
             self.record(&state)?;
             self.change(&wrong, &state, target, watch, &mut done)?;
+        }
+        if done.repaired {
+            self.clear_staged()?;
         }
         self.finish(state, before.as_ref(), target, key, watch)?;
         Ok(done)
@@ -206,9 +211,13 @@ impl Journal {
         Ok(originals)
     }
 
-    /// What the tree holds now. A link or folder put where a file belongs is an error.
-    fn holds(&self, path: &Path) -> Result<Option<File>, Error> {
-        tree::read(&self.linux(), path).map_err(|source| self.unreadable(path, source))
+    /// What the tree holds now. A link or folder put where a file belongs is an error, unless a
+    /// series made the folder.
+    fn holds(&self, path: &Path, state: &State) -> Result<Option<File>, Error> {
+        match tree::read(&self.linux(), path) {
+            Err(ReadError::NotAFile) if state.folders.contains(path) => Ok(None),
+            held => held.map_err(|source| self.unreadable(path, source)),
+        }
     }
 
     fn unreadable(&self, path: &Path, source: ReadError) -> Error {
@@ -239,10 +248,11 @@ impl Journal {
     /// Folders above `path` that are not there, by their path in the tree.
     fn missing_folders(&self, path: &Path) -> Vec<PathBuf> {
         let above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
-        above.filter(|folder| !self.linux().join(folder).exists()).map(Path::to_owned).collect()
+        above.filter(|folder| !self.linux().join(folder).is_dir()).map(Path::to_owned).collect()
     }
 
-    /// Removals come first, so that a folder can take the place of a file and the other way round.
+    /// New content is written out beside the tree first: a full disk is met before the tree is
+    /// touched. Removals come before renames, so that a folder can take the place of a file.
     fn change(
         &self,
         wrong: &Files,
@@ -251,7 +261,8 @@ impl Journal {
         watch: Watch,
         done: &mut Switched,
     ) -> Result<(), Error> {
-        for (path, _) in wrong.iter().filter(|(_, file)| file.is_none()) {
+        let staged = self.stage(wrong, watch).inspect_err(|_| drop(self.clear_staged()))?;
+        for path in wrong.iter().filter(|(_, file)| file.is_none()).map(|(path, _)| path) {
             watch(Step::Remove(path))?;
             let full = self.linux().join(path);
             fs::remove_file(&full).map_err(io_error("remove", &full))?;
@@ -262,16 +273,42 @@ impl Journal {
             // Not empty: somebody else keeps something there. Not there: removed before a kill.
             let _ = fs::remove_dir(self.linux().join(folder));
         }
-        for (path, file) in wrong {
-            let Some(file) = file else { continue };
+        for (path, staged) in staged {
             let full = self.linux().join(path);
-            watch(Step::Write(path))?;
-            write_beside(&full, file).map_err(io_error("write", &full))?;
             watch(Step::Rename(path))?;
-            fs::rename(beside(&full), &full).map_err(io_error("write", &full))?;
+            fs::create_dir_all(full.parent().unwrap_or(&full))
+                .and_then(|()| fs::rename(staged, &full))
+                .map_err(io_error("write", &full))?;
             done.written.push(path.clone());
         }
-        Ok(())
+        self.clear_staged()
+    }
+
+    /// Writes the new content of every file into `staged/`. No fsync: what a crash spoils is
+    /// noticed by content and written again.
+    fn stage<'w>(&self, wrong: &'w Files, watch: Watch) -> Result<Vec<(&'w PathBuf, PathBuf)>, Error> {
+        self.clear_staged()?;
+        let folder = self.staged();
+        fs::create_dir(&folder).map_err(io_error("create", &folder))?;
+        let mut staged = Vec::new();
+        for (path, file) in wrong {
+            let Some(file) = file else { continue };
+            watch(Step::Write(path))?;
+            let temporary = folder.join(staged.len().to_string());
+            fs::write(&temporary, &file.content)
+                .and_then(|()| fs::set_permissions(&temporary, fs::Permissions::from_mode(file.mode)))
+                .map_err(io_error("write", &temporary))?;
+            staged.push((path, temporary));
+        }
+        Ok(staged)
+    }
+
+    fn clear_staged(&self) -> Result<(), Error> {
+        let folder = self.staged();
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &folder)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Forgets what is no longer touched, once the tree is right.
@@ -306,50 +343,23 @@ impl Journal {
         }
         Ok(())
     }
-
-    /// Temporary files of a run that was killed between writing and renaming.
-    fn remove_leftovers(&self, state: &State) -> Result<(), Error> {
-        for path in state.touched.keys() {
-            let leftover = beside(&self.linux().join(path));
-            match fs::remove_file(&leftover) {
-                Err(error)
-                    if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-                {
-                    return Err(io_error("remove", &leftover)(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
 }
 
 fn needed(folder: &Path, target: &Files) -> bool {
     target.iter().any(|(path, file)| file.is_some() && path.starts_with(folder))
 }
 
-/// The temporary name of a file of the tree, in the same folder so that it can be renamed.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".kpatch-build");
-    path.with_file_name(name)
-}
-
-/// The tree's files need no fsync: what a crash spoils is noticed by content and written again.
-fn write_beside(path: &Path, file: &File) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let temporary = beside(path);
-    fs::write(&temporary, &file.content)?;
-    fs::set_permissions(&temporary, fs::Permissions::from_mode(file.mode))
+/// In the same folder, so that it can be renamed.
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
-    let temporary = beside(path);
+    let temporary = temporary(path);
     let mut out = fs::File::create(&temporary)?;
     out.write_all(content)?;
     out.sync_all()?;

@@ -115,14 +115,14 @@ struct Attempt {
     moves: Vec<(PathBuf, usize, i64)>,
 }
 
-enum Stop {
-    Fault(Fault),
+enum Obstacle {
+    Fault(Box<Fault>),
     Read(PathBuf, ReadError),
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Stop {
-        Stop::Fault(fault)
+impl From<Fault> for Obstacle {
+    fn from(fault: Fault) -> Obstacle {
+        Obstacle::Fault(Box::new(fault))
     }
 }
 
@@ -166,22 +166,20 @@ impl<'p> Overlay<'p> {
     /// `None` when the patch is in the tree already.
     fn settle(
         &self,
-        forward: Result<Attempt, Stop>,
+        forward: Result<Attempt, Obstacle>,
         patch: &PatchFile,
         diffs: &[FileDiff],
     ) -> Result<Option<Attempt>, Error> {
         match forward {
-            Err(Stop::Read(path, source)) => Err(read_error(patch, path, source, diffs)),
+            Err(Obstacle::Read(path, source)) => Err(read_error(patch, path, source, diffs)),
             Ok(attempt) if self.changes_nothing(&attempt) => Ok(None),
             // What fits only far away may be code like that which the patch changed long ago.
             Ok(attempt) => match self.undo_offset(diffs) {
                 Some(offset) if offset < attempt.max_offset() => Ok(None),
                 _ => Ok(Some(attempt)),
             },
-            Err(Stop::Fault(_)) if self.undo_offset(diffs).is_some() => Ok(None),
-            Err(Stop::Fault(fault)) => {
-                Err(Error::Conflict { patch: patch.name.clone(), fault: Box::new(fault) })
-            }
+            Err(Obstacle::Fault(_)) if self.undo_offset(diffs).is_some() => Ok(None),
+            Err(Obstacle::Fault(fault)) => Err(Error::Conflict { patch: patch.name.clone(), fault }),
         }
     }
 
@@ -207,14 +205,14 @@ impl<'p> Overlay<'p> {
         self.moves.extend(moves);
     }
 
-    fn file(&self, path: &Path) -> Result<Option<File>, Stop> {
+    fn file(&self, path: &Path) -> Result<Option<File>, Obstacle> {
         match self.files.get(path) {
             Some(file) => Ok(file.clone()),
-            None => self.pristine.file(path).map_err(|error| Stop::Read(path.to_owned(), error)),
+            None => self.pristine.file(path).map_err(|error| Obstacle::Read(path.to_owned(), error)),
         }
     }
 
-    fn attempt(&self, diffs: &[FileDiff]) -> Result<Attempt, Stop> {
+    fn attempt(&self, diffs: &[FileDiff]) -> Result<Attempt, Obstacle> {
         // In a git patch the sources of renames and copies are as before the patch, and a name
         // may be given away and taken by another file in any order.
         let leaving: BTreeSet<&Path> = diffs.iter().filter_map(leaves).collect();
@@ -230,13 +228,13 @@ impl<'p> Overlay<'p> {
         diff: &FileDiff,
         leaving: &BTreeSet<&Path>,
         attempt: &mut Attempt,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Obstacle> {
         let current = |attempt: &Attempt, path: &Path| match attempt.files.get(path) {
             Some(file) => Ok(file.clone()),
             None => self.file(path),
         };
         let there = |file: Option<File>, path: &Path| {
-            file.ok_or_else(|| Stop::from(Fault::Missing { path: path.to_owned() }))
+            file.ok_or_else(|| Obstacle::from(Fault::Missing { path: path.to_owned() }))
         };
         match &diff.change {
             Change::Modify(path) => {
@@ -244,11 +242,16 @@ impl<'p> Overlay<'p> {
                 let file = changed(diff, path, file, attempt)?;
                 attempt.files.insert(path.clone(), Some(file));
             }
+            Change::Fill(path) => {
+                let file = current(attempt, path)?.unwrap_or_else(new_file);
+                let file = changed(diff, path, file, attempt)?;
+                attempt.files.insert(path.clone(), Some(file));
+            }
             Change::Create(path) => {
                 if current(attempt, path)?.is_some() && !leaving.contains(path.as_path()) {
                     return Err(Fault::Exists { path: path.clone() }.into());
                 }
-                let file = changed(diff, path, File { content: Vec::new(), mode: 0o644 }, attempt)?;
+                let file = changed(diff, path, new_file(), attempt)?;
                 attempt.files.insert(path.clone(), Some(file));
             }
             Change::Delete(path) | Change::Uncopy(path) => {
@@ -275,16 +278,20 @@ impl<'p> Overlay<'p> {
     }
 }
 
+fn new_file() -> File {
+    File { content: Vec::new(), mode: 0o644 }
+}
+
 /// The name that a file's change sets free.
 fn leaves(diff: &FileDiff) -> Option<&Path> {
     match &diff.change {
         Change::Rename { from, .. } => Some(from),
         Change::Delete(path) | Change::Uncopy(path) => Some(path),
-        Change::Modify(_) | Change::Create(_) | Change::Copy { .. } => None,
+        Change::Modify(_) | Change::Create(_) | Change::Fill(_) | Change::Copy { .. } => None,
     }
 }
 
-fn changed(diff: &FileDiff, path: &Path, file: File, attempt: &mut Attempt) -> Result<File, Stop> {
+fn changed(diff: &FileDiff, path: &Path, file: File, attempt: &mut Attempt) -> Result<File, Obstacle> {
     let applied = apply::apply(&file.content, &diff.hunks).map_err(|misfit| Fault::Misfit {
         path: path.to_owned(),
         misfit,
@@ -304,7 +311,8 @@ fn changed(diff: &FileDiff, path: &Path, file: File, attempt: &mut Attempt) -> R
 fn read_error(patch: &PatchFile, path: PathBuf, source: ReadError, diffs: &[FileDiff]) -> Error {
     let patch = patch.name.clone();
     let touches = |diff: &&FileDiff| match &diff.change {
-        Change::Modify(one) | Change::Create(one) | Change::Delete(one) | Change::Uncopy(one) => *one == path,
+        Change::Modify(one) | Change::Create(one) | Change::Fill(one) => *one == path,
+        Change::Delete(one) | Change::Uncopy(one) => *one == path,
         Change::Rename { from, to } | Change::Copy { from, to } => *from == path || *to == path,
     };
     let line = diffs.iter().find(touches).map_or(1, |diff| diff.line);

@@ -1,0 +1,196 @@
+//! The patch stage as the pipeline calls it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use kpatch_build::context::Context;
+use kpatch_build::events::{Event, Events, Sink};
+use kpatch_build::key::Key;
+use kpatch_build::patch::series::{self, Series};
+use kpatch_build::patch::{Error, Outcome, PatchedTree, put};
+use kpatch_build::plan::{Compiler, Lang, Toolchain};
+use kpatch_build::stop::Stop;
+use kpatch_build::store::{Room, Store};
+use kpatch_build::unpack::SourceTree;
+
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Sink for Notes {
+    fn event(&self, event: &Event) {
+        if let Event::Note { text, .. } = event {
+            self.0.lock().unwrap().push(text.clone());
+        }
+    }
+}
+
+struct Bench {
+    dir: tempfile::TempDir,
+    cx: Context,
+    notes: Notes,
+}
+
+impl Bench {
+    /// A store whose source tree of 6.1.187 holds one file, `f`.
+    fn new(content: &str) -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let notes = Notes::default();
+        let cx = Context {
+            store: Store::open(&dir.path().join("store")).unwrap(),
+            events: Events::new(notes.clone()),
+            stop: Stop::default(),
+            offline: true,
+            logs: dir.path().join("logs"),
+        };
+        let linux = cx.store.path(Room::Sources, "6.1.187").join("linux");
+        fs::create_dir_all(&linux).unwrap();
+        fs::write(linux.join("f"), content).unwrap();
+        Bench { dir, cx, notes }
+    }
+
+    fn series(&self, name: &str, patches: &[&str]) -> Series {
+        let folder = self.dir.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let mut list = String::new();
+        for (index, patch) in patches.iter().enumerate() {
+            fs::write(folder.join(format!("{index}.patch")), patch).unwrap();
+            list += &format!("{index}.patch\n");
+        }
+        fs::write(folder.join("series"), list).unwrap();
+        load(folder.to_str().unwrap())
+    }
+
+    fn tree(&self) -> SourceTree {
+        let entry = self.cx.lease(kpatch_build::events::Stage::Patch, Room::Sources, "6.1.187").unwrap();
+        let release = "6.1.187".parse().unwrap();
+        SourceTree { entry, release, key: Key::of("unpack", &"tree"), made: 0 }
+    }
+
+    fn put(&self, series: &Series) -> Result<PatchedTree, Error> {
+        put(&self.cx, series, self.tree())
+    }
+
+    fn file(&self) -> String {
+        fs::read_to_string(self.tree().path().join("f")).unwrap()
+    }
+
+    fn entry_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.tree().entry.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn load(name: &str) -> Series {
+    let toolchain = Toolchain {
+        compiler: Compiler::Gcc,
+        cc: "gcc".into(),
+        cc_version: "gcc 12.2.0".into(),
+        ld_version: "GNU ld 2.40".into(),
+        rustc_version: None,
+        bindgen_version: None,
+    };
+    series::load(name, &"6.1.187".parse().unwrap(), Lang::C, &toolchain).unwrap()
+}
+
+const TWO: &str = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n";
+const THREE: &str = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n one\n two\n-three\n+THREE\n";
+const MORE: &str = "--- a/f\n+++ b/f\n@@ -1,3 +1,4 @@\n one\n+and\n TWO\n three\n";
+const FILE: &str = "one\ntwo\nthree\n";
+
+#[test]
+fn series_replace_each_other_in_the_store_and_none_restores_the_release() {
+    let bench = Bench::new(FILE);
+    let first = bench.put(&bench.series("first", &[TWO, MORE])).unwrap();
+    assert_eq!(first.patches.len(), 2);
+    let first_key = first.key.clone();
+    drop(first);
+    assert_eq!(bench.file(), "one\nand\nTWO\nthree\n");
+
+    let second = bench.put(&bench.series("second", &[THREE])).unwrap();
+    assert_ne!(second.key, first_key);
+    drop(second);
+    assert_eq!(bench.file(), "one\ntwo\nTHREE\n");
+
+    drop(bench.put(&load("none")).unwrap());
+    assert_eq!(bench.file(), FILE);
+    assert_eq!(bench.notes.0.lock().unwrap().as_slice(), &[] as &[String]);
+}
+
+#[test]
+fn the_key_is_of_the_patches_and_not_of_their_names() {
+    let bench = Bench::new(FILE);
+    let key = |name: &str, patches: &[&str]| bench.put(&bench.series(name, patches)).unwrap().key;
+    assert_eq!(key("a", &[TWO]), key("b", &[TWO]));
+    assert_ne!(key("a", &[TWO]), key("a", &[TWO, MORE]));
+}
+
+#[test]
+fn one_patch_that_does_not_apply_keeps_all_of_the_series_out() {
+    let bench = Bench::new(FILE);
+    let error = bench.put(&bench.series("bad", &[TWO, THREE])).unwrap_err();
+    assert_eq!(error.exit(), 3);
+    assert!(
+        error.to_string().contains("1.patch does not apply: hunk 1 of 1 does not fit f at line 2"),
+        "{error}"
+    );
+    let facts = error.facts().join("\n");
+    assert!(facts.contains("expected: \"two\"") && facts.contains("found: \"TWO\""), "{facts}");
+    assert_eq!(bench.file(), FILE);
+    assert_eq!(bench.entry_names(), ["linux"]);
+}
+
+#[test]
+fn a_conflict_keeps_the_series_that_was_there() {
+    let bench = Bench::new(FILE);
+    drop(bench.put(&bench.series("good", &[TWO])).unwrap());
+    bench.put(&bench.series("bad", &[MORE])).unwrap_err();
+    assert_eq!(bench.file(), "one\nTWO\nthree\n");
+}
+
+#[test]
+fn a_patch_that_leaves_the_tree_changes_nothing() {
+    let bench = Bench::new(FILE);
+    let outside = TWO.replace("/f\n", "/../../f\n");
+    let error = bench.put(&bench.series("bad", &[TWO, &outside])).unwrap_err();
+    assert_eq!(error.exit(), 3);
+    assert!(error.to_string().contains("touches a path outside the tree at line 1: a/../../f"), "{error}");
+    assert_eq!(bench.entry_names(), ["linux"]);
+}
+
+#[test]
+fn offsets_and_what_is_upstream_already_are_told() {
+    let bench = Bench::new("zero\nONE\none\ntwo\nthree\n");
+    let there = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n zero\n-One\n+ONE\n one\n";
+    let moved = "--- a/f\n+++ b/f\n@@ -2,3 +2,3 @@\n one\n-two\n+TWO\n three\n";
+    let tree = bench.put(&bench.series("mixed", &[there, moved])).unwrap();
+    let outcomes: Vec<(Outcome, u64)> =
+        tree.patches.iter().map(|patch| (patch.status, patch.max_offset)).collect();
+    assert_eq!(outcomes, [(Outcome::AlreadyUpstream, 0), (Outcome::Applied, 1)]);
+    let notes = bench.notes.0.lock().unwrap().join("\n");
+    assert!(notes.contains("0.patch is in this release already"), "{notes}");
+    assert!(notes.contains("hunk 1 of f applies +1 lines away"), "{notes}");
+}
+
+#[test]
+fn a_run_that_is_stopped_leaves_the_tree_alone() {
+    let bench = Bench::new(FILE);
+    let series = bench.series("first", &[TWO]);
+    bench.cx.stop.set();
+    let error = bench.put(&series).unwrap_err();
+    assert!(matches!(error, Error::Interrupted) && error.exit() == 130, "{error:?}");
+    let file = bench.cx.store.path(Room::Sources, "6.1.187").join("linux/f");
+    assert_eq!(fs::read_to_string(file).unwrap(), FILE);
+}
+
+#[test]
+fn the_tree_can_be_read_where_the_series_says_it_is() {
+    let bench = Bench::new(FILE);
+    let tree = bench.put(&bench.series("first", &[TWO])).unwrap();
+    assert!(tree.path().ends_with(Path::new("6.1.187/linux")));
+    assert_eq!(fs::read_to_string(tree.path().join("f")).unwrap(), "one\nTWO\nthree\n");
+}
