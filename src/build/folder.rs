@@ -130,7 +130,7 @@ fn clear(folder: &Path, stop: &Stop) -> Result<(), Error> {
 fn repair(folder: &Path, stop: &Stop) -> Result<(), Error> {
     let mut youngest = SystemTime::UNIX_EPOCH;
     walk(folder, stop, &mut |path, modified| {
-        if path.file_name().is_none_or(|name| name != MARK) {
+        if !is_ours(path, folder) {
             youngest = youngest.max(modified);
         }
         Ok(())

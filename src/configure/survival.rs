@@ -373,7 +373,7 @@ choice\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n";
                 "FORCED",
                 "n",
                 "CONFIG_FORCED=y\nCONFIG_FORCE=y\nCONFIG_EXPERT=y",
-                "selected by FORCE (Kconfig:18)",
+                "selected by FORCE (Kconfig:21)",
             ),
             ("ONE", "y", "CONFIG_TWO=y", "CONFIG_TWO=y of the same choice was taken"),
             ("FORCE", "y", "", "kconfig did not accept the value"),

@@ -1,6 +1,8 @@
 //! A store, a plan and a source tree for the tests of configure and build.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod fake;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -91,6 +93,12 @@ impl Bench {
         Bench { dir, cx, seen, release: release_of(tree) }
     }
 
+    /// The next run of the tool, on the same store.
+    pub fn again(mut self) -> Bench {
+        self.cx.stop = Stop::default();
+        self
+    }
+
     pub fn plan(&self, kconfigs: &[&str], jobs: usize) -> Plan {
         let names: Vec<String> = kconfigs.iter().map(|name| name.to_string()).collect();
         Plan {
@@ -145,7 +153,7 @@ impl Bench {
         fs::read_to_string(self.cx.logs.join(format!("{stage}.log"))).unwrap_or_default()
     }
 
-    /// Every file of the only `O=` folder with its content.
+    /// The only `O=` folder.
     pub fn build_folder(&self) -> PathBuf {
         let entries = self.cx.store.entries(Room::Builds).unwrap();
         assert_eq!(entries.len(), 1, "{entries:?}");

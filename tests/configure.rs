@@ -1,0 +1,153 @@
+//! From fragments to `.config`, with a tree of a few lines in the kernel's place.
+
+mod common;
+
+use std::fs;
+use std::time::Duration;
+
+use common::{Bench, fake, fake_toolchain};
+use kpatch_build::configure::{Error, Kconfig, KernelConfig, Place, check, configure};
+use kpatch_build::plan::{BootRequest, Plan};
+use kpatch_build::store::Room;
+
+fn plan(bench: &Bench, text: &str) -> Plan {
+    let mut plan = bench.plan(&["boot"], 1);
+    plan.toolchain = fake_toolchain();
+    plan.kconfig = Kconfig::load(&[bench.file("mine.config", text)]).unwrap();
+    plan
+}
+
+fn run(bench: &Bench, plan: &Plan) -> Result<KernelConfig, Error> {
+    configure(&bench.cx, plan, &bench.patched())
+}
+
+#[test]
+fn an_option_that_vanished_fails_the_run_and_names_its_dependency() {
+    let tree = fake::tree();
+    fake::put(tree.path(), "lost", "FREEZER\n");
+    let bench = Bench::new(tree.path());
+    let error = run(&bench, &plan(&bench, "CONFIG_FREEZER=y\n# CONFIG_CGROUPS is not set\n")).unwrap_err();
+    assert_eq!(error.exit(), 3);
+    let text = error.to_string();
+    assert!(
+        text.contains("CONFIG_FREEZER=y of ") && text.contains("depends on CGROUPS, which is n by "),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_optional_option_may_vanish() {
+    let tree = fake::tree();
+    fake::put(tree.path(), "lost", "FREEZER\n");
+    let bench = Bench::new(tree.path());
+    run(&bench, &plan(&bench, "# kpatch-build: optional, for a test\nCONFIG_FREEZER=y\n")).unwrap();
+    assert!(
+        bench.seen.notes().iter().any(|note| note.contains("CONFIG_FREEZER=y")),
+        "{:?}",
+        bench.seen.notes()
+    );
+}
+
+#[test]
+fn every_base_gets_the_fragments_options() {
+    for base in ["allnoconfig", "default"] {
+        let tree = fake::tree();
+        let bench = Bench::new(tree.path());
+        let plan = plan(&bench, &format!("# kpatch-build: base {base}\nCONFIG_CGROUPS=y\n"));
+        let config = run(&bench, &plan).unwrap();
+        let text = fs::read_to_string(&config.config).unwrap();
+        assert!(text.contains("CONFIG_CGROUPS=y\n") && text.contains("CONFIG_LOCALVERSION=\"\"\n"), "{text}");
+        assert!(matches!(config.at, Place::Folder(_)));
+    }
+}
+
+#[test]
+fn series_of_one_release_share_a_folder_and_leave_an_equal_configuration_alone() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    let mut plan = plan(&bench, "CONFIG_CGROUPS=y\n");
+    let one = configure(&bench.cx, &plan, &bench.patched_with("one")).unwrap();
+    let time = fs::metadata(&one.config).unwrap().modified().unwrap();
+    let (path, key) = (one.config.clone(), one.key.clone());
+    drop(one);
+    plan.localversion = "-two".to_owned();
+    let two = configure(&bench.cx, &plan, &bench.patched_with("two")).unwrap();
+    assert_eq!(two.config, path);
+    assert_ne!(two.key, key);
+    assert_eq!(fs::metadata(&two.config).unwrap().modified().unwrap(), time);
+}
+
+#[test]
+fn another_kconfig_or_compiler_gets_another_folder_and_another_number_of_jobs_does_not() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    let mut plan = plan(&bench, "CONFIG_CGROUPS=y\n");
+    run(&bench, &plan).unwrap();
+    plan.jobs = 7;
+    run(&bench, &plan).unwrap();
+    assert_eq!(bench.cx.store.entries(Room::Builds).unwrap().len(), 1);
+    plan.toolchain.cc_version = "gcc 13.1.0".to_owned();
+    run(&bench, &plan).unwrap();
+    plan.kconfig = Kconfig::load(&[bench.file("other.config", "CONFIG_MODULES=y\n")]).unwrap();
+    run(&bench, &plan).unwrap();
+    assert_eq!(bench.cx.store.entries(Room::Builds).unwrap().len(), 3);
+}
+
+#[test]
+fn a_local_version_of_the_fragments_is_overridden_with_a_note() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    run(&bench, &plan(&bench, "CONFIG_LOCALVERSION=\"-mine\"\n")).unwrap();
+    assert!(bench.seen.notes().iter().any(|note| note.contains("-mine")), "{:?}", bench.seen.notes());
+}
+
+#[test]
+fn what_cannot_be_boot_tested_is_refused_before_anything_runs_or_at_the_latest_with_the_configuration() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    let mut clear = plan(&bench, "# CONFIG_SERIAL_8250_CONSOLE is not set\n");
+    check(&clear).unwrap();
+    clear.boot = Some(BootRequest { accel: None, deadline: Duration::from_secs(1) });
+    let error = check(&clear).unwrap_err();
+    assert_eq!(error.exit(), 2);
+    assert!(error.next_step().unwrap().contains("--no-boot"));
+
+    let mut late = plan(&bench, "CONFIG_CGROUPS=y\n");
+    late.boot = clear.boot;
+    check(&late).unwrap();
+    let error = run(&bench, &late).unwrap_err();
+    assert!(matches!(error, Error::NotBootTestable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_kernel_release_that_is_too_long_is_refused() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    let mut plan = plan(&bench, "CONFIG_CGROUPS=y\n");
+    plan.localversion = format!("-{}", "x".repeat(58));
+    check(&plan).unwrap();
+    plan.localversion.push('x');
+    assert_eq!(check(&plan).unwrap_err().exit(), 2);
+}
+
+#[test]
+fn a_program_that_kconfig_needs_and_the_host_lacks_is_named() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    fake::put(tree.path(), "Makefile", "olddefconfig:\n\t@echo x | flex-is-not-here -o x\n");
+    let error = run(&bench, &plan(&bench, "CONFIG_CGROUPS=y\n")).unwrap_err();
+    assert_eq!(error.exit(), 69);
+    assert_eq!(error.to_string(), "flex-is-not-here is not installed");
+}
+
+#[test]
+fn a_kconfig_that_fails_has_a_log_and_its_last_lines() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    fake::put(tree.path(), "Makefile", "olddefconfig:\n\t@echo Kconfig:3: syntax error; false\n");
+    let error = run(&bench, &plan(&bench, "CONFIG_CGROUPS=y\n")).unwrap_err();
+    assert_eq!(error.exit(), 3);
+    let (log, tail) = error.log_and_tail();
+    assert!(fs::read_to_string(log.unwrap()).unwrap().contains("syntax error"));
+    assert!(tail.iter().any(|line| line.contains("syntax error")), "{tail:?}");
+}
