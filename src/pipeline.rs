@@ -170,6 +170,9 @@ impl<'a> Run<'a> {
             return Err(Failure::interrupted(Some(stage)));
         }
         self.cx.events.send(Event::Started { stage, what: what.to_string() });
+        let log = self.cx.log(stage);
+        // Programs append to it; what an earlier run wrote there would only mislead.
+        let _ = std::fs::remove_file(&log);
         let started = Instant::now();
         let result = work();
         let seconds = started.elapsed().as_secs_f64();
@@ -179,8 +182,7 @@ impl<'a> Run<'a> {
             Err(_) => (Status::Failed, None, String::new()),
         };
         self.cx.events.send(Event::Finished { stage, status, seconds, summary });
-        let log = Some(self.cx.log(stage)).filter(|log| log.exists());
-        self.report.stage_ended(stage, status, seconds, key, log);
+        self.report.stage_ended(stage, status, seconds, key, Some(log).filter(|log| log.exists()));
         let value = result.map_err(|error| Failure::new(Some(stage), &error))?;
         self.write()?;
         Ok(value)

@@ -249,6 +249,9 @@ impl<'a> Command<'a> {
     fn open_log(&self) -> Result<Option<(PathBuf, File)>, Error> {
         let Some(path) = &self.log else { return Ok(None) };
         let error = |source| Error::Log { path: path.clone(), source };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(error)?;
+        }
         let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(error)?;
         let words: Vec<_> = self.args.iter().map(|arg| arg.to_string_lossy()).collect();
         writeln!(file, "$ {} {}", self.name(), words.join(" ")).map_err(error)?;
