@@ -84,13 +84,12 @@ static void report_reads(const struct thread *th)
 	report_registers("regs", &th->regs, th->readable);
 }
 
-/* The poller is created by io_uring_setup, everything else by the first io_uring_enter. */
 static void report_creator(const struct tracee *t, const struct thread *th)
 {
-	if (text_starts(th->name, "iou-sqp") && t->setup_seen)
-		report_registers("creator_regs", &t->at_setup, 0);
-	else if (text_starts(th->name, "iou-") && !text_starts(th->name, "iou-sqp") && t->enter_seen)
-		report_registers("creator_regs", &t->at_enter, 0);
+	const struct registers *creator = th->leader ? 0 : creator_of(t, th);
+
+	if (creator)
+		report_registers("creator_regs", creator, 0);
 	else
 		field_null("creator_regs");
 }

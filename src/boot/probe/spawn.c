@@ -37,6 +37,25 @@ static _Noreturn void become_tracee(int bits)
 		sys1(exit, NOT_EXECUTED | -ret);
 }
 
+/* Thread ids of a young guest are dense: the io threads follow their leader closely. */
+#define TID_WINDOW 400
+
+static bool is_born(const struct tracee *t, int tid)
+{
+	for (int i = 0; i < t->births; i++)
+		if (t->birth[i].tid == tid)
+			return true;
+	return false;
+}
+
+/* Threads that are new since the latest entry were created by that call. */
+static void register_births(struct tracee *t)
+{
+	for (int tid = t->pid + 1; tid < t->pid + TID_WINDOW && t->births < MAX_THREADS; tid++)
+		if (thread_exists(t->pid, tid) && !is_born(t, tid))
+			t->birth[t->births++] = (struct birth){ tid, t->entry };
+}
+
 /*
  * At the entry of a system call ax holds -ENOSYS, at its exit the result: the only difference
  * that every release shows the same way for both word sizes.
@@ -49,14 +68,24 @@ static void snapshot(struct tracee *t)
 		return;
 	if ((int32_t)regs.value[AX] != -ENOSYS)
 		return;
-	if (regs.value[ORIG_AX] == SYS_io_uring_setup && !t->setup_seen) {
-		t->at_setup = regs;
-		t->setup_seen = true;
-	}
-	if (regs.value[ORIG_AX] == SYS_io_uring_enter) {
-		t->at_enter = regs;
-		t->enter_seen = true;
-	}
+	if (t->entered)
+		register_births(t);
+	t->entry = regs;
+	t->entered = true;
+}
+
+/* 5.12 has a manager that creates the workers: what they inherit has passed through it. */
+const struct registers *creator_of(const struct tracee *t, const struct thread *th)
+{
+	int tid = th->tid;
+
+	for (int i = 0; i < t->threads && text_starts(th->name, "iou-wrk"); i++)
+		if (text_starts(t->thread[i].name, "iou-mgr"))
+			tid = t->thread[i].tid;
+	for (int i = 0; i < t->births; i++)
+		if (t->birth[i].tid == tid)
+			return &t->birth[i].creator;
+	return 0;
 }
 
 /* Steps the tracee from one system call to the next until it says that it is set up. */
@@ -104,9 +133,6 @@ static bool has_thread(const struct tracee *t, const char *name)
 			return true;
 	return false;
 }
-
-/* Thread ids of a young guest are dense: the io threads follow their leader closely. */
-#define TID_WINDOW 400
 
 /*
  * Thread ids are tried with tgkill instead of being read from /proc/PID/task, so that threads

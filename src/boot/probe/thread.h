@@ -47,14 +47,19 @@ struct tracee {
 	struct shared *shared;
 	int threads;
 	struct thread thread[MAX_THREADS];
-	/* The leader's registers at the entry of the calls that create io threads. */
-	bool setup_seen, enter_seen;
-	struct registers at_setup, at_enter;
+	/* The leader's registers at the entry of its latest system call. */
+	bool entered;
+	struct registers entry;
+	/* The same for each thread, from the call during which it came into being. */
+	int births;
+	struct birth { int tid; struct registers creator; } birth[MAX_THREADS];
 };
 
 /* spawn.c: returns false, with the reason reported, where there is no tracee to look at. */
 bool tracee_spawn(struct tracee *t, int bits);
 void tracee_find_threads(struct tracee *t);
+/* The registers of the thread's creator, null where they were not seen. */
+const struct registers *creator_of(const struct tracee *t, const struct thread *th);
 void tracee_end(struct tracee *t);
 
 /* look.c: a ptrace stop, and what can be read during it. */

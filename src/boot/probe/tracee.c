@@ -11,6 +11,8 @@
 
 /* include/uapi/linux/io_uring.h */
 enum { IORING_SETUP_SQPOLL = 2, IORING_OP_OPENAT = 18, IOSQE_ASYNC = 16, AT_FDCWD = -100 };
+/* Without a poller it wakes nobody, but it keeps the argument's register from being zero. */
+enum { IORING_ENTER_SQ_WAKEUP = 2 };
 #define IORING_OFF_SQ_RING 0ULL
 #define IORING_OFF_SQES 0x10000000ULL
 
@@ -188,7 +190,7 @@ static void submit_blocking_open(long ring)
 	*(uint32_t *)(rings + plain.sq_off.array) = 0;
 	__atomic_store_n((uint32_t *)(rings + plain.sq_off.tail), 1, __ATOMIC_RELEASE);
 
-	long submitted = call(SYS_io_uring_enter, 4, ring, 1, 0, 0);
+	long submitted = call(SYS_io_uring_enter, 4, ring, 1, SENTINEL(0xa2), IORING_ENTER_SQ_WAKEUP);
 	check(STEP_SUBMIT, submitted == 1 ? 0 : submitted < 0 ? submitted : -EIO);
 }
 
