@@ -1,10 +1,34 @@
 //! Boot: run the kernel in QEMU, observe its io threads, and judge the series' claims.
+//!
+//! What the kernel does wrong (a panic, a hang, a claim that does not hold) is a result with
+//! the verdict `fail`; an [`Error`] means that there was nothing to judge.
 
-use std::path::PathBuf;
+mod accel;
+mod console;
+mod error;
+mod guest;
+mod initramfs;
+mod observe;
+mod qemu;
+mod records;
+mod run;
+mod shell;
 
-use crate::claims::Claim;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::claims::{Claim, Evidence, Judgement};
 use crate::context::Context;
-use crate::request::BootRequest;
+use crate::plan::{Accel, BootRequest};
+use crate::release::{Line, Release};
+
+pub use console::{Console, KernelMessages};
+pub use error::Error;
+pub use observe::{FRAME, Hex, Observation, Registers, THREAD};
+pub use records::{Damage, Missing, Record, Records};
+pub use run::Ending;
+pub use shell::shell;
 
 /// What to boot and what to hold it to.
 #[derive(Debug)]
@@ -12,34 +36,204 @@ pub struct Subject<'a> {
     pub image: PathBuf,
     /// The compiler that makes the probe: the one that built the kernel.
     pub cc: PathBuf,
+    /// Those of the series; the side claims come by themselves.
     pub claims: &'a [Claim],
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Pass,
+    Fail,
+    Skipped,
+}
+
+/// What went wrong in the guest, whatever the claims say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemKind {
+    Panic,
+    Oops,
+    /// The deadline passed.
+    Hang,
+    /// The deadline passed and the kernel had printed nothing.
+    Silent,
+    /// The guest ended before the probe did, without a panic.
+    Died,
+    /// Records were lost or damaged.
+    Records,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    pub kind: ProblemKind,
+    /// A sentence with the evidence.
+    pub message: String,
+}
+
 /// `boot` of `report.json`.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Serialize)]
 pub struct BootResult {
-    // H5
+    pub verdict: Verdict,
+    /// What really ran.
+    pub accelerator: Accel,
+    /// From power-on to the verdict.
+    pub seconds: f64,
+    pub kernel_messages: KernelMessages,
+    /// `uname -r` of the guest, where the probe ran.
+    pub guest_release: Option<String>,
+    pub observations: Vec<Observation>,
+    /// Filled by the stage that runs debuggers in the guest.
+    pub debuggers: Vec<serde_json::Value>,
+    pub claims: Vec<Judgement>,
+    pub problems: Vec<Problem>,
+    /// What could not be observed, and warnings of the kernel.
+    pub notes: Vec<String>,
+    /// The log with everything that the kernel printed.
+    pub console: PathBuf,
 }
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {}
-
-pub fn boot(_cx: &Context, _request: &BootRequest, _subject: &Subject) -> Result<BootResult, Error> {
-    todo!("H5")
-}
-impl crate::error::Explain for Error {}
 
 impl BootResult {
     pub fn passed(&self) -> bool {
-        todo!()
+        self.verdict == Verdict::Pass
     }
-    pub fn headline(&self) -> String {
-        todo!()
-    }
-    pub fn summary(&self) -> String {
-        todo!()
+
+    /// One sentence for each reason why the verdict is not `pass`.
+    pub fn failures(&self) -> Vec<String> {
+        let problems = self.problems.iter().map(|problem| problem.message.clone());
+        problems.chain(self.claims.iter().filter_map(Judgement::failure)).collect()
     }
 }
-pub fn shell(_cx: &Context, _request: &BootRequest, _image: &std::path::Path) -> Result<(), Error> {
-    todo!()
+
+/// Boots the subject and judges what it shows.
+pub fn boot(cx: &Context, request: &BootRequest, subject: &Subject) -> Result<BootResult, Error> {
+    check_image(&subject.image)?;
+    make_logs(cx)?;
+    let initramfs = guest::initramfs(cx, &subject.cc)?.finish();
+    let boot = run::run(cx, request, &subject.image, &initramfs)?;
+    Ok(judge(boot, subject.claims))
 }
+
+fn make_logs(cx: &Context) -> Result<(), Error> {
+    std::fs::create_dir_all(&cx.logs).map_err(|source| Error::Io {
+        action: "create",
+        path: cx.logs.clone(),
+        source,
+    })
+}
+
+/// The verdict on one finished boot.
+fn judge(boot: run::Boot, claims: &[Claim]) -> BootResult {
+    let problems = problems(&boot);
+    let run::Boot { accel, seconds, console, records, log, .. } = boot;
+    let line = records.release.as_deref().and_then(line_of);
+    // Without 32-bit emulation there is nothing to observe; any other reason is a failure.
+    let ia32 = !records.missing.iter().any(|(bits, why)| *bits == 32 && why.error == "ENOEXEC");
+    let evidence = Evidence { line, ia32, observations: &records.observations };
+    // Claims about a guest that never answered would only repeat the problem.
+    let claims = if records.started() { crate::claims::judge(claims, &evidence) } else { Vec::new() };
+
+    let mut notes = records.notes;
+    notes.extend(
+        records
+            .missing
+            .iter()
+            .map(|(bits, why)| format!("no {bits}-bit tracee was observed: {} ({})", why.what, why.error)),
+    );
+    notes.extend(
+        console
+            .first_warning
+            .iter()
+            .map(|text| format!("the kernel warned {} times, first: {text}", console.messages.warnings)),
+    );
+    let pass = problems.is_empty() && claims.iter().all(|claim| claim.holds);
+    BootResult {
+        verdict: if pass { Verdict::Pass } else { Verdict::Fail },
+        accelerator: accel,
+        seconds,
+        kernel_messages: console.messages,
+        guest_release: records.release,
+        observations: records.observations,
+        debuggers: Vec::new(),
+        claims,
+        problems,
+        notes,
+        console: log,
+    }
+}
+
+/// The line whose claims a release is held to: `6.1` for `6.1.187-copy-segments-boot`.
+fn line_of(uname: &str) -> Option<Line> {
+    let release: Release = uname.split(['-', '+']).next()?.parse().ok()?;
+    Line::patches_for(&release)
+}
+
+fn problems(boot: &run::Boot) -> Vec<Problem> {
+    let console = &boot.console;
+    let log = boot.log.display();
+    let mut problems = Vec::new();
+    let mut add = |kind, message| problems.push(Problem { kind, message });
+    if let Some(panic) = &console.first_panic {
+        add(ProblemKind::Panic, format!("the kernel panicked: {panic} (console: {log})"));
+    }
+    if let Some(oops) = &console.first_oops {
+        let count = console.messages.oopses;
+        add(ProblemKind::Oops, format!("the kernel had {count} oopses, first: {oops} (console: {log})"));
+    }
+    if boot.records.ended() {
+        if let Some(damage) = &boot.records.damage {
+            add(ProblemKind::Records, format!("the probe's records cannot be trusted: {damage}"));
+        }
+        return problems;
+    }
+    let step = match &boot.records.last_step {
+        Some(step) => format!("the probe's last step was: {step}"),
+        None => "the probe had not started".to_owned(),
+    };
+    let last = console.last.as_deref().unwrap_or_default();
+    match boot.ending {
+        Ending::Deadline(after) if console.is_silent() && !boot.records.started() => add(
+            ProblemKind::Silent,
+            format!(
+                "the kernel printed nothing for {} s: it died early, or has no serial console (console: {log})",
+                after.as_secs()
+            ),
+        ),
+        Ending::Deadline(after) => add(
+            ProblemKind::Hang,
+            format!(
+                "the guest hung: no end after {} s; {step}; last console line: {last} (console: {log})",
+                after.as_secs()
+            ),
+        ),
+        Ending::Exit if console.first_panic.is_none() && console.is_silent() => add(
+            ProblemKind::Died,
+            format!(
+                "the guest ended without a word: the kernel died before its console came up (console: {log})"
+            ),
+        ),
+        Ending::Exit if console.first_panic.is_none() => add(
+            ProblemKind::Died,
+            format!(
+                "the guest ended before the probe did; {step}; last console line: {last} (console: {log})"
+            ),
+        ),
+        Ending::Exit => {}
+    }
+    problems
+}
+
+/// The x86 boot protocol (Documentation/arch/x86/boot.rst): 0xaa55 at 0x1fe, `HdrS` at 0x202.
+///
+/// QEMU would take anything else for a Multiboot or PVH image, and say little about it.
+fn check_image(image: &Path) -> Result<(), Error> {
+    use std::io::Read;
+    let io = |source| Error::Io { action: "read", path: image.to_owned(), source };
+    let mut head = Vec::new();
+    std::fs::File::open(image).and_then(|file| file.take(0x206).read_to_end(&mut head)).map_err(io)?;
+    let is_kernel = head.get(0x1fe..0x200) == Some(&[0x55, 0xaa]) && head.get(0x202..0x206) == Some(b"HdrS");
+    if is_kernel { Ok(()) } else { Err(Error::NotAKernel { path: image.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One thread of a tracee and all that is observed of it. */
+#ifndef PROBE_THREAD_H
+#define PROBE_THREAD_H
+
+#include "system.h"
+
+/* arch/x86/include/asm/user_64.h: struct user_regs_struct, in its order. */
+enum {
+	R15, R14, R13, R12, BP, BX, R11, R10, R9, R8, AX, CX, DX, SI, DI, ORIG_AX, IP, CS,
+	FLAGS, SP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS, REGISTERS
+};
+
+struct registers { uint64_t value[REGISTERS]; };
+
+/* A not yet observed answer; fields that are int hold false, true or this. */
+enum { UNSEEN = -1 };
+
+struct thread {
+	int tid;
+	char name[32];
+	bool leader;
+	bool listed;
+	char state;
+
+	long seize, attach;
+	int stops_on_interrupt, stops_on_attach;
+
+	bool read;
+	long peekuser_cs, peekuser_ds, regset, getregs;
+	uint64_t cs, ds;
+	long regset_bytes;
+	struct registers regs;
+	bool readable[REGISTERS];
+	int regset_agrees;
+
+	int stops_on_sigstop, resumes_on_sigcont;
+	int freezes_v1, freezes_v2;
+	char state_frozen_v1, state_frozen_v2;
+	int dies_with_group;
+};
+
+#define MAX_THREADS 16
+
+struct tracee {
+	int bits, pid;
+	struct shared *shared;
+	int threads;
+	struct thread thread[MAX_THREADS];
+	/* The leader's registers at the entry of its latest system call. */
+	bool entered;
+	struct registers entry;
+	/* The same for each thread, from the call during which it came into being. */
+	int births;
+	struct birth { int tid; struct registers creator; } birth[MAX_THREADS];
+};
+
+/* spawn.c: returns false, with the reason reported, where there is no tracee to look at. */
+bool tracee_spawn(struct tracee *t, int bits);
+void tracee_find_threads(struct tracee *t);
+/* The registers of the thread's creator, null where they were not seen. */
+const struct registers *creator_of(const struct tracee *t, const struct thread *th);
+void tracee_end(struct tracee *t);
+
+/* look.c: a ptrace stop, and what can be read during it. */
+void look(struct tracee *t);
+
+/* control.c: job control, the two freezers, a fatal signal. */
+void freezers_mount(void);
+void observe_job_control(struct tracee *t);
+void observe_freezers(struct tracee *t);
+void observe_death(struct tracee *t);
+
+/* report.c */
+void report_tracee(struct tracee *t);
+void report_no_tracee(int bits, const char *what, long ret);
+
+#endif

@@ -1,0 +1,116 @@
+//! One boot: QEMU from power-on until the probe has said all, or the guest is given up.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::accel::{self, Choice};
+use super::console::Console;
+use super::records::{Line, Records};
+use super::{Error, qemu};
+use crate::context::Context;
+use crate::events::{Stage, Unit};
+use crate::plan::{Accel, BootRequest};
+use crate::process::{self, Flow};
+
+/// How QEMU came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself: the guest switched off, restarted, or died.
+    Exit,
+    Deadline(Duration),
+}
+
+/// What a boot left behind.
+#[derive(Debug)]
+pub struct Boot {
+    pub accel: Accel,
+    pub seconds: f64,
+    pub ending: Ending,
+    pub records: Records,
+    pub console: Console,
+    /// Where the console's text is.
+    pub log: PathBuf,
+}
+
+/// Boots with the accelerator that was asked for or that works here.
+pub fn run(cx: &Context, request: &BootRequest, image: &Path, initramfs: &[u8]) -> Result<Boot, Error> {
+    let file = write_initramfs(initramfs)?;
+    let boot = |accel, deadline| boot(cx, accel, image, file.path(), deadline);
+    let host = match accel::choose(cx, request.accel)? {
+        Choice::Settled(accel) => return boot(accel, request.deadline),
+        Choice::TryKvm(host) => host,
+    };
+    match boot(Accel::Kvm, accel::KERNEL_DEADLINE.min(request.deadline)) {
+        Ok(under_kvm) if under_kvm.records.started() => {
+            accel::remember(cx, &host, Accel::Kvm)?;
+            if under_kvm.records.ended() {
+                return Ok(under_kvm);
+            }
+            return boot(Accel::Kvm, request.deadline);
+        }
+        Err(Error::Interrupted) => return Err(Error::Interrupted),
+        _ => cx.events.note(Stage::Boot, "the guest did not come up under KVM: trying TCG"),
+    }
+    let under_tcg = boot(Accel::Tcg, request.deadline)?;
+    // Only a kernel that comes up under TCG shows that it was KVM's fault.
+    if under_tcg.records.started() {
+        accel::remember(cx, &host, Accel::Tcg)?;
+    }
+    Ok(under_tcg)
+}
+
+fn write_initramfs(content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new()?;
+        std::io::Write::write_all(&mut file, content)?;
+        Ok(file)
+    };
+    write().map_err(|source| Error::Io { action: "write", path: std::env::temp_dir(), source })
+}
+
+fn boot(
+    cx: &Context,
+    accel: Accel,
+    image: &Path,
+    initramfs: &Path,
+    deadline: Duration,
+) -> Result<Boot, Error> {
+    let log = cx.logs.join("console.log");
+    let started = Instant::now();
+    let mut records = Records::default();
+    let mut kvm_error = None;
+    let ran = process::Command::new(qemu::QEMU)
+        .args(qemu::observed(accel, image, initramfs, &log))
+        .log(cx.log(Stage::Boot))
+        .deadline(deadline)
+        .on_line(|line| {
+            let known = records.line(line);
+            cx.events.progress(Stage::Boot, started.elapsed().as_secs(), None, Unit::Seconds);
+            // QEMU prints this and then stands still.
+            if known == Line::Foreign && line.contains("KVM internal error") {
+                kvm_error = Some(line.to_owned());
+                return Flow::Enough;
+            }
+            Flow::Continue
+        })
+        .run(&cx.stop);
+    let ending = match ran {
+        Ok(_) => Ending::Exit,
+        Err(process::Error::TimedOut { deadline, .. }) => Ending::Deadline(deadline),
+        Err(error) => return Err(Error::qemu(error)),
+    };
+    if let Some(message) = kvm_error {
+        return Err(Error::Kvm { message });
+    }
+    records.finish();
+    let text =
+        std::fs::read(&log).map_err(|source| Error::Io { action: "read", path: log.clone(), source })?;
+    Ok(Boot {
+        accel,
+        seconds: started.elapsed().as_secs_f64(),
+        ending,
+        records,
+        console: Console::read(&text),
+        log,
+    })
+}

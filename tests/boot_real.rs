@@ -1,0 +1,132 @@
+//! Real kernels in a real QEMU. The kernels are given by `KPATCH_BOOT_IMAGES`: a folder with
+//! `<release>/bzImage`, unpatched.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kpatch_build::boot::{self, BootResult, Error, Subject};
+use kpatch_build::claims::Claim;
+use kpatch_build::context::Context;
+use kpatch_build::events::Events;
+use kpatch_build::plan::{Accel, BootRequest};
+use kpatch_build::process::{find, set_supervisor};
+use kpatch_build::stop::Stop;
+use kpatch_build::store::Store;
+
+fn context(dir: &Path) -> Context {
+    set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+    Context {
+        store: Store::open(&dir.join("store")).unwrap(),
+        events: Events::silent(),
+        stop: Stop::default(),
+        offline: true,
+        logs: dir.join("logs"),
+    }
+}
+
+/// `None`, with a word about it, where this machine cannot run the test; in CI that is a failure.
+fn need<T>(what: &str, found: Option<T>) -> Option<T> {
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{what} is missing in CI");
+        eprintln!("skipped: {what} is missing");
+    }
+    found
+}
+
+fn images() -> Option<PathBuf> {
+    need("qemu-system-x86_64", find("qemu-system-x86_64"))?;
+    need("gcc", find("gcc"))?;
+    need("KPATCH_BOOT_IMAGES", std::env::var_os("KPATCH_BOOT_IMAGES")).map(PathBuf::from)
+}
+
+fn request(accel: Option<Accel>, seconds: u64) -> BootRequest {
+    BootRequest { accel, deadline: Duration::from_secs(seconds) }
+}
+
+fn claims(text: &str) -> Vec<Claim> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        claim: Vec<Claim>,
+    }
+    toml::from_str::<File>(text).unwrap().claim
+}
+
+fn boot_image(image: &Path, request: &BootRequest, claims: &[Claim]) -> Result<BootResult, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    let subject = Subject { image: image.to_owned(), cc: "gcc".into(), claims };
+    boot::boot(&context(dir.path()), request, &subject)
+}
+
+const USER_FRAME: &str = include_str!("../patches/user-frame/claims.part.toml");
+const ZEROED: &str = include_str!("../patches/zeroed/claims.part.toml");
+const COPY_SEGMENTS: &str = include_str!("../patches/copy-segments/claims.part.toml");
+
+#[test]
+fn real_unpatched_kernels_show_what_their_line_is_known_for() {
+    let Some(images) = images() else { return };
+    let mut booted = 0;
+    for entry in std::fs::read_dir(images).unwrap().flatten() {
+        let release = entry.file_name().to_string_lossy().into_owned();
+        let image = entry.path().join("bzImage");
+        if !image.exists() {
+            continue;
+        }
+        let own = if release.starts_with("5.12") { ZEROED } else { USER_FRAME };
+        let result = boot_image(&image, &request(Some(Accel::Tcg), 120), &claims(own)).unwrap();
+        assert_eq!(result.failures(), [""; 0], "{release}");
+        assert!(result.passed() && result.guest_release.unwrap().starts_with(&release));
+
+        let result = boot_image(&image, &request(Some(Accel::Tcg), 120), &claims(COPY_SEGMENTS)).unwrap();
+        assert!(!result.passed(), "{release} shows what only copy-segments should");
+        booted += 1;
+    }
+    assert!(booted > 0);
+}
+
+#[test]
+fn real_the_accelerator_that_works_is_found_and_remembered() {
+    let Some(image) = images().map(|images| images.join("6.1.187/bzImage")) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(dir.path());
+    let subject = Subject { image, cc: "gcc".into(), claims: &[] };
+    let first = boot::boot(&cx, &request(None, 120), &subject).unwrap();
+    assert!(first.passed(), "{:?}", first.failures());
+    let again = boot::boot(&cx, &request(None, 120), &subject).unwrap();
+    assert_eq!(again.accelerator, first.accelerator);
+    let has_kvm = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+    let entries = cx.store.entries(kpatch_build::store::Room::Hosts).unwrap();
+    assert_eq!(entries.len(), usize::from(has_kvm));
+}
+
+#[test]
+fn real_a_guest_that_does_not_end_in_time_is_a_verdict_with_evidence() {
+    let Some(image) = images().map(|images| images.join("6.1.187/bzImage")) else { return };
+    let result = boot_image(&image, &request(Some(Accel::Tcg), 1), &[]).unwrap();
+    assert!(!result.passed() && result.claims.is_empty());
+    assert_eq!(result.problems.len(), 1, "{:?}", result.problems);
+    assert!(result.problems[0].message.contains("console.log"));
+}
+
+#[test]
+fn real_a_stop_ends_the_boot() {
+    let Some(image) = images().map(|images| images.join("6.1.187/bzImage")) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(dir.path());
+    let stop = cx.stop.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(1500));
+        stop.set();
+    });
+    let subject = Subject { image, cc: "gcc".into(), claims: &[] };
+    let error = boot::boot(&cx, &request(Some(Accel::Tcg), 120), &subject).unwrap_err();
+    assert!(matches!(error, Error::Interrupted) && error.exit() == 130, "{error:?}");
+}
+
+#[test]
+fn real_a_compiler_that_is_not_there_is_named() {
+    let Some(image) = images().map(|images| images.join("6.1.187/bzImage")) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let subject = Subject { image, cc: "no-such-cc".into(), claims: &[] };
+    let error = boot::boot(&context(dir.path()), &request(None, 5), &subject).unwrap_err();
+    assert!(error.to_string().contains("no-such-cc") && error.exit() == 69, "{error:?}");
+}
