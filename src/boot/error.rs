@@ -1,5 +1,6 @@
 //! Why there was nothing to judge.
 
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -28,36 +29,27 @@ pub enum Error {
     Interrupted,
 }
 
-impl Error {
-    /// What a run of QEMU that did not end well means.
-    pub(super) fn qemu(error: process::Error) -> Error {
-        match error {
-            process::Error::Missing { .. } => Error::QemuMissing,
-            process::Error::Interrupted { .. } => Error::Interrupted,
-            source => Error::Qemu { source },
-        }
-    }
-
-    pub fn exit(&self) -> u8 {
+impl Explain for Error {
+    fn exit(&self) -> Exit {
         match self {
-            Error::Interrupted | Error::Store(store::Error::Interrupted { .. }) => 130,
+            Error::Interrupted | Error::Store(store::Error::Interrupted { .. }) => Exit::Interrupted,
             Error::QemuMissing
             | Error::NoShell { .. }
-            | Error::Compile { source: process::Error::Missing { .. }, .. } => 69,
+            | Error::Compile { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
             Error::Io { source, .. } | Error::Store(store::Error::Io { source, .. })
                 if source.kind() == io::ErrorKind::StorageFull =>
             {
-                69
+                Exit::HostLacks
             }
-            _ => 3,
+            _ => Exit::StageFailed,
         }
     }
 
-    pub fn facts(&self) -> Vec<String> {
+    fn facts(&self) -> Vec<String> {
         Vec::new()
     }
 
-    pub fn next_step(&self) -> Option<String> {
+    fn next_step(&self) -> Option<String> {
         match self {
             Error::QemuMissing => {
                 Some("install qemu-system-x86 (kpatch-build doctor --install-deps), or pass --no-boot".into())
@@ -71,12 +63,23 @@ impl Error {
         }
     }
 
-    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+    fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
             Error::Qemu { source } | Error::Compile { source, .. } | Error::NoShell { source, .. } => {
                 source.log_and_tail()
             }
             _ => (None, &[]),
+        }
+    }
+}
+
+impl Error {
+    /// What a run of QEMU that did not end well means.
+    pub(super) fn qemu(error: process::Error) -> Error {
+        match error {
+            process::Error::Missing { .. } => Error::QemuMissing,
+            process::Error::Interrupted { .. } => Error::Interrupted,
+            source => Error::Qemu { source },
         }
     }
 }

@@ -20,8 +20,9 @@ use serde::Serialize;
 
 use crate::claims::{Claim, Evidence, Judgement};
 use crate::context::Context;
-use crate::plan::{Accel, BootRequest};
+use crate::plan::Accel;
 use crate::release::{Line, Release};
+use crate::request::BootRequest;
 
 pub use console::{Console, KernelMessages};
 pub use error::Error;
@@ -96,6 +97,42 @@ pub struct BootResult {
 impl BootResult {
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Pass
+    }
+
+    /// One line: the verdict and what it stands on.
+    pub fn headline(&self) -> String {
+        let accel = match self.accelerator {
+            Accel::Kvm => "kvm",
+            Accel::Tcg => "tcg",
+        };
+        match self.failures().len() {
+            0 => format!("pass: {} claims held ({accel})", self.claims.len()),
+            1 => format!("FAIL: {} ({accel})", self.failures()[0]),
+            more => format!("FAIL: {}, and {} more ({accel})", self.failures()[0], more - 1),
+        }
+    }
+
+    /// What the io threads showed, a line for each, and why the verdict is what it is.
+    pub fn summary(&self) -> String {
+        fn text(value: Option<&impl ToString>) -> String {
+            value.map_or_else(|| "-".into(), ToString::to_string)
+        }
+        let mut rows = vec![["tracee", "thread", "cs", "regset", "ip", "sp"].map(str::to_owned).to_vec()];
+        for seen in self.observations.iter().filter(|seen| seen.thread.starts_with("iou-")) {
+            rows.push(vec![
+                format!("{}-bit", seen.tracee_bits),
+                seen.thread.clone(),
+                text(seen.peekuser_cs.as_ref()),
+                text(seen.regset_bytes.map(|bytes| format!("{bytes} bytes")).as_ref()),
+                text(seen.ip.as_ref()),
+                text(seen.sp.as_ref()),
+            ]);
+        }
+        let mut summary = crate::show::columns(&rows);
+        for failure in self.failures() {
+            summary += &format!("failed: {failure}\n");
+        }
+        summary + &format!("verdict: {}\n", if self.passed() { "pass" } else { "FAIL" })
     }
 
     /// One sentence for each reason why the verdict is not `pass`.

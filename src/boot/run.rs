@@ -9,8 +9,9 @@ use super::records::{Line, Records};
 use super::{Error, qemu};
 use crate::context::Context;
 use crate::events::{Stage, Unit};
-use crate::plan::{Accel, BootRequest};
+use crate::plan::Accel;
 use crate::process::{self, Flow};
+use crate::request::BootRequest;
 
 /// How QEMU came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

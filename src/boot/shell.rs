@@ -7,8 +7,9 @@ use super::accel::{self, Choice};
 use super::initramfs::Initramfs;
 use super::{Error, check_image, make_logs, qemu};
 use crate::context::Context;
-use crate::plan::{Accel, BootRequest};
+use crate::plan::Accel;
 use crate::process;
+use crate::request::BootRequest;
 
 /// What is taken along from the host, where it has it, besides the shell.
 const TOOLS: &[&str] =
