@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// A stop that the signals set. A second signal ends the tool at once: the first one is
+    /// A stop that the signals set. A second Ctrl-C ends the tool at once: the first one is
     /// answered by cleaning up, and somebody who asks twice does not want to wait for that.
+    /// Not so a second SIGTERM: timeout(1) sends two of them, one to the process and one to its group.
     pub fn on_signals() -> std::io::Result<Stop> {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
         let stop = Stop::default();
+        signal_hook::flag::register_conditional_shutdown(SIGINT, 130, stop.0.clone())?;
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::flag::register_conditional_shutdown(signal, 130, stop.0.clone())?;
             signal_hook::flag::register(signal, stop.0.clone())?;
         }
         Ok(stop)
