@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use kpatch_build::fetch::{self, Error, Location};
+use kpatch_build::stop::Stop;
 
 use crate::server::Behaviour;
 use crate::world::{Failure, World, kernel, sha256};
@@ -27,27 +28,52 @@ fn a_broken_connection_is_resumed_where_it_broke() {
     assert!(asked[1].ends_with("bytes=50000-") && asked[2].ends_with("bytes=100000-"), "{asked:?}");
 }
 
+/// A run that is stopped after 50 000 bytes; the next one is free to run.
+fn interrupted(world: &mut World, request: &kpatch_build::plan::Request) {
+    let stop = world.cx.stop.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        stop.set();
+    });
+    let failure = world.obtain(request).unwrap_err();
+    assert!(matches!(failure, Failure::Fetch(Error::Interrupted)), "{failure:?}");
+    assert_eq!(world.room("partial").len(), 1);
+    world.cx.stop = Stop::default();
+    world.server.take_requests();
+}
+
+#[test]
+fn an_interrupted_run_is_continued_by_the_next_one() {
+    let mut world = World::new();
+    let file = kernel("6.1.5");
+    let request = request(&world, &file, Behaviour::Stalls { bytes: 50_000 });
+    interrupted(&mut world, &request);
+    world.server.put("/linux-6.1.5.tar", file);
+    assert!(world.obtain(&request).is_ok());
+    let asked = downloads(&world);
+    assert!(asked.len() == 1 && asked[0].ends_with("bytes=50000-"), "{asked:?}");
+    assert_eq!(world.room("partial"), Vec::<String>::new());
+}
+
 #[test]
 fn a_server_without_ranges_starts_over() {
-    let world = World::new();
+    let mut world = World::new();
     let file = kernel("6.1.5");
-    let request = request(&world, &file, Behaviour::Breaks { bytes: 50_000, times: usize::MAX });
-    let failure = world.obtain(&request).unwrap_err();
-    assert_eq!(failure.exit(), 3);
+    let request = request(&world, &file, Behaviour::Stalls { bytes: 50_000 });
+    interrupted(&mut world, &request);
     world.server.put_as("/linux-6.1.5.tar", file.clone(), Behaviour::IgnoresRanges);
     assert_eq!(world.obtain(&request).unwrap().sha256, sha256(&file));
+    assert_eq!(downloads(&world).len(), 1);
 }
 
 #[test]
 fn a_file_that_changed_between_two_runs_is_not_patched_together() {
-    let world = World::new();
+    let mut world = World::new();
     let old = vec![7; 200_000];
-    world.server.put_as("/linux-6.1.5.tar", old, Behaviour::Breaks { bytes: 50_000, times: 4 });
+    world.server.put_as("/linux-6.1.5.tar", old, Behaviour::Stalls { bytes: 50_000 });
     let mut request = world.request("6.1.5", &format!("tarball:{}/linux-6.1.5.tar", world.server.url));
     request.no_verify = true;
-    let stop = world.cx.stop.clone();
-    drop(stop);
-    let _ = world.obtain(&request);
+    interrupted(&mut world, &request);
     let file = kernel("6.1.5");
     world.server.put("/linux-6.1.5.tar", file.clone());
     assert_eq!(world.obtain(&request).unwrap().sha256, sha256(&file));

@@ -12,6 +12,10 @@ pub enum Behaviour {
     Good,
     /// Like a server that knows no ranges: always the whole file.
     IgnoresRanges,
+    /// Sends that many bytes of the body and then nothing more.
+    Stalls {
+        bytes: usize,
+    },
     /// `status` for the first `times` requests, then like `Good`.
     FailsFirst {
         status: u16,
@@ -181,6 +185,12 @@ fn respond(
     if let Behaviour::Breaks { bytes, .. } = resource.behaviour {
         out.write_all(&rest[..bytes.min(rest.len())])?;
         out.flush()?;
+        return Ok(false);
+    }
+    if let Behaviour::Stalls { bytes } = resource.behaviour {
+        out.write_all(&rest[..bytes])?;
+        out.flush()?;
+        std::thread::sleep(std::time::Duration::from_secs(600));
         return Ok(false);
     }
     out.write_all(rest)?;

@@ -29,9 +29,13 @@ pub struct Signer(pub SignedSecretKey);
 
 impl Signer {
     pub fn new(name: &str) -> Signer {
+        Signer::of_type(name, KeyType::Ed25519Legacy)
+    }
+
+    pub fn of_type(name: &str, kind: KeyType) -> Signer {
         let mut params = SecretKeyParamsBuilder::default();
         params
-            .key_type(KeyType::Ed25519Legacy)
+            .key_type(kind)
             .can_certify(true)
             .can_sign(true)
             .primary_user_id(format!("{name} <{name}@example.org>"));
