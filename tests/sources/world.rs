@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use kpatch_build::context::Context;
 use kpatch_build::events::{Event, Events, Sink};
@@ -272,6 +272,12 @@ pub fn kernel(release: &str) -> Vec<u8> {
         (0..200_000u32).flat_map(|n| Sha256::digest(n.to_be_bytes())[..1].to_vec()).collect();
     tar.file(&format!("{top}/noise"), 0o644, &noise);
     tar.finish()
+}
+
+/// Something that does not compress away, so that a transfer has a middle.
+fn noise() -> &'static [u8] {
+    static NOISE: OnceLock<Vec<u8>> = OnceLock::new();
+    NOISE.get_or_init(|| (0..6_250u32).flat_map(|number| Sha256::digest(number.to_be_bytes())).collect())
 }
 
 /// The time that every entry of the archives has.
