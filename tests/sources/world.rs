@@ -267,10 +267,7 @@ pub fn kernel(release: &str) -> Vec<u8> {
     tar.file(&format!("{top}/Makefile"), 0o664, makefile(release).as_bytes());
     tar.file(&format!("{top}/scripts/run.sh"), 0o775, b"#!/bin/sh\n");
     tar.link(&format!("{top}/scripts/here"), "../Makefile", tar::EntryType::Symlink);
-    // Something that does not compress away, so that a transfer has a middle.
-    let noise: Vec<u8> =
-        (0..200_000u32).flat_map(|n| Sha256::digest(n.to_be_bytes())[..1].to_vec()).collect();
-    tar.file(&format!("{top}/noise"), 0o644, &noise);
+    tar.file(&format!("{top}/noise"), 0o644, noise());
     tar.finish()
 }
 
