@@ -106,12 +106,15 @@ pub struct Http {
 impl Http {
     /// Proxies are those of the usual variables (`http_proxy`, `https_proxy`, `no_proxy`).
     pub fn new(stop: &Stop) -> Http {
-        let client = Client::builder()
-            .user_agent(concat!("kpatch-build/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .timeout(SILENCE)
-            .build()
-            .expect("the TLS set-up is fixed at build time");
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("kpatch-build/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT)
+                .timeout(SILENCE)
+        };
+        // A small host may have no certificate authorities at all, and still a Debian mirror.
+        let client = builder().build().or_else(|_| builder().tls_certs_only(shipped_authorities()).build());
+        let client = client.expect("the shipped authorities make a TLS set-up");
         Http { client, stop: stop.clone() }
     }
 
@@ -221,6 +224,11 @@ impl Http {
     ) -> Result<T, Failure> {
         waited(&self.stop, work).unwrap_or(Err(Failure::Interrupted))
     }
+}
+
+fn shipped_authorities() -> Vec<reqwest::Certificate> {
+    let certificates = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    certificates.filter_map(|der| reqwest::Certificate::from_der(der).ok()).collect()
 }
 
 /// Runs what blocks in a thread of its own, so that a stop is answered at once; the thread

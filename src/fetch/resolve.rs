@@ -17,8 +17,8 @@ use super::spec::SourceSpec;
 use super::stored::{self, Stored};
 use super::{debian, key_source};
 
-/// How many releases are named when the wanted one is not to be had.
-const NEAREST: usize = 4;
+/// How many listed releases may turn out to be gone before the search for a near one ends.
+const DEAD_ENTRIES: usize = 8;
 
 /// The archives of other people: kernel.org, Debian, and what the store has of them.
 pub struct Archives<'a> {
@@ -72,7 +72,7 @@ impl<'a> Archives<'a> {
                 return Ok((release, offers));
             }
         }
-        self.explain_absence(wanted, &catalogue.candidates, &mut tried)?;
+        self.explain_absence(wanted, &catalogue.candidates, &mut tried);
         let nearest = self.nearest(wanted, &catalogue.candidates, &tried)?;
         Err(Error::NotDelivered { wanted, tried, nearest })
     }
@@ -147,30 +147,27 @@ impl<'a> Archives<'a> {
     }
 
     /// Sources that answered and simply do not have it say so too.
-    fn explain_absence(
-        &self,
-        wanted: ReleaseSpec,
-        candidates: &[Candidate],
-        tried: &mut Vec<Tried>,
-    ) -> Result<(), Error> {
+    fn explain_absence(&self, wanted: ReleaseSpec, candidates: &[Candidate], tried: &mut Vec<Tried>) {
         let asked = [(Origin::KernelOrg, self.kernel_org.is_some()), (Origin::Debian, self.debian.is_some())];
+        let choices = choices(candidates, wanted);
         for (origin, _) in asked.into_iter().filter(|(_, asked)| *asked) {
-            let of_origin = |source: &str| source.split(' ').next() == Some(origin.name());
-            let offered = choices(candidates, wanted)
-                .iter()
-                .any(|release| candidates.iter().any(|c| c.origin == origin && c.release == *release));
+            let of_origin = || candidates.iter().filter(|candidate| candidate.origin == origin);
+            let offered = of_origin().any(|candidate| choices.contains(&candidate.release));
             let failed = tried.iter().any(|tried| tried.source == origin.name());
-            let listed = candidates.iter().any(|candidate| candidate.origin == origin);
-            if !offered && !failed {
-                let reason = if listed { "does not have it" } else { "lists no releases" };
-                tried.push(Tried { source: origin.name().to_owned(), reason: reason.to_owned() });
+            if offered || failed {
+                continue;
             }
-            debug_assert!(tried.iter().any(|tried| of_origin(&tried.source)));
+            let releases: BTreeSet<Release> = of_origin().map(|candidate| candidate.release).collect();
+            let reason = match releases.len() {
+                0 => "it lists no release".to_owned(),
+                count => format!("it lists {count} releases, but not this one"),
+            };
+            tried.push(Tried { source: origin.name().to_owned(), reason });
         }
-        Ok(())
     }
 
-    /// Releases close to the wanted one that some source really delivers.
+    /// Releases close to the wanted one that some source really delivers: the next ones of its
+    /// line on both sides, and the newest of the lines around it.
     fn nearest(
         &self,
         wanted: ReleaseSpec,
@@ -183,42 +180,42 @@ impl<'a> Archives<'a> {
         known.retain(usable);
         let target = match wanted {
             ReleaseSpec::Exact(release) => release,
-            ReleaseSpec::Newest(line) => Release::new(line.major, line.minor, u32::MAX),
+            ReleaseSpec::Newest(line) => Release::new(line.major, line.minor, 0),
             ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm => Release::new(u32::MAX, 0, 0),
         };
-        let is_refused = |release: &Release| {
-            let text = format!("{release} is listed");
-            tried.iter().any(|tried| tried.reason.starts_with(&text))
+        // A list has some dead entries; a mirror on which nothing is alive is not asked for ever.
+        let first = |releases: &mut dyn Iterator<Item = &Release>| {
+            let mut releases = releases.take(DEAD_ENTRIES);
+            releases.find(|release| self.is_delivered(release, candidates, tried)).copied()
         };
-        let delivers = |release: &&Release| -> bool {
-            !self.held(release).is_empty()
-                || !is_refused(release)
-                    && candidates
-                        .iter()
-                        .filter(|candidate| candidate.release == **release)
-                        .any(|candidate| candidate.urls.iter().any(|url| self.http.delivers(url).is_ok()))
-        };
-        // Half of them on each side; a few dead entries of a list are skipped, not all of them.
-        let half = |side: &mut dyn Iterator<Item = &Release>| -> Vec<Release> {
-            side.take(4 * NEAREST).filter(delivers).take(NEAREST / 2).copied().collect()
-        };
-        let mut nearest = half(&mut known.range(..target).rev());
-        nearest.extend(half(&mut known.range(target..)));
+        let of_line = |release: &&Release| release.line() == target.line();
+        let mut nearest = vec![
+            first(&mut known.range(..target).rev().filter(of_line)),
+            first(&mut known.range(target..).filter(of_line)),
+        ];
+        let lines: BTreeSet<Line> = known.iter().map(Release::line).collect();
+        let below = lines.range(..target.line()).next_back();
+        let above = lines.range(target.line()..).find(|line| **line != target.line());
+        for line in [below, above].into_iter().flatten() {
+            nearest.push(first(&mut known.iter().rev().filter(|release| release.line() == *line)));
+        }
         if self.cx.stop.is_set() {
             return Err(Error::Interrupted);
         }
-        nearest.sort_by_key(|release| distance(release, &target));
-        Ok(nearest)
+        Ok(nearest.into_iter().flatten().collect())
     }
-}
 
-/// Same line first, then the lines around it.
-fn distance(release: &Release, target: &Release) -> (u32, u32, u32) {
-    (
-        release.major.abs_diff(target.major),
-        release.minor.abs_diff(target.minor),
-        release.point.abs_diff(target.point),
-    )
+    fn is_delivered(&self, release: &Release, candidates: &[Candidate], tried: &[Tried]) -> bool {
+        let refused = format!("{release} is ");
+        if !self.held(release).is_empty() {
+            return true;
+        }
+        if tried.iter().any(|tried| tried.reason.starts_with(&refused)) {
+            return false;
+        }
+        let mut of_release = candidates.iter().filter(|candidate| candidate.release == *release);
+        of_release.any(|candidate| candidate.urls.iter().any(|url| self.http.delivers(url).is_ok()))
+    }
 }
 
 /// Releases that answer the request, best first.

@@ -9,14 +9,24 @@ use sha2::{Digest, Sha256};
 use crate::context::Context;
 use crate::decompress::decompress;
 use crate::events::{Events, Stage, Unit};
-use crate::fetch::Evidence;
 use crate::fetch::stored::{self, Stored};
+use crate::fetch::{Evidence, Origin};
 use crate::key::hex;
+use crate::release::Release;
 use crate::stop::Stop;
 use crate::store::{Entry, Room};
 
 use super::error::Error;
 use super::openpgp::{Certificates, SignatureError, Signer};
+
+/// What the archive is said to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    pub release: Release,
+    pub origin: Origin,
+    pub url: &'a str,
+    pub accept_unverified: bool,
+}
 
 #[derive(Debug)]
 pub struct Checked {
@@ -27,28 +37,29 @@ pub struct Checked {
 /// Checks all evidence. An archive that turns out not to be what was signed leaves the store.
 pub fn check(
     cx: &Context,
-    url: &str,
+    source: Source,
     entry: Entry,
     sha256: &str,
     evidence: &[Evidence],
-    accept_unverified: bool,
 ) -> Result<Checked, Error> {
     let path = stored::archive(entry.path());
     let actual = hash(cx, &path)?;
     if actual != sha256 {
         return Err(Error::StoreAltered { path, expected: sha256.to_owned(), actual });
     }
-    match weigh(cx, url, &path, sha256, evidence) {
+    match weigh(cx, source.url, &path, sha256, evidence) {
         Ok(Some((chain, signer))) => {
-            remember(&entry, &chain, signer)?;
+            remember(source, &entry, &chain, signer)?;
             Ok(Checked { entry, verified_by: Some(chain) })
         }
-        Ok(None) if accept_unverified => Ok(Checked { entry, verified_by: None }),
+        Ok(None) if source.accept_unverified => Ok(Checked { entry, verified_by: None }),
         Ok(None) => {
             let why = "it carries neither a signature nor a checksum".to_owned();
-            Err(Error::Unverified { url: url.to_owned(), why })
+            Err(Error::Unverified { url: source.url.to_owned(), why })
         }
-        Err(Error::Signature { source: SignatureError::NoTrustedSigner { .. }, .. }) if accept_unverified => {
+        Err(Error::Signature { source: SignatureError::NoTrustedSigner { .. }, .. })
+            if source.accept_unverified =>
+        {
             Ok(Checked { entry, verified_by: None })
         }
         Err(error) => {
@@ -111,17 +122,23 @@ fn check_signature(
 }
 
 /// So that the next run, and `--offline`, need not decompress it all again.
-fn remember(entry: &Entry, chain: &str, signer: Option<String>) -> Result<(), Error> {
-    let Some(mut stored) = Stored::read(entry.path()) else { return Ok(()) };
+fn remember(source: Source, entry: &Entry, chain: &str, signer: Option<String>) -> Result<(), Error> {
     // A pin of the user's own is no reason for another run to trust the archive.
-    let pin_only = signer.is_none() && stored.origin == crate::fetch::Origin::Tarball;
-    if pin_only || stored.verified_by.is_some() {
+    if signer.is_none() && source.origin == Origin::Tarball {
         return Ok(());
     }
-    stored.verified_by = Some(chain.to_owned());
-    stored.signer = signer;
+    let record = Stored {
+        release: source.release,
+        origin: source.origin,
+        url: source.url.to_owned(),
+        verified_by: Some(chain.to_owned()),
+        signer,
+    };
     let path = entry.path();
-    stored.write(path).map_err(|source| Error::Write { path: path.to_owned(), source })
+    if Stored::read(path).as_ref() == Some(&record) {
+        return Ok(());
+    }
+    record.write(path).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
 fn hash(cx: &Context, path: &Path) -> Result<String, Error> {

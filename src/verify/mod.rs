@@ -37,8 +37,13 @@ pub fn verify(cx: &Context, tarball: Tarball) -> Result<VerifiedTarball, Error> 
     let url = tarball.url.clone();
     let (content, sha256, verified_by) = match tarball.content {
         Content::Archive { entry, sha256 } => {
-            let checked =
-                archive::check(cx, &url, entry, &sha256, &tarball.evidence, tarball.accept_unverified)?;
+            let source = archive::Source {
+                release: tarball.release,
+                origin: tarball.origin,
+                url: &url,
+                accept_unverified: tarball.accept_unverified,
+            };
+            let checked = archive::check(cx, source, entry, &sha256, &tarball.evidence)?;
             (Content::Archive { entry: checked.entry, sha256: sha256.clone() }, sha256, checked.verified_by)
         }
         Content::Git { checkout, certificates } => {

@@ -385,3 +385,58 @@ fn states_flags(signature: &Signature) -> bool {
     let parts = signature.config().into_iter().flat_map(|config| &config.hashed_subpackets);
     parts.into_iter().any(|part| matches!(part.data, SubpacketData::KeyFlags(_)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::pins::Pins;
+
+    /// Public certificates of the release signers as the distributions ship them.
+    const REAL: &[u8] = include_bytes!("../../tests/data/kernel-signers.asc");
+    /// Somewhere in 2024, seconds since the epoch.
+    const RECENTLY: u32 = 1_710_000_000;
+
+    fn real() -> Vec<SignedPublicKey> {
+        Certificates::parse(REAL).only(&Pins::default().release_fingerprints()).0
+    }
+
+    #[test]
+    fn the_release_signers_may_sign_although_their_certificates_are_bound_with_sha_1() {
+        let certificates = real();
+        assert_eq!(certificates.len(), 3);
+        for certificate in &certificates {
+            let name = name(&certificate.details);
+            assert_eq!(primary_is_valid(certificate, RECENTLY, true), Ok(()), "{name}");
+        }
+        let uses_sha_1 = |certificate: &&SignedPublicKey| {
+            let signatures = certificate.details.users.iter().flat_map(|user| &user.signatures);
+            signatures.clone().count() > 0 && !signatures.clone().any(has_strong_hash)
+        };
+        // If this ever fails, the policy can be made stricter.
+        assert_eq!(certificates.iter().filter(uses_sha_1).count(), 2);
+    }
+
+    #[test]
+    fn no_subkey_of_the_release_signers_may_sign() {
+        for certificate in &real() {
+            for subkey in &certificate.public_subkeys {
+                assert!(subkey_is_valid(certificate, subkey, RECENTLY).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_older_than_its_key_does_not_count() {
+        for certificate in &real() {
+            assert_eq!(primary_is_valid(certificate, 1_000_000_000, true), Err(Refusal::KeyYounger));
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_a_valid_self_signature_does_not_count() {
+        let mut certificates = real();
+        let mut foreign = certificates.pop().unwrap();
+        foreign.details = certificates.pop().unwrap().details;
+        assert_eq!(primary_is_valid(&foreign, RECENTLY, true), Err(Refusal::NoSelfSignature));
+    }
+}
