@@ -59,8 +59,6 @@ pub enum Error {
     NotBootTestable { symbol: &'static str },
     #[error("{}", lost_sentence(lost))]
     Lost { lost: Vec<Lost>, release: String },
-    #[error("the tree calls its kernel {found:?} instead of {expected:?}")]
-    KernelRelease { expected: String, found: String },
     #[error("{missing}")]
     MissingTool { missing: Missing, log: PathBuf },
     #[error("the {what} is too old for this release")]
@@ -100,7 +98,7 @@ impl Error {
             Error::Store(store::Error::Io { source, .. }) => folder::exit_of_io(source),
             Error::Folder(error) => error.exit(),
             Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => 130,
-            Error::Lost { .. } | Error::KernelRelease { .. } | Error::Make { .. } => 3,
+            Error::Lost { .. } | Error::Make { .. } => 3,
         }
     }
 
