@@ -141,6 +141,20 @@ fn a_program_that_kconfig_needs_and_the_host_lacks_is_named() {
 }
 
 #[test]
+fn a_compiler_that_is_too_old_is_told_with_both_versions() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    let script = "olddefconfig:\n\t@echo '***'; echo '*** C compiler is too old.'\n\
+                  \t@echo '***   Your Clang version:    14.0.6'\n\
+                  \t@echo '***   Minimum Clang version: 15.0.0'; false\n";
+    fake::put(tree.path(), "Makefile", script);
+    let error = run(&bench, &plan(&bench, "CONFIG_CGROUPS=y\n")).unwrap_err();
+    assert_eq!(error.exit(), 69);
+    assert_eq!(error.to_string(), "the C compiler is too old for this release");
+    assert_eq!(error.facts(), ["Your Clang version:    14.0.6", "Minimum Clang version: 15.0.0"]);
+}
+
+#[test]
 fn a_kconfig_that_fails_has_a_log_and_its_last_lines() {
     let tree = fake::tree();
     let bench = Bench::new(tree.path());

@@ -21,6 +21,9 @@ const MADE_FROM: &str = ".kpatch-build-source";
 /// Holds the number of objects of the last complete build.
 const OBJECTS: &str = ".kpatch-build-objects";
 
+/// `TMPDIR` of the compilers, which do not clean up when they are killed.
+const TEMPORARY: &str = ".kpatch-build-tmp";
+
 /// A file that make had opened when it was killed was written to shortly before the youngest
 /// file of the folder; nothing that takes longer lacks a `.cmd` file, which is written last.
 const WINDOW: Duration = Duration::from_secs(30);
@@ -46,6 +49,12 @@ impl BuildFolder {
     pub fn open(entry: Entry, tree: &Path, stop: &Stop) -> Result<BuildFolder, Error> {
         let folder = BuildFolder { entry };
         let source = identity(tree)?;
+        match fs::remove_dir_all(temporary(folder.path())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("remove", &temporary(folder.path()))(error));
+            }
+            _ => {}
+        }
         let known = fs::read_to_string(folder.path().join(MADE_FROM)).unwrap_or_default();
         if known != source {
             clear(folder.path(), stop)?;
@@ -63,6 +72,8 @@ impl BuildFolder {
 
     /// Make is about to run.
     pub fn begin(&mut self) -> Result<(), Error> {
+        let path = temporary(self.path());
+        fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         let path = self.path().join(MARK);
         fs::write(&path, "").map_err(io_error("write", &path))
     }
@@ -92,6 +103,10 @@ impl BuildFolder {
         })?;
         Ok(count)
     }
+}
+
+pub fn temporary(folder: &Path) -> PathBuf {
+    folder.join(TEMPORARY)
 }
 
 /// Changes when the tree is unpacked anew, which gives its files their old times again, so that
@@ -298,6 +313,18 @@ mod tests {
         folder.finish().unwrap();
         drop(folder);
         assert_eq!(left(&place.open()), ["a.o", "b.h"]);
+    }
+
+    #[test]
+    fn what_killed_compilers_left_is_removed() {
+        let place = Place::new();
+        let mut folder = place.open();
+        folder.begin().unwrap();
+        let left = temporary(folder.path()).join("ccabc123.s");
+        fs::write(&left, "").unwrap();
+        drop(folder);
+        place.open();
+        assert!(!left.exists());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use super::folder::temporary;
 use crate::configure::Kconfig;
 use crate::context::Context;
 use crate::events::Stage;
@@ -41,12 +42,14 @@ impl Make<'_> {
             .arg("ARCH=x86_64")
             .arg(format!("LOCALVERSION={}", self.plan.localversion))
             .args(self.tools())
+            .env("TMPDIR", temporary(self.folder))
             .env("KBUILD_BUILD_USER", "kpatch-build")
             .env("KBUILD_BUILD_HOST", "localhost")
             .env("KBUILD_BUILD_VERSION", self.plan.revision.to_string())
             // Where debug information is on, these keep the store's path out of it.
             .env("KCFLAGS", self.prefix_maps())
             .env("KAFLAGS", self.prefix_maps())
+            .env("KRUSTFLAGS", self.remaps())
             .log(self.cx.log(self.stage))
     }
 
@@ -74,6 +77,14 @@ impl Make<'_> {
             variables.push(format!("PAHOLE={UNUSED}").into());
         }
         variables
+    }
+
+    fn remaps(&self) -> String {
+        format!(
+            "--remap-path-prefix={}={SOURCE_PATH} --remap-path-prefix={}={OBJECT_PATH}",
+            self.tree.display(),
+            self.folder.display()
+        )
     }
 
     fn prefix_maps(&self) -> String {

@@ -60,10 +60,10 @@ pub enum Error {
     NotBootTestable { symbol: &'static str },
     #[error("{}", lost_sentence(lost))]
     Lost { lost: Vec<Lost>, release: String },
-    #[error("the tree calls its kernel {found:?} instead of {expected:?}")]
-    KernelRelease { expected: String, found: String },
     #[error("{missing}")]
     MissingTool { missing: Missing, log: PathBuf },
+    #[error("the {what} is too old for this release")]
+    TooOld { what: String, versions: Vec<String>, log: PathBuf },
     #[error("kconfig failed")]
     Make { source: process::Error, log: PathBuf },
     #[error("cannot {action} {}", path.display())]
@@ -84,7 +84,7 @@ impl Explain for Error {
             | Error::Malformed { .. }
             | Error::ReleaseTooLong { .. }
             | Error::NotBootTestable { .. } => Exit::Usage,
-            Error::MissingTool { .. } | Error::Make { source: process::Error::Missing { .. }, .. } => {
+            Error::MissingTool { .. } | Error::TooOld { .. } | Error::Make { source: process::Error::Missing { .. }, .. } => {
                 Exit::HostLacks
             }
             Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => Exit::Interrupted,
@@ -96,6 +96,7 @@ impl Explain for Error {
         match self {
             Error::Unknown { known, .. } => vec![format!("shipped: {}", known.join(", "))],
             Error::Lost { lost, .. } => lost.iter().skip(1).map(Lost::to_string).collect(),
+            Error::TooOld { versions, .. } => versions.clone(),
             _ => Vec::new(),
         }
     }
@@ -113,6 +114,7 @@ impl Explain for Error {
                     .to_owned(),
             ),
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
+            Error::TooOld { .. } => Some("name a newer compiler with --cc".to_owned()),
             _ => None,
         }
     }
@@ -120,7 +122,7 @@ impl Explain for Error {
     fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
             Error::Make { source, log } => (Some(log), source.log_and_tail().1),
-            Error::MissingTool { log, .. } => (Some(log), &[]),
+            Error::MissingTool { log, .. } | Error::TooOld { log, .. } => (Some(log), &[]),
             _ => (None, &[]),
         }
     }
@@ -319,17 +321,30 @@ fn put_in_place(fresh: &Path, config: &Path) -> Result<(), Error> {
 fn run_make(cx: &Context, command: process::Command<'_>) -> Result<(), Error> {
     let log = cx.log(Stage::Configure);
     let mut missing = None;
+    let mut starred = Vec::new();
     let result = command
         .on_line(|line| {
             missing = missing.take().or_else(|| Missing::in_line(line));
+            starred.extend(line.strip_prefix("*** ").map(|text| text.trim().to_owned()));
             process::Flow::Continue
         })
         .run(&cx.stop);
-    match (result, missing) {
-        (Ok(_), _) => Ok(()),
-        (Err(process::Error::Interrupted { .. }), _) => Err(Error::Interrupted),
-        (Err(_), Some(missing)) => Err(Error::MissingTool { missing, log }),
-        (Err(source), None) => Err(Error::Make { source, log }),
+    let error = match result {
+        Ok(_) => return Ok(()),
+        Err(process::Error::Interrupted { .. }) => return Err(Error::Interrupted),
+        Err(error) => error,
+    };
+    if let Some(missing) = missing {
+        return Err(Error::MissingTool { missing, log });
+    }
+    // The box that scripts/cc-version.sh and ld-version.sh draw of stars.
+    let too_old = |text: &String| text.strip_suffix(" is too old.").map(str::to_owned);
+    match starred.iter().find_map(too_old) {
+        Some(what) => {
+            let versions = starred.into_iter().filter(|text| text.contains(" version:")).collect();
+            Err(Error::TooOld { what, versions, log })
+        }
+        None => Err(Error::Make { source: error, log }),
     }
 }
 
