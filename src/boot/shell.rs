@@ -12,16 +12,20 @@ use crate::process;
 use crate::request::BootRequest;
 
 /// What is taken along from the host, where it has it, besides the shell.
-const TOOLS: &[&str] =
-    &["cat", "dmesg", "gdb", "grep", "ls", "mkdir", "mount", "ps", "sleep", "strace", "uname"];
+const TOOLS: &[&str] = &[
+    "cat", "dmesg", "env", "grep", "head", "id", "kill", "ls", "mkdir", "mount", "ps", "sleep", "tail",
+    "uname",
+];
 
-/// When the shell ends, init ends: the kernel panics, and `panic=-1` turns that into the end of QEMU.
+/// When the shell ends the guest restarts, which ends QEMU; a kernel without SysRq panics instead,
+/// because its init is gone, and ends QEMU as well.
 const MOUNTS: &str = "\
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 echo 'Type exit, or Ctrl-A X, to leave the guest.'
-exec sh -i
+sh -i
+echo b > /proc/sysrq-trigger
 ";
 
 /// Boots `image` and returns when the user has left the shell.
