@@ -67,6 +67,8 @@ pub enum ProgressMode {
     None,
 }
 
+// Parsed once: that one variant is larger than another costs nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Show what would be done: the exact release, its source, toolchain and names
@@ -130,6 +132,7 @@ pub struct Stage {
     pub settings: Settings,
 }
 
+#[allow(clippy::large_enum_variant)]
 #[derive(Subcommand, Debug)]
 pub enum SeriesAction {
     /// One line for each shipped series

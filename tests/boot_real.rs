@@ -7,9 +7,11 @@ use std::time::Duration;
 use kpatch_build::boot::{self, BootResult, Error, Subject};
 use kpatch_build::claims::Claim;
 use kpatch_build::context::Context;
+use kpatch_build::error::Explain;
 use kpatch_build::events::Events;
-use kpatch_build::plan::{Accel, BootRequest};
+use kpatch_build::plan::Accel;
 use kpatch_build::process::{find, set_supervisor};
+use kpatch_build::request::BootRequest;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
 
@@ -119,7 +121,7 @@ fn real_a_stop_ends_the_boot() {
     });
     let subject = Subject { image, cc: "gcc".into(), claims: &[] };
     let error = boot::boot(&cx, &request(Some(Accel::Tcg), 120), &subject).unwrap_err();
-    assert!(matches!(error, Error::Interrupted) && error.exit() == 130, "{error:?}");
+    assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130, "{error:?}");
 }
 
 #[test]
@@ -128,5 +130,5 @@ fn real_a_compiler_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let subject = Subject { image, cc: "no-such-cc".into(), claims: &[] };
     let error = boot::boot(&context(dir.path()), &request(None, 5), &subject).unwrap_err();
-    assert!(error.to_string().contains("no-such-cc") && error.exit() == 69, "{error:?}");
+    assert!(error.to_string().contains("no-such-cc") && error.exit() as u8 == 69, "{error:?}");
 }

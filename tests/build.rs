@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Bench, fake, fake_toolchain};
 use kpatch_build::build::{Error, KernelBuild, build};
 use kpatch_build::configure::{Kconfig, configure};
+use kpatch_build::error::Explain;
 use kpatch_build::plan::{Plan, Timestamp};
 use kpatch_build::store::Room;
 
@@ -88,7 +89,7 @@ fn a_compile_error_is_told_with_file_and_line_and_leaves_no_result() {
     let bench = Bench::new(tree.path());
     fake::put(tree.path(), "broken", "");
     let error = run(&bench, &plan(&bench), "one").unwrap_err();
-    assert_eq!(error.exit(), 3);
+    assert_eq!(error.exit() as u8, 3);
     let Error::Compile { finding, log, .. } = &error else { panic!("{error:?}") };
     assert_eq!(finding.line, Some(7));
     assert_eq!(finding.message, "no such thing");
@@ -133,7 +134,7 @@ fn a_build_that_was_stopped_leaves_no_result_and_the_next_one_trusts_nothing_hal
     let error = run(&bench, &plan(&bench), "one").unwrap_err();
     waiter.join().unwrap();
     assert!(matches!(error, Error::Interrupted), "{error:?}");
-    assert_eq!(error.exit(), 130);
+    assert_eq!(error.exit() as u8, 130);
     assert!(bench.cx.store.entries(Room::Results).unwrap().is_empty());
 
     fs::remove_file(tree.path().join("hang")).unwrap();

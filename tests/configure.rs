@@ -6,8 +6,12 @@ use std::fs;
 use std::time::Duration;
 
 use common::{Bench, fake, fake_toolchain};
-use kpatch_build::configure::{Error, Kconfig, KernelConfig, Place, check, configure};
-use kpatch_build::plan::{BootRequest, Plan};
+use kpatch_build::configure::{
+    Error, Kconfig, KernelConfig, Place, check_boot_testable, check_release, configure,
+};
+use kpatch_build::error::Explain;
+use kpatch_build::plan::Plan;
+use kpatch_build::request::BootRequest;
 use kpatch_build::store::Room;
 
 fn plan(bench: &Bench, text: &str) -> Plan {
@@ -27,7 +31,7 @@ fn an_option_that_vanished_fails_the_run_and_names_its_dependency() {
     fake::put(tree.path(), "lost", "FREEZER\n");
     let bench = Bench::new(tree.path());
     let error = run(&bench, &plan(&bench, "CONFIG_FREEZER=y\n# CONFIG_CGROUPS is not set\n")).unwrap_err();
-    assert_eq!(error.exit(), 3);
+    assert_eq!(error.exit() as u8, 3);
     let text = error.to_string();
     assert!(
         text.contains("CONFIG_FREEZER=y of ") && text.contains("depends on CGROUPS, which is n by "),
@@ -106,15 +110,14 @@ fn what_cannot_be_boot_tested_is_refused_before_anything_runs_or_at_the_latest_w
     let tree = fake::tree();
     let bench = Bench::new(tree.path());
     let mut clear = plan(&bench, "# CONFIG_SERIAL_8250_CONSOLE is not set\n");
-    check(&clear).unwrap();
     clear.boot = Some(BootRequest { accel: None, deadline: Duration::from_secs(1) });
-    let error = check(&clear).unwrap_err();
-    assert_eq!(error.exit(), 2);
+    let error = check_boot_testable(&clear.kconfig).unwrap_err();
+    assert_eq!(error.exit() as u8, 2);
     assert!(error.next_step().unwrap().contains("--no-boot"));
 
     let mut late = plan(&bench, "CONFIG_CGROUPS=y\n");
     late.boot = clear.boot;
-    check(&late).unwrap();
+    check_boot_testable(&late.kconfig).unwrap();
     let error = run(&bench, &late).unwrap_err();
     assert!(matches!(error, Error::NotBootTestable { .. }), "{error:?}");
 }
@@ -125,9 +128,9 @@ fn a_kernel_release_that_is_too_long_is_refused() {
     let bench = Bench::new(tree.path());
     let mut plan = plan(&bench, "CONFIG_CGROUPS=y\n");
     plan.localversion = format!("-{}", "x".repeat(58));
-    check(&plan).unwrap();
+    check_release(plan.kernel_release()).unwrap();
     plan.localversion.push('x');
-    assert_eq!(check(&plan).unwrap_err().exit(), 2);
+    assert_eq!(check_release(plan.kernel_release()).unwrap_err().exit() as u8, 2);
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn a_program_that_kconfig_needs_and_the_host_lacks_is_named() {
     let bench = Bench::new(tree.path());
     fake::put(tree.path(), "Makefile", "olddefconfig:\n\t@echo x | flex-is-not-here -o x\n");
     let error = run(&bench, &plan(&bench, "CONFIG_CGROUPS=y\n")).unwrap_err();
-    assert_eq!(error.exit(), 69);
+    assert_eq!(error.exit() as u8, 69);
     assert_eq!(error.to_string(), "flex-is-not-here is not installed");
 }
 
@@ -149,7 +152,7 @@ fn a_compiler_that_is_too_old_is_told_with_both_versions() {
                   \t@echo '***   Minimum Clang version: 15.0.0'; false\n";
     fake::put(tree.path(), "Makefile", script);
     let error = run(&bench, &plan(&bench, "CONFIG_CGROUPS=y\n")).unwrap_err();
-    assert_eq!(error.exit(), 69);
+    assert_eq!(error.exit() as u8, 69);
     assert_eq!(error.to_string(), "the C compiler is too old for this release");
     assert_eq!(error.facts(), ["Your Clang version:    14.0.6", "Minimum Clang version: 15.0.0"]);
 }
@@ -160,7 +163,7 @@ fn a_kconfig_that_fails_has_a_log_and_its_last_lines() {
     let bench = Bench::new(tree.path());
     fake::put(tree.path(), "Makefile", "olddefconfig:\n\t@echo Kconfig:3: syntax error; false\n");
     let error = run(&bench, &plan(&bench, "CONFIG_CGROUPS=y\n")).unwrap_err();
-    assert_eq!(error.exit(), 3);
+    assert_eq!(error.exit() as u8, 3);
     let (log, tail) = error.log_and_tail();
     assert!(fs::read_to_string(log.unwrap()).unwrap().contains("syntax error"));
     assert!(tail.iter().any(|line| line.contains("syntax error")), "{tail:?}");

@@ -6,6 +6,7 @@ mod common;
 
 use common::{Bench, trees};
 use kpatch_build::configure::{Error, Kconfig, configure};
+use kpatch_build::error::Explain;
 
 #[test]
 fn real_shipped_kconfigs_survive_on_every_line() {
@@ -34,7 +35,7 @@ fn real_an_option_whose_dependency_is_turned_off_is_named_with_it() {
         let mut plan = bench.plan(&["boot"], 1);
         plan.kconfig = Kconfig::load(&["boot".to_owned(), fragment]).unwrap();
         let error = configure(&bench.cx, &plan, &bench.patched()).unwrap_err();
-        assert_eq!(error.exit(), 3);
+        assert_eq!(error.exit() as u8, 3);
         let text = error.to_string();
         assert!(text.starts_with("CONFIG_CGROUP_FREEZER=y of boot, line "), "{text}");
         assert!(text.contains("is not set: it depends on CGROUPS, which is n by "), "{text}");

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use fake_kernel::{Machine, TIMESTAMP};
+use kpatch_build::error::Explain;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::package::{Error, Package, write};
 use kpatch_build::plan::Format;
@@ -302,7 +303,7 @@ fn an_interrupted_run_leaves_the_output_as_it_was() {
         fs::write(&old, "old").unwrap();
         let error = machine.package(&kernel).unwrap_err();
         assert!(matches!(error, Error::Interrupted), "{error:?}");
-        assert_eq!(error.exit(), 130);
+        assert_eq!(error.exit() as u8, 130);
         assert_eq!(fs::read_to_string(&old).unwrap(), "old", "stopped at {at}");
         assert_eq!(machine.outputs().len(), 1, "stopped at {at}");
     }
@@ -327,14 +328,14 @@ fn an_output_folder_that_is_gone_is_named() {
     fs::remove_dir(machine.out()).unwrap();
     let error = machine.package(&kernel).unwrap_err();
     assert!(matches!(&error, Error::Write { path, .. } if path.starts_with(machine.out())), "{error:?}");
-    assert_eq!(error.exit(), 3);
+    assert_eq!(error.exit() as u8, 3);
 }
 
 #[test]
 fn a_full_disk_is_a_lack_of_the_host() {
     let source = std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
     let error = Error::Write { path: "dist/x.deb".into(), source };
-    assert_eq!(error.exit(), 69);
+    assert_eq!(error.exit() as u8, 69);
     assert!(error.next_step().unwrap().contains("make room"));
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use kpatch_build::context::Context;
+use kpatch_build::error::Explain;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::key::Key;
 use kpatch_build::patch::series::{self, Series};
@@ -64,7 +65,7 @@ impl Bench {
     fn tree(&self) -> SourceTree {
         let entry = self.cx.lease(kpatch_build::events::Stage::Patch, Room::Sources, "6.1.187").unwrap();
         let release = "6.1.187".parse().unwrap();
-        SourceTree { entry, release, key: Key::of("unpack", &"tree"), made: 0 }
+        SourceTree { entry, release, key: Key::of("unpack", &"tree"), made: 0, cached: false }
     }
 
     fn put(&self, series: &Series) -> Result<PatchedTree, Error> {
@@ -93,6 +94,7 @@ fn load(name: &str) -> Series {
         ld_version: "GNU ld 2.40".into(),
         rustc_version: None,
         bindgen_version: None,
+        pahole_version: None,
     };
     series::load(name, &"6.1.187".parse().unwrap(), Lang::C, &toolchain).unwrap()
 }
@@ -133,7 +135,7 @@ fn the_key_is_of_the_patches_and_not_of_their_names() {
 fn one_patch_that_does_not_apply_keeps_all_of_the_series_out() {
     let bench = Bench::new(FILE);
     let error = bench.put(&bench.series("bad", &[TWO, THREE])).unwrap_err();
-    assert_eq!(error.exit(), 3);
+    assert_eq!(error.exit() as u8, 3);
     assert!(
         error.to_string().contains("1.patch does not apply: hunk 1 of 1 does not fit f at line 2"),
         "{error}"
@@ -157,7 +159,7 @@ fn a_patch_that_leaves_the_tree_changes_nothing() {
     let bench = Bench::new(FILE);
     let outside = TWO.replace("/f\n", "/../../f\n");
     let error = bench.put(&bench.series("bad", &[TWO, &outside])).unwrap_err();
-    assert_eq!(error.exit(), 3);
+    assert_eq!(error.exit() as u8, 3);
     assert!(error.to_string().contains("touches a path outside the tree at line 1: a/../../f"), "{error}");
     assert_eq!(bench.entry_names(), ["linux"]);
 }
@@ -182,7 +184,7 @@ fn a_run_that_is_stopped_leaves_the_tree_alone() {
     let series = bench.series("first", &[TWO]);
     bench.cx.stop.set();
     let error = bench.put(&series).unwrap_err();
-    assert!(matches!(error, Error::Interrupted) && error.exit() == 130, "{error:?}");
+    assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130, "{error:?}");
     let file = bench.cx.store.path(Room::Sources, "6.1.187").join("linux/f");
     assert_eq!(fs::read_to_string(file).unwrap(), FILE);
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kpatch_build::error::Explain;
 use kpatch_build::patch::series::PatchFile;
 use kpatch_build::patch::tree::{Folder, Overlay};
 use kpatch_build::patch::{apply, diff};

@@ -6,9 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kpatch_build::context::Context;
+use kpatch_build::error::Explain;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::fetch::{self, Content, Error, Origin, SourceSpec};
-use kpatch_build::plan::{Lang, Request};
+use kpatch_build::request::Request;
+use kpatch_build::settings::Settings;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
 use kpatch_build::verify::pins::Pins;
@@ -35,25 +37,8 @@ fn context(dir: &tempfile::TempDir) -> Context {
 }
 
 fn request(release: &str, source: SourceSpec) -> Request {
-    Request {
-        release: release.parse().unwrap(),
-        source,
-        series: "none".to_owned(),
-        lang: Lang::C,
-        kconfig: Vec::new(),
-        formats: Vec::new(),
-        cc: "gcc".to_owned(),
-        localversion: None,
-        revision: 1,
-        jobs: None,
-        out: "dist".into(),
-        boot: None,
-        no_verify: false,
-        keyring: None,
-        kernel_org: Vec::new(),
-        debian_mirror: None,
-        pins: Pins::default(),
-    }
+    let release = release.parse().unwrap();
+    Request { release, source, ..Request::new(Settings::default()).unwrap() }
 }
 
 /// Whether the test can run here. In CI it has to.
@@ -110,7 +95,7 @@ fn real_a_release_that_debian_never_had_names_its_neighbours() {
     let Error::NotDelivered { tried, nearest, .. } = &error else { panic!("{error:?}") };
     assert!(!tried.is_empty());
     assert!(nearest.iter().any(|release| release.line().to_string() == "5.10.y"), "{nearest:?}");
-    assert_eq!(error.exit(), 3);
+    assert_eq!(error.exit() as u8, 3);
 }
 
 /// Git's server, ended when the test is.

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use kpatch_build::error::Explain;
 use kpatch_build::plan::Compiler;
 use kpatch_build::process::set_supervisor;
 use kpatch_build::stop::Stop;
@@ -37,14 +38,14 @@ fn what_is_no_compiler_is_refused_with_its_own_words() {
     let dir = tempfile::tempdir().unwrap();
     let cc = program(dir.path(), "cc", "echo 'Tiny C 1.0'");
     let error = discover(cc.to_str().unwrap(), &Stop::default()).unwrap_err();
-    assert_eq!(error.exit(), 2);
+    assert_eq!(error.exit() as u8, 2);
     assert!(error.facts()[0].contains("Tiny C 1.0"), "{error:?}");
 }
 
 #[test]
 fn a_compiler_that_is_not_there_is_named() {
     let error = discover("no-such-compiler", &Stop::default()).unwrap_err();
-    assert_eq!(error.exit(), 69);
+    assert_eq!(error.exit() as u8, 69);
     assert!(matches!(&error, Error::Missing { program } if program == "no-such-compiler"));
 }
 
@@ -52,7 +53,7 @@ fn a_compiler_that_is_not_there_is_named() {
 fn a_compiler_that_fails_is_the_hosts_lack() {
     let dir = tempfile::tempdir().unwrap();
     let cc = program(dir.path(), "gcc", "echo broken >&2; exit 1");
-    assert_eq!(discover(cc.to_str().unwrap(), &Stop::default()).unwrap_err().exit(), 69);
+    assert_eq!(discover(cc.to_str().unwrap(), &Stop::default()).unwrap_err().exit() as u8, 69);
 }
 
 #[test]

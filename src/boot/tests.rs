@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::error::{Exit, Explain};
+
 use super::*;
 
 const MERGED: &str = include_str!("../../tests/data/boot/user-frame-6.1.187.records");
@@ -141,7 +143,7 @@ fn only_a_kernel_image_is_booted() {
     for content in [vec![], vec![0; 4096], b"\x7fELF".repeat(300)] {
         std::fs::write(&path, content).unwrap();
         let error = check_image(&path).unwrap_err();
-        assert!(matches!(error, Error::NotAKernel { .. }) && error.exit() == 3, "{error:?}");
+        assert!(matches!(error, Error::NotAKernel { .. }) && error.exit() == Exit::StageFailed, "{error:?}");
     }
     assert!(matches!(check_image(&dir.path().join("none")), Err(Error::Io { .. })));
 }

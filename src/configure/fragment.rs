@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_nearest_and_all_known_ones() {
         let error = Kconfig::load(&["boto".to_owned()]).unwrap_err();
-        assert_eq!(error.exit(), 2);
+        assert_eq!(crate::error::Explain::exit(&error), crate::error::Exit::Usage);
         let Error::Unknown { nearest, known, .. } = error else { panic!("{error:?}") };
         assert_eq!(nearest.as_deref(), Some("boot"));
         assert!(known.contains(&"cloud".to_owned()));

@@ -84,9 +84,9 @@ impl Explain for Error {
             | Error::Malformed { .. }
             | Error::ReleaseTooLong { .. }
             | Error::NotBootTestable { .. } => Exit::Usage,
-            Error::MissingTool { .. } | Error::TooOld { .. } | Error::Make { source: process::Error::Missing { .. }, .. } => {
-                Exit::HostLacks
-            }
+            Error::MissingTool { .. }
+            | Error::TooOld { .. }
+            | Error::Make { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
             Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => Exit::Interrupted,
             _ => Exit::StageFailed,
         }

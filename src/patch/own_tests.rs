@@ -12,6 +12,7 @@ fn toolchain() -> Toolchain {
         ld_version: "GNU ld 2.40".into(),
         rustc_version: None,
         bindgen_version: None,
+        pahole_version: None,
     }
 }
 

@@ -9,6 +9,7 @@ fn toolchain(compiler: Compiler, version: &str) -> Toolchain {
         ld_version: "GNU ld 2.40".into(),
         rustc_version: None,
         bindgen_version: None,
+        pahole_version: None,
     }
 }
 
@@ -90,7 +91,7 @@ fn a_release_older_than_all_lines_is_refused() {
 fn an_unknown_series_is_answered_with_the_nearest_name_and_the_list() {
     let error = load_for("copy-segment", "6.1.187").unwrap_err();
     assert_eq!(error.to_string(), "there is no series \"copy-segment\", did you mean copy-segments?");
-    assert_eq!(error.exit(), 2);
+    assert_eq!(crate::error::Explain::exit(&error), crate::error::Exit::Usage);
     assert!(error.facts()[0].contains("user-frame, zeroed, none"), "{:?}", error.facts());
     let far = load_for("frobnicate", "6.1.187").unwrap_err();
     assert_eq!(far.to_string(), "there is no series \"frobnicate\"");

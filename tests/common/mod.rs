@@ -134,6 +134,7 @@ impl Bench {
             release: self.release,
             key: Key::of("tree", &self.release),
             made: 1_619_390_204,
+            cached: true,
         };
         PatchedTree { tree, patches: Vec::new(), key: Key::of("patch", &series) }
     }
@@ -165,6 +166,9 @@ pub fn no_series() -> Series {
     Series {
         name: "none".to_owned(),
         title: String::new(),
+        summary: String::new(),
+        origin: String::new(),
+        unpatched: None,
         patches: Vec::new(),
         compat: Vec::new(),
         claims: Vec::new(),

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use kpatch_build::error::Explain;
 use kpatch_build::unpack::{Error, Unsafe};
 use tar::EntryType;
 
@@ -25,7 +26,7 @@ fn refused(build: impl FnOnce(&mut Tar)) -> Unsafe {
     let world = World::new();
     let before = std::fs::read_dir(world.dir.path()).unwrap().count();
     let failure = unpack(&world, "linux-6.1.5.tar", &archive(build)).unwrap_err();
-    assert_eq!(failure.exit(), 3);
+    assert_eq!(failure.exit() as u8, 3);
     assert_eq!(world.room("sources"), Vec::<String>::new());
     // The archive itself and the keyring are all that is new.
     assert_eq!(std::fs::read_dir(world.dir.path()).unwrap().count(), before + 2);
@@ -155,7 +156,7 @@ fn a_stop_in_the_middle_leaves_no_tree() {
     let source = world.obtain(&world.request("6.1.5", &format!("tarball:{}#{sum}", path.display()))).unwrap();
     world.cx.stop.set();
     let error = kpatch_build::unpack::unpack(&world.cx, &source).unwrap_err();
-    assert!(matches!(error, Error::Interrupted) && error.exit() == 130);
+    assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130);
     assert_eq!(world.room("sources"), Vec::<String>::new());
 }
 
@@ -163,6 +164,6 @@ fn a_stop_in_the_middle_leaves_no_tree() {
 fn a_full_file_system_is_the_hosts_fault() {
     let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let error = Error::Write { path: Path::new("x").to_owned(), source: full };
-    assert_eq!(error.exit(), 69);
+    assert_eq!(error.exit() as u8, 69);
     assert!(error.next_step().unwrap().contains("room"));
 }

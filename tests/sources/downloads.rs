@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use kpatch_build::error::Explain;
 use kpatch_build::fetch::{self, Error, Location};
 use kpatch_build::stop::Stop;
 
@@ -7,7 +8,7 @@ use crate::server::Behaviour;
 use crate::world::{Failure, World, kernel, sha256};
 
 /// An archive at `/linux-6.1.5.tar` whose checksum the user gives.
-fn request(world: &World, file: &[u8], behaviour: Behaviour) -> kpatch_build::plan::Request {
+fn request(world: &World, file: &[u8], behaviour: Behaviour) -> kpatch_build::request::Request {
     world.server.put_as("/linux-6.1.5.tar", file, behaviour);
     let source = format!("tarball:{}/linux-6.1.5.tar#{}", world.server.url, sha256(file));
     world.request("6.1.5", &source)
@@ -29,7 +30,7 @@ fn a_broken_connection_is_resumed_where_it_broke() {
 }
 
 /// A run that is stopped after 50 000 bytes; the next one is free to run.
-fn interrupted(world: &mut World, request: &kpatch_build::plan::Request) {
+fn interrupted(world: &mut World, request: &kpatch_build::request::Request) {
     let stop = world.cx.stop.clone();
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(500));
@@ -171,6 +172,6 @@ fn a_stop_ends_a_silent_download_at_once() {
     let started = Instant::now();
     let failure = world.obtain(&request).unwrap_err();
     assert!(matches!(failure, Failure::Fetch(Error::Interrupted)), "{failure:?}");
-    assert_eq!(failure.exit(), 130);
+    assert_eq!(failure.exit() as u8, 130);
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }

@@ -1,3 +1,4 @@
+use kpatch_build::error::Explain;
 use kpatch_build::fetch::{self, Error};
 use kpatch_build::verify;
 use pgp::composed::KeyType;
@@ -88,7 +89,7 @@ fn an_altered_archive_is_refused_and_leaves_the_store_as_it_was() {
     let failure = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap_err();
     let Failure::Verify(verify::Error::Signature { source, .. }) = &failure else { panic!("{failure:?}") };
     assert!(source.to_string().contains("altered"), "{source}");
-    assert_eq!(failure.exit(), 3);
+    assert_eq!(failure.exit() as u8, 3);
     assert_eq!(world.room("tarballs"), Vec::<String>::new());
     assert_eq!(world.room("partial"), Vec::<String>::new());
 }
@@ -188,7 +189,7 @@ fn a_release_that_nobody_has_is_an_error_with_the_nearest_ones() {
     world.publish_list(&[("6.1.5", &file), ("6.1.9", b"x")]);
     world.publish_suite("bookworm", &[("6.1.4", b"a"), ("6.1.10", b"b"), ("5.10.170", b"c")]);
     let error = fetch::offers(&world.cx, &world.request("6.1.7", "auto")).unwrap_err();
-    assert_eq!(error.exit(), 3);
+    assert_eq!(error.exit() as u8, 3);
     let Error::NotDelivered { tried, nearest, .. } = &error else { panic!("{error:?}") };
     let nearest: Vec<_> = nearest.iter().map(ToString::to_string).collect();
     assert_eq!(nearest, ["6.1.5", "6.1.10", "5.10.170"], "6.1.9 is listed but not delivered");
@@ -233,7 +234,7 @@ fn a_byte_changed_in_the_store_fails_the_run_and_says_how_to_go_on() {
     bytes[1000] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let failure = world.obtain(&request).unwrap_err();
-    assert_eq!(failure.exit(), 3);
+    assert_eq!(failure.exit() as u8, 3);
     let Failure::Verify(error) = failure else { panic!("{failure:?}") };
     assert_eq!(
         error.next_step().unwrap(),

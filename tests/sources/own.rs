@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use git2::{Repository, Signature, Time};
+use kpatch_build::error::Explain;
 use kpatch_build::fetch::{self, Error};
 use kpatch_build::release::ReleaseSpec;
 use kpatch_build::unpack::Error as UnpackError;
@@ -146,7 +147,7 @@ fn an_archive_without_pin_or_signature_needs_no_verify() {
     let path = world.write("linux-6.1.5.tar.xz", xz(&kernel("6.1.5")));
     let mut request = world.request("6.1.5", &format!("tarball:{}", path.display()));
     let error = fetch::offers(&world.cx, &request).unwrap_err();
-    assert!(matches!(&error, Error::Unverifiable { .. }) && error.exit() == 3, "{error:?}");
+    assert!(matches!(&error, Error::Unverifiable { .. }) && error.exit() as u8 == 3, "{error:?}");
     assert!(error.next_step().unwrap().contains("--no-verify"));
     request.no_verify = true;
     assert_eq!(world.obtain(&request).unwrap().verified_by, None);

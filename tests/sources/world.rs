@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use kpatch_build::context::Context;
+use kpatch_build::error::Explain;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::fetch::{self, SourceSpec};
 use kpatch_build::key::hex;
-use kpatch_build::plan::{Lang, Request};
+use kpatch_build::request::Request;
+use kpatch_build::settings::Settings;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
 use kpatch_build::unpack::{self, SourceTree};
@@ -114,21 +116,12 @@ impl World {
         Request {
             release: release.parse().unwrap(),
             source: source.parse::<SourceSpec>().unwrap(),
-            series: "none".to_owned(),
-            lang: Lang::C,
-            kconfig: Vec::new(),
-            formats: Vec::new(),
-            cc: "gcc".to_owned(),
-            localversion: None,
-            revision: 1,
-            jobs: None,
             out: self.path("out"),
-            boot: None,
-            no_verify: false,
             keyring: Some(keyring),
             kernel_org: vec![self.server.url.clone()],
             debian_mirror: Some(format!("{}/debian", self.server.url)),
             pins: self.pins(),
+            ..Request::new(Settings::default()).unwrap()
         }
     }
 

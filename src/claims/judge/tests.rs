@@ -27,15 +27,15 @@ fn claims(text: &str) -> Vec<Claim> {
 }
 
 fn user_frame() -> Vec<Claim> {
-    claims(include_str!("../../../patches/user-frame/claims.part.toml"))
+    claims(include_str!("../../../patches/user-frame/series.toml"))
 }
 
 fn zeroed() -> Vec<Claim> {
-    claims(include_str!("../../../patches/zeroed/claims.part.toml"))
+    claims(include_str!("../../../patches/zeroed/series.toml"))
 }
 
 fn copy_segments() -> Vec<Claim> {
-    claims(include_str!("../../../patches/copy-segments/claims.part.toml"))
+    claims(include_str!("../../../patches/copy-segments/series.toml"))
 }
 
 fn evidence(observations: &[Observation]) -> Evidence<'_> {
@@ -160,7 +160,7 @@ fn a_claim_about_threads_that_were_not_seen_does_not_hold() {
 #[test]
 fn flipping_a_claim_flips_its_judgement() {
     let seen = observations(MERGED);
-    let text = include_str!("../../../patches/user-frame/claims.part.toml");
+    let text = include_str!("../../../patches/user-frame/series.toml");
     let flipped = claims(&text.replacen("regset_bytes = 216", "regset_bytes = 68", 1));
     let failed = failures(&flipped, &seen);
     assert_eq!(failed.len(), 1, "{failed:?}");
