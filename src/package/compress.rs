@@ -17,13 +17,17 @@ const THREADS: usize = 3;
 
 /// Compresses with up to `jobs` threads. [`XzEncoder::finish`] must be called.
 pub(super) fn xz<W: Write>(to: W, jobs: usize) -> io::Result<XzEncoder<W>> {
+    xz_in_blocks(to, jobs, BLOCK)
+}
+
+fn xz_in_blocks<W: Write>(to: W, jobs: usize, block: u64) -> io::Result<XzEncoder<W>> {
     let mut options = LzmaOptions::new_preset(LEVEL)?;
     options.dict_size(DICTIONARY);
     let mut filters = Filters::new();
     filters.lzma2(&options);
     let stream = MtStreamBuilder::new()
         .threads(jobs.clamp(1, THREADS) as u32)
-        .block_size(BLOCK)
+        .block_size(block)
         .filters(filters)
         // dpkg and rpm have always used it; CRC64 is what `xz` itself writes.
         .check(Check::Crc64)
@@ -42,9 +46,9 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 28) as u8
         });
-        let input: Vec<u8> = noise.take(BLOCK as usize * 2 + 12_345).collect();
+        let input: Vec<u8> = noise.take((2 << 16) + 12_345).collect();
         let compressed = |jobs| {
-            let mut encoder = xz(Vec::new(), jobs).unwrap();
+            let mut encoder = xz_in_blocks(Vec::new(), jobs, 1 << 16).unwrap();
             encoder.write_all(&input).unwrap();
             encoder.finish().unwrap()
         };
