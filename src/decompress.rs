@@ -19,7 +19,7 @@ const MAGIC: usize = 6;
 /// Threads of the xz decoder; only archives that were written in blocks can use more than one.
 const THREADS: u32 = 4;
 /// What the decoder may use before it goes back to one thread.
-const MEMORY_FOR_THREADS: u64 = 256 << 20;
+const MEMORY_FOR_THREADS: u64 = 128 << 20;
 
 impl Compression {
     pub fn of(start: &[u8]) -> Compression {
@@ -37,12 +37,18 @@ impl Compression {
     }
 
     /// The plain content. Concatenated streams are read to their end, as the tools do.
-    pub fn reader<R: BufRead + Send + 'static>(self, packed: R) -> io::Result<Box<dyn Read + Send>> {
+    ///
+    /// Each thread beyond the first one holds whole blocks of an `.xz` file in memory.
+    pub fn reader<R: BufRead + Send + 'static>(
+        self,
+        packed: R,
+        threads: u32,
+    ) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
             Compression::None => Box::new(packed),
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Compression::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
-            Compression::Xz => Box::new(XzStreams { decoder: Some(xz_decoder(packed)?) }),
+            Compression::Xz => Box::new(XzStreams { decoder: Some(xz_decoder(packed, threads)?), threads }),
             Compression::Bzip2 => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
@@ -58,6 +64,7 @@ impl Compression {
 struct XzStreams<R: BufRead> {
     /// `None` once the file has ended.
     decoder: Option<XzDecoder<R>>,
+    threads: u32,
 }
 
 impl<R: BufRead> Read for XzStreams<R> {
@@ -69,7 +76,7 @@ impl<R: BufRead> Read for XzStreams<R> {
             }
             let mut packed = self.decoder.take().expect("looked at above").into_inner();
             if skip_zeros(&mut packed)? {
-                self.decoder = Some(xz_decoder(packed)?);
+                self.decoder = Some(xz_decoder(packed, self.threads)?);
             }
         }
         Ok(0)
@@ -89,10 +96,9 @@ fn skip_zeros(packed: &mut impl BufRead) -> io::Result<bool> {
     }
 }
 
-fn xz_decoder<R: BufRead>(packed: R) -> io::Result<XzDecoder<R>> {
-    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+fn xz_decoder<R: BufRead>(packed: R, threads: u32) -> io::Result<XzDecoder<R>> {
     let stream = liblzma::stream::MtStreamBuilder::new()
-        .threads(threads.min(THREADS))
+        .threads(threads)
         .memlimit_threading(MEMORY_FOR_THREADS)
         .memlimit_stop(u64::MAX)
         .decoder()?;
@@ -105,7 +111,9 @@ pub fn decompress(packed: impl Read + Send + 'static) -> io::Result<Box<dyn Read
     let mut start = Vec::with_capacity(MAGIC);
     packed.by_ref().take(MAGIC as u64).read_to_end(&mut start)?;
     let compression = Compression::of(&start);
-    compression.reader(BufReader::with_capacity(1 << 18, io::Cursor::new(start).chain(packed)))
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+    let packed = BufReader::with_capacity(1 << 18, io::Cursor::new(start).chain(packed));
+    compression.reader(packed, threads.min(THREADS))
 }
 
 #[cfg(test)]

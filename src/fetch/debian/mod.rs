@@ -263,7 +263,8 @@ impl Repository {
         let packed = self.sources(http, name, suite, sources)?;
         let unreadable =
             |error: io::Error| Refused::Failed(format!("its Sources index cannot be read: {error}"));
-        let plain = Compression::of(&packed).reader(io::Cursor::new(packed)).map_err(unreadable)?;
+        // The suites are read side by side already.
+        let plain = Compression::of(&packed).reader(io::Cursor::new(packed), 1).map_err(unreadable)?;
         let upstreams = index::upstreams(plain).map_err(unreadable)?;
         let path = slot.path().join("upstreams.json");
         let text = serde_json::to_vec(&upstreams).expect("plain data");
