@@ -7,11 +7,23 @@ use std::path::{Path, PathBuf};
 
 use common::{Bench, trees};
 use kpatch_build::build::{KernelBuild, build};
-use kpatch_build::configure::{Place, configure};
+use kpatch_build::configure::{Kconfig, Place, configure};
+use kpatch_build::plan::Plan;
+
+/// As small as a kernel with a module, 32-bit emulation and io threads gets.
+const SMALL: &str = "# kpatch-build: base allnoconfig\nCONFIG_64BIT=y\nCONFIG_SMP=y\nCONFIG_EXPERT=y\n\
+                     CONFIG_PRINTK=y\nCONFIG_BUG=y\nCONFIG_IO_URING=y\nCONFIG_IA32_EMULATION=y\n\
+                     CONFIG_KALLSYMS=y\nCONFIG_MODULES=y\nCONFIG_IKCONFIG=m\n";
+
+fn small(bench: &Bench, series: &str, jobs: usize) -> Plan {
+    let mut plan = bench.plan(&["boot"], jobs);
+    plan.kconfig = Kconfig::load(&[bench.file("small.config", SMALL)]).unwrap();
+    plan.localversion = format!("-{series}-small");
+    plan
+}
 
 fn kernel(bench: &Bench, series: &str, jobs: usize) -> KernelBuild {
-    let mut plan = bench.plan(&["boot"], jobs);
-    plan.localversion = format!("-{series}-boot");
+    let plan = small(bench, series, jobs);
     let tree = bench.patched_with(series);
     let config = configure(&bench.cx, &plan, &tree).unwrap();
     match build(&bench.cx, &plan, &tree, config) {
@@ -55,7 +67,7 @@ fn real_a_switched_tree_gives_the_image_of_a_clean_tree_elsewhere() {
         let (before, header_before) =
             (edit(&switched, file, text), edit(&switched, header, "\n\n/* longer */\n"));
         let edited = kernel(&switched, "edited", 2);
-        assert!(edited.release.ends_with("-edited-boot"));
+        assert!(edited.release.ends_with("-edited-small"));
         assert!(fs::read_to_string(edited.system_map()).unwrap().contains("kpatch_build_was_here"));
         let (cold, _) = *switched.seen.objects().last().unwrap();
 
@@ -66,12 +78,12 @@ fn real_a_switched_tree_gives_the_image_of_a_clean_tree_elsewhere() {
         assert!(warm * 4 < cold, "{warm} of {cold} objects were made again");
 
         let clean = Bench::with_copy(&source);
-        let reference = kernel(&clean, "none", 1);
+        let reference = kernel(&clean, "none", 3);
         assert_ne!(plain.image_sha256, edited.image_sha256);
         assert_eq!(plain.image_sha256, reference.image_sha256);
-        for ((name, left), (other, right)) in
-            files(plain.entry.path()).into_iter().zip(files(reference.entry.path()))
-        {
+        let (made, expected) = (files(plain.entry.path()), files(reference.entry.path()));
+        assert_eq!(made.len(), expected.len());
+        for ((name, left), (other, right)) in made.into_iter().zip(expected) {
             assert_eq!(name, other);
             assert!(left == right, "{} differs", name.display());
         }
@@ -80,7 +92,7 @@ fn real_a_switched_tree_gives_the_image_of_a_clean_tree_elsewhere() {
         assert!(modules.join("modules.builtin").is_file());
 
         drop(plain);
-        let plan = switched.plan(&["boot"], 2);
+        let plan = small(&switched, "none", 2);
         let again = configure(&switched.cx, &plan, &switched.patched()).unwrap();
         assert!(matches!(again.at, Place::Finished(_)), "{again:?}");
     }
