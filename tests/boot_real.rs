@@ -59,9 +59,9 @@ fn boot_image(image: &Path, request: &BootRequest, claims: &[Claim]) -> Result<B
     boot::boot(&context(dir.path()), request, &subject)
 }
 
-const USER_FRAME: &str = include_str!("../patches/user-frame/claims.part.toml");
-const ZEROED: &str = include_str!("../patches/zeroed/claims.part.toml");
-const COPY_SEGMENTS: &str = include_str!("../patches/copy-segments/claims.part.toml");
+const USER_FRAME: &str = include_str!("../patches/user-frame/series.toml");
+const ZEROED: &str = include_str!("../patches/zeroed/series.toml");
+const COPY_SEGMENTS: &str = include_str!("../patches/copy-segments/series.toml");
 
 #[test]
 fn real_unpatched_kernels_show_what_their_line_is_known_for() {

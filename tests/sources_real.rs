@@ -13,7 +13,6 @@ use kpatch_build::request::Request;
 use kpatch_build::settings::Settings;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
-use kpatch_build::verify::pins::Pins;
 use kpatch_build::{unpack, verify};
 
 struct Told;

@@ -94,6 +94,7 @@ impl Machine {
             image_sha256: "0".repeat(64),
             config_sha256: "0".repeat(64),
             timestamp: TIMESTAMP,
+            cached: false,
             key: Key::of("test", &release),
         }
     }
