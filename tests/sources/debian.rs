@@ -129,7 +129,7 @@ fn an_altered_archive_stops_the_run_instead_of_going_to_the_next_source() {
     world.server.put(&format!("{POOL}/linux_6.1.5.orig.tar.xz"), altered);
     let failure = world.obtain(&world.request("6.1.5", "debian")).unwrap_err();
     assert!(matches!(&failure, Failure::Fetch(Error::Altered { .. })), "{failure:?}");
-    assert_eq!(failure.exit() as u8, 3);
+    assert_eq!(failure.exit(), 3);
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn an_altered_archive_is_refused_and_leaves_the_store_as_it_was() {
     let failure = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap_err();
     let Failure::Verify(verify::Error::Signature { source, .. }) = &failure else { panic!("{failure:?}") };
     assert!(source.to_string().contains("altered"), "{source}");
-    assert_eq!(failure.exit() as u8, 3);
+    assert_eq!(failure.exit(), 3);
     assert_eq!(world.room("tarballs"), Vec::<String>::new());
     assert_eq!(world.room("partial"), Vec::<String>::new());
 }
@@ -234,7 +234,7 @@ fn a_byte_changed_in_the_store_fails_the_run_and_says_how_to_go_on() {
     bytes[1000] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let failure = world.obtain(&request).unwrap_err();
-    assert_eq!(failure.exit() as u8, 3);
+    assert_eq!(failure.exit(), 3);
     let Failure::Verify(error) = failure else { panic!("{failure:?}") };
     assert_eq!(
         error.next_step().unwrap(),

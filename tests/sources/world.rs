@@ -231,9 +231,9 @@ pub enum Failure {
 impl Failure {
     pub fn exit(&self) -> u8 {
         match self {
-            Failure::Fetch(error) => error.exit(),
-            Failure::Verify(error) => error.exit(),
-            Failure::Unpack(error) => error.exit(),
+            Failure::Fetch(error) => error.exit() as u8,
+            Failure::Verify(error) => error.exit() as u8,
+            Failure::Unpack(error) => error.exit() as u8,
         }
     }
 }
