@@ -227,12 +227,23 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
     let source = plan.offers[0].sha256().map(Key::from_sha256);
     let tree = source.as_ref().map(unpack::key);
     let patched = tree.as_ref().map(|tree| patch::key(tree, &plan.series));
-    let stored =
-        |room, key: &Option<Key>| key.as_ref().is_some_and(|key| cx.store.contains(room, key.as_str()));
+    let made = tree.as_ref().and_then(|tree| unpack::made(cx, tree));
+    let config = tree.as_ref().zip(patched.as_ref()).map(|(tree, patched)| {
+        configure::key(plan, patched, &cx.store.path(Room::Sources, tree.as_str()).join("linux"))
+    });
+    // Unless it is given, the time that goes into the image is the source's.
+    let built =
+        config.as_ref().zip(plan.time(made)).map(|(config, time)| build::result_key(plan, time, config));
+    let row = |stage, room: Option<Room>, key: Option<Key>| {
+        let contains = |(room, key): (Room, &Key)| cx.store.contains(room, key.as_str());
+        StageKey { stage, stored: room.zip(key.as_ref()).is_some_and(contains), key }
+    };
     vec![
-        StageKey { stage: Stage::Fetch, stored: stored(Room::Tarballs, &source), key: source },
-        StageKey { stage: Stage::Unpack, stored: stored(Room::Sources, &tree), key: tree },
-        StageKey { stage: Stage::Patch, stored: false, key: patched },
+        row(Stage::Fetch, Some(Room::Tarballs), source),
+        row(Stage::Unpack, Some(Room::Sources), tree),
+        row(Stage::Patch, None, patched),
+        row(Stage::Configure, None, config),
+        row(Stage::Build, Some(Room::Results), built),
     ]
 }
 

@@ -17,6 +17,7 @@ use crate::pipeline::Goal;
 use crate::release::Release;
 use crate::request::{BootRequest, Request};
 use crate::toolchain;
+use crate::unpack::SourceTree;
 
 /// The language of a series' patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -104,6 +105,23 @@ impl Toolchain {
 }
 
 impl Plan {
+    /// Seconds since the epoch that go into image and packages; `made` is when the release
+    /// was. `None` where only the source, which is not there yet, can tell.
+    pub fn time(&self, made: Option<i64>) -> Option<i64> {
+        match self.timestamp {
+            Timestamp::Given(seconds) => Some(seconds),
+            Timestamp::OfSource => made,
+        }
+    }
+
+    /// [`Plan::time`] for a source that is there.
+    pub fn time_of(&self, tree: &SourceTree) -> i64 {
+        match self.timestamp {
+            Timestamp::Given(seconds) => seconds,
+            Timestamp::OfSource => tree.made,
+        }
+    }
+
     /// `uname -r` of the kernel: `6.1.187-copy-segments-boot`.
     ///
     /// Always three numbers in front, as the kernel's Makefile writes it: 5.12 gives `5.12.0-…`.

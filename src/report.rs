@@ -11,7 +11,7 @@ use crate::error::{Exit, Failure};
 use crate::events::{Stage, Status};
 use crate::package::Package;
 use crate::patch::AppliedPatch;
-use crate::plan::{Format, Lang, Plan, Toolchain};
+use crate::plan::{Format, Lang, Plan};
 use crate::release::Release;
 use crate::request::Request;
 use crate::verify::VerifiedTarball;
@@ -161,7 +161,7 @@ impl Report {
 
     pub fn planned(&mut self, plan: &Plan) {
         self.release = Some(plan.release);
-        self.toolchain = Some(ToolchainPart::of(&plan.toolchain));
+        self.toolchain = Some(ToolchainPart::of(plan));
     }
 
     pub fn verified(&mut self, source: &VerifiedTarball) {
@@ -268,12 +268,15 @@ impl Report {
 }
 
 impl ToolchainPart {
-    fn of(toolchain: &Toolchain) -> ToolchainPart {
+    /// `rustc` and `bindgen` only where the kernel is made with them.
+    fn of(plan: &Plan) -> ToolchainPart {
+        let tools = &plan.toolchain;
+        let rust = plan.lang == Lang::Rust || plan.kconfig.asks_for("RUST");
         ToolchainPart {
-            cc: toolchain.cc_version.clone(),
-            ld: toolchain.ld_version.clone(),
-            rustc: toolchain.rustc_version.clone(),
-            bindgen: toolchain.bindgen_version.clone(),
+            cc: tools.cc_version.clone(),
+            ld: tools.ld_version.clone(),
+            rustc: tools.rustc_version.clone().filter(|_| rust),
+            bindgen: tools.bindgen_version.clone().filter(|_| rust),
         }
     }
 }

@@ -54,8 +54,8 @@ pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
         let row = |stage: &StageKey| {
             let (key, state) = match &stage.key {
                 Some(key) if stage.stored => (key.to_string(), "in the store"),
-                Some(key) => (key.to_string(), "to be made"),
-                None => ("known once the source is fetched".into(), ""),
+                Some(key) => (key.to_string(), ""),
+                None => ("known once the source is unpacked".into(), ""),
             };
             vec![stage.stage.to_string(), key, state.into()]
         };

@@ -8,8 +8,7 @@ use super::folder::temporary;
 use crate::configure::Kconfig;
 use crate::context::Context;
 use crate::events::Stage;
-use crate::patch::PatchedTree;
-use crate::plan::{Compiler, Plan, Timestamp};
+use crate::plan::{Compiler, Plan};
 use crate::process::Command;
 
 /// A name that no program has, for tools that kbuild looks for but must not find.
@@ -111,14 +110,6 @@ fn joined(start: &str, path: &Path) -> OsString {
     let mut text = OsString::from(start);
     text.push(path);
     text
-}
-
-/// Seconds since the epoch that go into image and packages.
-pub fn timestamp(plan: &Plan, tree: &PatchedTree) -> i64 {
-    match plan.timestamp {
-        Timestamp::Given(seconds) => seconds,
-        Timestamp::OfSource => tree.tree.made,
-    }
 }
 
 /// As `date` writes it with `LC_ALL=C TZ=UTC`, which is what kbuild itself would put there.

@@ -23,7 +23,7 @@ use crate::store::{self, Entry, Lookup, Room, Slot};
 
 use diagnosis::{Diagnosis, Finding, Missing};
 use folder::BuildFolder;
-use make::{Make, build_timestamp, timestamp};
+use make::{Make, build_timestamp};
 
 /// A finished kernel in the store's results.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Explain for Error {
 }
 
 /// Names the finished kernel; the configuration's key covers tree, series, kconfig and tools.
-pub fn result_key(plan: &Plan, tree: &PatchedTree, config: &Key) -> Key {
+pub fn result_key(plan: &Plan, timestamp: i64, config: &Key) -> Key {
     #[derive(Serialize)]
     struct Inputs<'a> {
         config: &'a Key,
@@ -127,7 +127,6 @@ pub fn result_key(plan: &Plan, tree: &PatchedTree, config: &Key) -> Key {
         revision: u32,
         timestamp: i64,
     }
-    let timestamp = timestamp(plan, tree);
     Key::of("build", &Inputs { config, localversion: &plan.localversion, revision: plan.revision, timestamp })
 }
 
@@ -137,7 +136,8 @@ pub fn build(
     tree: &PatchedTree,
     config: KernelConfig,
 ) -> Result<KernelBuild, Error> {
-    let key = result_key(plan, tree, &config.key);
+    let timestamp = plan.time_of(&tree.tree);
+    let key = result_key(plan, timestamp, &config.key);
     let (entry, cached) = match config.at {
         Place::Finished(entry) => (entry, true),
         Place::Folder(folder) => match cx.lookup(Stage::Build, Room::Results, key.as_str())? {
@@ -152,7 +152,7 @@ pub fn build(
         entry,
         release: plan.kernel_release(),
         config_sha256: config.config_sha256,
-        timestamp: timestamp(plan, tree),
+        timestamp,
         key,
         cached,
     })
@@ -242,7 +242,7 @@ impl Run<'_> {
         };
         let mut diagnosis = Diagnosis::new(self.source);
         let command = more(make.command())
-            .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(timestamp(self.plan, self.tree)))
+            .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(self.plan.time_of(&self.tree.tree)))
             .arg(format!("-j{}", self.plan.jobs.max(1)))
             .args(targets);
         let made = watch(command, |line| {

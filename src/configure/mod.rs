@@ -160,15 +160,16 @@ pub fn configure(cx: &Context, plan: &Plan, tree: &PatchedTree) -> Result<Kernel
     for text in &kconfig.overrides {
         cx.events.note(Stage::Configure, text);
     }
-    let key = key(plan, tree, &kconfig);
-    let result = result_key(plan, tree, &key);
+    let key = inputs_key("configure", plan, &tree.key, &kconfig);
+    let result = result_key(plan, plan.time_of(&tree.tree), &key);
     if cx.store.contains(Room::Results, result.as_str())
         && let Lookup::Hit(entry) = cx.lookup(Stage::Configure, Room::Results, result.as_str())?
     {
         let config = entry.path().join("config");
         return finished(plan, config, key, Place::Finished(entry));
     }
-    let entry = cx.lease(Stage::Configure, Room::Builds, folder_key(plan, tree, &kconfig).as_str())?;
+    let entry =
+        cx.lease(Stage::Configure, Room::Builds, folder_key(plan, &tree.tree.key, &kconfig).as_str())?;
     let mut folder = BuildFolder::open(entry, &tree.path(), &cx.stop)?;
     let config = folder.path().join(".config");
     folder.begin()?;
@@ -220,13 +221,14 @@ struct Inputs<'a> {
     lang: crate::plan::Lang,
 }
 
-fn key(plan: &Plan, tree: &PatchedTree, kconfig: &Kconfig) -> Key {
-    inputs_key("configure", plan, &tree.key, kconfig)
+/// The stage's key, before it runs; `tree` is where the source is or will be.
+pub fn key(plan: &Plan, patched: &Key, tree: &Path) -> Key {
+    inputs_key("configure", plan, patched, &with_the_tools_options(&plan.kconfig, tree))
 }
 
 /// The `O=` folder is shared by all series of a release.
-fn folder_key(plan: &Plan, tree: &PatchedTree, kconfig: &Kconfig) -> Key {
-    inputs_key("builds", plan, &tree.tree.key, kconfig)
+fn folder_key(plan: &Plan, tree: &Key, kconfig: &Kconfig) -> Key {
+    inputs_key("builds", plan, tree, kconfig)
 }
 
 fn inputs_key(what: &str, plan: &Plan, tree: &Key, kconfig: &Kconfig) -> Key {

@@ -64,6 +64,12 @@ pub fn key(source: &Key) -> Key {
     Key::of("unpack", &(1, source))
 }
 
+/// When the release of a tree in the store was made; `None` for a tree that is not there.
+pub fn made(cx: &Context, key: &Key) -> Option<i64> {
+    let text = fs::read(cx.store.path(Room::Sources, key.as_str()).join(RECORD)).ok()?;
+    serde_json::from_slice::<Record>(&text).ok().map(|record| record.made)
+}
+
 /// Modes are 0755 and 0644 whatever the source has, times are those of the source.
 pub fn unpack(cx: &Context, source: &VerifiedTarball) -> Result<SourceTree, Error> {
     let key = key(&source.key);
