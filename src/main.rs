@@ -144,6 +144,9 @@ fn request(cli: &Cli) -> Result<Request, Failure> {
 
 fn context(cli: &Cli, request: Option<&Request>, stop: Stop) -> Result<Context, Failure> {
     let root = store_root(&cli.global).map_err(|error| before(&error))?;
+    if root.to_string_lossy().contains([' ', ':']) {
+        return Err(before(&StartError::StorePath { path: root }));
+    }
     let store = Store::open(&root).map_err(|error| before(&error))?;
     Ok(Context {
         store,
@@ -170,6 +173,9 @@ enum StartError {
     Signals { source: std::io::Error },
     #[error("neither XDG_CACHE_HOME nor HOME is set, so there is no place for the store")]
     NoHome,
+    /// The check is in the kernel's top Makefile.
+    #[error("the store {} has a space or a colon in its path, which the kernel's own build refuses", path.display())]
+    StorePath { path: PathBuf },
     #[error("cannot write to standard output")]
     Output { source: std::io::Error },
 }
@@ -180,7 +186,8 @@ impl Explain for StartError {
     }
 
     fn next_step(&self) -> Option<String> {
-        matches!(self, StartError::NoHome).then(|| "name one with --store".into())
+        let elsewhere = matches!(self, StartError::NoHome | StartError::StorePath { .. });
+        elsewhere.then(|| "name a folder with --store".into())
     }
 }
 

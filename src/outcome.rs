@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 
 use crate::boot::BootResult;
 use crate::build::KernelBuild;
-use crate::configure::KernelConfig;
+use crate::configure::{KernelConfig, Place};
 use crate::fetch::Tarball;
 use crate::package::Package;
 use crate::patch::{Outcome as PatchOutcome, PatchedTree};
@@ -57,9 +57,7 @@ impl Outcome for PatchedTree {
 impl Outcome for Vec<Package> {
     fn summary(&self) -> String {
         let total: u64 = self.iter().map(|package| package.bytes).sum();
-        let names: Vec<_> =
-            self.iter().filter_map(|package| Some(package.path.file_name()?.to_string_lossy())).collect();
-        format!("{} ({})", names.join(", "), HumanBytes(total))
+        format!("{} files, {}", self.len(), HumanBytes(total))
     }
 }
 
@@ -69,7 +67,8 @@ impl Outcome for Tarball {
     }
 
     fn summary(&self) -> String {
-        format!("{} {}", self.origin.name(), self.url)
+        let file = self.url.rsplit('/').next().unwrap_or(&self.url);
+        format!("{file} from {}", self.origin.name())
     }
 }
 
@@ -88,6 +87,10 @@ impl Outcome for SourceTree {
 }
 
 impl Outcome for KernelConfig {
+    fn cached(&self) -> bool {
+        matches!(self.at, Place::Finished(_))
+    }
+
     fn key(&self) -> Option<String> {
         Some(self.key.to_string())
     }

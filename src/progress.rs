@@ -42,6 +42,7 @@ impl Bars {
     }
 
     fn line(&self, text: &str) {
+        let text = cut(text, terminal_width());
         // On a terminal that went away there is nobody to tell.
         let _ = self.all.println(text);
     }
@@ -97,6 +98,19 @@ impl Sink for Bars {
             }
         }
     }
+}
+
+/// Columns of the terminal on standard error.
+fn terminal_width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(40))
+}
+
+/// One line of the terminal; the report has the whole text.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
 }
 
 fn finished(stage: Stage, status: Status, seconds: f64, summary: &str) -> String {
@@ -232,6 +246,12 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, ["started", "progress", "note", "finished"]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_for_the_terminal_is_cut() {
+        assert_eq!(cut("12345", 5), "12345");
+        assert_eq!(cut("äöüäöü", 5), "äöüä…");
     }
 
     #[test]

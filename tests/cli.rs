@@ -64,6 +64,7 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
         (&["--localversion", "x y"], "x y"),
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--config", "nowhere.toml"], "nowhere.toml"),
+        (&["--store", "a b"], "a b"),
         (&["series", "show", "zeroe"], "zeroed"),
     ] {
         let sandbox = Sandbox::new();
