@@ -40,10 +40,23 @@ pub fn list(store: &Store) -> Result<String, Error> {
             let path = store.path(room, &entry);
             let bytes = size(&path)?;
             total += bytes;
-            text += &format!("{:>12}  {}/{entry}\n", HumanBytes(bytes).to_string(), room.dir_name());
+            let (size, what) = (HumanBytes(bytes).to_string(), what(&path));
+            text += format!("{size:>12}  {}/{entry}  {what}", room.dir_name()).trim_end();
+            text += "\n";
         }
     }
     Ok(text + &format!("{:>12}  in {}\n", HumanBytes(total).to_string(), store.root().display()))
+}
+
+/// The release in a source's record, or the kernel's name in a finished build.
+fn what(entry: &Path) -> String {
+    let record = std::fs::read(entry.join("meta.json")).ok();
+    let record = record.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+    if let Some(release) = record.as_ref().and_then(|record| record["release"].as_str()) {
+        return release.to_owned();
+    }
+    let kernels = std::fs::read_dir(entry.join("modules/lib/modules")).into_iter().flatten().flatten();
+    kernels.map(|kernel| kernel.file_name().to_string_lossy().into_owned()).next().unwrap_or_default()
 }
 
 /// Waits for runs that use an entry.

@@ -246,11 +246,18 @@ pub fn install(
     if !rustix::process::geteuid().is_root() {
         return Err(Error::NotRoot { command });
     }
-    Command::new("sh")
-        .args(["-c", &command])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .run(stop)
-        .map_err(|source| Error::Install { source })?;
+    let mut install = Command::new("sh").args(["-c", &command]).env("DEBIAN_FRONTEND", "noninteractive");
+    for name in ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"] {
+        if let Some(value) = std::env::var_os(name) {
+            install = install.env(name, value);
+        }
+    }
+    eprintln!("$ {command}");
+    let shown = |line: &str| {
+        eprintln!("{line}");
+        process::Flow::Continue
+    };
+    install.on_line(shown).run(stop).map_err(|source| Error::Install { source })?;
     let findings = examine(request, goal, stop);
     match missing(&findings) {
         left if left.is_empty() => Ok(findings),

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use kpatch_build::cli::{CacheAction, Cli, Command, Global, ProgressMode, SeriesAction};
+use kpatch_build::cli::{CacheAction, Cli, Command, ProgressMode, SeriesAction};
 use kpatch_build::context::Context;
 use kpatch_build::error::{Exit, Explain, Failure};
 use kpatch_build::pipeline::{self, Goal};
+use kpatch_build::report::Report;
 use kpatch_build::request::Request;
 use kpatch_build::settings::Settings;
 use kpatch_build::stop::Stop;
@@ -21,18 +22,26 @@ fn main() -> ExitCode {
         let rest: Vec<_> = args.collect();
         return ExitCode::from(process::supervise(&mode.to_string_lossy(), &rest) as u8);
     }
-    let code = match run(&Cli::parse()) {
-        Ok(exit) => exit,
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.exit
-        }
+    let cli = Cli::parse();
+    let code = match Stop::on_signals() {
+        Ok(stop) => told(run(&cli, stop.clone()), &stop),
+        Err(source) => told(Err(before(&StartError::Signals { source })), &Stop::default()),
     };
     ExitCode::from(code as u8)
 }
 
-fn run(cli: &Cli) -> Result<Exit, Failure> {
-    let stop = Stop::on_signals().map_err(|source| before(&StartError::Signals { source }))?;
+/// Whatever an interrupted run says went wrong, what happened is the interruption.
+fn told(outcome: Result<Exit, Failure>, stop: &Stop) -> Exit {
+    let failure = match outcome {
+        Ok(exit) => return exit,
+        Err(failure) if stop.is_set() => Failure::interrupted(failure.stage),
+        Err(failure) => failure,
+    };
+    eprintln!("{failure}");
+    failure.exit
+}
+
+fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
     match &cli.command {
         None => whole(cli, Goal::Everything, stop),
         Some(Command::Fetch(_)) => whole(cli, Goal::Fetch, stop),
@@ -50,7 +59,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Some(Command::Releases(_)) => {
             let request = request(cli)?;
             let cx = context(cli, Some(&request), stop)?;
-            let listing = fetch::listing(&cx, &request).map_err(|error| failed(&cx, &error))?;
+            let listing = fetch::listing(&cx, &request).map_err(|error| before(&error))?;
             print(&show::releases(&listing))
         }
         Some(Command::Series { action }) => series(cli, action, stop),
@@ -62,7 +71,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
                 CacheAction::Remove { entries } => cache::remove(&cx, entries),
                 CacheAction::Clear => cache::clear(&cx),
             };
-            print(&text.map_err(|error| failed(&cx, &error))?)
+            print(&text.map_err(|error| before(&error))?)
         }
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut Cli::command(), "kpatch-build", &mut std::io::stdout());
@@ -87,8 +96,12 @@ fn whole(cli: &Cli, goal: Goal, stop: Stop) -> Result<Exit, Failure> {
     }
     let cx = context(cli, Some(&request), stop)?;
     let report = pipeline::run(&cx, &request, goal)?;
+    finish(cli, &report)
+}
+
+fn finish(cli: &Cli, report: &Report) -> Result<Exit, Failure> {
     // Standard output is the events' with `--progress json`.
-    if cli.global.progress != ProgressMode::Json {
+    if settings(cli)?.progress != Some(ProgressMode::Json) {
         print(&report.summary())?;
     }
     Ok(report.exit())
@@ -96,6 +109,7 @@ fn whole(cli: &Cli, goal: Goal, stop: Stop) -> Result<Exit, Failure> {
 
 fn boot_only(cli: &Cli, image: Option<&std::path::Path>, shell: bool, stop: Stop) -> Result<Exit, Failure> {
     let request = request(cli)?;
+    pipeline::check(&request, Goal::Boot)?;
     let cx = context(cli, Some(&request), stop)?;
     let image = match image {
         Some(image) => image.to_owned(),
@@ -106,8 +120,7 @@ fn boot_only(cli: &Cli, image: Option<&std::path::Path>, shell: bool, stop: Stop
         return Ok(Exit::Passed);
     }
     let report = pipeline::boot_image(&cx, &request, &image)?;
-    print(&report.summary())?;
-    Ok(report.exit())
+    finish(cli, &report)
 }
 
 fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure> {
@@ -137,32 +150,44 @@ fn examine(cli: &Cli, install: bool, stop: &Stop) -> Result<Exit, Failure> {
     Ok(Exit::Passed)
 }
 
-fn request(cli: &Cli) -> Result<Request, Failure> {
+/// The command line's settings over the file's.
+fn settings(cli: &Cli) -> Result<Settings, Failure> {
     let file = Settings::load(cli.global.config.as_deref()).map_err(|error| before(&error))?;
-    Request::new(cli.settings().or(file)).map_err(|error| before(&error))
+    let global = Settings {
+        store: cli.global.store.clone(),
+        offline: cli.global.offline.then_some(true),
+        progress: cli.global.progress,
+        ..Settings::default()
+    };
+    Ok(cli.settings().or(global).or(file))
+}
+
+fn request(cli: &Cli) -> Result<Request, Failure> {
+    Request::new(settings(cli)?).map_err(|error| before(&error))
 }
 
 fn context(cli: &Cli, request: Option<&Request>, stop: Stop) -> Result<Context, Failure> {
-    let root = store_root(&cli.global).map_err(|error| before(&error))?;
+    let settings = settings(cli)?;
+    let root = store_root(settings.store).map_err(|error| before(&error))?;
     if root.to_string_lossy().contains([' ', ':']) {
         return Err(before(&StartError::StorePath { path: root }));
     }
     let store = Store::open(&root).map_err(|error| before(&error))?;
     Ok(Context {
         store,
-        events: progress::renderer(cli.global.progress, std::io::stderr().is_terminal()),
+        events: progress::renderer(settings.progress.unwrap_or_default(), std::io::stderr().is_terminal()),
         stop,
-        offline: cli.global.offline,
+        offline: settings.offline.unwrap_or(false),
         logs: request.map(|request| request.out.join("logs")).unwrap_or_default(),
     })
 }
 
 /// <https://specifications.freedesktop.org/basedir-spec/latest/>
-fn store_root(global: &Global) -> Result<PathBuf, StartError> {
+fn store_root(given: Option<PathBuf>) -> Result<PathBuf, StartError> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-    match &global.store {
-        Some(path) => Ok(path.clone()),
+    match given {
+        Some(path) => Ok(path),
         None => Ok(cache().ok_or(StartError::NoHome)?.join("kpatch-build")),
     }
 }
@@ -193,11 +218,6 @@ impl Explain for StartError {
 
 fn before(error: &dyn Explain) -> Failure {
     Failure::new(None, error)
-}
-
-/// An error outside the pipeline's stages, or the interruption that caused it.
-fn failed(cx: &Context, error: &dyn Explain) -> Failure {
-    if cx.stop.is_set() { Failure::interrupted(None) } else { before(error) }
 }
 
 fn print(text: &str) -> Result<Exit, Failure> {

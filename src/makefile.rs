@@ -10,6 +10,13 @@ pub struct Version {
     pub extra: String,
 }
 
+impl From<Release> for Version {
+    fn from(release: Release) -> Version {
+        let extra = release.candidate.map_or(String::new(), |candidate| format!("-rc{candidate}"));
+        Version { numbers: release.makefile_numbers(), extra }
+    }
+}
+
 impl Version {
     /// `None` where one of the three numbers is missing.
     pub fn parse(makefile: &str) -> Option<Version> {
@@ -35,8 +42,7 @@ impl Version {
     /// Whether this is that release and nothing else: what `EXTRAVERSION` adds would show in the
     /// kernel's own name.
     pub fn is(&self, release: &Release) -> bool {
-        let extra = release.candidate.map_or(String::new(), |candidate| format!("-rc{candidate}"));
-        self.numbers == release.makefile_numbers() && self.extra == extra
+        *self == Version::from(*release)
     }
 }
 

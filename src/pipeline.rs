@@ -9,19 +9,20 @@ use crate::configure::{self, Kconfig};
 use crate::context::Context;
 use crate::error::{Exit, Explain, Failure};
 use crate::events::{Event, Stage, Status};
-use crate::fetch;
+use crate::fetch::{self, Offer};
 use crate::key::Key;
 use crate::outcome::Outcome;
 use crate::package;
 use crate::patch::series::{self, Row};
 use crate::patch::{self};
 use crate::plan::{self, Plan};
+use crate::release::Release;
 use crate::report::{self, Report};
 use crate::request::{self, BootRequest, Request};
 use crate::store::Room;
 use crate::toolchain;
 use crate::unpack;
-use crate::verify;
+use crate::verify::{self, VerifiedTarball};
 
 /// How far a run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,10 @@ pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Report, Failur
 /// Refuses what no source or tool could make good, before anything is written.
 pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
     let refused = |error: &dyn Explain| Failure::new(None, error);
-    series::check_name(&request.series).map_err(|error| refused(&error))?;
+    series::check(&request.series, request.release, request.lang).map_err(|error| refused(&error))?;
+    if goal == Goal::Boot {
+        boot_request(request)?;
+    }
     let kconfig = Kconfig::load(&request.kconfig).map_err(|error| refused(&error))?;
     if goal.boots() && request.boot.is_some() {
         configure::check_boot_testable(&kconfig).map_err(|error| refused(&error))?;
@@ -78,13 +82,12 @@ struct Run<'a> {
 impl Run<'_> {
     fn stages(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<(), Failure> {
         let cx = self.cx;
-        let plan = self.plan(request, kconfig, goal)?;
-        let tarball = self.stage(Stage::Fetch, &plan.release, || fetch::fetch(cx, &plan.offers))?;
-        let source = self.stage(Stage::Verify, &plan.release, || verify::verify(cx, tarball))?;
-        self.report.verified(&source);
         if goal == Goal::Fetch {
-            return Ok(());
+            let (release, offers) = plan::offers(cx, request)?;
+            return self.source(release, &offers).map(|_| ());
         }
+        let plan = self.plan(request, kconfig, goal)?;
+        let source = self.source(plan.release, &plan.offers)?;
         let tree = self.stage(Stage::Unpack, &plan.release, || unpack::unpack(cx, &source))?;
         let tree = self.stage(Stage::Patch, &plan.series.name, || patch::patch(cx, &plan, tree))?;
         self.report.patches.clone_from(&tree.patches);
@@ -104,6 +107,15 @@ impl Run<'_> {
             self.report.packaged(&packages);
         }
         self.boot(&plan, &build, goal)
+    }
+
+    fn source(&mut self, release: Release, offers: &[Offer]) -> Result<VerifiedTarball, Failure> {
+        let cx = self.cx;
+        self.report.resolved(release);
+        let tarball = self.stage(Stage::Fetch, &release, || fetch::fetch(cx, offers))?;
+        let source = self.stage(Stage::Verify, &release, || verify::verify(cx, tarball))?;
+        self.report.verified(&source);
+        Ok(source)
     }
 
     fn plan(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
@@ -256,7 +268,7 @@ pub fn check_series(cx: &Context, request: Request) -> Result<Vec<Row>, Failure>
     let tarball = fetch::fetch(cx, &plan.offers).map_err(|error| failed(Stage::Fetch)(&error))?;
     let source = verify::verify(cx, tarball).map_err(|error| failed(Stage::Verify)(&error))?;
     let tree = unpack::unpack(cx, &source).map_err(|error| failed(Stage::Unpack)(&error))?;
-    series::check(&tree, &plan.toolchain).map_err(|error| failed(Stage::Patch)(&error))
+    series::check_tree(&tree, &plan.toolchain).map_err(|error| failed(Stage::Patch)(&error))
 }
 
 /// Builds what the request describes, for `boot --shell`.
@@ -267,6 +279,7 @@ pub fn built_image(cx: &Context, request: &Request) -> Result<PathBuf, Failure> 
 
 /// `boot --image`: judges a kernel built elsewhere by the claims of the request's series.
 pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Report, Failure> {
+    check(request, Goal::Boot)?;
     let mut run = Run::begin(cx, request)?;
     let outcome = run.elsewhere(request, image);
     run.end(outcome)

@@ -89,6 +89,8 @@ pub struct Toolchain {
     pub cc: PathBuf,
     /// `gcc 12.2.0`.
     pub cc_version: String,
+    /// The first line of `--version`, distribution and all: it goes into the image.
+    pub cc_text: String,
     /// `GNU ld 2.40`.
     pub ld_version: String,
     pub rustc_version: Option<String>,
@@ -130,6 +132,11 @@ impl Plan {
     }
 }
 
+/// The exact release, and who offers it.
+pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), Failure> {
+    fetch::offers(cx, request).map_err(|error| Failure::new(Some(Stage::Fetch), &error))
+}
+
 /// Closes what the request left open: contacts the sources and looks at the host's tools.
 pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
     let lacks = |error| Failure::new(Some(Stage::Build), &error);
@@ -138,8 +145,7 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
     }
     let toolchain = toolchain::discover(&request.cc, &cx.stop)
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
-    let (release, offers) =
-        fetch::offers(cx, request).map_err(|error| Failure::new(Some(Stage::Fetch), &error))?;
+    let (release, offers) = offers(cx, request)?;
     let series = series::load(&request.series, &release, request.lang, &toolchain)
         .map_err(|error| Failure::new(Some(Stage::Patch), &error))?;
     let localversion = match &request.localversion {

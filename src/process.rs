@@ -268,7 +268,8 @@ impl<'a> Command<'a> {
         let mut command = std::process::Command::new(supervisor);
         command.arg(mode).arg(program).args(&self.args);
         command.env_clear();
-        for name in ["PATH", "HOME", "TMPDIR"] {
+        command.env("PATH", search_path());
+        for name in ["HOME", "TMPDIR"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
@@ -359,8 +360,18 @@ pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return executable(program).then(|| program.to_owned());
     }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|candidate| executable(candidate))
+    std::env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|candidate| executable(candidate))
+}
+
+/// `PATH`, and after it the folders that Debian leaves out of an ordinary user's (depmod is there).
+fn search_path() -> OsString {
+    let mut folders: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    for folder in ["/usr/sbin", "/sbin"].map(PathBuf::from) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    std::env::join_paths(folders).expect("each came out of a path list")
 }
 
 /// Exit status of a supervisor whose program could not be started.

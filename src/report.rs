@@ -164,6 +164,10 @@ impl Report {
         self.toolchain = Some(ToolchainPart::of(plan));
     }
 
+    pub fn resolved(&mut self, release: Release) {
+        self.release = Some(release);
+    }
+
     pub fn verified(&mut self, source: &VerifiedTarball) {
         self.source = Some(Source {
             origin: source.origin,

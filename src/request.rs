@@ -165,9 +165,10 @@ fn at_least_one(flag: &'static str, given: usize) -> Result<usize, Error> {
 }
 
 fn checked_localversion(text: String) -> Result<String, Error> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-+.~_".contains(c);
+    // What a Debian package's name can carry too: two kernels must not share one package.
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-+.".contains(c);
     if !text.starts_with('-') || !text.chars().all(allowed) || text.len() > 40 {
-        let why = "it starts with - and has at most 40 letters, digits, - + . ~ _";
+        let why = "it starts with - and has at most 40 small letters, digits, - + .";
         return Err(Error::Value { flag: "localversion", given: text, why });
     }
     Ok(text)
@@ -206,7 +207,9 @@ mod tests {
 
     #[test]
     fn a_localversion_that_the_kernel_or_a_package_could_not_carry_is_refused() {
-        for (text, good) in [("-x", true), ("x", false), ("-a b", false), ("-a/b", false), ("-", true)] {
+        for (text, good) in
+            [("-x", true), ("x", false), ("-a b", false), ("-A", false), ("-a/b", false), ("-", true)]
+        {
             let settings = Settings { localversion: Some(text.into()), ..Default::default() };
             assert_eq!(request(settings).is_ok(), good, "{text:?}");
         }

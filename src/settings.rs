@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use crate::cli::ProgressMode;
 use crate::plan::{Accel, Format, Lang};
 
 /// Every setting may be absent: the command line wins over the file, the file over the defaults.
@@ -83,6 +84,18 @@ pub struct Settings {
     #[arg(long, value_enum, help_heading = "How to run")]
     pub accel: Option<Accel>,
 
+    /// `--store` of the command line.
+    #[arg(skip)]
+    pub store: Option<PathBuf>,
+
+    /// `--offline` of the command line.
+    #[arg(skip)]
+    pub offline: Option<bool>,
+
+    /// `--progress` of the command line.
+    #[arg(skip)]
+    pub progress: Option<ProgressMode>,
+
     /// Seconds that the guest has from power-on to its last word [default: 180]
     #[arg(long, value_name = "SECONDS", help_heading = "How to run")]
     pub boot_deadline: Option<u64>,
@@ -126,11 +139,19 @@ impl Settings {
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
-        for path in [&mut self.out, &mut self.keyring].into_iter().flatten() {
+        for path in [&mut self.out, &mut self.keyring, &mut self.store].into_iter().flatten() {
             *path = folder.join(&*path);
         }
-        // A name without a slash is a shipped one; `./x` is a path.
-        for text in self.kconfig.iter_mut().chain(&mut self.series) {
+        if let Some(path) = self.source.as_mut() {
+            for form in ["dir:", "tarball:", "git:"] {
+                if let Some(location) = path.strip_prefix(form).filter(|location| !location.contains("://")) {
+                    *path = format!("{form}{}", folder.join(location).display());
+                    break;
+                }
+            }
+        }
+        // A name without a slash is a shipped one, or one in PATH; `./x` is a path.
+        for text in self.kconfig.iter_mut().chain(&mut self.series).chain(&mut self.cc) {
             if text.contains('/') {
                 *text = folder.join(&*text).to_string_lossy().into_owned();
             }
@@ -161,6 +182,9 @@ impl Settings {
             no_boot: self.no_boot.or(fallback.no_boot),
             accel: self.accel.or(fallback.accel),
             boot_deadline: self.boot_deadline.or(fallback.boot_deadline),
+            store: self.store.or(fallback.store),
+            offline: self.offline.or(fallback.offline),
+            progress: self.progress.or(fallback.progress),
         }
     }
 
@@ -211,6 +235,20 @@ mod tests {
         assert_eq!(settings.release.as_deref(), Some("6.1.y"));
         assert_eq!((settings.no_boot, settings.boot_deadline), (Some(true), Some(9)));
         assert_eq!(settings.out, Some("x".into()));
+    }
+
+    #[test]
+    fn paths_in_the_file_are_relative_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        let text = "source = \"dir:linux\"\nseries = \"./own\"\ncc = \"gcc\"\nstore = \"s\"\noffline = true";
+        std::fs::write(&path, text).unwrap();
+        let settings = Settings::load(Some(&path)).unwrap();
+        let below = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+        assert_eq!(settings.source, Some(format!("dir:{}", below("linux"))));
+        assert_eq!(settings.series, Some(below("./own")));
+        assert_eq!((settings.cc.as_deref(), settings.offline), (Some("gcc"), Some(true)));
+        assert_eq!(settings.store, Some(dir.path().join("s")));
     }
 
     #[test]

@@ -121,7 +121,31 @@ impl Store {
             fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         }
         let root = root.canonicalize().map_err(io_error("open", root))?;
-        Ok(Store { root })
+        let store = Store { root };
+        store.sweep()?;
+        Ok(store)
+    }
+
+    /// Removes what killed runs left: temporary folders whose lock nobody holds.
+    fn sweep(&self) -> Result<(), Error> {
+        for room in Room::ALL {
+            let dir = self.root.join(room.dir_name());
+            for entry in fs::read_dir(&dir).map_err(io_error("list", &dir))?.flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let Some(key) = name
+                    .strip_prefix('.')
+                    .and_then(|name| name.strip_suffix(".new").or(name.strip_suffix(".old")))
+                else {
+                    continue;
+                };
+                let path = self.root.join("locks").join(format!("{}-{key}", room.dir_name()));
+                let lock = File::create(&path).map_err(io_error("create", &path))?;
+                if lock.try_lock().is_ok() {
+                    remove(&entry.path())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub fn root(&self) -> &Path {
@@ -309,6 +333,16 @@ mod tests {
         fs::create_dir(&stale).unwrap();
         fs::write(stale.join("half"), "").unwrap();
         assert_eq!(fs::read_dir(slot(&store, "k").path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn opening_the_store_clears_what_killed_runs_left_and_nothing_that_is_in_use() {
+        let (dir, store) = store();
+        let stale = store.root().join("sources/.gone.new");
+        fs::create_dir(&stale).unwrap();
+        let slot = slot(&store, "busy");
+        Store::open(&dir.path().join("store")).unwrap();
+        assert!(!stale.exists() && slot.path().exists());
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
         compiler,
         cc: path,
         cc_version,
+        cc_text: first_line(&said),
         ld_version,
         rustc_version: optional("rustc", stop)?,
         bindgen_version: optional("bindgen", stop)?,

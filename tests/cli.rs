@@ -66,6 +66,9 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
         (&["--config", "nowhere.toml"], "nowhere.toml"),
         (&["--store", "a b"], "a b"),
         (&["series", "show", "zeroe"], "zeroed"),
+        (&["--release", "6.1.y", "--lang", "rust"], "Rust"),
+        (&["boot", "--no-boot"], "--no-boot"),
+        (&["boot", "--image", "x", "--series", "nope"], "nope"),
     ] {
         let sandbox = Sandbox::new();
         let output = sandbox.run(args);

@@ -90,7 +90,7 @@ fn another_kconfig_or_compiler_gets_another_folder_and_another_number_of_jobs_do
     plan.jobs = 7;
     run(&bench, &plan).unwrap();
     assert_eq!(bench.cx.store.entries(Room::Builds).unwrap().len(), 1);
-    plan.toolchain.cc_version = "gcc 13.1.0".to_owned();
+    plan.toolchain.cc_text = "gcc 13.1.0".to_owned();
     run(&bench, &plan).unwrap();
     plan.kconfig = Kconfig::load(&[bench.file("other.config", "CONFIG_MODULES=y\n")]).unwrap();
     run(&bench, &plan).unwrap();

@@ -91,6 +91,7 @@ fn load(name: &str) -> Series {
         compiler: Compiler::Gcc,
         cc: "gcc".into(),
         cc_version: "gcc 12.2.0".into(),
+        cc_text: String::new(),
         ld_version: "GNU ld 2.40".into(),
         rustc_version: None,
         bindgen_version: None,

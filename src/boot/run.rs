@@ -42,19 +42,25 @@ pub fn run(cx: &Context, request: &BootRequest, image: &Path, initramfs: &[u8]) 
         Choice::TryKvm(host) => host,
     };
     match boot(Accel::Kvm, accel::KERNEL_DEADLINE.min(request.deadline)) {
-        Ok(under_kvm) if under_kvm.records.started() => {
+        Ok(guest) if guest.records.ended() => {
             accel::remember(cx, &host, Accel::Kvm)?;
-            if under_kvm.records.ended() {
-                return Ok(under_kvm);
-            }
-            return boot(Accel::Kvm, request.deadline);
+            return Ok(guest);
         }
         Err(Error::Interrupted) => return Err(Error::Interrupted),
-        _ => cx.events.note(Stage::Boot, "the guest did not come up under KVM: trying TCG"),
+        // It came up, but had not all the time that it may take.
+        Ok(guest) if guest.records.started() => {
+            let guest = boot(Accel::Kvm, request.deadline)?;
+            if guest.records.ended() {
+                accel::remember(cx, &host, Accel::Kvm)?;
+                return Ok(guest);
+            }
+        }
+        _ => {}
     }
+    cx.events.note(Stage::Boot, "the guest did not end well under KVM: trying TCG");
     let under_tcg = boot(Accel::Tcg, request.deadline)?;
-    // Only a kernel that comes up under TCG shows that it was KVM's fault.
-    if under_tcg.records.started() {
+    // Only a kernel that does well under TCG shows that it was KVM's fault.
+    if under_tcg.records.ended() {
         accel::remember(cx, &host, Accel::Tcg)?;
     }
     Ok(under_tcg)

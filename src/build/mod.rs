@@ -118,16 +118,29 @@ impl Explain for Error {
     }
 }
 
+/// Counts changes in what this stage tells make: an older tool's results are not this one's.
+const RECIPE: u32 = 1;
+
 /// Names the finished kernel; the configuration's key covers tree, series, kconfig and tools.
 pub fn result_key(plan: &Plan, timestamp: i64, config: &Key) -> Key {
     #[derive(Serialize)]
     struct Inputs<'a> {
+        recipe: u32,
         config: &'a Key,
         localversion: &'a str,
         revision: u32,
         timestamp: i64,
     }
-    Key::of("build", &Inputs { config, localversion: &plan.localversion, revision: plan.revision, timestamp })
+    Key::of(
+        "build",
+        &Inputs {
+            recipe: RECIPE,
+            config,
+            localversion: &plan.localversion,
+            revision: plan.revision,
+            timestamp,
+        },
+    )
 }
 
 pub fn build(

@@ -204,7 +204,7 @@ struct Tools<'a> {
 fn tools<'a>(toolchain: &'a Toolchain, kconfig: &Kconfig) -> Tools<'a> {
     let rust = kconfig.asks_for("RUST");
     Tools {
-        cc: &toolchain.cc_version,
+        cc: &toolchain.cc_text,
         ld: &toolchain.ld_version,
         rustc: toolchain.rustc_version.as_deref().filter(|_| rust),
         bindgen: toolchain.bindgen_version.as_deref().filter(|_| rust),

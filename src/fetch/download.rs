@@ -11,6 +11,7 @@ use reqwest::header::{
 use sha2::{Digest, Sha256};
 
 use crate::context::Context;
+use crate::error::{Exit, Explain};
 use crate::events::{Stage, Unit};
 use crate::key::hex;
 use crate::store::{Entry, Room};
@@ -38,7 +39,8 @@ pub fn download(
     let lease = cx.lease(Stage::Fetch, Room::Partial, &key)?;
     let partial = Partial::in_folder(lease.path());
     let resumed = match transfer(cx, http, url, expected, &partial) {
-        Err(error) if partial.length() == 0 => {
+        // Nothing to go on with, or what a full disk had better be rid of.
+        Err(error) if partial.length() == 0 || error.exit() == Exit::HostLacks => {
             drop(lease);
             cx.store.remove(Room::Partial, &key, &cx.stop)?;
             return Err(error);

@@ -13,7 +13,7 @@ use super::http::{Failure, Http};
 /// A certificate has a few kilobytes, with all third-party signatures some hundred.
 const CERTIFICATE_LIMIT: u64 = 4 << 20;
 
-/// A keyring of the user's, else the Web Key Directory.
+/// A keyring of the user's; where it holds none of the pinned keys, the Web Key Directory.
 #[derive(Clone, Debug)]
 pub struct KeySource {
     pub keyring: Option<PathBuf>,
@@ -30,7 +30,12 @@ impl KeySource {
         if let Some(path) = &self.keyring {
             let found = read_keyring(path).map_err(|error| KeysMissing::Other(error.to_string()))?;
             let found = found.only(&fingerprints);
-            return if found.is_empty() { Err(KeysMissing::NotInKeyring(path.clone())) } else { Ok(found) };
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if self.offline || self.directories.is_empty() {
+                return Err(KeysMissing::NotInKeyring(path.clone()));
+            }
         }
         if self.offline {
             return Err(KeysMissing::Other("keys are not fetched with --offline".to_owned()));

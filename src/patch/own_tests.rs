@@ -9,6 +9,7 @@ fn toolchain() -> Toolchain {
         compiler: Compiler::Gcc,
         cc: "gcc".into(),
         cc_version: "gcc 12.2.0".into(),
+        cc_text: String::new(),
         ld_version: "GNU ld 2.40".into(),
         rustc_version: None,
         bindgen_version: None,

@@ -13,9 +13,9 @@ use super::{mail, own, shipped};
 use crate::claims::Claim;
 use crate::key::hex;
 use crate::plan::{Compiler, Lang, Toolchain};
-use crate::release::{Line, Release};
+use crate::release::{Line, Release, ReleaseSpec};
 
-pub use super::check::{Row, Verdict, check, check_folder};
+pub use super::check::{Row, Verdict, check as check_tree, check_folder};
 pub use shipped::{Listed, Shown, list, show};
 
 /// The word for a release as it is.
@@ -215,22 +215,36 @@ fn lang_name(lang: Lang) -> &'static str {
 /// The series that `--series` names, as it is for this release: a shipped one's name, `none`,
 /// or the path of a folder (`series.toml`, or a quilt `series` file) or of an mbox.
 pub fn load(name: &str, release: &Release, lang: Lang, toolchain: &Toolchain) -> Result<Series, Error> {
-    let mut series = if name == NONE {
-        unpatched()
-    } else if shipped::is_shipped(name) {
-        let (metadata, source) = shipped::metadata(name)?;
-        resolve(name, metadata, &source, release, lang)?
-    } else if Path::new(name).exists() {
-        own::load(Path::new(name), release, lang)?
-    } else {
-        return Err(unknown(name));
-    };
+    let mut series = without_compat(name, release, lang)?;
     series.compat = shipped::compat(release, toolchain)?;
     Ok(series)
 }
 
-/// Whether [`load`] could know the name at all, whatever the release.
-pub fn check_name(name: &str) -> Result<(), Error> {
+fn without_compat(name: &str, release: &Release, lang: Lang) -> Result<Series, Error> {
+    if name == NONE {
+        return Ok(unpatched());
+    }
+    check_name(name)?;
+    if !shipped::is_shipped(name) {
+        return own::load(Path::new(name), release, lang);
+    }
+    let (metadata, source) = shipped::metadata(name)?;
+    resolve(name, metadata, &source, release, lang)
+}
+
+/// Refuses what [`load`] would refuse, as far as that is known before the release is.
+pub fn check(name: &str, release: ReleaseSpec, lang: Lang) -> Result<(), Error> {
+    check_name(name)?;
+    let release = match release {
+        ReleaseSpec::Exact(release) => release,
+        ReleaseSpec::Newest(line) => Release::new(line.major, line.minor, u32::MAX),
+        ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm => return Ok(()),
+    };
+    without_compat(name, &release, lang).map(|_| ())
+}
+
+/// Whether there is such a series at all.
+fn check_name(name: &str) -> Result<(), Error> {
     let known = name == NONE || shipped::is_shipped(name) || Path::new(name).exists();
     if known { Ok(()) } else { Err(unknown(name)) }
 }

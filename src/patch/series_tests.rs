@@ -6,6 +6,7 @@ fn toolchain(compiler: Compiler, version: &str) -> Toolchain {
         compiler,
         cc: "cc".into(),
         cc_version: version.into(),
+        cc_text: String::new(),
         ld_version: "GNU ld 2.40".into(),
         rustc_version: None,
         bindgen_version: None,

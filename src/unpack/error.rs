@@ -20,6 +20,8 @@ pub enum Error {
     NotAKernel { url: String, reason: &'static str },
     #[error("{url} holds {found}, not {wanted}")]
     OtherRelease { url: String, found: Version, wanted: Release },
+    #[error("{} was changed while it was copied", folder.display())]
+    Changed { folder: PathBuf },
     #[error("{url} cannot be read: it is truncated or damaged")]
     Damaged { url: String, source: io::Error },
     #[error("cannot read the git repository of {url}")]
@@ -56,6 +58,7 @@ impl Explain for Error {
     fn next_step(&self) -> Option<String> {
         match self {
             Error::Unsafe { .. } => Some("do not use this archive; get it from another source".to_owned()),
+            Error::Changed { .. } => Some("run again once nothing writes to it".to_owned()),
             Error::OtherRelease { found, .. } if found.extra.is_empty() => {
                 Some(format!("ask for what it is: --release {}", found.release()))
             }

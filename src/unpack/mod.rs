@@ -78,6 +78,11 @@ pub fn unpack(cx: &Context, source: &VerifiedTarball) -> Result<SourceTree, Erro
             let path = entry.path().join(RECORD);
             let record = fs::read(&path).and_then(|text| Ok(serde_json::from_slice::<Record>(&text)?));
             let record = record.map_err(|source| Error::Read { path, source })?;
+            // The tree's Makefile may be patched by now; the record is of when it was unpacked.
+            if record.release != source.release {
+                let (url, found) = (source.url.clone(), record.release.into());
+                return Err(Error::OtherRelease { url, found, wanted: source.release });
+            }
             return Ok(SourceTree { entry, release: source.release, key, made: record.made, cached: true });
         }
         Lookup::Miss(slot) => slot,
@@ -91,6 +96,9 @@ pub fn unpack(cx: &Context, source: &VerifiedTarball) -> Result<SourceTree, Erro
         Content::Directory { path } => from_folder(cx, path, &root)?,
     };
     check_release(source, &root)?;
+    if let Content::Directory { path } = &source.content {
+        check_copy(cx, source, path, &root)?;
+    }
     let path = slot.path().join(RECORD);
     let text = serde_json::to_vec_pretty(&Record { release: source.release, made }).expect("plain data");
     fs::write(&path, text).map_err(|source| Error::Write { path, source })?;
@@ -107,6 +115,14 @@ fn check_release(source: &VerifiedTarball, root: &Path) -> Result<(), Error> {
         return Err(Error::OtherRelease { url: url(), found, wanted: source.release });
     }
     Ok(())
+}
+
+/// The folder is the user's: it may have changed between verification and the copy.
+fn check_copy(cx: &Context, source: &VerifiedTarball, folder: &Path, copy: &Path) -> Result<(), Error> {
+    let url = || folder.display().to_string();
+    let copied =
+        folder::hash(cx, copy).map_err(|error| Error::List { url: url(), source: Box::new(error) })?;
+    if copied == source.sha256 { Ok(()) } else { Err(Error::Changed { folder: folder.to_owned() }) }
 }
 
 fn from_git(cx: &Context, url: &str, checkout: &Checkout, root: &Path) -> Result<i64, Error> {

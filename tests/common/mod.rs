@@ -181,6 +181,7 @@ pub fn fake_toolchain() -> Toolchain {
         compiler: Compiler::Gcc,
         cc: "/usr/bin/true".into(),
         cc_version: "gcc 12.2.0".to_owned(),
+        cc_text: String::new(),
         ld_version: "GNU ld 2.40".to_owned(),
         rustc_version: None,
         bindgen_version: None,

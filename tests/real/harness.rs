@@ -32,10 +32,10 @@ pub fn can_boot() -> bool {
     have(&["gcc", "make", "flex", "bison", "bc", "perl", "depmod", "qemu-system-x86_64"])
 }
 
-/// The tool with the shared store.
-pub fn tool(args: &[&str]) -> Command {
+/// The tool with a store.
+pub fn tool_in(store: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
-    command.arg("--store").arg(store()).args(args);
+    command.arg("--store").arg(store).args(args);
     command
 }
 
@@ -49,7 +49,7 @@ impl Run {
     /// Runs the tool into an output folder of its own.
     pub fn new(args: &[&str]) -> Run {
         let out = tempfile::tempdir().unwrap();
-        let output = tool(args).arg("--out").arg(out.path()).output().unwrap();
+        let output = tool_in(&store(), args).arg("--out").arg(out.path()).output().unwrap();
         eprintln!("$ kpatch-build {}\n{}", args.join(" "), String::from_utf8_lossy(&output.stderr));
         Run { out, output }
     }

@@ -1,20 +1,19 @@
 //! Ctrl-C and SIGKILL in every stage: nothing is left running, and the next run continues.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{LINE, can_boot, read_report, tool};
+use crate::harness::{LINE, can_boot, read_report, store, tool_in};
 
-/// The stages that a run of the whole pipeline passes through.
-const STAGES: [&str; 8] = ["fetch", "verify", "unpack", "patch", "configure", "build", "package", "boot"];
-
-fn start(out: &std::path::Path, args: &[&str]) -> Child {
-    let mut command = tool(&["--release", LINE]);
-    command.args(args).arg("--out").arg(out).args(["--progress", "json"]);
+/// A whole run of a kernel that no other test builds.
+fn start(store: &Path, out: &Path) -> Child {
+    let mut command = tool_in(store, &["--release", LINE, "--localversion", "-interrupted"]);
+    command.arg("--out").arg(out).args(["--progress", "json"]);
     command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
@@ -28,9 +27,9 @@ fn until_stage_runs(child: &mut Child, stage: &str) {
         }
     }
     let pause = match stage {
-        "build" => 8_000,
+        "build" => 5_000,
         "boot" => 1_000,
-        "fetch" | "unpack" | "configure" => 300,
+        "fetch" | "unpack" | "configure" => 500,
         _ => 0,
     };
     std::thread::sleep(Duration::from_millis(pause));
@@ -78,9 +77,21 @@ fn ctrl_c_and_sigkill_in_each_stage_leave_nothing_running_and_the_next_run_conti
     }
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let out = tempfile::tempdir().unwrap();
-    for stage in STAGES {
+    let empty = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    stop_in(["fetch", "verify", "unpack", "patch"], empty.path(), out.path());
+    drop(empty);
+    stop_in(["configure", "build", "package", "boot"], &store(), out.path());
+
+    let mut child = start(&store(), out.path());
+    std::io::copy(&mut child.stdout.take().unwrap(), &mut std::io::sink()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(read_report(out.path())["boot"]["verdict"], "pass");
+}
+
+fn stop_in(stages: [&str; 4], store: &Path, out: &Path) {
+    for stage in stages {
         for signal in [Signal::INT, Signal::KILL] {
-            let mut child = start(out.path(), &[]);
+            let mut child = start(store, out);
             until_stage_runs(&mut child, stage);
             kill_process(Pid::from_child(&child), signal).unwrap();
             let status = child.wait().unwrap();
@@ -91,11 +102,7 @@ fn ctrl_c_and_sigkill_in_each_stage_leave_nothing_running_and_the_next_run_conti
             }
             assert_nothing_is_left();
             // Readable, whenever the run was killed.
-            assert_eq!(read_report(out.path())["schema"], "kpatch-build/report/1");
+            assert_eq!(read_report(out)["schema"], "kpatch-build/report/1");
         }
     }
-    let mut child = start(out.path(), &[]);
-    std::io::copy(&mut child.stdout.take().unwrap(), &mut std::io::sink()).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert_eq!(read_report(out.path())["boot"]["verdict"], "pass");
 }

@@ -53,16 +53,21 @@ struct Repository {
     keys: Certificates,
 }
 
+/// The host's certificates and those that the user gave.
+fn joined(mut keys: Certificates, given: Option<&Certificates>) -> Certificates {
+    if let Some(given) = given {
+        keys.add(given.clone());
+    }
+    keys
+}
+
 impl Debian {
     /// The mirror that the user named, else those that the host's apt has.
     pub fn new(mirror: Option<&str>, keyring: Option<&Path>) -> Result<Debian, Error> {
         let given = keyring.map(read_keyring).transpose()?;
         let Some(mirror) = mirror else { return Debian::of_apt(Path::new("/etc/apt"), given) };
         let base = mirror.trim_end_matches('/').to_owned();
-        let keys = match given {
-            Some(keys) => keys,
-            None => default_keys(),
-        };
+        let keys = joined(default_keys(), given.as_ref());
         Ok(Debian {
             security: vec![Repository { base: format!("{base}-security"), keys: keys.clone() }],
             archive: vec![Repository { base, keys }],
@@ -81,7 +86,7 @@ impl Debian {
             if !is_security && !is_archive {
                 continue;
             }
-            let keys = given.clone().unwrap_or_else(|| keys_of(&source));
+            let keys = joined(keys_of(&source), given.as_ref());
             let list = if is_security { &mut debian.security } else { &mut debian.archive };
             if !list.iter().any(|known: &Repository| known.base == source.uri) {
                 list.push(Repository { base: source.uri, keys });
