@@ -48,12 +48,16 @@ pub fn list(store: &Store) -> Result<String, Error> {
     Ok(text + &format!("{:>12}  in {}\n", HumanBytes(total).to_string(), store.root().display()))
 }
 
-/// The release in a source's record, or the kernel's name in a finished build.
+/// What its record names: a release, a package, a debugger; or the kernel's name in a finished build.
 fn what(entry: &Path) -> String {
     let record = std::fs::read(entry.join("meta.json")).ok();
     let record = record.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
-    if let Some(release) = record.as_ref().and_then(|record| record["release"].as_str()) {
-        return release.to_owned();
+    let field = |name: &str| record.as_ref()?[name].as_str();
+    if let Some(name) = field("release").or(field("package")) {
+        return name.to_owned();
+    }
+    if let Some((debugger, version)) = field("debugger").zip(field("version")) {
+        return format!("{debugger} ({version})");
     }
     let kernels = std::fs::read_dir(entry.join("modules/lib/modules")).into_iter().flatten().flatten();
     kernels.map(|kernel| kernel.file_name().to_string_lossy().into_owned()).next().unwrap_or_default()

@@ -27,9 +27,26 @@
 //! - `creator = "telling"`: no register of the creator was zero, so that copied and zeroed
 //!   registers can be told apart.
 //!
+//! - `core_bytes`, and `core_` with the name of a register or with `regs`: the same of the thread's
+//!   `NT_PRSTATUS` note in a core dump.
+//!
+//! What a debugger does is claimed in a table of its own, for a range of its versions:
+//!
+//! ```toml
+//! [[debugger]]
+//! debugger = "gdb"          # or "strace"
+//! from = "10"               # without them every version
+//! before = "13"
+//! tracee = 64               # and lines, as above
+//! shows = { outcome = "clean", usable = true, tracee_after = "running" }
+//! ```
+//!
+//! It is judged for each debugger that the run was asked to start; one that did not run shows nothing.
+//!
 //! The side claims of `claims/side.toml` are made by every series. A series' own claim about
 //! the same tracee, threads and key replaces the side claim.
 
+mod debugger;
 mod judge;
 mod shows;
 
@@ -39,6 +56,7 @@ use serde::Deserialize;
 
 use crate::release::Line;
 
+pub use debugger::DebuggerClaim;
 pub use judge::{Evidence, Judgement, judge};
 pub use shows::{Expected, Shows};
 
@@ -117,6 +135,35 @@ impl Threads {
     }
 }
 
+/// What a series claims.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Claims {
+    #[serde(default, rename = "claim")]
+    pub threads: Vec<Claim>,
+    #[serde(default, rename = "debugger")]
+    pub debuggers: Vec<DebuggerClaim>,
+}
+
+impl Claims {
+    /// What of the claims this boot did not put to the test, in sentences.
+    pub fn untested(&self, evidence: &Evidence) -> Vec<String> {
+        let mut untested = Vec::new();
+        if evidence.requested.is_empty() && !self.debuggers.is_empty() {
+            untested
+                .push("no debugger was started: the claims about debuggers were not put to the test".into());
+        }
+        let lines = self.threads.iter().map(|claim| &claim.lines);
+        let mut lines = lines.chain(self.debuggers.iter().map(|claim| &claim.lines));
+        if evidence.line.is_none() && lines.any(Option::is_some) {
+            untested.push(
+                "the guest's release is of no known line: claims about single lines were not put to the test"
+                    .into(),
+            );
+        }
+        untested
+    }
+}
+
 /// One `[[claim]]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +174,18 @@ pub struct Claim {
     pub lines: Option<Vec<Line>>,
     pub ia32: Option<bool>,
     pub shows: Shows,
+}
+
+/// Where a claim is made.
+struct Conditions<'a> {
+    lines: Option<&'a [Line]>,
+    ia32: Option<bool>,
+}
+
+impl Conditions<'_> {
+    fn of_line(lines: Option<&[Line]>) -> Conditions<'_> {
+        Conditions { lines, ia32: None }
+    }
 }
 
 /// `6.1` or `6.1.y`.

@@ -100,6 +100,17 @@ pub enum Command {
         #[arg(long)]
         shell: bool,
     },
+    /// Build and boot several series, in C and in Rust, and show them side by side on one page
+    Compare {
+        #[command(flatten)]
+        settings: Settings,
+        /// Make the page again from this compare.json [default: measure]
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// Put the matrix between the marking lines of this Markdown file [default: no file]
+        #[arg(long, value_name = "FILE")]
+        update: Option<PathBuf>,
+    },
     /// List the releases that the sources offer
     Releases(Stage),
     /// Show the series, or try them on a release
@@ -122,8 +133,8 @@ pub enum Command {
     },
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write it and one for each subcommand to a folder
+    Man { dir: Option<PathBuf> },
     #[command(name = crate::process::SUPERVISE, hide = true)]
     Supervise,
 }
@@ -165,6 +176,7 @@ impl Cli {
             Some(
                 Command::Plan { settings, .. }
                 | Command::Boot { settings, .. }
+                | Command::Compare { settings, .. }
                 | Command::Doctor { settings, .. },
             ) => settings.clone(),
             Some(

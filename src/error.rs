@@ -59,12 +59,13 @@ pub struct Failure {
 impl Failure {
     pub fn new(stage: Option<Stage>, error: &dyn Explain) -> Failure {
         let (log, tail) = error.log_and_tail();
+        let full = full_disk(error);
         Failure {
             stage,
-            exit: if out_of_space(error) { Exit::HostLacks } else { error.exit() },
+            exit: if full { Exit::HostLacks } else { error.exit() },
             chain: chain(error),
             facts: error.facts(),
-            next_step: error.next_step(),
+            next_step: if full { Some(MAKE_ROOM.into()) } else { error.next_step() },
             log: log.map(Path::to_owned),
             tail: tail.to_vec(),
         }
@@ -102,13 +103,14 @@ fn chain(error: &dyn Explain) -> Vec<String> {
     texts
 }
 
-/// Whether an error is that of a full disk.
-pub fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-}
+const MAKE_ROOM: &str = "make room on that file system (`kpatch-build cache list` shows what the store holds), \
+     or give another --store or --out";
 
 /// A full disk is the host's lack, whichever stage met it.
-fn out_of_space(error: &dyn Explain) -> bool {
+pub fn full_disk(error: &dyn std::error::Error) -> bool {
+    let is_full = |error: &std::io::Error| {
+        matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    };
     let mut source = error.source();
     while let Some(cause) = source {
         if cause.downcast_ref().is_some_and(is_full) {
@@ -175,6 +177,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_the_hosts_lack() {
         let error = Write { path: "x", source: std::io::ErrorKind::StorageFull.into() };
-        assert_eq!(Failure::new(None, &error).exit, Exit::HostLacks);
+        let failure = Failure::new(None, &error);
+        assert_eq!(failure.exit, Exit::HostLacks);
+        assert!(failure.next_step.unwrap().starts_with("make room"));
     }
 }

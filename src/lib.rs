@@ -31,6 +31,8 @@ pub mod claims;
 
 pub mod boot;
 
+pub mod compare;
+
 pub mod cache;
 pub mod cli;
 pub mod doctor;

@@ -1,7 +1,7 @@
 //! The binary: parse, run, print, exit.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -14,7 +14,7 @@ use kpatch_build::request::Request;
 use kpatch_build::settings::Settings;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
-use kpatch_build::{cache, doctor, fetch, process, progress, show};
+use kpatch_build::{cache, compare, doctor, fetch, process, progress, show};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -50,6 +50,8 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
         Some(Command::Package(_)) => whole(cli, Goal::Package, stop),
         Some(Command::Boot { image: None, shell: false, .. }) => whole(cli, Goal::Boot, stop),
         Some(Command::Boot { image, shell, .. }) => boot_only(cli, image.as_deref(), *shell, stop),
+        Some(Command::Compare { from: Some(from), update, .. }) => show_again(cli, from, update.as_deref()),
+        Some(Command::Compare { from: None, update, .. }) => compare_series(cli, update.as_deref(), stop),
         Some(Command::Plan { explain, .. }) => {
             let request = request(cli)?;
             let cx = context(cli, Some(&request), stop)?;
@@ -77,10 +79,16 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
             clap_complete::generate(*shell, &mut Cli::command(), "kpatch-build", &mut std::io::stdout());
             Ok(Exit::Passed)
         }
-        Some(Command::Man) => {
+        Some(Command::Man { dir: None }) => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut page).expect("a Vec takes every byte");
             print(&String::from_utf8_lossy(&page))
+        }
+        Some(Command::Man { dir: Some(dir) }) => {
+            let written =
+                std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+            written.map_err(|source| before(&StartError::Manual { dir: dir.clone(), source }))?;
+            Ok(Exit::Passed)
         }
         Some(Command::Supervise) => unreachable!("answered before the arguments are parsed"),
     }
@@ -89,10 +97,11 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
 /// A run of the pipeline up to `goal`.
 fn whole(cli: &Cli, goal: Goal, stop: Stop) -> Result<Exit, Failure> {
     let request = request(cli)?;
-    pipeline::check(&request, goal)?;
+    let kconfig = pipeline::check(&request, goal)?;
     if cli.install_deps {
-        let findings = doctor::examine(&request, goal, &stop);
-        doctor::install(&request, goal, &findings, &stop).map_err(|error| before(&error))?;
+        let store = store_path(cli)?;
+        let job = doctor::Job { request: &request, kconfig: &kconfig, goal, store: &store };
+        doctor::install(job, &doctor::examine(job, &stop), &stop).map_err(|error| before(&error))?;
     }
     let cx = context(cli, Some(&request), stop)?;
     let report = pipeline::run(&cx, &request, goal)?;
@@ -107,7 +116,7 @@ fn finish(cli: &Cli, report: &Report) -> Result<Exit, Failure> {
     Ok(report.exit())
 }
 
-fn boot_only(cli: &Cli, image: Option<&std::path::Path>, shell: bool, stop: Stop) -> Result<Exit, Failure> {
+fn boot_only(cli: &Cli, image: Option<&Path>, shell: bool, stop: Stop) -> Result<Exit, Failure> {
     let request = request(cli)?;
     pipeline::check(&request, Goal::Boot)?;
     let cx = context(cli, Some(&request), stop)?;
@@ -121,6 +130,94 @@ fn boot_only(cli: &Cli, image: Option<&std::path::Path>, shell: bool, stop: Stop
     }
     let report = pipeline::boot_image(&cx, &request, &image)?;
     finish(cli, &report)
+}
+
+/// `compare`: measure, then write.
+fn compare_series(cli: &Cli, update: Option<&Path>, stop: Stop) -> Result<Exit, Failure> {
+    let formats =
+        compare_formats(cli)?.unwrap_or(compare::Formats { html: true, json: true, markdown: false });
+    if let Some(file) = update {
+        compare::check_markers(file).map_err(|error| before(&error))?;
+    }
+    let wish = compare::Wish::new(settings(cli)?)?;
+    let cx = context(cli, Some(&wish.request), stop)?;
+    let out = wish.request.out.clone();
+    let (comparison, outcome) = compare::measure(cx, &wish, command_line());
+    // Also of a comparison that was cut short: what was measured is worth a look.
+    if !comparison.cells.is_empty() {
+        let update = update.filter(|_| outcome.is_ok());
+        let quiet = formats.markdown || settings(cli)?.progress == Some(ProgressMode::Json);
+        show_comparison(&comparison, &out, &out, Shown { formats, update, quiet })?;
+        if !quiet {
+            print(&compare::terminal(&comparison, &out))?;
+        }
+    }
+    outcome?;
+    Ok(if comparison.passed() { Exit::Passed } else { Exit::VerdictFailed })
+}
+
+/// `compare --from`: what an earlier comparison measured.
+fn show_again(cli: &Cli, from: &Path, update: Option<&Path>) -> Result<Exit, Failure> {
+    let page_alone = compare::Formats { html: update.is_none(), ..Default::default() };
+    let formats = compare_formats(cli)?.unwrap_or(page_alone);
+    if formats.json {
+        return Err(before(&compare::Error::JsonFromJson));
+    }
+    let comparison = compare::Comparison::load(from).map_err(|error| before(&error))?;
+    let folder = from.parent().unwrap_or(Path::new(""));
+    let out = settings(cli)?.out.unwrap_or_else(|| folder.to_owned());
+    let quiet = formats.markdown;
+    show_comparison(&comparison, folder, &out, Shown { formats, update, quiet })?;
+    Ok(Exit::Passed)
+}
+
+struct Shown<'a> {
+    formats: compare::Formats,
+    update: Option<&'a Path>,
+    /// Standard output is for something else than the names of what was written.
+    quiet: bool,
+}
+
+/// `folder` is where the comparison's transcripts are.
+fn show_comparison(
+    comparison: &compare::Comparison,
+    folder: &Path,
+    out: &Path,
+    how: Shown,
+) -> Result<(), Failure> {
+    let failed = |error: compare::Error| before(&error);
+    if how.formats.html {
+        let page = out.join(compare::PAGE);
+        std::fs::create_dir_all(out).map_err(|source| {
+            failed(compare::Error::Io { action: "create", path: out.to_owned(), source })
+        })?;
+        compare::write(&page, compare::page(comparison, folder).as_bytes()).map_err(failed)?;
+        if !how.quiet {
+            print(&format!("{}\n", page.display()))?;
+        }
+    }
+    if let Some(file) = how.update {
+        compare::update(file, &compare::markdown(comparison)).map_err(failed)?;
+    }
+    if how.formats.markdown {
+        print(&compare::markdown(comparison))?;
+    }
+    Ok(())
+}
+
+fn compare_formats(cli: &Cli) -> Result<Option<compare::Formats>, Failure> {
+    // Those of the configuration file are packages'.
+    compare::Formats::parse(&cli.settings().format).map_err(|error| before(&error))
+}
+
+/// As it could be typed again.
+fn command_line() -> String {
+    let plain = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./,:=+@%#".contains(c))
+    };
+    let word = |word: String| if plain(&word) { word } else { format!("'{}'", word.replace('\'', r"'\''")) };
+    let arguments = std::env::args().skip(1).map(word);
+    std::iter::once("kpatch-build".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure> {
@@ -139,11 +236,12 @@ fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure>
 }
 
 fn examine(cli: &Cli, install: bool, stop: &Stop) -> Result<Exit, Failure> {
-    let request = request(cli)?;
-    let mut findings = doctor::examine(&request, Goal::Everything, stop);
+    let (request, store) = (request(cli)?, store_path(cli)?);
+    let kconfig = pipeline::check(&request, Goal::Everything)?;
+    let job = doctor::Job { request: &request, kconfig: &kconfig, goal: Goal::Everything, store: &store };
+    let mut findings = doctor::examine(job, stop);
     if install {
-        findings =
-            doctor::install(&request, Goal::Everything, &findings, stop).map_err(|error| before(&error))?;
+        findings = doctor::install(job, &findings, stop).map_err(|error| before(&error))?;
     }
     print(&show::findings(&findings))?;
     doctor::require(&findings).map_err(|error| before(&error))?;
@@ -168,7 +266,7 @@ fn request(cli: &Cli) -> Result<Request, Failure> {
 
 fn context(cli: &Cli, request: Option<&Request>, stop: Stop) -> Result<Context, Failure> {
     let settings = settings(cli)?;
-    let root = store_root(settings.store).map_err(|error| before(&error))?;
+    let root = store_path(cli)?;
     if root.to_string_lossy().contains([' ', ':']) {
         return Err(before(&StartError::StorePath { path: root }));
     }
@@ -180,6 +278,10 @@ fn context(cli: &Cli, request: Option<&Request>, stop: Stop) -> Result<Context, 
         offline: settings.offline.unwrap_or(false),
         logs: request.map(|request| request.out.join("logs")).unwrap_or_default(),
     })
+}
+
+fn store_path(cli: &Cli) -> Result<PathBuf, Failure> {
+    store_root(settings(cli)?.store).map_err(|error| before(&error))
 }
 
 /// <https://specifications.freedesktop.org/basedir-spec/latest/>
@@ -201,6 +303,8 @@ enum StartError {
     /// The check is in the kernel's top Makefile.
     #[error("the store {} has a space or a colon in its path, which the kernel's own build refuses", path.display())]
     StorePath { path: PathBuf },
+    #[error("cannot write the manual pages to {}", dir.display())]
+    Manual { dir: PathBuf, source: std::io::Error },
     #[error("cannot write to standard output")]
     Output { source: std::io::Error },
 }

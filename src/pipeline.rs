@@ -67,7 +67,7 @@ pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
     if goal == Goal::Boot {
         boot_request(request)?;
     }
-    let kconfig = Kconfig::load(&request.kconfig).map_err(|error| refused(&error))?;
+    let kconfig = Kconfig::load_for(request.lang, &request.kconfig).map_err(|error| refused(&error))?;
     if goal.boots() && request.boot.is_some() {
         configure::check_boot_testable(&kconfig).map_err(|error| refused(&error))?;
     }

@@ -20,7 +20,9 @@ use crate::toolchain;
 use crate::unpack::SourceTree;
 
 /// The language of a series' patches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
     #[default]
@@ -93,10 +95,29 @@ pub struct Toolchain {
     pub cc_text: String,
     /// `GNU ld 2.40`.
     pub ld_version: String,
-    pub rustc_version: Option<String>,
-    pub bindgen_version: Option<String>,
+    /// `None` unless the kernel is made with Rust.
+    pub rust: Option<RustToolchain>,
     /// `pahole v1.24`; makes BTF.
     pub pahole_version: Option<String>,
+}
+
+/// What makes the Rust parts of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RustToolchain {
+    pub rustc: PathBuf,
+    /// `rustc 1.96.0`.
+    pub rustc_version: String,
+    /// The first line of `--version`: it goes into the configuration (`CONFIG_RUSTC_VERSION_TEXT`).
+    pub rustc_text: String,
+    /// The sources of Rust's own library, `core` in them.
+    pub library: PathBuf,
+    pub bindgen: PathBuf,
+    /// `bindgen 0.72.1`.
+    pub bindgen_version: String,
+    /// The folder of the libclang that bindgen loads.
+    pub libclang: PathBuf,
+    /// `clang 19.1.7`.
+    pub libclang_version: String,
 }
 
 impl Toolchain {
@@ -141,13 +162,15 @@ pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), 
 pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
     let lacks = |error| Failure::new(Some(Stage::Build), &error);
     if goal.builds() {
-        doctor::require(&doctor::examine(request, goal, &cx.stop)).map_err(lacks)?;
+        let job = doctor::Job { request, kconfig: &kconfig, goal, store: cx.store.root() };
+        doctor::require(&doctor::examine(job, &cx.stop)).map_err(lacks)?;
     }
-    let toolchain = toolchain::discover(&request.cc, &cx.stop)
+    let toolchain = toolchain(cx, request, goal.builds() && kconfig.asks_for("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
     let (release, offers) = offers(cx, request)?;
     let series = series::load(&request.series, &release, request.lang, &toolchain)
         .map_err(|error| Failure::new(Some(Stage::Patch), &error))?;
+    let kconfig = kconfig.with_switches(&series.switches, &series.name);
     let localversion = match &request.localversion {
         Some(text) => text.clone(),
         None => default_localversion(&series.name, request.lang, &kconfig.name),
@@ -169,6 +192,15 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
     };
     configure::check_release(plan.kernel_release()).map_err(|error| Failure::new(None, &error))?;
     Ok(plan)
+}
+
+fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, toolchain::Error> {
+    let mut toolchain = toolchain::discover(&request.cc, &cx.stop)?;
+    if rust {
+        let places = toolchain::rust::Places::of_this_host();
+        toolchain.rust = Some(toolchain::rust::discover(&places, &cx.stop)?);
+    }
+    Ok(toolchain)
 }
 
 fn default_localversion(series: &str, lang: Lang, kconfig: &str) -> String {

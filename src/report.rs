@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::boot::BootResult;
 use crate::build::KernelBuild;
@@ -11,7 +11,7 @@ use crate::error::{Exit, Failure};
 use crate::events::{Stage, Status};
 use crate::package::Package;
 use crate::patch::AppliedPatch;
-use crate::plan::{Format, Lang, Plan};
+use crate::plan::{Format, Lang, Plan, RustToolchain};
 use crate::release::Release;
 use crate::request::Request;
 use crate::verify::VerifiedTarball;
@@ -56,30 +56,32 @@ struct RequestPart {
     formats: Vec<Format>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Source {
-    origin: crate::fetch::Origin,
-    url: String,
-    sha256: String,
-    verified_by: Option<String>,
+    pub origin: crate::fetch::Origin,
+    pub url: String,
+    pub sha256: String,
+    pub verified_by: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ToolchainPart {
-    cc: String,
-    ld: String,
-    rustc: Option<String>,
-    bindgen: Option<String>,
+    pub cc: String,
+    pub ld: String,
+    pub rustc: Option<String>,
+    pub bindgen: Option<String>,
+    /// What bindgen reads C with.
+    pub libclang: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kernel {
-    release: String,
-    image: PathBuf,
-    image_sha256: String,
-    config_sha256: String,
+    pub release: String,
+    pub image: PathBuf,
+    pub image_sha256: String,
+    pub config_sha256: String,
     /// The line whose patches were used although it is not this release's: untested.
-    patches_borrowed_from: Option<crate::release::Line>,
+    pub patches_borrowed_from: Option<crate::release::Line>,
 }
 
 #[derive(Debug, Serialize)]
@@ -236,6 +238,11 @@ impl Report {
         }
     }
 
+    /// What the request resolved to, as soon as that is known.
+    pub fn release(&self) -> Option<Release> {
+        self.release
+    }
+
     /// The built kernel's image.
     pub fn image(&self) -> Option<&Path> {
         self.kernel.as_ref().map(|kernel| kernel.image.as_path())
@@ -256,31 +263,38 @@ impl Report {
 
     /// Replaces the file atomically.
     pub fn write(&self) -> Result<(), Error> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
         let write = || {
-            let mut file = tempfile::Builder::new().prefix(".report").tempfile_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            file.write_all(b"\n")?;
-            // The temporary file is the owner's alone; a report is for everybody.
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-            file.persist(&self.path).map_err(|error| error.error)?;
-            Ok(())
+            let mut text = serde_json::to_vec_pretty(self)?;
+            text.push(b'\n');
+            replace(&self.path, &text)
         };
         write().map_err(|source| Error { path: self.path.clone(), source })
     }
 }
 
+/// Gives a file this content, atomically: whoever reads it meanwhile sees the old one, whole.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".report").tempfile_in(folder)?;
+    file.write_all(content)?;
+    // The temporary file is the owner's alone; a report is for everybody.
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 impl ToolchainPart {
-    /// `rustc` and `bindgen` only where the kernel is made with them.
+    /// Rust's programs only where the kernel is made with them.
     fn of(plan: &Plan) -> ToolchainPart {
         let tools = &plan.toolchain;
-        let rust = plan.lang == Lang::Rust || plan.kconfig.asks_for("RUST");
+        let rust = |part: fn(&RustToolchain) -> &String| tools.rust.as_ref().map(|rust| part(rust).clone());
         ToolchainPart {
             cc: tools.cc_version.clone(),
             ld: tools.ld_version.clone(),
-            rustc: tools.rustc_version.clone().filter(|_| rust),
-            bindgen: tools.bindgen_version.clone().filter(|_| rust),
+            rustc: rust(|rust| &rust.rustc_version),
+            bindgen: rust(|rust| &rust.bindgen_version),
+            libclang: rust(|rust| &rust.libclang_version),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::boot::debuggers::{ChoiceError, DebuggerRequest, Wanted};
 use crate::error::{Exit, Explain};
 use crate::fetch::{SourceSpec, SourceSpecError};
 use crate::plan::{Accel, Format, Lang, Timestamp};
@@ -44,6 +45,7 @@ pub struct BootRequest {
     pub accel: Option<Accel>,
     /// From power-on to the end of the probe.
     pub deadline: Duration,
+    pub debuggers: DebuggerRequest,
 }
 
 /// What the user said makes no sense; nothing was written.
@@ -55,14 +57,18 @@ pub enum Error {
     Format(#[from] FormatError),
     #[error(transparent)]
     Source(#[from] SourceSpecError),
+    #[error(transparent)]
+    Debuggers(#[from] ChoiceError),
     #[error("{release} has no io threads, so none of the series means anything there")]
     NoIoThreads { release: Release },
     #[error("--{flag} {given:?} is not usable: {why}")]
     Value { flag: &'static str, given: String, why: &'static str },
     #[error("SOURCE_DATE_EPOCH is {given:?}, not a number of seconds since the epoch")]
     SourceDateEpoch { given: String },
-    #[error("--no-boot leaves the boot subcommand nothing to do")]
+    #[error("--no-boot leaves the boot and compare subcommands nothing to do")]
     NothingToBoot,
+    #[error("one kernel is made from patches in one language, but --lang names {count}")]
+    SeveralLanguages { count: usize },
     #[error("cannot tell the working directory")]
     WorkingDirectory(#[source] std::io::Error),
 }
@@ -88,6 +94,9 @@ impl Explain for Error {
                 let lines: Vec<_> = release::Line::SUPPORTED.iter().map(ToString::to_string).collect();
                 Some(format!("take a release of a supported line: {}", lines.join(", ")))
             }
+            Error::SeveralLanguages { .. } => {
+                Some("name one, or use `kpatch-build compare`, which builds both".into())
+            }
             _ => None,
         }
     }
@@ -102,13 +111,18 @@ impl Request {
             None => ReleaseSpec::NewestLongTerm,
         };
         refuse_without_io_threads(release)?;
+        let debuggers = DebuggerRequest {
+            wanted: Wanted::parse(&settings.debuggers)?,
+            debian_mirror: settings.debian_mirror.clone(),
+            keyring: settings.keyring.clone(),
+        };
         let source = settings.source.as_deref().unwrap_or("auto");
         let out = settings.out.clone().unwrap_or_else(|| "dist".into());
         Ok(Request {
             release,
             source: source.parse()?,
             series: settings.series.unwrap_or_else(|| "copy-segments".into()),
-            lang: settings.lang.unwrap_or_default(),
+            lang: one_language(&settings.lang)?,
             kconfig: if settings.kconfig.is_empty() { vec!["boot".into()] } else { settings.kconfig },
             formats,
             cc: settings.cc.unwrap_or_else(|| "gcc".into()),
@@ -120,6 +134,7 @@ impl Request {
             boot: (!settings.no_boot.unwrap_or(false)).then(|| BootRequest {
                 accel: settings.accel,
                 deadline: Duration::from_secs(settings.boot_deadline.unwrap_or(180)),
+                debuggers,
             }),
             no_verify: settings.no_verify.unwrap_or(false),
             keyring: settings.keyring,
@@ -127,6 +142,14 @@ impl Request {
             debian_mirror: settings.debian_mirror,
             pins: Pins::default(),
         })
+    }
+}
+
+fn one_language(given: &[Lang]) -> Result<Lang, Error> {
+    match given {
+        [] => Ok(Lang::default()),
+        [lang] => Ok(*lang),
+        several => Err(Error::SeveralLanguages { count: several.len() }),
     }
 }
 
@@ -177,6 +200,7 @@ fn checked_localversion(text: String) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::debuggers::Name;
 
     fn request(settings: Settings) -> Result<Request, Error> {
         Request::new(settings)
@@ -194,6 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn debuggers_come_from_the_mirror_and_by_the_keys_that_the_user_named() {
+        let settings = Settings {
+            debuggers: vec!["gdb-10".into()],
+            debian_mirror: Some("http://m.example.org/debian".into()),
+            keyring: Some("k.gpg".into()),
+            ..Default::default()
+        };
+        let debuggers = request(settings).unwrap().boot.unwrap().debuggers;
+        assert_eq!(debuggers.wanted, Wanted::These(vec![Name::Gdb10]));
+        assert_eq!(debuggers.debian_mirror.as_deref(), Some("http://m.example.org/debian"));
+        assert_eq!(debuggers.keyring, Some("k.gpg".into()));
+        let error = request(Settings { debuggers: vec!["gdb".into()], ..Default::default() }).unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+    }
+
+    #[test]
     fn a_release_without_io_threads_is_refused_with_the_reason() {
         for text in ["5.4.1", "5.10.161", "5.11.y", "4.19.y"] {
             let settings = Settings { release: Some(text.into()), ..Default::default() };
@@ -203,6 +243,16 @@ mod tests {
         }
         let settings = Settings { release: Some("5.10.y".into()), ..Default::default() };
         assert!(request(settings).is_ok());
+    }
+
+    #[test]
+    fn one_kernel_has_one_language() {
+        let lang = |langs: &[Lang]| request(Settings { lang: langs.to_vec(), ..Default::default() });
+        assert_eq!(lang(&[]).unwrap().lang, Lang::C);
+        assert_eq!(lang(&[Lang::Rust]).unwrap().lang, Lang::Rust);
+        let error = lang(&[Lang::C, Lang::Rust]).unwrap_err();
+        assert!(matches!(error, Error::SeveralLanguages { count: 2 }) && error.exit() == Exit::Usage);
+        assert!(error.next_step().unwrap().contains("compare"));
     }
 
     #[test]

@@ -17,21 +17,23 @@ pub struct Settings {
     #[arg(short, long, help_heading = "What to build")]
     pub release: Option<String>,
 
-    /// Patch series: a shipped name (see `series list`), none, or a folder or mbox of your own
-    /// [default: copy-segments]
+    /// Patch series: a shipped name (see `series list`), none, or a folder or mbox of your own;
+    /// compare takes several, or all [default: copy-segments; of compare: all]
     #[arg(short, long, help_heading = "What to build")]
     pub series: Option<String>,
 
-    /// Language of the series' patches [default: c]
-    #[arg(long, value_enum, help_heading = "What to build")]
-    pub lang: Option<Lang>,
+    /// Language of the series' patches; compare takes several [default: c]
+    #[arg(long, value_enum, value_delimiter = ',', help_heading = "What to build")]
+    #[serde(deserialize_with = "one_or_several")]
+    pub lang: Vec<Lang>,
 
     /// Kernel configuration: shipped names (boot, cloud, debug, rust) or files, later ones on
     /// top of earlier ones [default: boot]
     #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE", help_heading = "What to build")]
     pub kconfig: Vec<String>,
 
-    /// Package formats, or none [default: deb,rpm]
+    /// Package formats (deb, rpm), or none; of compare: html, json, markdown
+    /// [default: deb,rpm; of compare: html,json]
     #[arg(short, long, value_delimiter = ',', value_name = "FORMAT", help_heading = "What to build")]
     pub format: Vec<String>,
 
@@ -84,6 +86,11 @@ pub struct Settings {
     #[arg(long, value_enum, help_heading = "How to run")]
     pub accel: Option<Accel>,
 
+    /// Debuggers to try in the guest: gdb-10, gdb-13 and gdb-16 (Debian's), host (this host's gdb
+    /// and strace), all or none [default: all where a Debian mirror is known, else host]
+    #[arg(long, value_delimiter = ',', value_name = "LIST", help_heading = "How to run")]
+    pub debuggers: Vec<String>,
+
     /// `--store` of the command line.
     #[arg(skip)]
     pub store: Option<PathBuf>,
@@ -99,6 +106,20 @@ pub struct Settings {
     /// Seconds that the guest has from power-on to its last word [default: 180]
     #[arg(long, value_name = "SECONDS", help_heading = "How to run")]
     pub boot_deadline: Option<u64>,
+}
+
+/// `lang = "rust"` and `lang = ["c", "rust"]`.
+fn one_or_several<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Lang>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "lang is \"c\", \"rust\" or a list of them")]
+    enum Langs {
+        One(Lang),
+        Several(Vec<Lang>),
+    }
+    Langs::deserialize(d).map(|langs| match langs {
+        Langs::One(lang) => vec![lang],
+        Langs::Several(langs) => langs,
+    })
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -160,13 +181,13 @@ impl Settings {
 
     /// These settings where they say something, else `fallback`'s.
     pub fn or(self, fallback: Settings) -> Settings {
-        fn list(first: Vec<String>, second: Vec<String>) -> Vec<String> {
+        fn list<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
             if first.is_empty() { second } else { first }
         }
         Settings {
             release: self.release.or(fallback.release),
             series: self.series.or(fallback.series),
-            lang: self.lang.or(fallback.lang),
+            lang: list(self.lang, fallback.lang),
             kconfig: list(self.kconfig, fallback.kconfig),
             format: list(self.format, fallback.format),
             localversion: self.localversion.or(fallback.localversion),
@@ -182,6 +203,7 @@ impl Settings {
             no_boot: self.no_boot.or(fallback.no_boot),
             accel: self.accel.or(fallback.accel),
             boot_deadline: self.boot_deadline.or(fallback.boot_deadline),
+            debuggers: list(self.debuggers, fallback.debuggers),
             store: self.store.or(fallback.store),
             offline: self.offline.or(fallback.offline),
             progress: self.progress.or(fallback.progress),
@@ -249,6 +271,17 @@ mod tests {
         assert_eq!(settings.series, Some(below("./own")));
         assert_eq!((settings.cc.as_deref(), settings.offline), (Some("gcc"), Some(true)));
         assert_eq!(settings.store, Some(dir.path().join("s")));
+    }
+
+    #[test]
+    fn the_file_has_one_language_or_a_list() {
+        for (text, langs) in [
+            ("lang = \"rust\"", Ok(vec![Lang::Rust])),
+            ("lang = [\"c\", \"rust\"]", Ok(vec![Lang::C, Lang::Rust])),
+            ("lang = \"perl\"", Err(())),
+        ] {
+            assert_eq!(file(text).map(|settings| settings.lang).map_err(|_| ()), langs, "{text}");
+        }
     }
 
     #[test]

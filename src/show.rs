@@ -6,7 +6,7 @@ use crate::doctor::Finding;
 use crate::fetch::Listing;
 use crate::patch::series::{self, Row, Verdict};
 use crate::pipeline::StageKey;
-use crate::plan::{Format, Lang, Plan};
+use crate::plan::{Format, Lang, Plan, Toolchain};
 use crate::release::Line;
 
 /// Rows of text in columns; the last column is not padded.
@@ -32,6 +32,14 @@ pub fn findings(findings: &[Finding]) -> String {
     columns(&findings.iter().map(row).collect::<Vec<_>>())
 }
 
+fn toolchain(tools: &Toolchain) -> String {
+    let mut names = vec![tools.cc_version.as_str(), &tools.ld_version];
+    if let Some(rust) = &tools.rust {
+        names.extend([rust.rustc_version.as_str(), &rust.bindgen_version]);
+    }
+    names.join(", ")
+}
+
 /// What would be done, and with `explain` each stage's key and whether the store has it.
 pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
     let offer = &plan.offers[0];
@@ -40,7 +48,7 @@ pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
         vec!["source".into(), format!("{} {}", offer.origin.name(), offer.url)],
         vec!["series".into(), series_line(plan)],
         vec!["kconfig".into(), plan.kconfig.name.clone()],
-        vec!["toolchain".into(), format!("{}, {}", plan.toolchain.cc_version, plan.toolchain.ld_version)],
+        vec!["toolchain".into(), toolchain(&plan.toolchain)],
         vec!["kernel".into(), plan.kernel_release()],
         vec!["packages".into(), formats(&plan.formats)],
         vec!["boot".into(), if plan.boot.is_some() { "yes".into() } else { "no".into() }],

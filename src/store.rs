@@ -28,18 +28,21 @@ pub enum Room {
     Builds,
     /// Finished kernels, by build key.
     Results,
+    /// Debuggers for the guest, each with a root of its own.
+    Debuggers,
     /// What was learnt about this host (the accelerator that works).
     Hosts,
 }
 
 impl Room {
-    pub const ALL: [Room; 7] = [
+    pub const ALL: [Room; 8] = [
         Room::Partial,
         Room::Tarballs,
         Room::Indexes,
         Room::Sources,
         Room::Builds,
         Room::Results,
+        Room::Debuggers,
         Room::Hosts,
     ];
 
@@ -51,6 +54,7 @@ impl Room {
             Room::Sources => "sources",
             Room::Builds => "builds",
             Room::Results => "results",
+            Room::Debuggers => "debuggers",
             Room::Hosts => "hosts",
         }
     }

@@ -8,6 +8,8 @@ use crate::plan::{Compiler, Toolchain};
 use crate::process::{self, Command};
 use crate::stop::Stop;
 
+pub mod rust;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{program} is not installed")]
@@ -18,6 +20,14 @@ pub enum Error {
     Version { program: String, said: String },
     #[error("cannot ask {program} for its version")]
     Run { program: String, source: process::Error },
+    #[error("no usable rustc with the sources of its library was found")]
+    NoRustc { tried: Vec<String> },
+    #[error("no bindgen {oldest} or newer was found")]
+    NoBindgen { oldest: String, tried: Vec<String> },
+    #[error("no libclang was found")]
+    NoLibclang { looked: Vec<PathBuf> },
+    #[error("bindgen cannot use the libclang in {}", libclang.display())]
+    Libclang { libclang: PathBuf, said: String },
     #[error("interrupted")]
     Interrupted,
 }
@@ -27,13 +37,18 @@ impl Explain for Error {
         match self {
             Error::Unsupported { .. } => Exit::Usage,
             Error::Interrupted => Exit::Interrupted,
-            Error::Missing { .. } | Error::Version { .. } | Error::Run { .. } => Exit::HostLacks,
+            _ => Exit::HostLacks,
         }
     }
 
     fn facts(&self) -> Vec<String> {
         match self {
             Error::Unsupported { said, .. } => vec![format!("it says of itself: {said}")],
+            Error::NoRustc { tried } | Error::NoBindgen { tried, .. } => tried.clone(),
+            Error::NoLibclang { looked } => {
+                looked.iter().map(|folder| format!("not in {}", folder.display())).collect()
+            }
+            Error::Libclang { said, .. } => vec![format!("it said: {said}")],
             _ => Vec::new(),
         }
     }
@@ -41,6 +56,9 @@ impl Explain for Error {
     fn next_step(&self) -> Option<String> {
         match self {
             Error::Missing { .. } => Some("run kpatch-build doctor".to_owned()),
+            Error::NoRustc { .. } | Error::NoBindgen { .. } | Error::NoLibclang { .. } => {
+                Some("run kpatch-build doctor --lang rust".to_owned())
+            }
             Error::Unsupported { .. } => Some("name a compiler with --cc".to_owned()),
             _ => None,
         }
@@ -57,13 +75,18 @@ impl Explain for Error {
 /// A version is printed at once; rustup's stand-in for rustc may look around first.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// `cc` is a name to look up in `PATH` or a path.
+/// `cc` is a name to look up in `PATH` or a path. What Rust needs is looked for by
+/// [`rust::discover`], and only for those who ask for it.
 pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
     let path = process::find(cc).ok_or_else(|| Error::Missing { program: cc.to_owned() })?;
     let path = std::path::absolute(&path).unwrap_or(path);
     let said = ask(&path, "--version", stop)?;
     let (compiler, cc_version, linker) = if said.contains("clang version") {
-        (Compiler::Clang, format!("clang {}", number_after(&said, "clang version", &path)?), lld(&path))
+        (
+            Compiler::Clang,
+            format!("clang {}", number_after(&said, "clang version", &path)?),
+            llvm_tool(&path, "ld.lld"),
+        )
     } else if said.contains("Free Software Foundation") {
         let number = ask(&path, "-dumpfullversion", stop)?;
         (Compiler::Gcc, format!("gcc {}", number.trim()), PathBuf::from("ld"))
@@ -79,18 +102,30 @@ pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
         cc_version,
         cc_text: first_line(&said),
         ld_version,
-        rustc_version: optional("rustc", stop)?,
-        bindgen_version: optional("bindgen", stop)?,
+        rust: None,
         pahole_version: optional("pahole", stop)?.map(|version| format!("pahole {version}")),
     })
 }
 
-/// The linker that belongs to a clang: in the same folder, with the same suffix.
-fn lld(clang: &Path) -> PathBuf {
+/// What kbuild calls instead of the GNU tools, by the variable that names it to make
+/// (Documentation/kbuild/llvm.rst).
+pub const LLVM_TOOLS: [(&str, &str); 8] = [
+    ("LD", "ld.lld"),
+    ("AR", "llvm-ar"),
+    ("NM", "llvm-nm"),
+    ("OBJCOPY", "llvm-objcopy"),
+    ("OBJDUMP", "llvm-objdump"),
+    ("READELF", "llvm-readelf"),
+    ("STRIP", "llvm-strip"),
+    ("HOSTCXX", "clang++"),
+];
+
+/// The tool that belongs to a clang: in the same folder, with the same suffix; else the one in `PATH`.
+pub fn llvm_tool(clang: &Path, tool: &str) -> PathBuf {
     let name = clang.file_name().unwrap_or_default().to_string_lossy();
     let suffix = name.strip_prefix("clang").unwrap_or_default();
-    let beside = clang.with_file_name(format!("ld.lld{suffix}"));
-    if beside.exists() { beside } else { PathBuf::from("ld.lld") }
+    let beside = clang.with_file_name(format!("{tool}{suffix}"));
+    if beside.exists() { beside } else { PathBuf::from(tool) }
 }
 
 fn linker_version(linker: &Path, stop: &Stop) -> Result<String, Error> {
@@ -108,11 +143,11 @@ fn linker_version(linker: &Path, stop: &Stop) -> Result<String, Error> {
     }
 }
 
-/// `rustc 1.90.0` of `rustc 1.90.0 (1159e78c4 2025-09-14)`; `None` where it cannot be had.
+/// The first line of `--version`; `None` where it cannot be had.
 fn optional(program: &str, stop: &Stop) -> Result<Option<String>, Error> {
     let Some(path) = process::find(program) else { return Ok(None) };
     match ask(&path, "--version", stop) {
-        Ok(said) => Ok(Some(first_line(&said).split(" (").next().unwrap_or_default().to_owned())),
+        Ok(said) => Ok(Some(first_line(&said))),
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(_) => Ok(None),
     }

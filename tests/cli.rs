@@ -57,6 +57,8 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
         (&["--series", "copy-segment"], "copy-segments"),
         (&["--series", "./nowhere"], "nowhere"),
         (&["--kconfig", "bott"], "boot"),
+        (&["--debuggers", "gdb-11"], "gdb-10, gdb-13, gdb-16, host, or all, or none"),
+        (&["--debuggers", "none,gdb-10"], "none stands alone"),
         (&["--kconfig", "./nowhere.config"], "nowhere.config"),
         (&["--format", "tar"], "tar"),
         (&["--source", "ftp"], "ftp"),
@@ -140,10 +142,28 @@ fn completions_and_the_manual_page_come_from_the_same_definition() {
 }
 
 #[test]
+fn a_folder_of_manual_pages_has_one_for_each_subcommand_with_its_own_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    stdout(&Sandbox::new().run(&["man", dir.path().to_str().unwrap()]));
+    let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert!(page("kpatch-build.1").contains("localversion"));
+    assert!(page("kpatch-build-plan.1").contains("explain"));
+    assert!(page("kpatch-build-boot.1").contains("image"));
+}
+
+#[test]
 fn every_shipped_series_can_be_listed_and_shown() {
     let sandbox = Sandbox::new();
     let list = stdout(&sandbox.run(&["series", "list"]));
-    for series in ["copy-segments", "zeroed", "user-frame"] {
+    for series in [
+        "copy-segments",
+        "einval-attach",
+        "einval-regs",
+        "hide-threads",
+        "user-frame",
+        "user-segments",
+        "zeroed",
+    ] {
         assert!(list.contains(series), "{list}");
         let shown = stdout(&sandbox.run(&["series", "show", series]));
         assert!(shown.contains(series) && shown.contains("6.1"), "{shown}");

@@ -5,12 +5,12 @@ mod common;
 use std::fs;
 use std::time::Duration;
 
-use common::{Bench, fake, fake_toolchain};
+use common::{Bench, fake, fake_rust, fake_toolchain};
 use kpatch_build::configure::{
     Error, Kconfig, KernelConfig, Place, check_boot_testable, check_release, configure,
 };
 use kpatch_build::error::Explain;
-use kpatch_build::plan::Plan;
+use kpatch_build::plan::{Lang, Plan};
 use kpatch_build::request::BootRequest;
 use kpatch_build::store::Room;
 
@@ -110,7 +110,11 @@ fn what_cannot_be_boot_tested_is_refused_before_anything_runs_or_at_the_latest_w
     let tree = fake::tree();
     let bench = Bench::new(tree.path());
     let mut clear = plan(&bench, "# CONFIG_SERIAL_8250_CONSOLE is not set\n");
-    clear.boot = Some(BootRequest { accel: None, deadline: Duration::from_secs(1) });
+    clear.boot = Some(BootRequest {
+        accel: None,
+        deadline: Duration::from_secs(1),
+        debuggers: kpatch_build::boot::debuggers::DebuggerRequest::none(),
+    });
     let error = check_boot_testable(&clear.kconfig).unwrap_err();
     assert_eq!(error.exit() as u8, 2);
     assert!(error.next_step().unwrap().contains("--no-boot"));
@@ -167,4 +171,107 @@ fn a_kconfig_that_fails_has_a_log_and_its_last_lines() {
     let (log, tail) = error.log_and_tail();
     assert!(fs::read_to_string(log.unwrap()).unwrap().contains("syntax error"));
     assert!(tail.iter().any(|line| line.contains("syntax error")), "{tail:?}");
+}
+
+fn rust_plan(bench: &Bench) -> Plan {
+    let mut plan = plan(bench, "CONFIG_MODULES=y\n");
+    plan.toolchain.rust = Some(fake_rust());
+    plan.lang = Lang::Rust;
+    plan.kconfig = Kconfig::load_for(Lang::Rust, &[bench.file("mine.config", "CONFIG_MODULES=y\n")]).unwrap();
+    plan
+}
+
+#[test]
+fn the_release_itself_is_asked_whether_the_rust_tools_will_do() {
+    let tree = fake::rust_tree();
+    let bench = Bench::new(tree.path());
+    run(&bench, &rust_plan(&bench)).unwrap();
+    let log = bench.log("configure");
+    let given = "given: RUSTC=/opt/rust/bin/rustc HOSTRUSTC=/opt/rust/bin/rustc BINDGEN=/opt/cargo/bindgen \
+                 RUST_LIB_SRC=/opt/rust/library";
+    assert!(log.contains(given), "{log}");
+    assert!(log.contains("also: LIBCLANG_PATH=/opt/llvm/lib KRUSTFLAGS="), "{log}");
+    assert!(log.contains("--remap-path-prefix=/opt/rust/library=/usr/src/rust-library"), "{log}");
+    assert!(log.find("given:") < log.find("olddefconfig"), "{log}");
+}
+
+#[test]
+fn what_the_release_says_against_the_rust_tools_is_told() {
+    let tree = fake::rust_tree();
+    let words = "***\n*** Rust compiler 'rustc' is too old.\n***   Your version:    1.63.0\n\
+                 ***   Minimum version: 1.78.0\n***\n";
+    fake::put(tree.path(), "norust", words);
+    let bench = Bench::new(tree.path());
+    let error = run(&bench, &rust_plan(&bench)).unwrap_err();
+    assert_eq!(error.exit() as u8, 69);
+    assert_eq!(error.to_string(), "6.1.5 does not build with the Rust tools of this host");
+    let said = ["Rust compiler 'rustc' is too old.", "Your version:    1.63.0", "Minimum version: 1.78.0"];
+    assert_eq!(error.facts(), said);
+    assert!(error.next_step().is_some());
+}
+
+#[test]
+fn without_rust_nobody_is_asked_and_nothing_found() {
+    let tree = fake::rust_tree();
+    fake::put(tree.path(), "norust", "*** no\n");
+    let bench = Bench::new(tree.path());
+    let mut plan = plan(&bench, "CONFIG_MODULES=y\n");
+    plan.toolchain.rust = Some(fake_rust());
+    run(&bench, &plan).unwrap();
+    let log = bench.log("configure");
+    assert!(log.contains("RUSTC=kpatch-build-unused BINDGEN=kpatch-build-unused"), "{log}");
+    assert!(!log.contains("/opt/rust"), "{log}");
+}
+
+#[test]
+fn a_release_without_rust_loses_the_option_with_that_reason() {
+    let tree = fake::tree();
+    fake::put(tree.path(), "Kconfig", "config MODULES\n\tbool \"modules\"\n");
+    fake::put(tree.path(), "lost", "RUST\n");
+    let bench = Bench::new(tree.path());
+    let error = run(&bench, &rust_plan(&bench)).unwrap_err();
+    assert!(error.to_string().contains("CONFIG_RUST=y of rust, line"), "{error}");
+    assert!(error.to_string().contains("does not exist in this release"), "{error}");
+}
+
+#[test]
+fn a_switch_of_the_series_that_is_lost_fails_the_run_with_its_unmet_dependency() {
+    let tree = fake::rust_tree();
+    fake::put(tree.path(), "lost", "IO_RUST\n");
+    let bench = Bench::new(tree.path());
+    let mut plan = rust_plan(&bench);
+    let text = "# CONFIG_MODULES is not set\n";
+    plan.kconfig = Kconfig::load_for(Lang::Rust, &[bench.file("mine.config", text)])
+        .unwrap()
+        .with_switches(&["IO_RUST".to_owned()], "mine");
+    let error = run(&bench, &plan).unwrap_err();
+    assert_eq!(error.exit() as u8, 3);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("CONFIG_IO_RUST=y of the series mine is not set: it depends on MODULES, which is n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn each_of_the_rust_tools_gives_another_configuration() {
+    let tree = fake::rust_tree();
+    let bench = Bench::new(tree.path());
+    let plan = rust_plan(&bench);
+    let mut keys = vec![run(&bench, &plan).unwrap().key];
+    let changes: [fn(&mut kpatch_build::plan::RustToolchain); 3] = [
+        |rust| rust.rustc_text = "rustc 1.96.0 (def 2026-01-02)".to_owned(),
+        |rust| rust.bindgen_version = "bindgen 0.72.2".to_owned(),
+        |rust| rust.libclang_version = "clang 20.1.0".to_owned(),
+    ];
+    for change in changes {
+        let mut plan = plan.clone();
+        change(plan.toolchain.rust.as_mut().unwrap());
+        let key = run(&bench, &plan).unwrap().key;
+        assert!(!keys.contains(&key));
+        keys.push(key);
+    }
+    let mut elsewhere = plan.clone();
+    elsewhere.toolchain.rust.as_mut().unwrap().rustc = "/usr/bin/rustc".into();
+    assert_eq!(run(&bench, &elsewhere).unwrap().key, keys[0], "where a program lies changes nothing");
 }

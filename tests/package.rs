@@ -332,14 +332,6 @@ fn an_output_folder_that_is_gone_is_named() {
 }
 
 #[test]
-fn a_full_disk_is_a_lack_of_the_host() {
-    let source = std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
-    let error = Error::Write { path: "dist/x.deb".into(), source };
-    assert_eq!(error.exit() as u8, 69);
-    assert!(error.next_step().unwrap().contains("make room"));
-}
-
-#[test]
 fn progress_ends_at_its_total() {
     struct Last(std::sync::Mutex<(u64, u64)>);
     impl Sink for Last {

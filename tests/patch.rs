@@ -93,8 +93,7 @@ fn load(name: &str) -> Series {
         cc_version: "gcc 12.2.0".into(),
         cc_text: String::new(),
         ld_version: "GNU ld 2.40".into(),
-        rustc_version: None,
-        bindgen_version: None,
+        rust: None,
         pahole_version: None,
     };
     series::load(name, &"6.1.187".parse().unwrap(), Lang::C, &toolchain).unwrap()

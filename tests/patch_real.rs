@@ -1,4 +1,7 @@
-//! The patch engine beside git-apply(1), on random edits from a fixed seed.
+//! The patch engine beside git-apply(1), on random edits from a fixed seed; the shipped patches
+//! beside the checkpatch.pl of the trees of `KPATCH_BUILD_TEST_TREES`.
+
+mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kpatch_build::error::Explain;
-use kpatch_build::patch::series::PatchFile;
+use kpatch_build::patch::series::{self, PatchFile};
 use kpatch_build::patch::tree::{Folder, Overlay};
 use kpatch_build::patch::{apply, diff};
 
@@ -263,4 +266,47 @@ fn without_folder(line: &str) -> String {
         }
     }
     line.to_owned()
+}
+
+/// What checkpatch.pl finds in each of these files, by the file's name.
+fn findings(tree: &Path, folder: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let out = Command::new("perl")
+        .current_dir(tree)
+        .args(["scripts/checkpatch.pl", "--strict", "--terse", "--no-summary"])
+        .args(&files)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let found = |file: &PathBuf| {
+        let name = format!("{}:", file.display());
+        let own = text.lines().filter_map(|line| line.strip_prefix(&name)?.split_once(": "));
+        (
+            file.file_name().unwrap().to_str().unwrap().to_owned(),
+            own.map(|(_, what)| what.to_owned()).collect(),
+        )
+    };
+    files.iter().map(found).collect()
+}
+
+#[test]
+fn real_checkpatch_finds_nothing_in_the_shipped_patches_but_that_no_person_signed_them() {
+    let dir = tempfile::tempdir().unwrap();
+    for listed in series::list().unwrap() {
+        for patch in series::show(&listed.name).unwrap().variants.into_iter().flat_map(|it| it.patches) {
+            fs::write(dir.path().join(patch.name.replace('/', "_")), &patch.content).unwrap();
+        }
+    }
+    // A checkpatch.pl that finds nothing in anything would show nothing.
+    let bad = "Subject: [PATCH] x\n\ny\n---\n--- a/f.c\n+++ b/f.c\n@@ -1 +1 @@\n-a\n+if(b) \n";
+    fs::write(dir.path().join("bad"), bad).unwrap();
+    for tree in common::trees() {
+        let mut found = findings(&tree, dir.path());
+        assert!(found.remove("bad").unwrap().len() > 1);
+        assert!(found.len() >= 36, "{}", found.len());
+        for (name, found) in found {
+            assert_eq!(found, ["ERROR: Missing Signed-off-by: line(s)"], "{name}");
+        }
+    }
 }

@@ -71,3 +71,136 @@ fn real_gcc_and_its_linker_have_versions() {
         Err(error) => eprintln!("passed over: {error}"),
     }
 }
+
+mod rust {
+    use super::*;
+    use kpatch_build::toolchain::rust::{Places, bindgen, discover, libclang, rustc};
+
+    /// A host of a few folders: `rustup` has no library sources, `system` has all that Rust needs.
+    struct Host(tempfile::TempDir);
+
+    impl Host {
+        fn new() -> Host {
+            let host = Host(tempfile::tempdir().unwrap());
+            for folder in ["rustup/bin", "system/bin", "cargo", "llvm"] {
+                fs::create_dir_all(host.path(folder)).unwrap();
+            }
+            host
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn file(&self, name: &str) {
+            fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+            fs::write(self.path(name), "").unwrap();
+        }
+
+        fn rustc(&self, prefix: &str, version: &str) {
+            let sysroot = self.path(prefix);
+            let script = format!(
+                "case $1 in --version) echo 'rustc {version} (abc 2026-01-01)';; *) echo {};; esac",
+                sysroot.display()
+            );
+            program(&sysroot.join("bin"), "rustc", &script);
+        }
+
+        fn sources_of(&self, prefix: &str) {
+            self.file(&format!("{prefix}/lib/rustlib/src/rust/library/core/src/lib.rs"));
+        }
+
+        /// Says `version`, and of any header what `of_header` says.
+        fn bindgen(&self, version: &str, of_header: &str) {
+            let script = format!("case $1 in --version) echo 'bindgen {version}';; *) {of_header};; esac");
+            program(&self.path("cargo"), "bindgen", &script);
+        }
+
+        fn places(&self) -> Places {
+            Places {
+                programs: ["none", "rustup/bin", "system/bin", "cargo"].map(|name| self.path(name)).into(),
+                libraries: ["none", "system/bin", "llvm"].map(|name| self.path(name)).into(),
+            }
+        }
+
+        /// With everything in its place.
+        fn complete() -> Host {
+            let host = Host::new();
+            host.rustc("rustup", "1.99.0");
+            host.rustc("system", "1.96.0");
+            host.sources_of("system");
+            let said = "echo \"version.h:1:9: warning: clang version 19.1.7 (3) in $LIBCLANG_PATH\" >&2";
+            host.bindgen("0.72.1", said);
+            host.file("llvm/libclang-cpp.so.19");
+            host.file("llvm/libclang-19.so.19");
+            host
+        }
+    }
+
+    #[test]
+    fn the_first_rustc_with_library_sources_is_taken() {
+        let host = Host::complete();
+        let found = discover(&host.places(), &Stop::default()).unwrap();
+        assert_eq!(found.rustc, host.path("system/bin/rustc"));
+        assert_eq!(found.library, host.path("system/lib/rustlib/src/rust/library"));
+        assert_eq!(found.rustc_version, "rustc 1.96.0");
+        assert_eq!(found.rustc_text, "rustc 1.96.0 (abc 2026-01-01)");
+        assert_eq!(
+            (found.bindgen, found.bindgen_version),
+            (host.path("cargo/bindgen"), "bindgen 0.72.1".into())
+        );
+        assert_eq!((found.libclang, found.libclang_version), (host.path("llvm"), "clang 19.1.7".into()));
+    }
+
+    #[test]
+    fn a_stand_in_is_looked_through() {
+        let host = Host::complete();
+        // rustup's stand-in lies in another folder than the compiler that it starts.
+        let real = host.path("system/bin/rustc");
+        program(&host.path("rustup/bin"), "rustc", &format!("exec {} \"$@\"", real.display()));
+        assert_eq!(rustc(&host.places(), &Stop::default()).unwrap().path, real);
+    }
+
+    #[test]
+    fn every_unusable_rustc_is_named_with_the_reason() {
+        let host = Host::new();
+        host.rustc("rustup", "1.99.0");
+        host.rustc("system", "1.63.0");
+        host.sources_of("system");
+        let error = rustc(&host.places(), &Stop::default()).unwrap_err();
+        assert_eq!(error.exit() as u8, 69);
+        assert_eq!(error.next_step().unwrap(), "run kpatch-build doctor --lang rust");
+        let facts = error.facts();
+        assert_eq!(facts.len(), 2, "{facts:?}");
+        assert!(
+            facts[0].contains("rustup/bin/rustc") && facts[0].contains("library is missing"),
+            "{facts:?}"
+        );
+        assert!(facts[1].contains("system/bin/rustc: it is 1.63.0, older than 1.78.0"), "{facts:?}");
+    }
+
+    #[test]
+    fn a_bindgen_that_is_too_old_or_broken_is_not_taken() {
+        let host = Host::complete();
+        for (version, reason) in [("0.60.1", "older than 0.65.1"), ("of late", "of its version")] {
+            host.bindgen(version, "true");
+            let error = bindgen(&host.places(), &Stop::default()).unwrap_err();
+            assert_eq!(error.to_string(), "no bindgen 0.65.1 or newer was found");
+            assert!(error.facts()[0].contains(reason), "{:?}", error.facts());
+        }
+    }
+
+    #[test]
+    fn a_libclang_is_the_c_interface_and_bindgen_can_load_it() {
+        let host = Host::complete();
+        fs::remove_file(host.path("llvm/libclang-19.so.19")).unwrap();
+        let error = libclang(&host.places()).unwrap_err();
+        assert!(error.facts().iter().any(|fact| fact.ends_with("/llvm")), "{:?}", error.facts());
+
+        host.file("llvm/libclang.so.1");
+        host.bindgen("0.72.1", "echo 'Unable to find libclang' >&2; exit 1");
+        let error = discover(&host.places(), &Stop::default()).unwrap_err();
+        assert_eq!(error.exit() as u8, 69);
+        assert_eq!(error.facts(), ["it said: Unable to find libclang"]);
+    }
+}

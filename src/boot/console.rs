@@ -1,10 +1,10 @@
 //! What the kernel said on its console: panics, oopses, warnings, and its last words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often the kernel complained. Panics and oopses fail the verdict; warnings are counted
 /// and noted, because TCG and odd hosts provoke some that have nothing to do with the series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelMessages {
     pub warnings: u32,
     pub oopses: u32,

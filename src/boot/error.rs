@@ -4,6 +4,7 @@ use crate::error::{Exit, Explain};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::debuggers;
 use super::qemu::QEMU;
 use crate::{process, store};
 
@@ -24,6 +25,8 @@ pub enum Error {
     #[error("no shell for the guest: neither a static busybox nor the libraries of {} were found", shell.display())]
     NoShell { shell: PathBuf, source: process::Error },
     #[error(transparent)]
+    Debuggers(#[from] debuggers::Error),
+    #[error(transparent)]
     Store(#[from] store::Error),
     #[error("interrupted")]
     Interrupted,
@@ -32,21 +35,20 @@ pub enum Error {
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
+            Error::Debuggers(error) => error.exit(),
             Error::Interrupted | Error::Store(store::Error::Interrupted { .. }) => Exit::Interrupted,
             Error::QemuMissing
             | Error::NoShell { .. }
             | Error::Compile { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
-            Error::Io { source, .. } | Error::Store(store::Error::Io { source, .. })
-                if source.kind() == io::ErrorKind::StorageFull =>
-            {
-                Exit::HostLacks
-            }
             _ => Exit::StageFailed,
         }
     }
 
     fn facts(&self) -> Vec<String> {
-        Vec::new()
+        match self {
+            Error::Debuggers(error) => error.facts(),
+            _ => Vec::new(),
+        }
     }
 
     fn next_step(&self) -> Option<String> {
@@ -58,6 +60,7 @@ impl Explain for Error {
             Error::Compile { bits: 32, .. } => Some(
                 "the compiler needs -m32; gcc and clang for x86-64 have it without further packages".into(),
             ),
+            Error::Debuggers(error) => error.next_step(),
             Error::NoShell { .. } => Some("install busybox-static".into()),
             _ => None,
         }
@@ -65,6 +68,7 @@ impl Explain for Error {
 
     fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
+            Error::Debuggers(error) => error.log_and_tail(),
             Error::Qemu { source } | Error::Compile { source, .. } | Error::NoShell { source, .. } => {
                 source.log_and_tail()
             }

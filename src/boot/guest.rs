@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 
 use super::Error;
+use super::debuggers::Debugger;
 use super::initramfs::Initramfs;
 use crate::context::Context;
 use crate::events::Stage;
@@ -37,8 +38,8 @@ const FLAGS: &[&str] = &[
     "-Wl,-z,noexecstack",
 ];
 
-/// An archive with the probe as `/init`.
-pub fn initramfs(cx: &Context, cc: &Path) -> Result<Initramfs, Error> {
+/// An archive with the probe as `/init`, and each debugger in a root of its own.
+pub fn initramfs(cx: &Context, cc: &Path, debuggers: &[Debugger]) -> Result<Initramfs, Error> {
     let scratch = tempfile::tempdir().map_err(|source| Error::Io {
         action: "create",
         path: std::env::temp_dir(),
@@ -47,18 +48,51 @@ pub fn initramfs(cx: &Context, cc: &Path) -> Result<Initramfs, Error> {
     let sources = unpack(scratch.path())?;
     let (tracee, probe): (Vec<_>, Vec<_>) = sources.into_iter().partition(|name| name == TRACEE);
     let mut archive = Initramfs::new();
-    for (name, bits, sources) in [("init", 64, &probe), ("tracee64", 64, &tracee), ("tracee32", 32, &tracee)]
+    for (name, bits, sources) in [("init", 64, &probe), (TRACEES[0], 64, &tracee), (TRACEES[1], 32, &tracee)]
     {
         let program = scratch.path().join(name);
         compile(cx, cc, scratch.path(), bits, sources, &program)?;
-        let content = std::fs::read(&program).map_err(|source| Error::Io {
-            action: "read",
-            path: program.clone(),
-            source,
-        })?;
-        archive.file(name, 0o755, &content);
+        archive.file(name, 0o755, &read(&program)?);
+    }
+    for (number, debugger) in debuggers.iter().enumerate() {
+        add_debugger(&mut archive, number, debugger, scratch.path())?;
     }
     Ok(archive)
+}
+
+const TRACEES: [&str; 2] = ["tracee64", "tracee32"];
+
+/// What probe/debug.c expects of `/debuggerN`.
+fn add_debugger(
+    archive: &mut Initramfs,
+    number: usize,
+    debugger: &Debugger,
+    programs: &Path,
+) -> Result<(), Error> {
+    let root = format!("debugger{number}");
+    let read_error = |source| Error::Io { action: "read", path: debugger.root.clone(), source };
+    archive.tree(&root, &debugger.root).map_err(read_error)?;
+    for folder in ["proc", "dev", "tmp"] {
+        archive.folder(&format!("{root}/{folder}"));
+    }
+    // Where /proc/PID/exe says that the tracee's program is.
+    for name in TRACEES {
+        archive.file(&format!("{root}/{name}"), 0o755, &read(&programs.join(name))?);
+    }
+    let mut lines = debugger.arguments().join("\n");
+    lines.push('\n');
+    archive.file(&format!("{root}/argv"), 0o644, lines.as_bytes());
+    if let Some(commands) = debugger.commands() {
+        archive.file(&format!("{root}/commands"), 0o644, commands.as_bytes());
+    }
+    if let Some(milliseconds) = debugger.interrupted_after() {
+        archive.file(&format!("{root}/interrupt"), 0o644, milliseconds.to_string().as_bytes());
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })
 }
 
 /// Writes the source out and returns the names of the files to compile.

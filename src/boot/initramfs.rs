@@ -2,10 +2,15 @@
 //! (Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 const DIRECTORY: u32 = 0o040755;
 const CHARACTER_DEVICE: u32 = 0o020600;
 const REGULAR: u32 = 0o100000;
+const LINK: u32 = 0o120777;
 
 /// Grows by whole entries; folders above an entry come by themselves.
 #[derive(Debug, Default)]
@@ -37,6 +42,33 @@ impl Initramfs {
         self.header(&Header { name, mode: REGULAR | permissions, device: (0, 0), size });
         self.bytes.extend_from_slice(content);
         self.pad();
+    }
+
+    pub fn link(&mut self, name: &str, target: &str) {
+        self.folders_above(name);
+        self.header(&Header { name, mode: LINK, device: (0, 0), size: target.len() as u32 });
+        self.bytes.extend_from_slice(target.as_bytes());
+        self.pad();
+    }
+
+    /// Everything below a folder of the host, as `name` and what follows.
+    pub fn tree(&mut self, name: &str, folder: &Path) -> io::Result<()> {
+        self.folder(name);
+        let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+        // In an order that does not depend on the host's file system.
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+            if kind.is_dir() {
+                self.tree(&name, &path)?;
+            } else if kind.is_symlink() {
+                self.link(&name, &fs::read_link(&path)?.to_string_lossy());
+            } else {
+                self.file(&name, entry.metadata()?.permissions().mode() & 0o777, &fs::read(&path)?);
+            }
+        }
+        Ok(())
     }
 
     pub fn folder(&mut self, name: &str) {
@@ -96,6 +128,7 @@ mod tests {
         archive.file("init", 0o755, b"#!");
         archive.file("usr/lib/x", 0o644, b"12345");
         archive.file("usr/lib/y", 0o644, b"");
+        archive.link("lib", "usr/lib");
         archive.finish()
     }
 
@@ -105,8 +138,8 @@ mod tests {
         assert_eq!(bytes.len() % 4, 0);
         let starts: Vec<_> = bytes.windows(6).enumerate().filter(|(_, w)| w == b"070701").collect();
         assert!(starts.iter().all(|(at, _)| at % 4 == 0));
-        // dev, dev/console, init, usr, usr/lib, x, y and the trailer.
-        assert_eq!(starts.len(), 8);
+        // dev, dev/console, init, usr, usr/lib, x, y, lib and the trailer.
+        assert_eq!(starts.len(), 9);
     }
 
     #[test]
@@ -138,7 +171,7 @@ mod tests {
         let listed = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
             listed.lines().collect::<Vec<_>>(),
-            ["dev", "dev/console", "init", "usr", "usr/lib", "usr/lib/x", "usr/lib/y"]
+            ["dev", "dev/console", "init", "usr", "usr/lib", "usr/lib/x", "usr/lib/y", "lib"]
         );
     }
 }

@@ -5,9 +5,11 @@
 
 mod accel;
 mod console;
+pub mod debuggers;
 mod error;
 mod guest;
 mod initramfs;
+mod libraries;
 mod observe;
 mod qemu;
 mod records;
@@ -16,18 +18,19 @@ mod shell;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::claims::{Claim, Evidence, Judgement};
+use crate::claims::{Claims, Evidence, Judgement};
 use crate::context::Context;
 use crate::plan::Accel;
 use crate::release::{Line, Release};
 use crate::request::BootRequest;
 
 pub use console::{Console, KernelMessages};
+pub use debuggers::{Debugger, DebuggerOutcome, DebuggerRun, TraceeAfter};
 pub use error::Error;
-pub use observe::{FRAME, Hex, Observation, Registers, THREAD};
-pub use records::{Damage, Missing, Record, Records};
+pub use observe::{CoreNote, FRAME, Hex, Observation, Registers, THREAD};
+pub use records::{Attempt, Damage, Missing, Record, Records};
 pub use run::Ending;
 pub use shell::shell;
 
@@ -38,10 +41,10 @@ pub struct Subject<'a> {
     /// The compiler that makes the probe: the one that built the kernel.
     pub cc: PathBuf,
     /// Those of the series; the side claims come by themselves.
-    pub claims: &'a [Claim],
+    pub claims: &'a Claims,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Pass,
@@ -50,7 +53,7 @@ pub enum Verdict {
 }
 
 /// What went wrong in the guest, whatever the claims say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
     Panic,
@@ -65,7 +68,7 @@ pub enum ProblemKind {
     Records,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// A sentence with the evidence.
@@ -73,7 +76,7 @@ pub struct Problem {
 }
 
 /// `boot` of `report.json`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BootResult {
     pub verdict: Verdict,
     /// What really ran.
@@ -84,8 +87,7 @@ pub struct BootResult {
     /// `uname -r` of the guest, where the probe ran.
     pub guest_release: Option<String>,
     pub observations: Vec<Observation>,
-    /// Filled by the stage that runs debuggers in the guest.
-    pub debuggers: Vec<serde_json::Value>,
+    pub debuggers: Vec<DebuggerRun>,
     pub claims: Vec<Judgement>,
     pub problems: Vec<Problem>,
     /// What could not be observed, and warnings of the kernel.
@@ -146,9 +148,19 @@ impl BootResult {
 pub fn boot(cx: &Context, request: &BootRequest, subject: &Subject) -> Result<BootResult, Error> {
     check_image(&subject.image)?;
     make_logs(cx)?;
-    let initramfs = guest::initramfs(cx, &subject.cc)?.finish();
-    let boot = run::run(cx, request, &subject.image, &initramfs)?;
-    Ok(judge(boot, subject.claims))
+    let debuggers = debuggers::obtain(cx, &request.debuggers)?;
+    let initramfs = guest::initramfs(cx, &subject.cc, &debuggers)?.finish();
+    // The user's deadline is that of the probe; each debugger has one of its own.
+    let deadline = request.deadline + debuggers::DEADLINE * 2 * debuggers.len() as u32;
+    let boot = run::run(cx, request.accel, deadline, &subject.image, &initramfs)?;
+    let runs = understand(cx, &debuggers, &boot.records.attempts)?;
+    Ok(judge(boot, subject.claims, &debuggers, runs))
+}
+
+fn understand(cx: &Context, debuggers: &[Debugger], attempts: &[Attempt]) -> Result<Vec<DebuggerRun>, Error> {
+    let write = |source| Error::Io { action: "write", path: cx.logs.clone(), source };
+    let run = |attempt: &Attempt| debuggers.get(attempt.number)?.understand(attempt, &cx.logs).transpose();
+    attempts.iter().filter_map(run).collect::<Result<_, _>>().map_err(write)
 }
 
 fn make_logs(cx: &Context) -> Result<(), Error> {
@@ -160,17 +172,21 @@ fn make_logs(cx: &Context) -> Result<(), Error> {
 }
 
 /// The verdict on one finished boot.
-fn judge(boot: run::Boot, claims: &[Claim]) -> BootResult {
+fn judge(boot: run::Boot, claims: &Claims, debuggers: &[Debugger], runs: Vec<DebuggerRun>) -> BootResult {
     let problems = problems(&boot);
     let run::Boot { accel, seconds, console, records, log, .. } = boot;
     let line = records.release.as_deref().and_then(line_of);
     // Without 32-bit emulation there is nothing to observe; any other reason is a failure.
     let ia32 = !records.missing.iter().any(|(bits, why)| *bits == 32 && why.error == "ENOEXEC");
-    let evidence = Evidence { line, ia32, observations: &records.observations };
+    let requested: Vec<_> = debuggers.iter().map(Debugger::name).collect();
+    let evidence =
+        Evidence { line, ia32, observations: &records.observations, requested: &requested, debuggers: &runs };
+    let untested = claims.untested(&evidence);
     // Claims about a guest that never answered would only repeat the problem.
     let claims = if records.started() { crate::claims::judge(claims, &evidence) } else { Vec::new() };
 
     let mut notes = records.notes;
+    notes.extend(untested);
     notes.extend(
         records
             .missing
@@ -191,7 +207,7 @@ fn judge(boot: run::Boot, claims: &[Claim]) -> BootResult {
         kernel_messages: console.messages,
         guest_release: records.release,
         observations: records.observations,
-        debuggers: Vec::new(),
+        debuggers: runs,
         claims,
         problems,
         notes,

@@ -88,8 +88,34 @@ pub struct Observation {
     pub state_frozen_v1: Option<String>,
     pub state_frozen_v2: Option<String>,
     pub dies_with_group: bool,
+    /// The `NT_PRSTATUS` note of a thread of this kind in a core dump of another process of the same
+    /// program; `None` where the dump has none.
+    #[serde(default)]
+    pub core: Option<CoreNote>,
     /// The leader's registers at the entry of the system call that created this thread.
     pub creator_regs: Option<Registers>,
+}
+
+/// What a core dump says of a thread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CoreNote {
+    /// Of the registers in the note: 216 in a 64-bit view, 68 in a 32-bit one.
+    pub bytes: u64,
+    /// Those that the view has; the others are `None`.
+    pub regs: Registers,
+}
+
+impl CoreNote {
+    /// The registers of [`FRAME`] that its view has.
+    pub fn frame(&self) -> impl Iterator<Item = &'static str> {
+        let wide = self.bytes > 68;
+        FRAME.into_iter().filter(move |name| wide || !is_64_bit_only(name))
+    }
+}
+
+/// `r8` to `r15`.
+fn is_64_bit_only(name: &str) -> bool {
+    matches!(name.as_bytes(), [b'r', b'0'..=b'9', ..])
 }
 
 impl Observation {
@@ -101,19 +127,24 @@ impl Observation {
         self.regs.get(name).copied().flatten()
     }
 
+    /// Of its note in the core dump.
+    pub fn core_register(&self, name: &str) -> Option<Hex> {
+        self.core.as_ref()?.regs.get(name).copied().flatten()
+    }
+
     pub fn creator_register(&self, name: &str) -> Option<Hex> {
         self.creator_regs.as_ref()?.get(name).copied().flatten()
     }
 
-    /// Registers, in order, that hold an address of the kernel's half of the address space.
+    /// Registers, in order, also those of the core dump, that hold an address of the kernel's half of the address space.
     ///
     /// The topmost page is not mapped; its numbers are negated errnos.
     pub fn kernel_addresses(&self) -> Vec<(&'static str, Hex)> {
         let kernel = 0xffff_8000_0000_0000..0xffff_ffff_ffff_f000_u64;
-        FRAME
-            .iter()
-            .chain(&THREAD)
-            .filter_map(|name| Some((*name, self.register(name)?)))
+        let names = FRAME.iter().chain(&THREAD);
+        names
+            .flat_map(|name| [(*name, self.register(name)), (*name, self.core_register(name))])
+            .filter_map(|(name, value)| Some((name, value?)))
             .filter(|(_, value)| kernel.contains(&value.0))
             .collect()
     }
@@ -121,8 +152,7 @@ impl Observation {
     /// Whether every register of the creator that this size of program can set was not zero,
     /// so that what was copied can be told from what was zeroed.
     pub fn creator_is_telling(&self) -> bool {
-        let settable =
-            |name: &&&str| self.tracee_bits == 64 || !matches!(name.as_bytes(), [b'r', b'0'..=b'9', ..]);
+        let settable = |name: &&&str| self.tracee_bits == 64 || !is_64_bit_only(name);
         FRAME
             .iter()
             .filter(settable)

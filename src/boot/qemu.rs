@@ -32,7 +32,7 @@ pub fn accelerator(accel: Accel) -> Vec<String> {
 
 pub fn machine() -> Vec<String> {
     // Nothing that is not asked for: no network, no display, no monitor that waits for a command.
-    strings(&["-smp", "2", "-m", "512", "-nodefaults", "-display", "none", "-monitor", "none"])
+    strings(&["-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-monitor", "none"])
 }
 
 fn kernel(image: &Path, initramfs: &Path, extra: &[&str]) -> Vec<String> {
@@ -67,7 +67,7 @@ pub fn observed(accel: Accel, image: &Path, initramfs: &Path, console: &Path) ->
 
 /// A boot with a shell on the terminal; Ctrl-A X leaves it.
 pub fn interactive(accel: Accel, image: &Path, initramfs: &Path) -> Vec<String> {
-    let machine = strings(&["-smp", "2", "-m", "512", "-nodefaults", "-display", "none"]);
+    let machine = strings(&["-smp", "2", "-m", "1024", "-nodefaults", "-display", "none"]);
     let quiet = kernel(image, initramfs, &["quiet"]);
     [accelerator(accel), machine, quiet, strings(&["-serial", "mon:stdio"])].concat()
 }

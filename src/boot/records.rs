@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use super::debuggers::TraceeAfter;
 use super::observe::Observation;
 
 const MARK: &str = "@kpatch-build ";
@@ -35,7 +36,51 @@ pub enum Record {
         threads: usize,
     },
     Thread(Box<Observation>),
+    /// A debugger starts on a tracee of its own.
+    Debugger(Attempt),
+    /// Some of what it printed.
+    Output {
+        text: String,
+    },
+    #[serde(rename = "debugger-end")]
+    DebuggerEnd(AttemptEnd),
     End,
+}
+
+/// What the probe knew when it started a debugger.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Attempt {
+    /// Its place in the initramfs: `/debugger0` is 0.
+    pub number: usize,
+    pub tracee_bits: u8,
+    /// The tracee's process id, which is its leader's thread id.
+    pub pid: u32,
+    pub threads: u64,
+    /// Of these, threads that `/proc/PID/task` shows.
+    pub listed: u64,
+    #[serde(skip)]
+    pub output: String,
+    #[serde(skip)]
+    pub end: Option<AttemptEnd>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct AttemptEnd {
+    pub ending: AttemptEnding,
+    /// Exit status or signal.
+    pub status: u32,
+    pub milliseconds: u64,
+    pub tracee_after: TraceeAfter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptEnding {
+    Exit,
+    Signal,
+    Deadline,
+    OutputLimit,
+    NotStarted,
 }
 
 /// Why there is no tracee of a size.
@@ -72,6 +117,7 @@ pub struct Records {
     pub notes: Vec<String>,
     pub observations: Vec<Observation>,
     pub missing: Vec<(u8, Missing)>,
+    pub attempts: Vec<Attempt>,
     /// The first thing that was wrong.
     pub damage: Option<Damage>,
     announced: Vec<(u8, usize)>,
@@ -127,6 +173,17 @@ impl Records {
                 self.announced.push((tracee_bits, threads));
             }
             Record::Thread(observation) => self.observations.push(*observation),
+            Record::Debugger(attempt) => self.attempts.push(attempt),
+            Record::Output { text } => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.output.push_str(&text);
+                }
+            }
+            Record::DebuggerEnd(end) => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.end = Some(end);
+                }
+            }
             Record::End => self.ended = true,
         }
     }

@@ -11,7 +11,6 @@ use crate::context::Context;
 use crate::events::{Stage, Unit};
 use crate::plan::Accel;
 use crate::process::{self, Flow};
-use crate::request::BootRequest;
 
 /// How QEMU came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +33,20 @@ pub struct Boot {
 }
 
 /// Boots with the accelerator that was asked for or that works here.
-pub fn run(cx: &Context, request: &BootRequest, image: &Path, initramfs: &[u8]) -> Result<Boot, Error> {
+pub fn run(
+    cx: &Context,
+    accel: Option<Accel>,
+    deadline: Duration,
+    image: &Path,
+    initramfs: &[u8],
+) -> Result<Boot, Error> {
     let file = write_initramfs(initramfs)?;
     let boot = |accel, deadline| boot(cx, accel, image, file.path(), deadline);
-    let host = match accel::choose(cx, request.accel)? {
-        Choice::Settled(accel) => return boot(accel, request.deadline),
+    let host = match accel::choose(cx, accel)? {
+        Choice::Settled(accel) => return boot(accel, deadline),
         Choice::TryKvm(host) => host,
     };
-    match boot(Accel::Kvm, accel::KERNEL_DEADLINE.min(request.deadline)) {
+    match boot(Accel::Kvm, accel::KERNEL_DEADLINE.min(deadline)) {
         Ok(guest) if guest.records.ended() => {
             accel::remember(cx, &host, Accel::Kvm)?;
             return Ok(guest);
@@ -49,7 +54,7 @@ pub fn run(cx: &Context, request: &BootRequest, image: &Path, initramfs: &[u8]) 
         Err(Error::Interrupted) => return Err(Error::Interrupted),
         // It came up, but had not all the time that it may take.
         Ok(guest) if guest.records.started() => {
-            let guest = boot(Accel::Kvm, request.deadline)?;
+            let guest = boot(Accel::Kvm, deadline)?;
             if guest.records.ended() {
                 accel::remember(cx, &host, Accel::Kvm)?;
                 return Ok(guest);
@@ -58,7 +63,7 @@ pub fn run(cx: &Context, request: &BootRequest, image: &Path, initramfs: &[u8]) 
         _ => {}
     }
     cx.events.note(Stage::Boot, "the guest did not end well under KVM: trying TCG");
-    let under_tcg = boot(Accel::Tcg, request.deadline)?;
+    let under_tcg = boot(Accel::Tcg, deadline)?;
     // Only a kernel that does well under TCG shows that it was KVM's fault.
     if under_tcg.records.ended() {
         accel::remember(cx, &host, Accel::Tcg)?;

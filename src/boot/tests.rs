@@ -22,6 +22,10 @@ fn boot(records: &str, console: &str, ending: Ending) -> run::Boot {
     }
 }
 
+fn judged(boot: run::Boot) -> BootResult {
+    judge(boot, &Claims::default(), &[], Vec::new())
+}
+
 /// The recording up to and without its first line that contains `text`.
 fn until(text: &str) -> String {
     MERGED.lines().take_while(|line| !line.contains(text)).map(|line| format!("{line}\n")).collect()
@@ -31,7 +35,7 @@ const DEADLINE: Ending = Ending::Deadline(Duration::from_secs(60));
 const LAST_WORDS: &str = "[    1.000000] Run /init as init process\n";
 
 fn only_problem(boot: run::Boot) -> Problem {
-    let result = judge(boot, &[]);
+    let result = judged(boot);
     assert_eq!(result.verdict, Verdict::Fail);
     assert_eq!(result.problems.len(), 1, "{:?}", result.problems);
     result.problems.into_iter().next().unwrap()
@@ -39,7 +43,7 @@ fn only_problem(boot: run::Boot) -> Problem {
 
 #[test]
 fn a_boot_that_shows_what_was_claimed_passes() {
-    let result = judge(boot(MERGED, LAST_WORDS, Ending::Exit), &[]);
+    let result = judged(boot(MERGED, LAST_WORDS, Ending::Exit));
     assert_eq!(result.failures(), [""; 0]);
     assert!(result.passed());
     assert_eq!(result.observations.len(), 6);
@@ -62,7 +66,7 @@ fn an_oops_fails_a_boot_whose_claims_all_hold() {
 #[test]
 fn a_warning_is_noted_and_fails_nothing() {
     let console = "[    0.5] WARNING: CPU: 0 PID: 1 at kernel/smp.c:912 x+0x1/0x2\n";
-    let result = judge(boot(MERGED, console, Ending::Exit), &[]);
+    let result = judged(boot(MERGED, console, Ending::Exit));
     assert!(result.passed());
     assert_eq!(result.kernel_messages.warnings, 1);
     assert!(result.notes.iter().any(|note| note.contains("kernel/smp.c:912")), "{:?}", result.notes);
@@ -91,14 +95,14 @@ fn a_guest_that_restarts_too_early_has_died() {
 
 #[test]
 fn a_complete_run_passes_even_if_the_machine_does_not_switch_off() {
-    assert!(judge(boot(MERGED, LAST_WORDS, DEADLINE), &[]).passed());
+    assert!(judged(boot(MERGED, LAST_WORDS, DEADLINE)).passed());
 }
 
 #[test]
 fn damaged_records_fail_a_boot_that_came_to_its_end() {
     let lost: String =
         MERGED.lines().filter(|line| !line.contains("iou-wrk")).map(|line| format!("{line}\n")).collect();
-    let result = judge(boot(&lost, LAST_WORDS, Ending::Exit), &[]);
+    let result = judged(boot(&lost, LAST_WORDS, Ending::Exit));
     assert!(result.problems.iter().any(|problem| problem.kind == ProblemKind::Records));
 }
 
@@ -108,7 +112,7 @@ fn a_kernel_without_32_bit_emulation_is_judged_by_its_64_bit_tracee() {
     boot.records.observations.retain(|seen| seen.tracee_bits == 64);
     let why = |error: &str| Missing { what: "its program cannot be executed".into(), error: error.into() };
     boot.records.missing = vec![(32, why("ENOEXEC"))];
-    let result = judge(boot, &[]);
+    let result = judged(boot);
     assert!(result.passed(), "{:?}", result.failures());
     assert!(result.notes.iter().any(|note| note.contains("no 32-bit tracee")));
 }
@@ -119,7 +123,7 @@ fn a_tracee_missing_for_any_other_reason_fails() {
         let mut boot = boot(MERGED, LAST_WORDS, Ending::Exit);
         boot.records.observations.retain(|seen| seen.tracee_bits != bits);
         boot.records.missing = vec![(bits, Missing { what: "x".into(), error: error.into() })];
-        assert!(!judge(boot, &[]).passed(), "{bits} {error}");
+        assert!(!judged(boot).passed(), "{bits} {error}");
     }
 }
 

@@ -8,14 +8,16 @@ use super::folder::temporary;
 use crate::configure::Kconfig;
 use crate::context::Context;
 use crate::events::Stage;
-use crate::plan::{Compiler, Plan};
+use crate::plan::{Compiler, Plan, RustToolchain};
 use crate::process::Command;
+use crate::toolchain::{self, LLVM_TOOLS};
 
 /// A name that no program has, for tools that kbuild looks for but must not find.
 const UNUSED: &str = "kpatch-build-unused";
-/// Where debug information says that the sources are.
+/// Where debug information and Rust's panic messages say that the sources are.
 const SOURCE_PATH: &str = "/usr/src/linux";
 const OBJECT_PATH: &str = "/usr/src/linux-build";
+const RUST_LIBRARY_PATH: &str = "/usr/src/rust-library";
 
 pub struct Make<'a> {
     pub cx: &'a Context,
@@ -33,7 +35,7 @@ impl Make<'_> {
         // The log's folder is made by the first program that runs; where it cannot be made,
         // opening the log says so.
         let _ = fs::create_dir_all(&self.cx.logs);
-        Command::new("make")
+        let make = Command::new("make")
             .arg("--no-print-directory")
             .arg("-C")
             .arg(self.tree)
@@ -49,7 +51,15 @@ impl Make<'_> {
             .env("KCFLAGS", self.prefix_maps())
             .env("KAFLAGS", self.prefix_maps())
             .env("KRUSTFLAGS", self.remaps())
-            .log(self.cx.log(self.stage))
+            .log(self.cx.log(self.stage));
+        match self.rust() {
+            Some(rust) => make.env("LIBCLANG_PATH", &rust.libclang),
+            None => make,
+        }
+    }
+
+    fn rust(&self) -> Option<&RustToolchain> {
+        self.plan.toolchain.rust.as_ref().filter(|_| self.kconfig.asks_for("RUST"))
     }
 
     fn tools(&self) -> Vec<OsString> {
@@ -57,20 +67,23 @@ impl Make<'_> {
         let mut variables = vec![joined("CC=", &toolchain.cc), joined("HOSTCC=", &toolchain.cc)];
         if toolchain.compiler == Compiler::Clang {
             variables.push("LLVM=1".into());
-            let name = toolchain.cc.file_name().unwrap_or_default().to_string_lossy();
-            let suffix =
-                name.strip_prefix("clang").filter(|suffix| suffix.starts_with('-')).unwrap_or_default();
-            for (variable, tool) in LLVM_TOOLS {
-                let path = toolchain.cc.with_file_name(format!("{tool}{suffix}"));
-                if path.exists() {
-                    variables.push(joined(&format!("{variable}="), &path));
-                }
-            }
+            let named = LLVM_TOOLS.iter().map(|(variable, tool)| {
+                joined(&format!("{variable}="), &toolchain::llvm_tool(&toolchain.cc, tool))
+            });
+            variables.extend(named);
         }
         // What is installed by chance must not find its way into the configuration.
-        if !self.kconfig.asks_for("RUST") {
-            variables.push(format!("RUSTC={UNUSED}").into());
-            variables.push(format!("BINDGEN={UNUSED}").into());
+        match self.rust() {
+            Some(rust) => variables.extend([
+                joined("RUSTC=", &rust.rustc),
+                joined("HOSTRUSTC=", &rust.rustc),
+                joined("RUST_LIB_SRC=", &rust.library),
+                joined("BINDGEN=", &rust.bindgen),
+                // bindgen would format with it where it is installed: then line numbers in
+                // messages of the kernel would depend on that.
+                format!("RUSTFMT={UNUSED}").into(),
+            ]),
+            None => variables.extend([format!("RUSTC={UNUSED}").into(), format!("BINDGEN={UNUSED}").into()]),
         }
         if !self.kconfig.asks_for("DEBUG_INFO_BTF") {
             variables.push(format!("PAHOLE={UNUSED}").into());
@@ -79,11 +92,12 @@ impl Make<'_> {
     }
 
     fn remaps(&self) -> String {
-        format!(
-            "--remap-path-prefix={}={SOURCE_PATH} --remap-path-prefix={}={OBJECT_PATH}",
-            self.tree.display(),
-            self.folder.display()
-        )
+        let rust = self.rust().map(|rust| (rust.library.as_path(), RUST_LIBRARY_PATH));
+        let paths = [(self.tree, SOURCE_PATH), (self.folder, OBJECT_PATH)].into_iter().chain(rust);
+        paths
+            .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn prefix_maps(&self) -> String {
@@ -94,17 +108,6 @@ impl Make<'_> {
         )
     }
 }
-
-const LLVM_TOOLS: [(&str, &str); 8] = [
-    ("LD", "ld.lld"),
-    ("AR", "llvm-ar"),
-    ("NM", "llvm-nm"),
-    ("OBJCOPY", "llvm-objcopy"),
-    ("OBJDUMP", "llvm-objdump"),
-    ("READELF", "llvm-readelf"),
-    ("STRIP", "llvm-strip"),
-    ("HOSTCXX", "clang++"),
-];
 
 fn joined(start: &str, path: &Path) -> OsString {
     let mut text = OsString::from(start);

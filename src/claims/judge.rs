@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::shows::{CREATOR, UNSEEN, ZERO, is_register};
-use super::{Bits, Claim, Expected, Shows, Threads, side_claims};
-use crate::boot::{FRAME, Hex, Observation, THREAD};
+use super::shows::{CORE, CREATOR, UNSEEN, ZERO, is_register};
+use super::{Bits, Claim, Claims, Conditions, Expected, Shows, Threads, debugger, side_claims};
+use crate::boot::{DebuggerRun, FRAME, Hex, Observation, THREAD};
 use crate::release::Line;
 
 /// What the claims are held against.
@@ -17,10 +17,27 @@ pub struct Evidence<'a> {
     /// Whether the kernel can run 32-bit programs.
     pub ia32: bool,
     pub observations: &'a [Observation],
+    /// Debuggers that the run was asked to start.
+    pub requested: &'a [String],
+    pub debuggers: &'a [DebuggerRun],
+}
+
+impl Evidence<'_> {
+    /// Sizes of tracee that the kernel can run.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = Bits> + use<> {
+        let ia32 = self.ia32;
+        [Bits::B64, Bits::B32].into_iter().filter(move |bits| ia32 || *bits == Bits::B64)
+    }
+
+    /// Whether a claim that is made under these conditions is made here.
+    pub(super) fn holds_on(&self, conditions: &Conditions) -> bool {
+        let here = |lines: &[Line]| self.line.is_some_and(|line| lines.contains(&line));
+        conditions.lines.is_none_or(here) && conditions.ia32.is_none_or(|needed| needed == self.ia32)
+    }
 }
 
 /// An entry of `claims` in `report.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
     /// `64-bit io threads: peekuser_cs`.
     pub claim: String,
@@ -38,12 +55,14 @@ impl Judgement {
 }
 
 /// Judges the claims of a series and the side claims that it does not replace.
-pub fn judge(claims: &[Claim], evidence: &Evidence) -> Vec<Judgement> {
-    let own: Vec<_> = expand(claims, evidence).collect();
+pub fn judge(claims: &Claims, evidence: &Evidence) -> Vec<Judgement> {
+    let own: Vec<_> = expand(&claims.threads, evidence).collect();
     let replaced = |side: &Single| own.iter().any(|own| own.is_about_the_same(side));
     let side: Vec<_> = expand(side_claims(), evidence).filter(|single| !replaced(single)).collect();
     let seen: Vec<_> = evidence.observations.iter().map(Seen::new).collect();
-    own.iter().chain(&side).map(|single| single.judge(&seen)).collect()
+    let mut judgements: Vec<_> = own.iter().chain(&side).map(|single| single.judge(&seen)).collect();
+    judgements.extend(debugger::judge(&claims.debuggers, evidence));
+    judgements
 }
 
 /// An observation, with its fields by their names in the report.
@@ -84,37 +103,23 @@ struct Single<'a> {
     shows: &'a Shows,
 }
 
+/// Once for each size of tracee that a claim is about and the kernel can run.
 fn expand<'a>(claims: &'a [Claim], evidence: &'a Evidence) -> impl Iterator<Item = Single<'a>> {
-    let applies = |claim: &&Claim| {
-        let here =
-            claim.lines.as_ref().is_none_or(|lines| evidence.line.is_some_and(|line| lines.contains(&line)));
-        here && claim.ia32.is_none_or(|needed| needed == evidence.ia32)
-    };
-    claims.iter().filter(applies).flatten_bits(evidence.ia32)
-}
-
-trait FlattenBits<'a>: Iterator<Item = &'a Claim> + Sized {
-    /// Once for each size of tracee that the claim is about and the kernel can run.
-    fn flatten_bits(self, ia32: bool) -> impl Iterator<Item = Single<'a>> {
-        self.flat_map(move |claim| {
-            let sizes = [Bits::B64, Bits::B32].into_iter();
-            sizes
-                .filter(move |bits| claim.tracee.is_none_or(|only| only == *bits))
-                .filter(move |bits| ia32 || *bits == Bits::B64)
-                .flat_map(move |bits| {
-                    claim.shows.iter().map(move |(key, expected)| Single {
-                        bits,
-                        threads: claim.threads,
-                        key,
-                        expected,
-                        shows: &claim.shows,
-                    })
-                })
+    let applies =
+        |claim: &&Claim| evidence.holds_on(&Conditions { lines: claim.lines.as_deref(), ia32: claim.ia32 });
+    claims.iter().filter(applies).flat_map(|claim| {
+        let sizes = evidence.sizes().filter(|bits| claim.tracee.is_none_or(|only| only == *bits));
+        sizes.flat_map(move |bits| {
+            claim.shows.iter().map(move |(key, expected)| Single {
+                bits,
+                threads: claim.threads,
+                key,
+                expected,
+                shows: &claim.shows,
+            })
         })
-    }
+    })
 }
-
-impl<'a, I: Iterator<Item = &'a Claim>> FlattenBits<'a> for I {}
 
 impl Single<'_> {
     fn is_about_the_same(&self, other: &Single) -> bool {
@@ -147,21 +152,35 @@ impl Single<'_> {
 
     /// What one thread shows, in the words in which the claim is written.
     fn shown(&self, seen: &Seen) -> String {
+        if let Some(key) = self.key.strip_prefix(CORE) {
+            return self.shown_in_core(seen, key);
+        }
         match self.key {
-            "regs" => self.group(seen, &FRAME),
-            "thread_regs" => self.group(seen, &THREAD),
+            "regs" => self.group(seen, &FRAME, "", |name| seen.register(name)),
+            "thread_regs" => self.group(seen, &THREAD, "", |name| seen.register(name)),
             "kernel_addresses" => {
                 listed(seen.kernel_addresses().into_iter().map(|(name, value)| format!("{name}={value}")))
             }
             "creator" if seen.creator_is_telling() => "telling".into(),
             "creator" => "has a zero register".into(),
-            key if is_register(key) => self.register(seen, key),
+            key if is_register(key) => self.register(seen, key, seen.register(key)),
             key => seen.field(key),
         }
     }
 
-    fn register(&self, seen: &Observation, name: &str) -> String {
-        let value = seen.register(name);
+    fn shown_in_core(&self, seen: &Seen, key: &str) -> String {
+        let note = seen.core.as_ref();
+        match key {
+            "bytes" => note.map_or_else(|| UNSEEN.into(), |note| note.bytes.to_string()),
+            "regs" => {
+                let names: Vec<_> = note.map_or(FRAME.to_vec(), |note| note.frame().collect());
+                self.group(seen, &names, CORE, |name| seen.core_register(name))
+            }
+            key => self.register(seen, key, seen.core_register(key)),
+        }
+    }
+
+    fn register(&self, seen: &Observation, name: &str, value: Option<Hex>) -> String {
         match (self.expected, value) {
             (Expected::Word(word), _) if matches(word, value, seen.creator_register(name)) => word.clone(),
             (_, Some(value)) => value.to_string(),
@@ -170,13 +189,19 @@ impl Single<'_> {
     }
 
     /// The expected word if every register of the group is as it says, else those that are not.
-    fn group(&self, seen: &Observation, names: &[&str]) -> String {
+    fn group(
+        &self,
+        seen: &Observation,
+        names: &[&str],
+        prefix: &str,
+        value: impl Fn(&str) -> Option<Hex>,
+    ) -> String {
         let word = self.expected.to_string();
-        let rest: Vec<_> = names.iter().filter(|name| self.shows.get(name).is_none()).collect();
-        let wrong: Vec<_> = rest
+        let wrong: Vec<_> = names
             .iter()
-            .filter(|name| !matches(&word, seen.register(name), seen.creator_register(name)))
-            .map(|name| match seen.register(name) {
+            .filter(|name| self.shows.get(&format!("{prefix}{name}")).is_none())
+            .filter(|name| !matches(&word, value(name), seen.creator_register(name)))
+            .map(|name| match value(name) {
                 Some(value) => format!("{name}={value}"),
                 None => format!("{name} {UNSEEN}"),
             })

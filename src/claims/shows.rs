@@ -59,17 +59,19 @@ const PEEKS: &[&str] = &["peekuser_cs", "peekuser_ds"];
 pub(super) const UNSEEN: &str = "unseen";
 pub(super) const ZERO: &str = "zero";
 pub(super) const CREATOR: &str = "creator";
+/// In front of a key that is about the note in a core dump.
+pub(super) const CORE: &str = "core_";
 
 fn takes(key: &str) -> Option<Takes> {
     match key {
-        "regset_bytes" => Some(Takes::Number),
-        "regs" | "thread_regs" => Some(Takes::Group),
+        "regset_bytes" | "core_bytes" => Some(Takes::Number),
+        "regs" | "thread_regs" | "core_regs" => Some(Takes::Group),
         "kernel_addresses" => Some(Takes::This("none")),
         "creator" => Some(Takes::This("telling")),
         key if FLAGS.contains(&key) => Some(Takes::Flag),
         key if RESULTS.contains(&key) => Some(Takes::Result),
         key if PEEKS.contains(&key) => Some(Takes::Peek),
-        key if is_register(key) => Some(Takes::Register),
+        key if is_register(key.strip_prefix(CORE).unwrap_or(key)) => Some(Takes::Register),
         _ => None,
     }
 }

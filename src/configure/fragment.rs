@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Error;
+use crate::plan::Lang;
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "kconfigs"]
@@ -44,8 +45,19 @@ pub struct Wanted {
     /// The fragment, as the user named it; it changes messages only.
     #[serde(skip)]
     pub from: String,
+    /// 0 where no file asks.
     #[serde(skip)]
     pub line: u32,
+}
+
+impl Wanted {
+    /// Who asks: `boot, line 7`.
+    pub(super) fn place(&self) -> String {
+        match self.line {
+            0 => self.from.clone(),
+            line => format!("{}, line {line}", self.from),
+        }
+    }
 }
 
 /// The chosen kconfig, loaded.
@@ -84,6 +96,29 @@ impl Kconfig {
         Ok(kconfig)
     }
 
+    /// [`Kconfig::load`], and on top what the language needs. The name stays that of the fragments:
+    /// the kernel release has a place of its own for the language.
+    pub fn load_for(lang: Lang, names: &[String]) -> Result<Kconfig, Error> {
+        let mut kconfig = Kconfig::load(names)?;
+        if lang == Lang::Rust && !names.iter().any(|name| name == RUST) {
+            let (_, text) = read(RUST)?;
+            for (symbol, wanted) in parse(RUST, &text)?.options {
+                kconfig.set(symbol, wanted);
+            }
+        }
+        Ok(kconfig)
+    }
+
+    /// Asks for the symbols that switch on what a series adds.
+    pub fn with_switches(mut self, symbols: &[String], series: &str) -> Kconfig {
+        for symbol in symbols {
+            let from = format!("the series {series}");
+            let wanted = Wanted { value: "y".to_owned(), optional: false, generated: false, from, line: 0 };
+            self.set(symbol.clone(), wanted);
+        }
+        self
+    }
+
     /// Names of the shipped fragments, sorted.
     pub fn shipped() -> Vec<String> {
         let mut names: Vec<_> =
@@ -112,6 +147,11 @@ impl Kconfig {
         self.options.get(symbol).is_some_and(|wanted| wanted.value != "n")
     }
 
+    /// Whether only what the fragments ask for is built.
+    pub fn is_minimal(&self) -> bool {
+        self.base == Base::AllNoConfig
+    }
+
     /// The fragments as one that `conf` reads.
     pub(super) fn merged(&self) -> String {
         self.options
@@ -124,13 +164,16 @@ impl Kconfig {
     }
 }
 
+/// The fragment for kernels with series in Rust.
+const RUST: &str = "rust";
+
 /// Without one of these the boot test's records cannot be made or do not come out.
 pub(super) const BOOT_NEEDS: [&str; 5] =
     ["BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "BINFMT_ELF", "PROC_FS", "IO_URING"];
 
 /// `CONFIG_X=y of boot, line 7`.
 pub(super) fn asked(symbol: &str, wanted: &Wanted) -> String {
-    format!("{} of {}, line {}", setting(symbol, &wanted.value), wanted.from, wanted.line)
+    format!("{} of {}", setting(symbol, &wanted.value), wanted.place())
 }
 
 pub(super) fn setting(symbol: &str, value: &str) -> String {
@@ -281,6 +324,38 @@ mod tests {
                 assert_eq!(Kconfig::load(&names).unwrap().boot_obstacle(), None, "{names:?}");
             }
         }
+    }
+
+    #[test]
+    fn rust_asks_for_what_it_needs_and_keeps_the_name() {
+        let names = ["boot".to_owned()];
+        let c = Kconfig::load_for(Lang::C, &names).unwrap();
+        assert!(!c.asks_for("RUST"));
+        let rust = Kconfig::load_for(Lang::Rust, &names).unwrap();
+        assert!(rust.asks_for("RUST") && !rust.options["RUST"].optional);
+        assert_eq!((rust.name.as_str(), rust.base), ("boot", Base::AllNoConfig));
+    }
+
+    #[test]
+    fn who_names_the_rust_fragment_decides_what_lies_on_top_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mine = dir.path().join("mine.config");
+        fs::write(&mine, "CONFIG_MODVERSIONS=y\n").unwrap();
+        let mine = mine.to_string_lossy().into_owned();
+        let value = |names: &[String]| {
+            Kconfig::load_for(Lang::Rust, names).unwrap().options["MODVERSIONS"].value.clone()
+        };
+        assert_eq!(value(&["rust".to_owned(), mine.clone()]), "y");
+        assert_eq!(value(&[mine]), "n");
+    }
+
+    #[test]
+    fn the_switches_of_a_series_are_requested() {
+        let kconfig = load(&["CONFIG_A=y"]).unwrap().with_switches(&["B".to_owned()], "mine");
+        let wanted = &kconfig.options["B"];
+        assert!(!wanted.optional && wanted.value == "y");
+        assert_eq!(asked("B", wanted), "CONFIG_B=y of the series mine");
+        assert_eq!(kconfig.merged(), "CONFIG_A=y\nCONFIG_B=y\n");
     }
 
     #[test]

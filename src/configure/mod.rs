@@ -64,6 +64,8 @@ pub enum Error {
     MissingTool { missing: Missing, log: PathBuf },
     #[error("the {what} is too old for this release")]
     TooOld { what: String, versions: Vec<String>, log: PathBuf },
+    #[error("{release} does not build with the Rust tools of this host")]
+    RustUnavailable { release: String, said: Vec<String>, log: PathBuf },
     #[error("kconfig failed")]
     Make { source: process::Error, log: PathBuf },
     #[error("cannot {action} {}", path.display())]
@@ -86,6 +88,7 @@ impl Explain for Error {
             | Error::NotBootTestable { .. } => Exit::Usage,
             Error::MissingTool { .. }
             | Error::TooOld { .. }
+            | Error::RustUnavailable { .. }
             | Error::Make { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
             Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => Exit::Interrupted,
             _ => Exit::StageFailed,
@@ -97,6 +100,7 @@ impl Explain for Error {
             Error::Unknown { known, .. } => vec![format!("shipped: {}", known.join(", "))],
             Error::Lost { lost, .. } => lost.iter().skip(1).map(Lost::to_string).collect(),
             Error::TooOld { versions, .. } => versions.clone(),
+            Error::RustUnavailable { said, .. } => said.clone(),
             _ => Vec::new(),
         }
     }
@@ -115,6 +119,10 @@ impl Explain for Error {
             ),
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
             Error::TooOld { .. } => Some("name a newer compiler with --cc".to_owned()),
+            Error::RustUnavailable { .. } => Some(
+                "install what it asks for: the first usable rustc in PATH is taken, then the one in /usr/bin"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -122,7 +130,9 @@ impl Explain for Error {
     fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
             Error::Make { source, log } => (Some(log), source.log_and_tail().1),
-            Error::MissingTool { log, .. } | Error::TooOld { log, .. } => (Some(log), &[]),
+            Error::MissingTool { log, .. }
+            | Error::TooOld { log, .. }
+            | Error::RustUnavailable { log, .. } => (Some(log), &[]),
             _ => (None, &[]),
         }
     }
@@ -198,16 +208,18 @@ struct Tools<'a> {
     ld: &'a str,
     rustc: Option<&'a str>,
     bindgen: Option<&'a str>,
+    libclang: Option<&'a str>,
     pahole: Option<&'a str>,
 }
 
 fn tools<'a>(toolchain: &'a Toolchain, kconfig: &Kconfig) -> Tools<'a> {
-    let rust = kconfig.asks_for("RUST");
+    let rust = toolchain.rust.as_ref().filter(|_| kconfig.asks_for("RUST"));
     Tools {
         cc: &toolchain.cc_text,
         ld: &toolchain.ld_version,
-        rustc: toolchain.rustc_version.as_deref().filter(|_| rust),
-        bindgen: toolchain.bindgen_version.as_deref().filter(|_| rust),
+        rustc: rust.map(|rust| rust.rustc_text.as_str()),
+        bindgen: rust.map(|rust| rust.bindgen_version.as_str()),
+        libclang: rust.map(|rust| rust.libclang_version.as_str()),
         pahole: toolchain.pahole_version.as_deref().filter(|_| kconfig.asks_for("DEBUG_INFO_BTF")),
     }
 }
@@ -286,6 +298,7 @@ fn make_config(
     }
     let source = tree.path();
     let make = Make { cx, plan, kconfig, tree: &source, folder, stage: Stage::Configure };
+    check_rust(cx, plan, &make)?;
     let run = |target: &str, variable: Option<&Path>| {
         let mut command =
             make.command().arg(format!("KCONFIG_CONFIG={}", fresh.display())).deadline(DEADLINE);
@@ -309,6 +322,30 @@ fn make_config(
         }
     }
     put_in_place(&fresh, &config)
+}
+
+/// Asks the release itself whether it can be built with these Rust tools; without it, kconfig would
+/// only leave `CONFIG_RUST` out.
+fn check_rust(cx: &Context, plan: &Plan, make: &Make) -> Result<(), Error> {
+    let knows_rust = make.tree.join("scripts/rust_is_available.sh").exists();
+    if !knows_rust || !make.kconfig.asks_for("RUST") {
+        return Ok(());
+    }
+    let mut said = Vec::new();
+    let see = |line: &str| {
+        // Its words stand in a box of stars.
+        let words = line.strip_prefix("***").map(str::trim).filter(|words| !words.is_empty());
+        said.extend(words.map(str::to_owned));
+        process::Flow::Continue
+    };
+    let result = make.command().deadline(DEADLINE).on_line(see).arg("rustavailable").run(&cx.stop);
+    let log = cx.log(Stage::Configure);
+    match result {
+        Ok(_) => Ok(()),
+        Err(process::Error::Interrupted { .. }) => Err(Error::Interrupted),
+        Err(source @ process::Error::Missing { .. }) => Err(Error::Make { source, log }),
+        Err(_) => Err(Error::RustUnavailable { release: plan.release.to_string(), said, log }),
+    }
 }
 
 /// Keeps the file, and its time, where nothing changed: make looks at the time.

@@ -283,7 +283,7 @@ impl Explain<'_> {
         let value = value(self.values, symbol);
         match self.kconfig.options.get(symbol) {
             Some(wanted) if wanted.value == value => {
-                format!("{value} by {}, line {}", wanted.from, wanted.line)
+                format!("{value} by {}", wanted.place())
             }
             _ => value.to_owned(),
         }

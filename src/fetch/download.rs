@@ -8,10 +8,11 @@ use reqwest::StatusCode;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::context::Context;
-use crate::error::{Exit, Explain};
+use crate::error::full_disk;
 use crate::events::{Stage, Unit};
 use crate::key::hex;
 use crate::store::{Entry, Room};
@@ -27,20 +28,20 @@ pub struct Expected<'a> {
     pub bytes: Option<u64>,
 }
 
-/// Fetches `url` and lands it in the store.
+/// Fetches `url` and lands it in the store; `record` is what the store will say of it.
 pub fn download(
     cx: &Context,
     http: &Http,
     url: &str,
     expected: Expected,
-    record: &Stored,
+    record: &impl Serialize,
 ) -> Result<(Entry, String), Error> {
     let key = hex(&Sha256::digest(url));
     let lease = cx.lease(Stage::Fetch, Room::Partial, &key)?;
     let partial = Partial::in_folder(lease.path());
     let resumed = match transfer(cx, http, url, expected, &partial) {
         // Nothing to go on with, or what a full disk had better be rid of.
-        Err(error) if partial.length() == 0 || error.exit() == Exit::HostLacks => {
+        Err(error) if partial.length() == 0 || full_disk(&error) => {
             drop(lease);
             cx.store.remove(Room::Partial, &key, &cx.stop)?;
             return Err(error);

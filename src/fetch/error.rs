@@ -1,6 +1,6 @@
 //! What can go wrong while a source is found and fetched.
 
-use crate::error::{Exit, Explain, is_full};
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::PathBuf;
 
@@ -23,6 +23,10 @@ pub enum Error {
     NotDelivered { wanted: ReleaseSpec, tried: Vec<Tried>, nearest: Vec<Release> },
     #[error("the store does not hold {wanted}, and nothing is fetched with --offline")]
     NotStored { wanted: ReleaseSpec, held: Vec<Release> },
+    #[error("this host's apt knows no Debian mirror")]
+    NoMirror,
+    #[error("no Debian mirror has a usable suite {suite}")]
+    Suite { suite: String, tried: Vec<Tried> },
     #[error("{what} is not in the store, and nothing is fetched with --offline")]
     Offline { what: String },
     #[error("{url} was altered: its SHA-256 is {actual} and should be {expected}")]
@@ -63,13 +67,7 @@ pub enum Error {
 
 impl Explain for Error {
     fn exit(&self) -> Exit {
-        let full = match self {
-            Error::Write { source, .. } | Error::Archive { source, .. } => is_full(source),
-            Error::Store { source: store::Error::Io { source, .. } } => is_full(source),
-            _ => false,
-        };
         match self {
-            _ if full => Exit::HostLacks,
             Error::Interrupted => Exit::Interrupted,
             _ => Exit::StageFailed,
         }
@@ -83,6 +81,9 @@ impl Explain for Error {
                 facts.push(list("nearest releases available", nearest));
                 facts
             }
+            Error::Suite { tried, .. } => {
+                tried.iter().map(|tried| format!("{}: {}", tried.source, tried.reason)).collect()
+            }
             Error::NotStored { held, .. } => vec![list("releases in the store", held)],
             Error::Unverifiable { why, .. } => vec![why.clone()],
             _ => Vec::new(),
@@ -95,6 +96,7 @@ impl Explain for Error {
                 Some(release) => format!("choose one that is available, such as --release {release}"),
                 None => "check the network and the proxy, or give --source".to_owned(),
             },
+            Error::NoMirror => "give --debian-mirror".to_owned(),
             Error::NotStored { .. } | Error::Offline { .. } => "run once without --offline".to_owned(),
             Error::Unverifiable { .. } => {
                 "append #SHA256 to the tarball's address, give --keyring, or accept it with --no-verify"
@@ -106,9 +108,6 @@ impl Explain for Error {
             }
             Error::Altered { .. } | Error::Truncated { .. } => {
                 "run again; if it stays so, use another mirror".to_owned()
-            }
-            _ if self.exit() == Exit::HostLacks => {
-                "make room on that file system, or give another --store".to_owned()
             }
             _ => return None,
         })

@@ -1,11 +1,11 @@
 //! Fetch: from a release to a source archive in the store.
 
 mod catalogue;
-mod debian;
+pub(crate) mod debian;
 mod download;
 mod error;
 pub mod git;
-mod http;
+pub(crate) mod http;
 mod kernel_org;
 pub mod keys;
 mod listing;

@@ -34,12 +34,8 @@ impl Stored {
         serde_json::from_slice(&fs::read(entry.join(RECORD)).ok()?).ok()
     }
 
-    /// Replaces the record in one step, so that a kill leaves the old or the new one.
     pub fn write(&self, entry: &Path) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(entry)?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        file.persist(entry.join(RECORD)).map_err(|error| error.error)?;
-        Ok(())
+        write(self, entry)
     }
 
     /// What the record says, as evidence for the archive of that checksum.
@@ -47,6 +43,14 @@ impl Stored {
         let chain = self.verified_by.clone()?;
         Some(Evidence::Checksum { sha256: sha256.to_owned(), chain, signer: self.signer.clone() })
     }
+}
+
+/// Replaces the record in one step, so that a kill leaves the old or the new one.
+pub fn write(record: &impl Serialize, entry: &Path) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(entry)?;
+    serde_json::to_writer_pretty(&mut file, record)?;
+    file.persist(entry.join(RECORD)).map_err(|error| error.error)?;
+    Ok(())
 }
 
 pub fn archive(entry: &Path) -> PathBuf {
@@ -75,14 +79,14 @@ pub fn find(cx: &Context, sha256: &str) -> Result<Option<Entry>, Error> {
 }
 
 /// Moves a complete file into the store. It must lie in the store's file system.
-pub fn land(cx: &Context, file: &Path, sha256: &str, record: &Stored) -> Result<Entry, Error> {
+pub fn land(cx: &Context, file: &Path, sha256: &str, record: &impl Serialize) -> Result<Entry, Error> {
     match cx.lookup(Stage::Fetch, Room::Tarballs, sha256)? {
         Lookup::Hit(entry) => Ok(entry),
         Lookup::Miss(slot) => {
             let place = archive(slot.path());
             let write = |source| Error::Write { path: place.clone(), source };
             fs::rename(file, &place).map_err(write)?;
-            record.write(slot.path()).map_err(write)?;
+            self::write(record, slot.path()).map_err(write)?;
             Ok(slot.commit()?)
         }
     }

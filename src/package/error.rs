@@ -38,7 +38,6 @@ impl Explain for Error {
             Error::Interrupted => Exit::Interrupted,
             Error::ReleaseName { .. } => Exit::Usage,
             Error::Depmod(process::Error::Missing { .. }) => Exit::HostLacks,
-            _ if self.is_full() => Exit::HostLacks,
             _ => Exit::StageFailed,
         }
     }
@@ -59,7 +58,6 @@ impl Explain for Error {
             }
             Error::ReleaseName { .. } => Some("give another --localversion".to_owned()),
             Error::Changed { .. } => Some("run it again; nothing may write in the store".to_owned()),
-            _ if self.is_full() => Some("make room on that file system, or give another --out".to_owned()),
             _ => None,
         }
     }
@@ -87,18 +85,5 @@ impl From<process::Error> for Error {
             process::Error::Interrupted { .. } => Error::Interrupted,
             error => Error::Depmod(error),
         }
-    }
-}
-
-impl Error {
-    fn is_full(&self) -> bool {
-        let (Error::Read { source, .. }
-        | Error::Write { source, .. }
-        | Error::Store(store::Error::Io { source, .. })
-        | Error::Depmod(process::Error::Log { source, .. })) = self
-        else {
-            return false;
-        };
-        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }

@@ -52,15 +52,15 @@ pub fn check_folder(path: &Path, release: &Release, toolchain: &Toolchain) -> Ve
     rows(&Folder(path), release, toolchain)
 }
 
-/// C for every series; Rust for those that have it on any line.
+/// C for every series; Rust for those that have it for this release.
 fn rows(pristine: &dyn Pristine, release: &Release, toolchain: &Toolchain) -> Vec<Row> {
     let mut rows = Vec::new();
     for name in shipped::names() {
-        let has_rust = shipped::metadata(&name)
-            .is_ok_and(|(metadata, _)| metadata.lines.values().any(|entry| entry.rust.is_some()));
         for lang in [Lang::C, Lang::Rust] {
-            if lang == Lang::C || has_rust {
-                rows.push(row(pristine, &name, release, lang, toolchain));
+            let row = row(pristine, &name, release, lang, toolchain);
+            let absent = matches!(row.verdict, Verdict::Absent(series::Error::NoLang { .. }));
+            if lang == Lang::C || !absent {
+                rows.push(row);
             }
         }
     }

@@ -82,7 +82,6 @@ pub enum Error {
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Exit::HostLacks,
             Error::Interrupted => Exit::Interrupted,
             _ => Exit::StageFailed,
         }
@@ -112,9 +111,6 @@ impl Explain for Error {
             ),
             Error::Journal { .. } | Error::OriginalLost { .. } => {
                 Some("remove the release's source tree with `kpatch-build cache remove` (`cache list` shows its name) and run again".into())
-            }
-            Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("make room where the store lies, or choose another place with --store".into())
             }
             _ => None,
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::diff::Reading;
 use super::series::{self, Error, Metadata, PatchFile, Series, resolve};
 use super::{mail, shipped};
-use crate::claims::Claim;
+use crate::claims::Claims;
 use crate::plan::Lang;
 use crate::release::Release;
 
@@ -31,8 +31,8 @@ fn name(path: &Path) -> Result<String, Error> {
 }
 
 /// What the folder's `series.toml` claims; nothing where there is none.
-pub(super) fn claims(path: &Path) -> Result<Vec<Claim>, Error> {
-    Ok(metadata(path)?.map_or(Vec::new(), |metadata| metadata.claims))
+pub(super) fn claims(path: &Path) -> Result<Claims, Error> {
+    Ok(metadata(path)?.map_or_else(Claims::default, |metadata| metadata.claims))
 }
 
 fn metadata(folder: &Path) -> Result<Option<Metadata>, Error> {
@@ -69,7 +69,7 @@ fn folder(path: &Path, name: String, release: &Release, lang: Lang) -> Result<Se
 fn own(name: String, metadata: Option<Metadata>, patches: Vec<PatchFile>) -> Series {
     let (title, summary, origin, claims) = match metadata {
         Some(metadata) => (metadata.title, metadata.summary, metadata.origin, metadata.claims),
-        None => (name.clone(), String::new(), "a series of your own".to_owned(), Vec::new()),
+        None => (name.clone(), String::new(), "a series of your own".to_owned(), Claims::default()),
     };
     Series {
         name,
@@ -77,6 +77,7 @@ fn own(name: String, metadata: Option<Metadata>, patches: Vec<PatchFile>) -> Ser
         summary,
         origin,
         patches,
+        switches: Vec::new(),
         unpatched: None,
         compat: Vec::new(),
         claims,

@@ -11,8 +11,7 @@ fn toolchain() -> Toolchain {
         cc_version: "gcc 12.2.0".into(),
         cc_text: String::new(),
         ld_version: "GNU ld 2.40".into(),
-        rustc_version: None,
-        bindgen_version: None,
+        rust: None,
         pahole_version: None,
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::diff::Reading;
 use super::{mail, own, shipped};
-use crate::claims::Claim;
+use crate::claims::Claims;
 use crate::key::hex;
 use crate::plan::{Compiler, Lang, Toolchain};
 use crate::release::{Line, Release, ReleaseSpec};
@@ -34,11 +34,13 @@ pub struct Series {
     /// Who argued for it, and where.
     pub origin: String,
     pub patches: Vec<PatchFile>,
+    /// Kconfig symbols that switch on what the patches add.
+    pub switches: Vec<String>,
     /// Why the series is the unpatched kernel on this line, where it is.
     pub unpatched: Option<String>,
     /// Build fixes that this release needs with this compiler, applied first.
     pub compat: Vec<PatchFile>,
-    pub claims: Vec<Claim>,
+    pub claims: Claims,
     /// The line the patches were written for, where it is not the release's own: untested.
     pub borrowed_from: Option<Line>,
 }
@@ -80,8 +82,12 @@ pub struct Metadata {
     pub summary: String,
     #[serde(default)]
     pub lines: BTreeMap<Line, LineEntry>,
-    #[serde(default, rename = "claim")]
-    pub claims: Vec<Claim>,
+    /// By language the Kconfig symbols (without `CONFIG_`) that switch on what the patches add: the
+    /// build asks for them, and fails where they are lost.
+    #[serde(default)]
+    pub switches: BTreeMap<Lang, Vec<String>>,
+    #[serde(flatten)]
+    pub claims: Claims,
 }
 
 /// `[lines."6.1.y"]`: what the series is on one release line, by language.
@@ -250,7 +256,7 @@ fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// What a series claims, for a kernel that was built elsewhere.
-pub fn claims(name: &str) -> Result<Vec<Claim>, Error> {
+pub fn claims(name: &str) -> Result<Claims, Error> {
     check_name(name)?;
     if shipped::is_shipped(name) {
         return Ok(shipped::metadata(name)?.0.claims);
@@ -265,9 +271,10 @@ fn unpatched() -> Series {
         summary: String::new(),
         origin: String::new(),
         patches: Vec::new(),
+        switches: Vec::new(),
         unpatched: None,
         compat: Vec::new(),
-        claims: Vec::new(),
+        claims: Claims::default(),
         borrowed_from: None,
     }
 }
@@ -319,12 +326,15 @@ pub(super) fn resolve(
             (names.iter().map(read).collect::<Result<_, _>>()?, None)
         }
     };
+    // What has no patches adds no symbol.
+    let switches = metadata.switches.get(&lang).filter(|_| !patches.is_empty()).cloned();
     Ok(Series {
         name: name.to_owned(),
         title: metadata.title,
         summary: metadata.summary,
         origin: metadata.origin,
         patches,
+        switches: switches.unwrap_or_default(),
         unpatched,
         compat: Vec::new(),
         claims: metadata.claims,

@@ -8,8 +8,7 @@ fn toolchain(compiler: Compiler, version: &str) -> Toolchain {
         cc_version: version.into(),
         cc_text: String::new(),
         ld_version: "GNU ld 2.40".into(),
-        rustc_version: None,
-        bindgen_version: None,
+        rust: None,
         pahole_version: None,
     }
 }
@@ -59,7 +58,30 @@ fn the_unpatched_kernel_is_zeroed_on_5_12_and_user_frame_elsewhere() {
         let unpatched = |name| load(name, &release, Lang::C, &gcc_12()).unwrap().unpatched.is_some();
         let old = line == Line::new(5, 12);
         assert_eq!((unpatched("zeroed"), unpatched("user-frame")), (old, !old), "{line}");
-        assert!(!unpatched(DEFAULT), "{line}");
+        let patched = ["copy-segments", "einval-attach", "einval-regs", "hide-threads", "user-segments"];
+        assert!(patched.iter().all(|name| !unpatched(name)), "{line}");
+    }
+}
+
+#[test]
+fn each_series_changes_only_the_file_it_is_about() {
+    for (name, file) in [
+        ("zeroed", "arch/x86/kernel/process.c"),
+        ("copy-segments", "arch/x86/kernel/process.c"),
+        ("user-segments", "arch/x86/kernel/process.c"),
+        ("user-frame", "arch/x86/kernel/process.c"),
+        ("einval-regs", "arch/x86/kernel/ptrace.c"),
+        ("einval-attach", "kernel/ptrace.c"),
+        ("hide-threads", "fs/proc/base.c"),
+    ] {
+        for line in Line::SUPPORTED {
+            let series = load(name, &Release::new(line.major, line.minor, 200), Lang::C, &gcc_12()).unwrap();
+            for patch in series.patches {
+                let files = diff::parse(&patch.content, patch.reading).unwrap();
+                let [only] = &files[..] else { panic!("{} changes {} files", patch.name, files.len()) };
+                assert_eq!(only.change, diff::Change::Modify(file.into()), "{}", patch.name);
+            }
+        }
     }
 }
 
@@ -93,7 +115,11 @@ fn an_unknown_series_is_answered_with_the_nearest_name_and_the_list() {
     let error = load_for("copy-segment", "6.1.187").unwrap_err();
     assert_eq!(error.to_string(), "there is no series \"copy-segment\", did you mean copy-segments?");
     assert_eq!(crate::error::Explain::exit(&error), crate::error::Exit::Usage);
-    assert!(error.facts()[0].contains("user-frame, zeroed, none"), "{:?}", error.facts());
+    assert_eq!(
+        error.facts(),
+        ["shipped series: copy-segments, einval-attach, einval-regs, hide-threads, user-frame, \
+             user-segments, zeroed, none"]
+    );
     let far = load_for("frobnicate", "6.1.187").unwrap_err();
     assert_eq!(far.to_string(), "there is no series \"frobnicate\"");
     assert!(matches!(load_for("./not-there", "6.1.187"), Err(Error::Io { .. })));
@@ -101,8 +127,42 @@ fn an_unknown_series_is_answered_with_the_nearest_name_and_the_list() {
 
 #[test]
 fn a_language_that_a_series_does_not_exist_in_is_refused() {
-    let error = load("zeroed", &"6.12.1".parse().unwrap(), Lang::Rust, &gcc_12()).unwrap_err();
-    assert_eq!(error.to_string(), "series zeroed does not exist in Rust for 6.12.y");
+    let error = load("zeroed", &"6.1.1".parse().unwrap(), Lang::Rust, &gcc_12()).unwrap_err();
+    assert_eq!(error.to_string(), "series zeroed does not exist in Rust for 6.1.y");
+}
+
+#[test]
+fn a_series_in_rust_is_switched_on_and_has_one_rust_file_for_all_lines() {
+    let mut seen = 0;
+    for name in shipped::names() {
+        let mut files = Vec::new();
+        for line in Line::SUPPORTED {
+            let release = Release::new(line.major, line.minor, 200);
+            let Ok(series) = load(&name, &release, Lang::Rust, &gcc_12()) else { continue };
+            assert_eq!(series.switches, ["IO_THREAD_RUST"], "{name} on {line}");
+            assert!(load(&name, &release, Lang::C, &gcc_12()).unwrap().switches.is_empty());
+            let text: String = series.patches.iter().map(|it| String::from_utf8_lossy(&it.content)).collect();
+            assert!(text.contains("\n+config IO_THREAD_RUST\n"), "{name} on {line}");
+            let (_, file) = text.split_once("io_thread.rs\n@@ -0,0 ").expect("a new file in Rust");
+            files.push(file.split("\ndiff --git").next().unwrap().to_owned());
+        }
+        seen += files.len();
+        files.dedup();
+        assert!(files.len() <= 1, "{name} has a file of its own on some line");
+    }
+    assert!(seen >= 9, "{seen}");
+}
+
+#[test]
+fn the_check_asks_for_rust_only_where_the_line_has_it() {
+    let nothing = tempfile::tempdir().unwrap();
+    let in_rust = |release: &str| {
+        let rows = check_folder(nothing.path(), &release.parse().unwrap(), &gcc_12());
+        assert_eq!(rows.iter().filter(|row| row.lang == Lang::C).count(), shipped::names().len());
+        rows.iter().filter(|row| row.lang == Lang::Rust).count()
+    };
+    assert_eq!(in_rust("6.1.187"), 0);
+    assert!(in_rust("6.12.107") >= 3);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong while a source is unpacked.
 
-use crate::error::{Exit, Explain, is_full};
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::PathBuf;
 
@@ -42,11 +42,6 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::Interrupted => Exit::Interrupted,
-            Error::Write { source, .. } | Error::Store { source: store::Error::Io { source, .. } }
-                if is_full(source) =>
-            {
-                Exit::HostLacks
-            }
             _ => Exit::StageFailed,
         }
     }
@@ -65,9 +60,6 @@ impl Explain for Error {
             Error::OtherRelease { .. } => Some(
                 "clear EXTRAVERSION in its Makefile; --localversion names a kernel of your own".to_owned(),
             ),
-            _ if self.exit() == Exit::HostLacks => {
-                Some("make room on that file system (a tree needs 2 GB), or give another --store".to_owned())
-            }
             _ => None,
         }
     }

@@ -2,8 +2,8 @@
 
 mod archive;
 mod error;
-mod path;
-mod writer;
+pub(crate) mod path;
+pub(crate) mod writer;
 
 use std::fs::{self, File};
 use std::io;

@@ -1,6 +1,6 @@
 //! What can go wrong while a source is verified.
 
-use crate::error::{Exit, Explain, is_full};
+use crate::error::{Exit, Explain};
 use std::io;
 use std::path::PathBuf;
 
@@ -38,11 +38,6 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::Interrupted => Exit::Interrupted,
-            Error::Write { source, .. } | Error::Store { source: store::Error::Io { source, .. } }
-                if is_full(source) =>
-            {
-                Exit::HostLacks
-            }
             _ => Exit::StageFailed,
         }
     }
@@ -69,9 +64,6 @@ impl Explain for Error {
             }
             Error::MissingObjects { .. } => {
                 "fetch the missing objects (git fetch --refetch) or use a complete clone".to_owned()
-            }
-            _ if self.exit() == Exit::HostLacks => {
-                "make room on that file system, or give another --store".to_owned()
             }
             _ => return None,
         })

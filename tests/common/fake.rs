@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+/// `rustavailable` tells what it was given, and fails where there is a file `norust`, with its words.
 /// `lost` holds patterns of options that kconfig drops; `hang` makes a build hang after it has
 /// written half an object; `broken` makes it fail as a compiler does.
 const MAKEFILE: &str = r#"
@@ -16,6 +17,11 @@ allnoconfig:
 olddefconfig:
 	grep -v -f lost $(KCONFIG_CONFIG) > $(KCONFIG_CONFIG).tmp
 	mv $(KCONFIG_CONFIG).tmp $(KCONFIG_CONFIG)
+
+rustavailable:
+	@echo given: RUSTC=$(RUSTC) HOSTRUSTC=$(HOSTRUSTC) BINDGEN=$(BINDGEN) RUST_LIB_SRC=$(RUST_LIB_SRC)
+	@echo also: LIBCLANG_PATH=$$LIBCLANG_PATH KRUSTFLAGS=$$KRUSTFLAGS
+	@if test -e norust; then cat norust >&2; exit 1; fi
 
 include/config/kernel.release:
 	@mkdir -p $(O)/include/config
@@ -46,6 +52,8 @@ const KCONFIG: &str = "\
 config MODULES\n\tbool \"modules\"\n\
 config CGROUPS\n\tbool \"cgroups\"\n\
 config FREEZER\n\tbool \"freezer\"\n\tdepends on CGROUPS\n\
+config RUST\n\tbool \"rust\"\n\
+config IO_RUST\n\tbool \"io\"\n\tdepends on RUST && MODULES\n\
 config LOCALVERSION\n\tstring \"version\"\n";
 
 pub fn tree() -> tempfile::TempDir {
@@ -53,6 +61,14 @@ pub fn tree() -> tempfile::TempDir {
     put(dir.path(), "Makefile", MAKEFILE);
     put(dir.path(), "Kconfig", KCONFIG);
     put(dir.path(), "lost", "NOTHING\n");
+    dir
+}
+
+/// The tree of a release that can be built with Rust.
+pub fn rust_tree() -> tempfile::TempDir {
+    let dir = tree();
+    fs::create_dir(dir.path().join("scripts")).unwrap();
+    put(dir.path(), "scripts/rust_is_available.sh", "");
     dir
 }
 

@@ -12,7 +12,7 @@ use kpatch_build::context::Context;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::key::Key;
 use kpatch_build::patch::{PatchedTree, series::Series};
-use kpatch_build::plan::{Compiler, Lang, Plan, Timestamp, Toolchain};
+use kpatch_build::plan::{Compiler, Lang, Plan, RustToolchain, Timestamp, Toolchain};
 use kpatch_build::process::set_supervisor;
 use kpatch_build::release::Release;
 use kpatch_build::stop::Stop;
@@ -170,8 +170,9 @@ pub fn no_series() -> Series {
         origin: String::new(),
         unpatched: None,
         patches: Vec::new(),
+        switches: Vec::new(),
         compat: Vec::new(),
-        claims: Vec::new(),
+        claims: kpatch_build::claims::Claims::default(),
         borrowed_from: None,
     }
 }
@@ -183,9 +184,21 @@ pub fn fake_toolchain() -> Toolchain {
         cc_version: "gcc 12.2.0".to_owned(),
         cc_text: String::new(),
         ld_version: "GNU ld 2.40".to_owned(),
-        rustc_version: None,
-        bindgen_version: None,
+        rust: None,
         pahole_version: None,
+    }
+}
+
+pub fn fake_rust() -> RustToolchain {
+    RustToolchain {
+        rustc: "/opt/rust/bin/rustc".into(),
+        rustc_version: "rustc 1.96.0".to_owned(),
+        rustc_text: "rustc 1.96.0 (abc 2026-01-01)".to_owned(),
+        library: "/opt/rust/library".into(),
+        bindgen: "/opt/cargo/bindgen".into(),
+        bindgen_version: "bindgen 0.72.1".to_owned(),
+        libclang: "/opt/llvm/lib".into(),
+        libclang_version: "clang 19.1.7".to_owned(),
     }
 }
 

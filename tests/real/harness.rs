@@ -32,10 +32,13 @@ pub fn can_boot() -> bool {
     have(&["gcc", "make", "flex", "bison", "bc", "perl", "depmod", "qemu-system-x86_64"])
 }
 
-/// The tool with a store.
+/// The tool with a store, and without debuggers unless the arguments name some: each takes seconds.
 pub fn tool_in(store: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
     command.arg("--store").arg(store).args(args);
+    if !args.contains(&"--debuggers") {
+        command.args(["--debuggers", "none"]);
+    }
     command
 }
 
@@ -74,23 +77,4 @@ impl Run {
 
 pub fn read_report(out: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap()
-}
-
-/// The observations of io threads of one tracee size; there must be some.
-pub fn io_threads(report: &Value, bits: u64) -> Vec<Value> {
-    let observations = report["boot"]["observations"].as_array().expect("the boot was observed");
-    let io = |seen: &&Value| {
-        seen["tracee_bits"] == bits && seen["thread"].as_str().is_some_and(|name| name.starts_with("iou-"))
-    };
-    let threads: Vec<Value> = observations.iter().filter(io).cloned().collect();
-    assert!(threads.len() >= 2, "a SQPOLL thread and a worker were expected: {threads:?}");
-    threads
-}
-
-/// Every io thread of that size shows `value` in `field`.
-pub fn assert_all_show(report: &Value, bits: u64, field: &str, value: impl Into<Value>) {
-    let value = value.into();
-    for seen in io_threads(report, bits) {
-        assert_eq!(seen[field], value, "{field} of {} ({bits}-bit)", seen["thread"]);
-    }
 }

@@ -7,6 +7,7 @@
 mod harness;
 
 mod boot;
+mod compare;
 mod interrupted;
 mod packages;
 mod refused;

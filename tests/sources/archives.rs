@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use kpatch_build::error::Explain;
 use kpatch_build::unpack::{Error, Unsafe};
 use tar::EntryType;
@@ -158,12 +156,4 @@ fn a_stop_in_the_middle_leaves_no_tree() {
     let error = kpatch_build::unpack::unpack(&world.cx, &source).unwrap_err();
     assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130);
     assert_eq!(world.room("sources"), Vec::<String>::new());
-}
-
-#[test]
-fn a_full_file_system_is_the_hosts_fault() {
-    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-    let error = Error::Write { path: Path::new("x").to_owned(), source: full };
-    assert_eq!(error.exit() as u8, 69);
-    assert!(error.next_step().unwrap().contains("room"));
 }

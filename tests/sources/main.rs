@@ -2,7 +2,9 @@
 
 mod archives;
 mod debian;
+mod debuggers;
 mod downloads;
+mod elf;
 mod kernel_org;
 mod own;
 mod server;

@@ -50,6 +50,8 @@ static void observe(int bits)
 	observe_freezers(&tracee);
 	step("end the process with a signal", bits);
 	observe_death(&tracee);
+	step("dump the core of another process", bits);
+	observe_core(&tracee);
 	report_tracee(&tracee);
 	tracee_end(&tracee);
 }
@@ -68,6 +70,8 @@ __attribute__((used)) _Noreturn static void probe_main(void)
 	mount_all();
 	observe(64);
 	observe(32);
+	debuggers_run(64);
+	debuggers_run(32);
 	record_begin("end");
 	record_end();
 	/* What was written has to leave the port before the machine goes away. */

@@ -3,8 +3,7 @@
 #include "tasks.h"
 #include "thread.h"
 
-/* arch/x86/kernel/ptrace.c: user_regs_struct32, as indexes into the 64-bit structure. */
-static const uint8_t view32[] = {
+const uint8_t view32[REGISTERS32] = {
 	BX, CX, DX, SI, DI, BP, AX, DS, ES, FS, GS, ORIG_AX, IP, CS, FLAGS, SP, SS
 };
 

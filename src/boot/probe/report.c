@@ -94,6 +94,18 @@ static void report_creator(const struct tracee *t, const struct thread *th)
 		field_null("creator_regs");
 }
 
+static void report_core(const struct thread *th)
+{
+	if (!th->core_bytes) {
+		field_null("core");
+		return;
+	}
+	object_begin("core");
+	field_number("bytes", th->core_bytes);
+	report_registers("regs", &th->core, th->core_has);
+	object_end();
+}
+
 static void report_thread(const struct tracee *t, const struct thread *th)
 {
 	int frozen = th->freezes_v1 == UNSEEN && th->freezes_v2 == UNSEEN ?
@@ -119,6 +131,7 @@ static void report_thread(const struct tracee *t, const struct thread *th)
 	field_state("state_frozen_v2", th->state_frozen_v2);
 	field_bool("dies_with_group", th->dies_with_group == 1);
 	report_creator(t, th);
+	report_core(th);
 	record_end();
 }
 

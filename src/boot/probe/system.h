@@ -13,12 +13,13 @@
 /* arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl */
 #ifdef __x86_64__
 enum {
-	SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_close = 3, SYS_mmap = 9,
-	SYS_dup2 = 33, SYS_nanosleep = 35, SYS_getpid = 39, SYS_fork = 57, SYS_execve = 59,
-	SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62, SYS_uname = 63, SYS_ftruncate = 77,
-	SYS_mkdir = 83, SYS_ptrace = 101, SYS_setsid = 112, SYS_mknod = 133,
-	SYS_arch_prctl = 158, SYS_mount = 165, SYS_reboot = 169, SYS_ioctl = 16,
-	SYS_getdents64 = 217, SYS_clock_gettime = 228, SYS_tgkill = 234,
+	SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_close = 3, SYS_poll = 7, SYS_mmap = 9,
+	SYS_ioctl = 16, SYS_pipe = 22, SYS_dup2 = 33, SYS_nanosleep = 35, SYS_getpid = 39,
+	SYS_fork = 57, SYS_execve = 59, SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62,
+	SYS_uname = 63, SYS_ftruncate = 77, SYS_chdir = 80, SYS_mkdir = 83, SYS_unlink = 87,
+	SYS_ptrace = 101, SYS_setsid = 112, SYS_mknod = 133, SYS_arch_prctl = 158,
+	SYS_chroot = 161, SYS_mount = 165, SYS_reboot = 169, SYS_getdents64 = 217,
+	SYS_clock_gettime = 228, SYS_tgkill = 234, SYS_prlimit64 = 302,
 };
 #else
 enum {
@@ -35,10 +36,13 @@ enum {
 	ENODEV = 19, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, EOPNOTSUPP = 95, ETIMEDOUT = 110,
 };
 
-enum { O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_NOCTTY = 0400, O_DIRECTORY = 0200000 };
+enum {
+	O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_NOCTTY = 0400, O_TRUNC = 01000,
+	O_DIRECTORY = 0200000,
+};
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_FIXED = 16 };
 enum { S_IFIFO = 0010000, S_IFCHR = 0020000 };
-enum { SIGKILL = 9, SIGTERM = 15, SIGTRAP = 5, SIGCONT = 18, SIGSTOP = 19 };
+enum { SIGINT = 2, SIGTRAP = 5, SIGABRT = 6, SIGKILL = 9, SIGTERM = 15, SIGCONT = 18, SIGSTOP = 19 };
 enum { WNOHANG = 1, WUNTRACED = 2, __WALL = 0x40000000 };
 
 /* include/uapi/linux/ptrace.h, arch/x86/include/uapi/asm/ptrace-abi.h */

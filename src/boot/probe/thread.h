@@ -38,6 +38,11 @@ struct thread {
 	int freezes_v1, freezes_v2;
 	char state_frozen_v1, state_frozen_v2;
 	int dies_with_group;
+
+	/* Its note in a core dump: 0 where there is none. */
+	long core_bytes;
+	struct registers core;
+	bool core_has[REGISTERS];
 };
 
 #define MAX_THREADS 16
@@ -62,6 +67,10 @@ void tracee_find_threads(struct tracee *t);
 const struct registers *creator_of(const struct tracee *t, const struct thread *th);
 void tracee_end(struct tracee *t);
 
+/* arch/x86/kernel/ptrace.c: user_regs_struct32, as indexes into the 64-bit structure. */
+#define REGISTERS32 17
+extern const uint8_t view32[REGISTERS32];
+
 /* look.c: a ptrace stop, and what can be read during it. */
 void look(struct tracee *t);
 
@@ -70,6 +79,12 @@ void freezers_mount(void);
 void observe_job_control(struct tracee *t);
 void observe_freezers(struct tracee *t);
 void observe_death(struct tracee *t);
+
+/* core.c: what a core dump of another tracee of that size says of each kind of thread. */
+void observe_core(struct tracee *t);
+
+/* debug.c: each debugger that came along, on a tracee of its own. */
+void debuggers_run(int bits);
 
 /* report.c */
 void report_tracee(struct tracee *t);

@@ -1,4 +1,4 @@
-//! `InRelease` and `Sources`, as the Debian repository format has them
+//! `InRelease` and the indexes that it names, as the Debian repository format has them
 //! (<https://wiki.debian.org/DebianRepository/Format>).
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -21,12 +21,14 @@ pub struct Suite {
     pub valid_until: Option<Timestamp>,
     pub by_hash: bool,
     /// The index of the `main` component's sources, if it has one.
-    pub sources: Option<SourcesIndex>,
+    pub sources: Option<IndexFile>,
+    /// The index of the `main` component's packages for amd64, if it has one.
+    pub packages: Option<IndexFile>,
 }
 
-/// Where the `Sources` index is, below the suite's folder, and what it must be.
+/// Where an index is, below the suite's folder, and what it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourcesIndex {
+pub struct IndexFile {
     pub path: String,
     pub bytes: u64,
     pub sha256: String,
@@ -43,19 +45,34 @@ pub struct Upstream {
     pub sha256: String,
 }
 
+impl IndexFile {
+    /// `main/source` of `main/source/Sources.xz`.
+    pub fn folder(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// `Sources` of `main/source/Sources.xz`.
+    pub fn name(&self) -> &str {
+        let file = self.path.rsplit('/').next().unwrap_or_default();
+        file.split('.').next().unwrap_or_default()
+    }
+}
+
 impl Suite {
     /// Reads the text of an `InRelease` whose signature was checked.
     pub fn parse(text: &str) -> Option<Suite> {
         let document: Deb822 = text.trim_start().parse().ok()?;
         let fields = document.iter().next()?;
         let field = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
+        let checksums = fields.get("SHA256").unwrap_or_default();
         Some(Suite {
             origin: field("Origin"),
             suite: field("Suite"),
             codename: field("Codename"),
             valid_until: fields.get("Valid-Until").and_then(date),
             by_hash: field("Acquire-By-Hash") == "yes",
-            sources: sources_index(fields.get("SHA256").unwrap_or_default()),
+            sources: listed(checksums, "main/source/Sources"),
+            packages: listed(checksums, "main/binary-amd64/Packages"),
         })
     }
 
@@ -76,14 +93,15 @@ fn date(text: &str) -> Option<Timestamp> {
     Some(jiff::fmt::rfc2822::parse(&text).ok()?.timestamp())
 }
 
-fn sources_index(checksums: &str) -> Option<SourcesIndex> {
-    let listed = |wanted: &str| {
+/// The index of that name in the better of its compressions.
+fn listed(checksums: &str, name: &str) -> Option<IndexFile> {
+    let listed = |wanted: String| {
         checksums.lines().find_map(|line| {
             let (sha256, bytes, path) = checksum_line(line)?;
-            (path == wanted).then(|| SourcesIndex { path: path.to_owned(), bytes, sha256: sha256.to_owned() })
+            (path == wanted).then(|| IndexFile { path: path.to_owned(), bytes, sha256: sha256.to_owned() })
         })
     };
-    listed("main/source/Sources.xz").or_else(|| listed("main/source/Sources.gz"))
+    listed(format!("{name}.xz")).or_else(|| listed(format!("{name}.gz")))
 }
 
 /// ` <checksum> <bytes> <name>`
@@ -96,38 +114,45 @@ fn checksum_line(line: &str) -> Option<(&str, u64, &str)> {
 
 /// The upstream archives of the packages `linux` and `linux-6.12` and the like.
 pub fn upstreams(index: impl Read) -> io::Result<Vec<Upstream>> {
-    let mut reader = BufReader::with_capacity(1 << 18, index.take(LONGEST_INDEX));
     let mut found = Vec::new();
+    paragraphs(index, is_kernel_package, |paragraph| found.extend(upstream(paragraph)))?;
+    found.sort_by_key(|upstream| upstream.release);
+    found.dedup();
+    Ok(found)
+}
+
+/// Hands over the paragraphs of the packages whose name `is_wanted`: an index has tens of
+/// thousands, so that the others are not even parsed.
+pub fn paragraphs(
+    index: impl Read,
+    is_wanted: impl Fn(&str) -> bool,
+    mut found: impl FnMut(&Paragraph),
+) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(1 << 18, index.take(LONGEST_INDEX));
     let mut paragraph = Vec::new();
     loop {
         let start = paragraph.len();
         let count = reader.read_until(b'\n', &mut paragraph)?;
-        let ended = count == 0 || paragraph[start..].trim_ascii().is_empty();
-        if ended {
-            // The index has some 35 000 paragraphs; only those that may matter are parsed.
-            if is_linux(&paragraph) {
+        if count == 0 || paragraph[start..].trim_ascii().is_empty() {
+            let name =
+                paragraph.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Package: "));
+            if name.is_some_and(|name| is_wanted(String::from_utf8_lossy(name).trim())) {
                 let text = String::from_utf8_lossy(&paragraph);
-                let parsed = text.trim().parse::<Paragraph>();
-                found.extend(parsed.ok().and_then(|paragraph| upstream(&paragraph)));
+                if let Ok(paragraph) = text.trim().parse() {
+                    found(&paragraph);
+                }
             }
             paragraph.clear();
         }
         if count == 0 {
-            found.sort_by_key(|upstream| upstream.release);
-            found.dedup();
-            return Ok(found);
+            return Ok(());
         }
     }
 }
 
-fn is_linux(paragraph: &[u8]) -> bool {
-    let name = paragraph.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Package: "));
-    name.is_some_and(|name| is_kernel_package(&String::from_utf8_lossy(name)))
-}
-
 /// `linux`, or `linux-6.12` for a kernel from a later suite; not `linux-signed-amd64`.
 fn is_kernel_package(name: &str) -> bool {
-    let Some(rest) = name.trim().strip_prefix("linux") else { return false };
+    let Some(rest) = name.strip_prefix("linux") else { return false };
     rest.is_empty()
         || rest.strip_prefix('-').is_some_and(|version| format!("{version}.0").parse::<Release>().is_ok())
 }

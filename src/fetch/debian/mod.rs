@@ -4,9 +4,10 @@
 //! archive's SHA-256.
 
 mod apt;
+pub mod binary;
 mod index;
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -20,7 +21,7 @@ use crate::store::{Lookup, Room};
 use crate::verify::openpgp::{Certificates, Signer};
 
 use self::apt::{AptSource, SignedBy};
-use self::index::{SourcesIndex, Suite, Upstream};
+use self::index::{IndexFile, Suite, Upstream};
 
 use super::catalogue::{Candidate, Catalogue, Vouched};
 use super::error::{Error, Tried};
@@ -101,6 +102,11 @@ impl Debian {
             debian.security = beside.collect();
         }
         Ok(debian)
+    }
+
+    /// Whether a mirror of the archive itself is known, not only one of its security updates.
+    pub fn has_archive(&self) -> bool {
+        !self.archive.is_empty()
     }
 
     /// Whether the fingerprint is that of a certificate that may sign for Debian now.
@@ -209,7 +215,8 @@ impl From<Error> for Refused {
 }
 
 impl Repository {
-    fn suite(&self, cx: &Context, http: &Http, name: &str) -> Result<Vec<Candidate>, Refused> {
+    /// The suite's signed statement, and who signed it.
+    fn in_release(&self, http: &Http, name: &str) -> Result<(Suite, Signer), Refused> {
         let document = http.get(&format!("{}/dists/{name}/InRelease", self.base), IN_RELEASE_LIMIT)?;
         let (text, signer) = self
             .keys
@@ -223,6 +230,11 @@ impl Repository {
         if !suite.is_debian() {
             return Err(Refused::Failed(format!("it is published by {:?}, not by Debian", suite.origin)));
         }
+        Ok((suite, signer))
+    }
+
+    fn suite(&self, cx: &Context, http: &Http, name: &str) -> Result<Vec<Candidate>, Refused> {
+        let (suite, signer) = self.in_release(http, name)?;
         let Some(sources) = &suite.sources else { return Ok(Vec::new()) };
         let upstreams = self.upstreams(cx, http, name, &suite, sources)?;
         let caveat = suite.valid_until.filter(|until| *until < Timestamp::now()).map(|until| {
@@ -253,7 +265,7 @@ impl Repository {
         http: &Http,
         name: &str,
         suite: &Suite,
-        sources: &SourcesIndex,
+        sources: &IndexFile,
     ) -> Result<Vec<Upstream>, Refused> {
         // The number is that of the form in which the extract is kept.
         let key = Key::of("debian-sources", &(1, &sources.sha256));
@@ -265,12 +277,8 @@ impl Repository {
             }
             Lookup::Miss(slot) => slot,
         };
-        let packed = self.sources(http, name, suite, sources)?;
-        let unreadable =
-            |error: io::Error| Refused::Failed(format!("its Sources index cannot be read: {error}"));
-        // The suites are read side by side already.
-        let plain = Compression::of(&packed).reader(io::Cursor::new(packed), 1).map_err(unreadable)?;
-        let upstreams = index::upstreams(plain).map_err(unreadable)?;
+        let plain = self.index(http, name, suite, sources)?;
+        let upstreams = index::upstreams(plain).map_err(|error| sources.unreadable(&error))?;
         let path = slot.path().join("upstreams.json");
         let text = serde_json::to_vec(&upstreams).expect("plain data");
         std::fs::write(&path, text).map_err(|source| Refused::Store(Error::Write { path, source }))?;
@@ -278,32 +286,42 @@ impl Repository {
         Ok(upstreams)
     }
 
-    fn sources(
+    /// The plain text of an index, fetched whole and compared with its checksum.
+    fn index(
         &self,
         http: &Http,
         name: &str,
         suite: &Suite,
-        sources: &SourcesIndex,
-    ) -> Result<Vec<u8>, Refused> {
+        index: &IndexFile,
+    ) -> Result<Box<dyn Read + Send>, Refused> {
         let folder = format!("{}/dists/{name}", self.base);
-        let plain = format!("{folder}/{}", sources.path);
+        let plain = format!("{folder}/{}", index.path);
         // By-Hash names cannot change between the fetch of InRelease and this one.
-        let by_hash = format!("{folder}/main/source/by-hash/SHA256/{}", sources.sha256);
-        let limit = sources.bytes.min(INDEX_LIMIT);
+        let by_hash = format!("{folder}/{}/by-hash/SHA256/{}", index.folder(), index.sha256);
+        let limit = index.bytes.min(INDEX_LIMIT);
         let packed = match suite.by_hash.then(|| http.get(&by_hash, limit)) {
             Some(Ok(packed)) => packed,
             Some(Err(Failure::Interrupted)) => return Err(Refused::Interrupted),
             Some(Err(_)) | None => http.get(&plain, limit).map_err(|failure| match failure {
                 Failure::Interrupted => Refused::Interrupted,
-                failure => Refused::Failed(format!("its Sources index is not delivered: {failure}")),
+                failure => Refused::Failed(format!("its {} index is not delivered: {failure}", index.name())),
             })?,
         };
-        if hex(&Sha256::digest(&packed)) != sources.sha256 {
-            let reason =
-                "its Sources index is not the one that InRelease names (altered, or an update is under way)";
-            return Err(Refused::Failed(reason.to_owned()));
+        if hex(&Sha256::digest(&packed)) != index.sha256 {
+            return Err(Refused::Failed(format!(
+                "its {} index is not the one that InRelease names (altered, or an update is under way)",
+                index.name()
+            )));
         }
-        Ok(packed)
+        // The suites are read side by side already.
+        let plain = Compression::of(&packed).reader(io::Cursor::new(packed), 1);
+        plain.map_err(|error| index.unreadable(&error))
+    }
+}
+
+impl IndexFile {
+    fn unreadable(&self, error: &io::Error) -> Refused {
+        Refused::Failed(format!("its {} index cannot be read: {error}", self.name()))
     }
 }
 

@@ -1,0 +1,84 @@
+//! What a debugger printed, taken from the file that `compare.json` names.
+
+use std::path::{Component, Path};
+
+/// Lines that the page shows of the beginning and of the end of a long transcript.
+const FIRST: usize = 120;
+const LAST: usize = 60;
+/// Bytes beyond which the middle of a transcript is not even read as lines.
+const LONGEST_LINE: usize = 400;
+
+/// The text, or a sentence that says why there is none.
+pub fn text(folder: &Path, path: &Path) -> Result<String, String> {
+    let below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if !below || path.as_os_str().is_empty() {
+        return Err(format!("The transcript {} is not below the comparison’s folder.", path.display()));
+    }
+    match std::fs::read(folder.join(path)) {
+        Ok(bytes) => Ok(shortened(&String::from_utf8_lossy(&bytes))),
+        Err(error) => Err(format!("The transcript {} cannot be read: {error}.", path.display())),
+    }
+}
+
+/// Beginning and end of a text that is too long for a page; escape sequences of terminals go.
+fn shortened(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(printable).collect();
+    if lines.len() <= FIRST + LAST + 1 {
+        return lines.join("\n");
+    }
+    let left_out = lines.len() - FIRST - LAST;
+    let note = format!("[… {left_out} lines are left out here; the file has them all …]");
+    let shown = lines[..FIRST].iter().chain([&note]).chain(&lines[lines.len() - LAST..]);
+    shown.map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
+fn printable(line: &str) -> String {
+    let mut shown = String::new();
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' && chars.next_if_eq(&'[').is_some() {
+            // A control sequence ends with a letter (ECMA-48, 5.4).
+            while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
+        } else if c == '\t' || !c.is_control() {
+            shown.push(c);
+        }
+        if shown.len() > LONGEST_LINE {
+            shown.push('…');
+            break;
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_transcript_keeps_its_beginning_and_its_end() {
+        let long: String = (0..1000).map(|number| format!("line {number}\n")).collect();
+        let short = shortened(&long);
+        assert!(short.starts_with("line 0\n") && short.ends_with("line 999"), "{short}");
+        assert!(short.contains("820 lines are left out"), "{short}");
+        assert_eq!(shortened("a\nb"), "a\nb");
+    }
+
+    #[test]
+    fn control_sequences_are_not_shown() {
+        assert_eq!(printable("\u{1b}[1;31mred\u{1b}[0m \u{7}and\tplain\r"), "red and\tplain");
+        assert!(printable(&"x".repeat(10_000)).len() < 500);
+    }
+
+    #[test]
+    fn only_files_below_the_folder_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("t"), "hello").unwrap();
+        let below = dir.path().join("below");
+        std::fs::create_dir(&below).unwrap();
+        assert_eq!(text(dir.path(), Path::new("t")).as_deref(), Ok("hello"));
+        for path in [Path::new("../t"), &dir.path().join("t"), Path::new("")] {
+            assert!(text(&below, path).unwrap_err().contains("not below"), "{path:?}");
+        }
+        assert!(text(&below, Path::new("gone")).unwrap_err().contains("gone"));
+    }
+}

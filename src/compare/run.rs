@@ -1,0 +1,189 @@
+//! Measures the cells, one ordinary run of the pipeline after the other.
+
+use std::path::{Path, PathBuf};
+
+use super::grid::{Grid, Wanted, Wish};
+use super::{Absence, Cell, Comparison, FILE, Making, PatchText, SCHEMA, SeriesText, Tool, Unmeasured};
+use super::{judged, lang_name, lang_slug};
+use crate::boot::BootResult;
+use crate::context::Context;
+use crate::error::{Exit, Explain, Failure};
+use crate::events::Stage;
+use crate::patch::series::{self, Series};
+use crate::pipeline::{self, Goal};
+use crate::plan;
+use crate::release::ReleaseSpec;
+use crate::report::{BootPart, Report};
+use crate::request::Request;
+use crate::show;
+use crate::toolchain;
+
+/// Measures every cell and leaves `compare.json` in the output folder after each of them.
+///
+/// A verdict that is not `pass` stops nothing; a stage that fails does, and what was measured
+/// until then is in the comparison. `command` is the command line, for whoever wants it again.
+pub fn measure(mut cx: Context, wish: &Wish, command: String) -> (Comparison, Result<(), Failure>) {
+    let mut comparison = Comparison {
+        schema: SCHEMA.into(),
+        tool: Some(Tool {
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: option_env!("KPATCH_BUILD_COMMIT").map(str::to_owned),
+        }),
+        command: Some(command),
+        release: None,
+        series: Vec::new(),
+        cells: Vec::new(),
+        unmeasured: Vec::new(),
+    };
+    let outcome = cells(&mut cx, wish, &mut comparison);
+    (comparison, outcome)
+}
+
+fn cells(cx: &mut Context, wish: &Wish, comparison: &mut Comparison) -> Result<(), Failure> {
+    wish.require_tools(cx)?;
+    let out = &wish.request.out;
+    let mut release = wish.request.release;
+    if matches!(release, ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm) {
+        release = ReleaseSpec::Exact(plan::offers(cx, &wish.request)?.0);
+    }
+    let Grid { wanted, absent } = wish.grid(release)?;
+    for gone in &absent {
+        cx.events.note(Stage::Plan, format!("left out: {}", gone.why));
+    }
+    comparison.unmeasured = absent;
+    for (number, cell) in wanted.iter().enumerate() {
+        let what = format!("cell {} of {}: {}", number + 1, wanted.len(), name(cell));
+        cx.events.note(Stage::Plan, what);
+        let folder = PathBuf::from("cells").join(format!("{}-{}", cell.label, lang_slug(cell.lang)));
+        cx.logs = out.join(&folder).join("logs");
+        let request = Request {
+            release,
+            series: cell.series.clone(),
+            lang: cell.lang,
+            out: out.join(&folder),
+            ..wish.request.clone()
+        };
+        match measured(cx, &request, cell, folder) {
+            Ok((measured, series)) => {
+                // The others are of the same release, even if a newer one comes out meanwhile.
+                release = ReleaseSpec::Exact(measured.release);
+                comparison.add(measured, cell, &series);
+                save(comparison, out)?;
+            }
+            Err(failure) => {
+                comparison.stopped(&failure, &wanted[number..]);
+                let failure = of_cell(failure, cell);
+                return save(comparison, out).and(Err(failure));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn measured(
+    cx: &Context,
+    request: &Request,
+    cell: &Wanted,
+    folder: PathBuf,
+) -> Result<(Cell, Series), Failure> {
+    let failed = |error: &dyn Explain| Failure::new(Some(Stage::Patch), error);
+    let mut report = pipeline::run(cx, request, Goal::Boot)?;
+    let release = report.release().expect("a run that came to its end has a release");
+    let toolchain = toolchain::discover(&request.cc, &cx.stop).map_err(|error| failed(&error))?;
+    let series =
+        series::load(&request.series, &release, request.lang, &toolchain).map_err(|error| failed(&error))?;
+    let Some(BootPart::Done(boot)) = report.boot.take() else { unreachable!("a run to its boot has booted") };
+    let cell = Cell {
+        release,
+        series: cell.label.clone(),
+        lang: cell.lang,
+        kconfig: request.kconfig.clone(),
+        boot: relative(*boot, &request.out, &folder),
+        making: Some(making(report, &series, folder)),
+    };
+    Ok((cell, series))
+}
+
+fn making(report: Report, series: &Series, folder: PathBuf) -> Making {
+    let text = |file: &series::PatchFile| PatchText {
+        file: file.name.clone(),
+        sha256: file.sha256(),
+        text: String::from_utf8_lossy(&file.content).into_owned(),
+    };
+    Making {
+        folder,
+        source: report.source,
+        toolchain: report.toolchain,
+        kernel: report.kernel,
+        patches: series.in_order().map(text).collect(),
+        unpatched: series.unpatched.clone(),
+        borrowed_from: series.borrowed_from,
+    }
+}
+
+/// With the paths below `out` as they are seen from `compare.json`.
+fn relative(mut boot: BootResult, out: &Path, folder: &Path) -> BootResult {
+    let short = |path: &mut PathBuf| {
+        if let Ok(below) = path.strip_prefix(out) {
+            *path = folder.join(below);
+        }
+    };
+    short(&mut boot.console);
+    boot.debuggers.iter_mut().for_each(|run| short(&mut run.transcript));
+    boot
+}
+
+impl Comparison {
+    fn add(&mut self, cell: Cell, wanted: &Wanted, series: &Series) {
+        self.release = Some(cell.release);
+        if !self.series.iter().any(|known| known.name == wanted.label) {
+            self.series.push(SeriesText {
+                name: wanted.label.clone(),
+                title: series.title.clone(),
+                origin: series.origin.trim().to_owned(),
+                summary: series.summary.trim().to_owned(),
+            });
+        }
+        self.cells.push(cell);
+    }
+
+    /// Notes that the first of the cells failed and that the others were not come to.
+    fn stopped(&mut self, failure: &Failure, rest: &[Wanted]) {
+        let interrupted = failure.exit == Exit::Interrupted;
+        for (number, cell) in rest.iter().enumerate() {
+            let (state, why) = match (number, failure.stage) {
+                _ if interrupted => (Absence::NotReached, "the comparison was interrupted".into()),
+                (0, Some(stage)) => (Absence::Failed, format!("{stage}: {}", failure.message())),
+                (0, None) => (Absence::Failed, failure.message()),
+                _ => (Absence::NotReached, "the comparison ended before it".into()),
+            };
+            self.unmeasured.push(Unmeasured { series: cell.label.clone(), lang: cell.lang, state, why });
+        }
+    }
+}
+
+fn save(comparison: &Comparison, out: &Path) -> Result<(), Failure> {
+    comparison.save(out).map_err(|error| Failure::new(None, &error))
+}
+
+fn of_cell(mut failure: Failure, cell: &Wanted) -> Failure {
+    failure.chain.insert(0, name(cell));
+    failure
+}
+
+fn name(cell: &Wanted) -> String {
+    format!("series {} in {}", cell.label, lang_name(cell.lang))
+}
+
+/// The last lines of a comparison, for people: the matrix, and what did not hold.
+pub fn terminal(comparison: &Comparison, out: &Path) -> String {
+    let mut text = format!("{}\n", out.join(FILE).display());
+    let table = judged::Table::of(comparison);
+    let mut rows = vec![table.heading()];
+    rows.extend(table.rows.iter().map(judged::Row::words));
+    text += &show::columns(&rows);
+    for failure in comparison.failures() {
+        text += &format!("failed: {failure}\n");
+    }
+    text + &format!("verdict: {}\n", if comparison.passed() { "pass" } else { "FAIL" })
+}

@@ -1,0 +1,172 @@
+//! The page of a comparison in a browser: no accessibility fault, no sideways scrolling, in light
+//! and dark, on a desktop and on a phone. Needs chromium and npm.
+
+mod comparison;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kpatch_build::boot::CoreNote;
+use kpatch_build::compare::{Absence, Comparison, Unmeasured, page};
+use kpatch_build::plan::Lang;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    axe: String,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let packed = Command::new("npm")
+            .args(["pack", "--silent", "axe-core@4.14.1"])
+            .current_dir(dir.path())
+            .output()
+            .expect("npm is installed");
+        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+        let archive = String::from_utf8_lossy(&packed.stdout).trim().to_owned();
+        let unpacked = Command::new("tar").args(["xf", &archive]).current_dir(dir.path()).status().unwrap();
+        assert!(unpacked.success(), "{archive}");
+        let axe = std::fs::read_to_string(dir.path().join("package/axe.min.js")).unwrap();
+        Bench { dir, axe }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn chromium(&self, args: &[String], page: &Path) -> String {
+        let profile = tempfile::tempdir_in(self.dir.path()).unwrap();
+        let output = Command::new("timeout")
+            .args(["120", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
+            .args(["--no-first-run", "--disable-background-networking", "--disable-component-update"])
+            .args(["--disable-sync", "--hide-scrollbars"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .args(args)
+            .arg(format!("file://{}", page.display()))
+            .output()
+            .expect("chromium is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What axe and a look at the widths find, as the page reports it into its own title.
+    ///
+    /// A headless window is never narrower than 500 pixels, so the page is put into a frame of the
+    /// wanted width, and looked at from inside of it.
+    fn faults(&self, html: &str, width: u32, dark: bool, everything_open: bool) -> serde_json::Value {
+        let open = if everything_open {
+            "document.querySelectorAll('details').forEach(d => d.open = true);"
+        } else {
+            ""
+        };
+        let script = format!(
+            "<script>{}</script><script>
+             window.addEventListener('load', async () => {{
+               {open}
+               const wide = document.documentElement.scrollWidth;
+               const faults = await axe.run(document, {{iframes: false, resultTypes: ['violations']}});
+               const of = v => ({{id: v.id, help: v.help, nodes: v.nodes.slice(0, 5).map(n => n.html.slice(0, 300) + ' ' + (n.failureSummary || ''))}});
+               const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+               parent.postMessage(JSON.stringify({{window: innerWidth, wide, dark, passes: faults.passes.length, faults: faults.violations.map(of)}}), '*');
+             }});</script></body>",
+            self.axe.replace("</script", "<\\/script")
+        );
+        self.write("copy.html", &html.replace("</body>", &script));
+        let host = format!(
+            "<!doctype html><html><body style='margin:0'><pre id=result></pre>
+             <script>addEventListener('message', e => {{ document.getElementById('result').textContent = '@@' + e.data + '@@'; }});</script>
+             <iframe src='copy.html' style='border:0;width:{width}px;height:900px'></iframe></body></html>"
+        );
+        let host = self.write("host.html", &host);
+        let mut args = vec![
+            "--window-size=1600,1000".to_owned(),
+            "--virtual-time-budget=60000".into(),
+            "--dump-dom".into(),
+        ];
+        if dark {
+            args.push("--blink-settings=preferredColorScheme=0".into());
+        }
+        let dom = self.chromium(&args, &host);
+        let text = dom.split("@@").nth(1).unwrap_or_else(|| panic!("no result in {dom}"));
+        let text =
+            text.replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", " ").replace("&amp;", "&");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn check(&self, html: &str) {
+        for (width, dark) in [(1400, false), (1400, true), (360, false), (360, true)] {
+            for everything_open in [false, true] {
+                let seen = self.faults(html, width, dark, everything_open);
+                let what = format!("width {width}, dark {dark}, everything open {everything_open}");
+                assert_eq!((&seen["window"], &seen["dark"]), (&width.into(), &dark.into()), "{what}");
+                assert_eq!(seen["faults"], serde_json::json!([]), "{what}: {seen:#}");
+                assert!(seen["passes"].as_u64().unwrap() > 20, "{what}: axe looked at nothing: {seen}");
+                assert!(
+                    seen["wide"].as_u64().unwrap() <= u64::from(width),
+                    "{what}: it is {} wide",
+                    seen["wide"]
+                );
+            }
+        }
+    }
+}
+
+/// Every state that a cell can be in.
+fn full() -> Comparison {
+    let mut comparison = comparison::comparison(&[Lang::C, Lang::Rust]);
+    comparison.cells.pop();
+    comparison.cells[2].boot.claims[0].holds = false;
+    comparison.cells[2].boot.verdict = kpatch_build::boot::Verdict::Fail;
+    let boot = &mut comparison.cells[5].boot;
+    boot.observations.retain(|seen| seen.tracee_bits == 64);
+    boot.debuggers.retain(|run| run.tracee_bits == 64);
+    boot.notes.push("no 32-bit tracee was observed: its program cannot be executed (ENOEXEC)".into());
+    for cell in &mut comparison.cells {
+        for seen in &mut cell.boot.observations {
+            seen.core = seen.regset_bytes.map(|bytes| CoreNote { bytes, regs: seen.regs.clone() });
+        }
+    }
+    let why = |state, why: &str| Unmeasured {
+        series: "user-frame".into(),
+        lang: Lang::Rust,
+        state,
+        why: why.into(),
+    };
+    comparison.unmeasured =
+        vec![why(Absence::NotAvailable, "series user-frame does not exist in Rust for 6.1.y")];
+    comparison
+}
+
+#[test]
+fn the_page_has_no_accessibility_fault_and_never_scrolls_sideways() {
+    let bench = Bench::new();
+    let comparison = full();
+    comparison::write_transcripts(&comparison, bench.dir.path());
+    bench.check(&page(&comparison, bench.dir.path()));
+}
+
+/// `KPATCH_BUILD_SCREENSHOTS=DIR` keeps the page and what it looks like.
+#[test]
+fn screenshots() {
+    let Some(out) = std::env::var_os("KPATCH_BUILD_SCREENSHOTS").map(PathBuf::from) else { return };
+    let comparison = full();
+    comparison::write_transcripts(&comparison, &out);
+    comparison.save(&out).unwrap();
+    std::fs::write(out.join("compare.html"), page(&comparison, &out)).unwrap();
+}
+
+/// A page that has faults, so that the check itself is known to see them.
+#[test]
+fn the_check_sees_faults() {
+    let bench = Bench::new();
+    let bad = "<!doctype html><html lang=en><head><title>x</title></head><body><main><h1>x</h1>\
+               <p style='color:#aaa;background:#fff'>faint</p><img src=x><div style='width:2000px'>wide</div></main></body></html>";
+    let seen = bench.faults(bad, 360, false, false);
+    let ids: Vec<_> =
+        seen["faults"].as_array().unwrap().iter().map(|fault| fault["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&"color-contrast") && ids.contains(&"image-alt"), "{seen:#}");
+    assert!(seen["wide"].as_u64().unwrap() >= 2000, "{seen:#}");
+}
