@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kpatch_build::boot::{self, BootResult, Error, Subject};
-use kpatch_build::claims::{Claim, Evidence, judge};
+use kpatch_build::claims::{Claims, Evidence, judge};
 use kpatch_build::context::Context;
 use kpatch_build::error::Explain;
 use kpatch_build::events::Events;
+use kpatch_build::patch::series;
 use kpatch_build::plan::Accel;
 use kpatch_build::process::{find, set_supervisor};
 use kpatch_build::release::Line;
@@ -54,30 +55,14 @@ fn request(accel: Option<Accel>, seconds: u64) -> BootRequest {
     BootRequest { accel, deadline: Duration::from_secs(seconds), debuggers }
 }
 
-fn claims(text: &str) -> Vec<Claim> {
-    #[derive(serde::Deserialize)]
-    struct File {
-        claim: Vec<Claim>,
-    }
-    toml::from_str::<File>(text).unwrap().claim
-}
-
-fn boot_image(image: &Path, request: &BootRequest, claims: &[Claim]) -> Result<BootResult, Error> {
+fn boot_image(image: &Path, request: &BootRequest, claims: &Claims) -> Result<BootResult, Error> {
     let dir = tempfile::tempdir().unwrap();
     let subject = Subject { image: image.to_owned(), cc: "gcc".into(), claims };
     boot::boot(&context(dir.path()), request, &subject)
 }
 
-const USER_FRAME: &str = include_str!("../patches/user-frame/series.toml");
-const ZEROED: &str = include_str!("../patches/zeroed/series.toml");
 /// What no unpatched kernel shows.
-const PATCHED: [(&str, &str); 5] = [
-    ("copy-segments", include_str!("../patches/copy-segments/series.toml")),
-    ("user-segments", include_str!("../patches/user-segments/series.toml")),
-    ("einval-regs", include_str!("../patches/einval-regs/series.toml")),
-    ("einval-attach", include_str!("../patches/einval-attach/series.toml")),
-    ("hide-threads", include_str!("../patches/hide-threads/series.toml")),
-];
+const PATCHED: [&str; 5] = ["copy-segments", "user-segments", "einval-regs", "einval-attach", "hide-threads"];
 
 #[test]
 fn real_unpatched_kernels_show_what_their_line_is_known_for() {
@@ -89,15 +74,17 @@ fn real_unpatched_kernels_show_what_their_line_is_known_for() {
         if !image.exists() {
             continue;
         }
-        let own = if release.starts_with("5.12") { ZEROED } else { USER_FRAME };
-        let result = boot_image(&image, &request(Some(Accel::Tcg), 120), &claims(own)).unwrap();
+        let own = if release.starts_with("5.12") { "zeroed" } else { "user-frame" };
+        let result =
+            boot_image(&image, &request(Some(Accel::Tcg), 120), &series::claims(own).unwrap()).unwrap();
         assert_eq!(result.failures(), [""; 0], "{release}");
         assert!(result.passed() && result.guest_release.unwrap().starts_with(&release));
 
         let line = Line::patches_for(&release.parse().unwrap());
-        let evidence = Evidence { line, ia32: true, observations: &result.observations };
-        for (name, text) in PATCHED {
-            let judged = judge(&claims(text), &evidence);
+        let evidence =
+            Evidence { line, ia32: true, observations: &result.observations, requested: &[], debuggers: &[] };
+        for name in PATCHED {
+            let judged = judge(&series::claims(name).unwrap(), &evidence);
             assert!(judged.iter().any(|claim| !claim.holds), "{release} shows what only {name} should");
         }
         booted += 1;
@@ -110,7 +97,7 @@ fn real_the_accelerator_that_works_is_found_and_remembered() {
     let Some(image) = images().map(first_image) else { return };
     let dir = tempfile::tempdir().unwrap();
     let cx = context(dir.path());
-    let subject = Subject { image, cc: "gcc".into(), claims: &[] };
+    let subject = Subject { image, cc: "gcc".into(), claims: &Claims::default() };
     let first = boot::boot(&cx, &request(None, 120), &subject).unwrap();
     assert!(first.passed(), "{:?}", first.failures());
     let again = boot::boot(&cx, &request(None, 120), &subject).unwrap();
@@ -123,7 +110,7 @@ fn real_the_accelerator_that_works_is_found_and_remembered() {
 #[test]
 fn real_a_guest_that_does_not_end_in_time_is_a_verdict_with_evidence() {
     let Some(image) = images().map(first_image) else { return };
-    let result = boot_image(&image, &request(Some(Accel::Tcg), 1), &[]).unwrap();
+    let result = boot_image(&image, &request(Some(Accel::Tcg), 1), &Claims::default()).unwrap();
     assert!(!result.passed() && result.claims.is_empty());
     assert_eq!(result.problems.len(), 1, "{:?}", result.problems);
     assert!(result.problems[0].message.contains("console.log"));
@@ -139,7 +126,7 @@ fn real_a_stop_ends_the_boot() {
         std::thread::sleep(Duration::from_millis(1500));
         stop.set();
     });
-    let subject = Subject { image, cc: "gcc".into(), claims: &[] };
+    let subject = Subject { image, cc: "gcc".into(), claims: &Claims::default() };
     let error = boot::boot(&cx, &request(Some(Accel::Tcg), 120), &subject).unwrap_err();
     assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130, "{error:?}");
 }
@@ -148,7 +135,7 @@ fn real_a_stop_ends_the_boot() {
 fn real_a_compiler_that_is_not_there_is_named() {
     let Some(image) = images().map(first_image) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let subject = Subject { image, cc: "no-such-cc".into(), claims: &[] };
+    let subject = Subject { image, cc: "no-such-cc".into(), claims: &Claims::default() };
     let error = boot::boot(&context(dir.path()), &request(None, 5), &subject).unwrap_err();
     assert!(error.to_string().contains("no-such-cc") && error.exit() as u8 == 69, "{error:?}");
 }
