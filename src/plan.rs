@@ -120,13 +120,6 @@ pub struct RustToolchain {
     pub libclang_version: String,
 }
 
-impl Toolchain {
-    /// The compiler's major version: 12 of `gcc 12.2.0`.
-    pub fn cc_major(&self) -> Option<u32> {
-        self.cc_version.split_whitespace().nth(1)?.split('.').next()?.parse().ok()
-    }
-}
-
 impl Plan {
     /// Seconds since the epoch that go into image and packages; `made` is when the release
     /// was. `None` where only the source, which is not there yet, can tell.

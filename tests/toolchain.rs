@@ -30,7 +30,6 @@ fn a_clang_is_taken_with_the_linker_beside_it() {
         (toolchain.cc_version.as_str(), toolchain.ld_version.as_str()),
         ("clang 16.0.6", "LLD 16.0.6")
     );
-    assert_eq!(toolchain.cc_major(), Some(16));
 }
 
 #[test]
@@ -63,7 +62,8 @@ fn real_gcc_and_its_linker_have_versions() {
         Ok(toolchain) => {
             assert_eq!(toolchain.compiler, Compiler::Gcc);
             assert!(toolchain.cc.is_absolute());
-            assert!(toolchain.cc_major().is_some_and(|major| major >= 5), "{toolchain:?}");
+            let number = toolchain.cc_version.strip_prefix("gcc ").unwrap();
+            assert!(number.starts_with(|c: char| c.is_ascii_digit()), "{toolchain:?}");
             let number = toolchain.ld_version.strip_prefix("GNU ld ").unwrap();
             assert!(number.starts_with(|c: char| c.is_ascii_digit()), "{toolchain:?}");
         }

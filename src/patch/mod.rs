@@ -187,7 +187,7 @@ fn tell_of_series(cx: &Context, series: &Series) {
         cx.events.note(Stage::Patch, note);
     }
     for patch in &series.compat {
-        cx.events.note(Stage::Patch, format!("{} is needed with this compiler", patch.name));
+        cx.events.note(Stage::Patch, format!("{}: a build fix that this compiler calls for", patch.name));
     }
 }
 

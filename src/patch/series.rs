@@ -140,18 +140,62 @@ pub struct Fix {
     pub from: Release,
     /// First release that does not.
     pub before: Release,
-    pub compiler: Compiler,
-    /// First major version of the compiler that needs it.
-    pub compiler_from: u32,
+    pub tool: Tool,
+    /// First version of the tool that needs it: `12`, `1.95`.
+    pub tool_from: String,
+}
+
+/// The compiler that a fix is about, as `series.toml` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tool {
+    Gcc,
+    Clang,
+    Rustc,
+}
+
+impl Tool {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Tool::Gcc => "gcc",
+            Tool::Clang => "clang",
+            Tool::Rustc => "rustc",
+        }
+    }
+
+    /// The language of what it compiles.
+    pub const fn lang(self) -> Lang {
+        match self {
+            Tool::Gcc | Tool::Clang => Lang::C,
+            Tool::Rustc => Lang::Rust,
+        }
+    }
+
+    /// `gcc 12.2.0`, where the tool is one of the toolchain's.
+    fn found(self, toolchain: &Toolchain) -> Option<&str> {
+        let c = |compiler| (toolchain.compiler == compiler).then_some(toolchain.cc_version.as_str());
+        match self {
+            Tool::Gcc => c(Compiler::Gcc),
+            Tool::Clang => c(Compiler::Clang),
+            Tool::Rustc => toolchain.rust.as_ref().map(|rust| rust.rustc_version.as_str()),
+        }
+    }
 }
 
 impl Fix {
     pub fn is_needed(&self, release: &Release, toolchain: &Toolchain) -> bool {
         self.from <= *release
             && *release < self.before
-            && self.compiler == toolchain.compiler
-            && toolchain.cc_major().is_some_and(|major| major >= self.compiler_from)
+            && self.tool.found(toolchain).is_some_and(|found| {
+                let version = found.split_whitespace().nth(1).unwrap_or_default();
+                numbers(version) >= numbers(&self.tool_from)
+            })
     }
+}
+
+/// `[1, 96, 0]` of `1.96.0`, to be compared; what follows a part that is no number does not count.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
 /// Every one of these is wrong usage: nothing has been written when it is found.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::patch::diff;
+use crate::plan::RustToolchain;
 
 fn toolchain(compiler: Compiler, version: &str) -> Toolchain {
     Toolchain {
@@ -191,9 +192,36 @@ fn build_fixes_come_first_and_only_for_the_release_and_compiler_that_need_them()
 }
 
 #[test]
+fn a_build_fix_for_rustc_asks_for_a_kernel_made_with_rust_and_a_version_of_two_numbers() {
+    let fixes = |release: &str, rustc: Option<&str>| {
+        let rust = rustc.map(|version| RustToolchain {
+            rustc: "rustc".into(),
+            rustc_version: version.into(),
+            rustc_text: String::new(),
+            library: "library".into(),
+            bindgen: "bindgen".into(),
+            bindgen_version: String::new(),
+            libclang: "lib".into(),
+            libclang_version: String::new(),
+        });
+        let toolchain = Toolchain { rust, ..gcc_12() };
+        load("zeroed", &release.parse().unwrap(), Lang::C, &toolchain).unwrap().compat.len()
+    };
+    assert_eq!(fixes("6.18.15", Some("rustc 1.96.0")), 1);
+    assert_eq!(fixes("6.18.15", Some("rustc 1.95.0")), 1);
+    assert_eq!(fixes("6.18.15", Some("rustc 1.100.0-nightly")), 1);
+    assert_eq!(fixes("6.18.15", Some("rustc 1.9.0")), 0);
+    assert_eq!(fixes("6.18.15", Some("rustc 1.94.2")), 0);
+    assert_eq!(fixes("6.18.15", None), 0);
+    assert_eq!(fixes("7.2.8", Some("rustc 1.96.0")), 0);
+}
+
+#[test]
 fn the_build_fixes_are_listed() {
     let listed = list().unwrap();
     let compat = listed.iter().find(|listed| listed.name == "compat").unwrap();
     assert!(!compat.selectable);
-    assert_eq!(show("compat").unwrap().variants[0].applies_to, "5.12 up to before 5.17, gcc 12 and later");
+    let shown = show("compat").unwrap().variants;
+    assert_eq!(shown[0].applies_to, "5.12 up to before 5.17, gcc 12 and later");
+    assert_eq!(shown[1].applies_to, "6.12 up to before 7.0, rustc 1.95 and later");
 }

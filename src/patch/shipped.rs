@@ -125,7 +125,7 @@ pub fn list() -> Result<Vec<Listed>, Error> {
     listed.push(Listed {
         name: COMPAT.to_owned(),
         title: compat.title,
-        lines: compat.fixes.iter().map(|fix| (fix.from.line(), vec![Lang::C])).collect(),
+        lines: compat.fixes.iter().map(|fix| (fix.from.line(), vec![fix.tool.lang()])).collect(),
         selectable: false,
     });
     Ok(listed)
@@ -166,12 +166,12 @@ fn show_compat() -> Result<Shown, Error> {
     let files = ShippedFiles { name: COMPAT.to_owned() };
     let mut variants = Vec::new();
     for fix in &compat.fixes {
-        let compiler = format!("{:?} {} and later", fix.compiler, fix.compiler_from).to_lowercase();
+        let tool = format!("{} {} and later", fix.tool.name(), fix.tool_from);
         let patches =
             fix.patches.iter().map(|path| series::Files::patch(&files, path)).collect::<Result<_, _>>()?;
         variants.push(ShownVariant {
-            applies_to: format!("{} up to before {}, {compiler}", fix.from, fix.before),
-            lang: Lang::C,
+            applies_to: format!("{} up to before {}, {tool}", fix.from, fix.before),
+            lang: fix.tool.lang(),
             unpatched: None,
             patches,
         });
