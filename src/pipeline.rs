@@ -68,6 +68,8 @@ pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
         boot_request(request)?;
     }
     let kconfig = Kconfig::load_for(request.lang, &request.kconfig).map_err(|error| refused(&error))?;
+    configure::check_packages(&kconfig, request.parts.as_deref().unwrap_or_default())
+        .map_err(|error| refused(&error))?;
     if goal.boots() && request.boot.is_some() {
         configure::check_boot_testable(&kconfig).map_err(|error| refused(&error))?;
     }

@@ -38,6 +38,35 @@ pub enum Format {
     Rpm,
 }
 
+/// How packages are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// The smallest; dpkg of Debian 11 and rpm of RHEL 8 read it.
+    #[default]
+    Xz,
+    /// Fast; dpkg reads it from Debian 12 and Ubuntu 18.04 on, rpm from 4.14 on.
+    Zstd,
+    /// Everything reads it.
+    Gzip,
+}
+
+/// A package of a kernel; both formats have the same ones, under names of their own.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Image, modules, what loads them.
+    Image,
+    /// What building an out-of-tree module needs, host programs included.
+    Headers,
+    /// Debug information of image and modules.
+    Debug,
+    /// The kernel's interface to user programs, as C headers. Takes the place of the distribution's.
+    LibcDev,
+}
+
 /// What QEMU runs the guest's processor with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -60,6 +89,9 @@ pub struct Plan {
     pub localversion: String,
     pub revision: u32,
     pub formats: Vec<Format>,
+    /// Sorted, each once; empty where nothing is packaged.
+    pub parts: Vec<Part>,
+    pub compression: Compression,
     pub timestamp: Timestamp,
     pub jobs: usize,
     pub out: PathBuf,
@@ -168,6 +200,10 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
         Some(text) => text.clone(),
         None => default_localversion(&series.name, request.lang, &kconfig.name),
     };
+    let parts = match goal.packages() && !request.formats.is_empty() {
+        true => parts(request.parts.as_deref(), &kconfig),
+        false => Vec::new(),
+    };
     let plan = Plan {
         release,
         offers,
@@ -178,6 +214,8 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
         localversion,
         revision: request.revision,
         formats: request.formats.clone(),
+        parts,
+        compression: request.compression,
         timestamp: request.timestamp,
         jobs: request.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         out: request.out.clone(),
@@ -185,6 +223,15 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
     };
     configure::check_release(plan.kernel_release()).map_err(|error| Failure::new(None, &error))?;
     Ok(plan)
+}
+
+/// Those that were asked for, or all but what would replace a package of the distribution.
+fn parts(given: Option<&[Part]>, kconfig: &Kconfig) -> Vec<Part> {
+    match given {
+        Some(given) => given.to_vec(),
+        None if kconfig.has_debug_info() => vec![Part::Image, Part::Headers, Part::Debug],
+        None => vec![Part::Image, Part::Headers],
+    }
 }
 
 fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, toolchain::Error> {

@@ -11,7 +11,7 @@ use crate::error::{Exit, Failure};
 use crate::events::{Stage, Status};
 use crate::package::Package;
 use crate::patch::AppliedPatch;
-use crate::plan::{Format, Lang, Plan, RustToolchain};
+use crate::plan::{Format, Lang, Part, Plan, RustToolchain};
 use crate::release::Release;
 use crate::request::Request;
 use crate::verify::VerifiedTarball;
@@ -88,6 +88,7 @@ pub struct Kernel {
 pub struct Artifact {
     path: PathBuf,
     kind: Format,
+    part: Part,
     name: String,
     bytes: u64,
     sha256: String,
@@ -193,6 +194,7 @@ impl Report {
         let artifact = |package: &Package| Artifact {
             path: package.path.clone(),
             kind: package.format,
+            part: package.part,
             name: package.name.clone(),
             bytes: package.bytes,
             sha256: package.sha256.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::boot::debuggers::{ChoiceError, DebuggerRequest, Wanted};
 use crate::error::{Exit, Explain};
 use crate::fetch::{SourceSpec, SourceSpecError};
-use crate::plan::{Accel, Format, Lang, Timestamp};
+use crate::plan::{Accel, Compression, Format, Lang, Part, Timestamp};
 use crate::release::{self, Release, ReleaseSpec};
 use crate::settings::{FormatError, Settings};
 use crate::verify::pins::Pins;
@@ -22,6 +22,9 @@ pub struct Request {
     /// Shipped names or paths, later ones on top of earlier ones.
     pub kconfig: Vec<String>,
     pub formats: Vec<Format>,
+    /// Sorted, each once. `None`: what the kconfig has something for, without `libc-dev`.
+    pub parts: Option<Vec<Part>>,
+    pub compression: Compression,
     pub cc: String,
     pub localversion: Option<String>,
     pub revision: u32,
@@ -125,6 +128,8 @@ impl Request {
             lang: one_language(&settings.lang)?,
             kconfig: if settings.kconfig.is_empty() { vec!["boot".into()] } else { settings.kconfig },
             formats,
+            parts: parts(settings.packages),
+            compression: settings.compression.unwrap_or_default(),
             cc: settings.cc.unwrap_or_else(|| "gcc".into()),
             localversion: settings.localversion.map(checked_localversion).transpose()?,
             revision: at_least_one("revision", settings.revision.unwrap_or(1) as usize)? as u32,
@@ -143,6 +148,12 @@ impl Request {
             pins: Pins::default(),
         })
     }
+}
+
+fn parts(mut given: Vec<Part>) -> Option<Vec<Part>> {
+    given.sort();
+    given.dedup();
+    (!given.is_empty()).then_some(given)
 }
 
 fn one_language(given: &[Lang]) -> Result<Lang, Error> {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::cli::ProgressMode;
-use crate::plan::{Accel, Format, Lang};
+use crate::plan::{Accel, Compression, Format, Lang, Part};
 
 /// Every setting may be absent: the command line wins over the file, the file over the defaults.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
@@ -36,6 +36,15 @@ pub struct Settings {
     /// [default: deb,rpm; of compare: html,json]
     #[arg(short, long, value_delimiter = ',', value_name = "FORMAT", help_heading = "What to build")]
     pub format: Vec<String>,
+
+    /// Packages to make: image, headers, debug, libc-dev (which replaces the distribution's)
+    /// [default: image,headers and, where the kconfig has DEBUG_INFO, debug]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", help_heading = "What to build")]
+    pub packages: Vec<Part>,
+
+    /// How packages are compressed [default: xz, which the oldest supported distributions read]
+    #[arg(long, value_enum, help_heading = "What to build")]
+    pub compression: Option<Compression>,
 
     /// What follows the release in `uname -r` [default: -<series>[-rust]-<kconfig>]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "What to build")]
@@ -190,6 +199,8 @@ impl Settings {
             lang: list(self.lang, fallback.lang),
             kconfig: list(self.kconfig, fallback.kconfig),
             format: list(self.format, fallback.format),
+            packages: list(self.packages, fallback.packages),
+            compression: self.compression.or(fallback.compression),
             localversion: self.localversion.or(fallback.localversion),
             revision: self.revision.or(fallback.revision),
             source: self.source.or(fallback.source),

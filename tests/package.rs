@@ -4,14 +4,15 @@ mod fake_kernel;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
-use fake_kernel::{Machine, TIMESTAMP};
+use fake_kernel::{Machine, TIMESTAMP, compile_program};
+use kpatch_build::decompress::decompress;
 use kpatch_build::error::Explain;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::package::{Error, Package, write};
-use kpatch_build::plan::Format;
+use kpatch_build::plan::{Compression, Format, Part};
 use kpatch_build::stop::Stop;
 use sha2::{Digest, Sha256};
 
@@ -21,8 +22,9 @@ const RELEASE: &str = "6.1.187-copy-segments-boot";
 struct Found {
     mode: u32,
     mtime: u64,
-    /// `None` for a folder.
+    /// `None` for a folder; a link's is its text.
     content: Option<Vec<u8>>,
+    link: bool,
 }
 
 /// The members of an `ar`, unpacked where they are compressed.
@@ -33,10 +35,11 @@ fn deb_parts(path: &Path) -> BTreeMap<String, Vec<u8>> {
         let mut entry = entry.unwrap();
         let name = String::from_utf8(entry.header().identifier().to_vec()).unwrap();
         let mut content = Vec::new();
-        if name.ends_with(".xz") {
-            liblzma::read::XzDecoder::new(entry).read_to_end(&mut content).unwrap();
-        } else {
-            entry.read_to_end(&mut content).unwrap();
+        entry.read_to_end(&mut content).unwrap();
+        if name.contains(".tar.") {
+            let mut plain = Vec::new();
+            decompress(Cursor::new(content)).unwrap().read_to_end(&mut plain).unwrap();
+            content = plain;
         }
         parts.insert(name, content);
     }
@@ -54,9 +57,11 @@ fn tar_files(tar: &[u8]) -> BTreeMap<String, Found> {
             path.strip_prefix("./").expect("dpkg's own archives have it").trim_end_matches('/').to_owned();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
-        let content = header.entry_type().is_file().then_some(content);
+        let text = entry.link_name().unwrap().map(|text| text.to_str().unwrap().as_bytes().to_vec());
+        let link = text.is_some();
+        let content = text.or_else(|| header.entry_type().is_file().then_some(content));
         let (mode, mtime) = (header.mode().unwrap(), header.mtime().unwrap());
-        (path, Found { mode, mtime, content })
+        (path, Found { mode, mtime, content, link })
     });
     found.collect()
 }
@@ -84,14 +89,18 @@ fn rpm_files(path: &Path) -> BTreeMap<String, Found> {
         .map(|entry| {
             let content = contents.remove(&entry.path()).expect("in the payload");
             let file = entry.file_type() == rpm::FileType::Regular;
-            if file {
+            let link = entry.file_type() == rpm::FileType::SymbolicLink;
+            if link {
+                assert_eq!(entry.linkto().unwrap().as_bytes(), content, "{:?}", entry.path());
+            } else if file {
                 assert_eq!(entry.digest().unwrap().as_hex(), sha256(&content), "{:?}", entry.path());
                 assert_eq!(entry.size(), content.len());
             }
             let found = Found {
                 mode: u32::from(entry.permissions()),
                 mtime: u64::from(u32::from(entry.modified_at())),
-                content: file.then_some(content),
+                content: (file || link).then_some(content),
+                link,
             };
             (entry.path().to_str().unwrap().trim_start_matches('/').to_owned(), found)
         })
@@ -103,7 +112,11 @@ fn sha256(content: &[u8]) -> String {
 }
 
 fn of(packages: &[Package], format: Format) -> &Package {
-    packages.iter().find(|package| package.format == format).unwrap()
+    part_of(packages, format, Part::Image)
+}
+
+fn part_of(packages: &[Package], format: Format, part: Part) -> &Package {
+    packages.iter().find(|package| (package.format, package.part) == (format, part)).unwrap()
 }
 
 #[test]
@@ -206,6 +219,133 @@ fn the_rpm_stands_beside_the_distributions_kernels() {
     assert!(provided("kernel-uname-r", RELEASE));
     assert_eq!(metadata.get_build_time().unwrap(), TIMESTAMP as u64);
     assert!(metadata.get_obsoletes().unwrap().is_empty());
+}
+
+/// Every part of a kernel, in both formats.
+fn all_parts(machine: &Machine) -> Vec<Package> {
+    let mut kernel = machine.modular_kernel(RELEASE);
+    let write = |path: &Path, content: &[u8]| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    machine.add_part(&mut kernel, Part::Headers, |folder| {
+        write(&folder.join("Makefile"), b"all:\n");
+        write(&folder.join("include/linux/io_uring.h"), b"#pragma once\n");
+        compile_program(&folder.join("scripts/modpost"));
+        std::os::unix::fs::symlink("../include", folder.join("scripts/include")).unwrap();
+    });
+    machine.add_part(&mut kernel, Part::Debug, |folder| {
+        compile_program(&folder.join("vmlinux"));
+        write(&folder.join("kernel/lib/provider.ko"), b"debug");
+    });
+    machine.add_part(&mut kernel, Part::LibcDev, |folder| {
+        write(&folder.join("linux/io_uring.h"), b"#pragma once\n");
+        write(&folder.join("asm/ptrace.h"), b"#pragma once\n");
+    });
+    let mut order = machine.order();
+    order.parts = vec![Part::Image, Part::Headers, Part::Debug, Part::LibcDev];
+    kpatch_build::package::write(&machine.context, &order, &kernel).unwrap()
+}
+
+fn link(text: &str) -> Option<Vec<u8>> {
+    Some(text.as_bytes().to_vec())
+}
+
+#[test]
+fn headers_lie_where_modules_are_built_and_need_what_their_programs_need() {
+    let machine = Machine::new();
+    let packages = all_parts(&machine);
+    let deb = &part_of(&packages, Format::Deb, Part::Headers).path;
+    let rpm = &part_of(&packages, Format::Rpm, Part::Headers).path;
+    for (files, home) in [
+        (tar_files(&deb_parts(deb)["data.tar.xz"]), format!("usr/src/linux-headers-{RELEASE}")),
+        (rpm_files(rpm), format!("usr/src/kernels/{RELEASE}")),
+    ] {
+        let build = &files[&format!("lib/modules/{RELEASE}/build")];
+        assert_eq!((build.link, &build.content), (true, &link(&format!("/{home}"))));
+        let modpost = &files[&format!("{home}/scripts/modpost")];
+        assert!(modpost.mode == 0o755 && modpost.content.as_ref().unwrap().starts_with(b"\x7fELF"));
+        assert_eq!(files[&format!("{home}/Makefile")].mode, 0o644);
+        assert_eq!(files[&format!("{home}/scripts/include")].content, link("../include"));
+        assert!(!files.contains_key(&format!("lib/modules/{RELEASE}/kernel")), "the image's");
+    }
+    let text = control(deb, "control");
+    let depends = text.lines().find(|line| line.starts_with("Depends: ")).expect("a program was in it");
+    assert!(depends.contains("libc6 (>= 2."), "{depends}");
+    assert!(text.contains("\nRecommends: gcc-12 | gcc, make\n"), "{text}");
+    assert!(control(deb, "postinst").contains("/etc/kernel/header_postinst.d"));
+    let metadata = rpm::PackageMetadata::open(rpm).unwrap();
+    let requires = metadata.get_requires().unwrap();
+    assert!(requires.iter().any(|need| need.name.starts_with("libc.so.6(GLIBC_2.")), "{requires:?}");
+    let provides = metadata.get_provides().unwrap();
+    assert!(provides.iter().any(|it| it.name == "kernel-devel-uname-r" && it.version == RELEASE));
+}
+
+#[test]
+fn debug_information_is_found_by_path_and_by_build_id() {
+    let machine = Machine::new();
+    let packages = all_parts(&machine);
+    let deb = &part_of(&packages, Format::Deb, Part::Debug).path;
+    let rpm = &part_of(&packages, Format::Rpm, Part::Debug).path;
+    let own = format!("usr/lib/debug/lib/modules/{RELEASE}");
+    for files in [tar_files(&deb_parts(deb)["data.tar.xz"]), rpm_files(rpm)] {
+        assert_eq!(files[&format!("{own}/kernel/lib/provider.ko")].content, link("debug"));
+        let vmlinux = &files[&format!("usr/lib/debug/vmlinux-{RELEASE}")];
+        assert_eq!(vmlinux.content, link(&format!("lib/modules/{RELEASE}/vmlinux")));
+        let systemtap = &files[&format!("usr/lib/debug/boot/vmlinux-{RELEASE}")];
+        assert_eq!(systemtap.content, link(&format!("../lib/modules/{RELEASE}/vmlinux")));
+        let ids: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".debug")).collect();
+        let [(path, id)] = ids[..] else { panic!("vmlinux alone has a build id: {ids:?}") };
+        assert!(path.starts_with("usr/lib/debug/.build-id/"), "{path}");
+        assert_eq!(id.content, link(&format!("../../lib/modules/{RELEASE}/vmlinux")));
+    }
+    assert!(control(deb, "control").contains("\nSection: debug\n"));
+}
+
+#[test]
+fn headers_of_programs_take_the_distributions_place_only_when_they_are_chosen() {
+    let machine = Machine::new();
+    let packages = all_parts(&machine);
+    let deb = part_of(&packages, Format::Deb, Part::LibcDev);
+    let rpm = part_of(&packages, Format::Rpm, Part::LibcDev);
+    assert_eq!((deb.name.as_str(), rpm.name.as_str()), ("linux-libc-dev", "kernel-kpatch-headers"));
+    let files = tar_files(&deb_parts(&deb.path)["data.tar.xz"]);
+    assert!(files.contains_key("usr/include/linux/io_uring.h"));
+    assert!(files.contains_key("usr/include/x86_64-linux-gnu/asm/ptrace.h"));
+    assert!(rpm_files(&rpm.path).contains_key("usr/include/asm/ptrace.h"));
+    let metadata = rpm::PackageMetadata::open(&rpm.path).unwrap();
+    assert!(metadata.get_obsoletes().unwrap().is_empty(), "an update must never bring it by itself");
+    assert!(metadata.get_conflicts().unwrap().iter().any(|it| it.name == "kernel-headers"));
+}
+
+#[test]
+fn a_part_that_the_build_did_not_keep_is_an_error() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    let mut order = machine.order();
+    order.parts.push(Part::Debug);
+    let error = write(&machine.context, &order, &kernel).unwrap_err();
+    assert!(matches!(error, Error::NotKept { part: Part::Debug }), "{error:?}");
+    assert!(machine.outputs().is_empty());
+}
+
+#[test]
+fn each_compression_gives_the_same_files() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    let mut seen = Vec::new();
+    for (compression, member) in [
+        (Compression::Xz, "data.tar.xz"),
+        (Compression::Zstd, "data.tar.zst"),
+        (Compression::Gzip, "data.tar.gz"),
+    ] {
+        let mut order = machine.order();
+        order.compression = compression;
+        let packages = write(&machine.context, &order, &kernel).unwrap();
+        let deb = tar_files(&deb_parts(&of(&packages, Format::Deb).path)[member]);
+        seen.push((deb, rpm_files(&of(&packages, Format::Rpm).path)));
+    }
+    assert!(seen[0].0.len() > 5 && seen[0] == seen[1] && seen[0] == seen[2]);
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Build: from a configured tree to image and modules.
 
+mod debug;
 pub mod diagnosis;
 pub mod folder;
+mod headers;
 pub mod make;
+mod parts;
 
 use crate::error::{Exit, Explain};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,18 +21,22 @@ use crate::context::Context;
 use crate::events::{Stage, Unit};
 use crate::key::{Key, hex};
 use crate::patch::PatchedTree;
-use crate::plan::Plan;
+use crate::plan::{Part, Plan};
 use crate::process::{self, Flow};
-use crate::store::{self, Entry, Lookup, Room, Slot};
+use crate::store::{self, Entry};
 
 use diagnosis::{Diagnosis, Finding, Missing};
 use folder::BuildFolder;
 use make::{Make, build_timestamp};
+pub use parts::Finished;
+use parts::Places;
 
 /// A finished kernel in the store's results.
 #[derive(Debug)]
 pub struct KernelBuild {
     pub entry: Entry,
+    /// What the plan's packages need beside the image.
+    pub parts: BTreeMap<Part, Entry>,
     /// `uname -r`.
     pub release: String,
     pub image_sha256: String,
@@ -58,6 +66,15 @@ impl KernelBuild {
     pub fn modules(&self) -> PathBuf {
         self.entry.path().join("modules")
     }
+
+    /// The folder that holds a part's files.
+    ///
+    /// - [`Part::Headers`]: what lies in `build` of an out-of-tree module;
+    /// - [`Part::Debug`]: `vmlinux`, and of each module `kernel/….ko`;
+    /// - [`Part::LibcDev`]: `linux/….h`, `asm/….h` and so on.
+    pub fn part(&self, part: Part) -> Option<&Path> {
+        self.parts.get(&part).map(Entry::path)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +88,10 @@ pub enum Error {
     DiskFull { log: PathBuf },
     #[error("the tree calls its kernel {found:?} instead of {expected:?}")]
     KernelRelease { expected: String, found: String },
+    #[error("the kernel that the store has cannot be built again bit for bit")]
+    AnotherImage { stored: PathBuf },
+    #[error("cannot take the debug information out of {}", module.display())]
+    Objcopy { module: PathBuf, source: process::Error },
     #[error("make failed")]
     Make { source: process::Error, log: PathBuf },
     #[error("cannot {action} {}", path.display())]
@@ -87,14 +108,21 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::MissingTool { .. } | Error::DiskFull { .. } => Exit::HostLacks,
-            Error::Make { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
+            Error::Make { source: process::Error::Missing { .. }, .. }
+            | Error::Objcopy { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
             Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => Exit::Interrupted,
             _ => Exit::StageFailed,
         }
     }
 
     fn facts(&self) -> Vec<String> {
-        Vec::new()
+        match self {
+            Error::AnotherImage { stored } => vec![
+                "an earlier run kept the kernel without the parts that these packages need".to_owned(),
+                format!("kept in {}", stored.display()),
+            ],
+            _ => Vec::new(),
+        }
     }
 
     fn next_step(&self) -> Option<String> {
@@ -102,6 +130,9 @@ impl Explain for Error {
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
             Error::DiskFull { .. } => {
                 Some("free some space; kpatch-build cache shows what the store holds".to_owned())
+            }
+            Error::AnotherImage { .. } => {
+                Some("remove that folder; the next run builds both anew".to_owned())
             }
             Error::KernelRelease { .. } => Some("look for a localversion file in the tree".to_owned()),
             _ => None,
@@ -113,6 +144,7 @@ impl Explain for Error {
             Error::Compile { log, tail, .. } => (Some(log), tail),
             Error::MissingTool { log, .. } | Error::DiskFull { log } => (Some(log), &[]),
             Error::Make { source, log } => (Some(log), source.log_and_tail().1),
+            Error::Objcopy { source, .. } => source.log_and_tail(),
             _ => (None, &[]),
         }
     }
@@ -151,18 +183,20 @@ pub fn build(
 ) -> Result<KernelBuild, Error> {
     let timestamp = plan.time_of(&tree.tree);
     let key = result_key(plan, timestamp, &config.key);
-    let (entry, cached) = match config.at {
-        Place::Finished(entry) => (entry, true),
-        Place::Folder(folder) => match cx.lookup(Stage::Build, Room::Results, key.as_str())? {
-            Lookup::Hit(entry) => (entry, true),
-            Lookup::Miss(slot) => (make_kernel(cx, plan, tree, folder, slot)?, false),
+    let (finished, cached) = match config.at {
+        Place::Finished(finished) => (finished, true),
+        Place::Folder(folder) => match Finished::find(cx, Stage::Build, plan, &key)? {
+            Some(finished) => (finished, true),
+            None => (make_kernel(cx, plan, tree, folder, &key)?, false),
         },
     };
+    let Finished { kernel: entry, parts } = finished;
     let image = entry.path().join("bzImage");
     let bytes = fs::read(&image).map_err(io_error("read", &image))?;
     Ok(KernelBuild {
         image_sha256: hex(&Sha256::digest(bytes)),
         entry,
+        parts,
         release: plan.kernel_release(),
         config_sha256: config.config_sha256,
         timestamp,
@@ -176,8 +210,9 @@ fn make_kernel(
     plan: &Plan,
     tree: &PatchedTree,
     mut folder: BuildFolder,
-    slot: Slot,
-) -> Result<Entry, Error> {
+    key: &Key,
+) -> Result<Finished, Error> {
+    let places = Places::of(cx, plan, key)?;
     let before = folder.objects();
     // A folder that has been complete once is brought up to date: nobody knows how much that is.
     let (done, total) = match before {
@@ -187,17 +222,28 @@ fn make_kernel(
     let source = tree.path();
     let run = Run { cx, plan, tree, source: &source, folder: folder.path().to_owned() };
     folder.begin()?;
-    let made = run.all(slot.path(), &mut Counter { cx, done, total });
+    let mut counter = Counter { cx, done, total };
+    let made = run.build(&mut counter).and_then(|()| places.fill(&run, |slot| run.keep(slot, &mut counter)));
     // After a kill the mark stays: only a make that ended by itself has cleaned up.
     if !matches!(made, Err(Error::Interrupted)) && !matches!(&made, Err(Error::Make { .. })) {
         folder.finish()?;
     }
-    made?;
+    let made = made?;
     if before.is_none() {
         let objects = folder.count_objects(&cx.stop)?;
         folder.set_objects(objects)?;
     }
-    Ok(slot.commit()?)
+    Ok(made)
+}
+
+/// A part belongs to the image that was built with it.
+fn same_image(run: &Run, entry: &Entry) -> Result<(), Error> {
+    let (built, stored) = (run.folder.join("arch/x86/boot/bzImage"), entry.path().join("bzImage"));
+    let read = |path: &Path| fs::read(path).map_err(io_error("read", path));
+    if read(&built)? == read(&stored)? {
+        return Ok(());
+    }
+    Err(Error::AnotherImage { stored: entry.path().to_owned() })
 }
 
 struct Counter<'a> {
@@ -226,10 +272,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn all(&self, result: &Path, counter: &mut Counter) -> Result<(), Error> {
+    fn build(&self, counter: &mut Counter) -> Result<(), Error> {
         self.make(counter, &["include/config/kernel.release"], |command| command)?;
         self.check_release()?;
-        self.make(counter, &["bzImage", "modules"], |command| command)?;
+        let headers = self.plan.parts.contains(&Part::LibcDev).then_some("headers");
+        let targets: Vec<_> = ["bzImage", "modules"].into_iter().chain(headers).collect();
+        self.make(counter, &targets, |command| command)
+    }
+
+    fn keep(&self, result: &Path, counter: &mut Counter) -> Result<(), Error> {
         self.install_modules(counter, &result.join("modules"))?;
         for (from, to) in
             [("arch/x86/boot/bzImage", "bzImage"), ("System.map", "System.map"), (".config", "config")]

@@ -147,6 +147,13 @@ impl Kconfig {
         self.options.get(symbol).is_some_and(|wanted| wanted.value != "n")
     }
 
+    /// Whether the fragments ask for debug information: itself until 5.17, by its format since.
+    pub fn has_debug_info(&self) -> bool {
+        const FORMATS: [&str; 4] =
+            ["DEBUG_INFO", "DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT", "DEBUG_INFO_DWARF4", "DEBUG_INFO_DWARF5"];
+        FORMATS.iter().any(|symbol| self.asks_for(symbol))
+    }
+
     /// Whether only what the fragments ask for is built.
     pub fn is_minimal(&self) -> bool {
         self.base == Base::AllNoConfig

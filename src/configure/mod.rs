@@ -19,14 +19,14 @@ pub use survival::{Lost, Reason};
 
 use crate::build::folder::{self, BuildFolder};
 use crate::build::make::Make;
-use crate::build::{diagnosis::Missing, result_key};
+use crate::build::{Finished, diagnosis::Missing, result_key};
 use crate::context::Context;
 use crate::events::Stage;
 use crate::key::{Key, hex};
 use crate::patch::PatchedTree;
-use crate::plan::{Plan, Toolchain};
+use crate::plan::{Part, Plan, Toolchain};
 use crate::process;
-use crate::store::{self, Entry, Lookup, Room};
+use crate::store::{self, Room};
 
 /// A `.config` that is final.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct KernelConfig {
 #[derive(Debug)]
 pub enum Place {
     /// The kernel that this run would build is finished already.
-    Finished(Entry),
+    Finished(Finished),
     /// The `O=` folder in the store, held exclusively.
     Folder(BuildFolder),
 }
@@ -58,6 +58,8 @@ pub enum Error {
     ReleaseTooLong { release: String },
     #[error("this kconfig cannot be boot-tested: CONFIG_{symbol} is not built in")]
     NotBootTestable { symbol: &'static str },
+    #[error("there is no debug package without debug information, and the kconfig does not ask for it")]
+    NoDebugInfo,
     #[error("{}", lost_sentence(lost))]
     Lost { lost: Vec<Lost>, release: String },
     #[error("{missing}")]
@@ -85,7 +87,8 @@ impl Explain for Error {
             | Error::Read { .. }
             | Error::Malformed { .. }
             | Error::ReleaseTooLong { .. }
-            | Error::NotBootTestable { .. } => Exit::Usage,
+            | Error::NotBootTestable { .. }
+            | Error::NoDebugInfo => Exit::Usage,
             Error::MissingTool { .. }
             | Error::TooOld { .. }
             | Error::RustUnavailable { .. }
@@ -112,6 +115,9 @@ impl Explain for Error {
             Error::ReleaseTooLong { .. } => Some("give a shorter --localversion".to_owned()),
             Error::NotBootTestable { symbol } => {
                 Some(format!("set CONFIG_{symbol}=y, or build without the boot test: --no-boot"))
+            }
+            Error::NoDebugInfo => {
+                Some("put the fragment debug-info on top: --kconfig NAME,debug-info".to_owned())
             }
             Error::Lost { .. } => Some(
                 "request what it depends on too, or put \"# kpatch-build: optional\" above the option"
@@ -157,6 +163,14 @@ pub fn check_boot_testable(kconfig: &Kconfig) -> Result<(), Error> {
     }
 }
 
+/// Refuses what the fragments already say cannot be packaged.
+pub fn check_packages(kconfig: &Kconfig, parts: &[Part]) -> Result<(), Error> {
+    match parts.contains(&Part::Debug) && !kconfig.has_debug_info() {
+        true => Err(Error::NoDebugInfo),
+        false => Ok(()),
+    }
+}
+
 /// Refuses a kernel release that `uname -r` could not show.
 pub fn check_release(release: String) -> Result<(), Error> {
     if release.len() > LONGEST_RELEASE {
@@ -172,11 +186,9 @@ pub fn configure(cx: &Context, plan: &Plan, tree: &PatchedTree) -> Result<Kernel
     }
     let key = inputs_key("configure", plan, &tree.key, &kconfig);
     let result = result_key(plan, plan.time_of(&tree.tree), &key);
-    if cx.store.contains(Room::Results, result.as_str())
-        && let Lookup::Hit(entry) = cx.lookup(Stage::Configure, Room::Results, result.as_str())?
-    {
-        let config = entry.path().join("config");
-        return finished(plan, config, key, Place::Finished(entry));
+    if let Some(built) = Finished::find(cx, Stage::Configure, plan, &result)? {
+        let config = built.kernel.path().join("config");
+        return finished(plan, config, key, Place::Finished(built));
     }
     let entry =
         cx.lease(Stage::Configure, Room::Builds, folder_key(plan, &tree.tree.key, &kconfig).as_str())?;

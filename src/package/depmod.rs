@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
-use super::payload::{is_packaged, modules_folder};
+use super::contents::{is_packaged, modules_folder};
 use crate::build::KernelBuild;
 use crate::context::Context;
 use crate::events::Stage;

@@ -4,6 +4,7 @@ use crate::error::{Exit, Explain};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::plan::Part;
 use crate::{process, store};
 
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,8 @@ pub enum Error {
     Changed { path: PathBuf },
     #[error("the files of {package} are too large for an rpm without stripped headers ({bytes} bytes)")]
     TooLarge { package: String, bytes: u64 },
+    #[error("the build kept nothing for the package {part:?}")]
+    NotKept { part: Part },
     #[error("cannot list the modules' dependencies")]
     Depmod(#[source] process::Error),
     #[error("cannot describe {package}")]

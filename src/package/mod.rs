@@ -4,10 +4,13 @@
 //! their format and stream it there. Nothing here depends on the clock, on file times or on
 //! the order of a directory: the same kernel gives the same bytes.
 
+mod about;
 mod compress;
+mod contents;
 mod cpio;
 pub mod deb;
 mod depmod;
+mod elf;
 mod error;
 mod meter;
 mod names;
@@ -19,7 +22,7 @@ use std::path::PathBuf;
 
 use crate::build::KernelBuild;
 use crate::context::Context;
-use crate::plan::{Format, Plan};
+use crate::plan::{Compression, Format, Part, Plan};
 use crate::release::Release;
 
 pub use error::Error;
@@ -33,6 +36,7 @@ use payload::Payload;
 pub struct Package {
     pub path: PathBuf,
     pub format: Format,
+    pub part: Part,
     pub name: String,
     pub bytes: u64,
     pub sha256: String,
@@ -49,6 +53,11 @@ pub struct Order {
     pub title: String,
     pub patches: Vec<String>,
     pub formats: Vec<Format>,
+    /// Each must have been kept by the build.
+    pub parts: Vec<Part>,
+    pub compression: Compression,
+    /// The compiler that made the kernel: `gcc 12.2.0`.
+    pub compiler: String,
     /// Threads to compress with; the packages do not depend on it.
     pub jobs: usize,
     pub out: PathBuf,
@@ -64,21 +73,25 @@ impl From<&Plan> for Order {
             title: plan.series.title.clone(),
             patches: patches.map(|patch| patch.name.clone()).collect(),
             formats: plan.formats.clone(),
+            parts: plan.parts.clone(),
+            compression: plan.compression,
+            compiler: plan.toolchain.cc_version.clone(),
             jobs: plan.jobs,
             out: plan.out.clone(),
         }
     }
 }
 
-/// What both formats are made from.
+/// What the package of one part is made from, in both formats.
 struct Job<'a> {
     order: &'a Order,
-    names: Names,
+    names: &'a Names,
+    part: Part,
     payload: Payload,
-    meter: Meter<'a>,
+    meter: &'a Meter<'a>,
 }
 
-/// Writes the packages of `plan.formats` into `plan.out`.
+/// Writes the packages of the plan's parts and formats into `plan.out`.
 ///
 /// They appear under their names only when all of them are complete, and then take the place of
 /// those with the same names. Needs `depmod`.
@@ -90,17 +103,23 @@ pub fn package(cx: &Context, plan: &Plan, build: &KernelBuild) -> Result<Vec<Pac
 pub fn write(cx: &Context, order: &Order, build: &KernelBuild) -> Result<Vec<Package>, Error> {
     let names = Names::new(order, build)?;
     let dependencies = depmod::run(cx, build)?;
-    let mut payload = Payload::list(build, dependencies.path())?;
+    let list = |part: &Part| Ok((*part, contents::list(build, *part, dependencies.path())?));
+    let payloads = order.parts.iter().map(list).collect::<Result<Vec<_>, Error>>()?;
     // Every file is read once for its checksums and once for each format.
-    let meter = Meter::new(cx, payload.bytes_on_disk() * (1 + order.formats.len() as u64));
-    payload.measure(&meter)?;
-    let job = Job { order, names, payload, meter };
-    let write = |format: &Format| match format {
-        Format::Deb => deb::write(&job),
-        Format::Rpm => rpm::write(&job),
-    };
+    let bytes: u64 = payloads.iter().map(|(_, payload)| payload.bytes_on_disk()).sum();
+    let meter = Meter::new(cx, bytes * (1 + order.formats.len() as u64));
+    let mut ready = Vec::new();
+    for (part, mut payload) in payloads {
+        payload.measure(&meter)?;
+        let job = Job { order, names: &names, part, payload, meter: &meter };
+        for format in &order.formats {
+            ready.push(match format {
+                Format::Deb => deb::write(&job)?,
+                Format::Rpm => rpm::write(&job)?,
+            });
+        }
+    }
     // All of them or none: names are given when nothing is left that takes long.
-    let ready = order.formats.iter().map(write).collect::<Result<Vec<_>, _>>()?;
     if cx.stop.is_set() {
         return Err(Error::Interrupted);
     }

@@ -2,18 +2,13 @@
 
 use super::{Error, Order};
 use crate::build::KernelBuild;
+use crate::plan::Part;
 
 /// What identifies the packages of one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Names {
     /// `uname -r`.
     pub release: String,
-    /// Debian package names have no capitals, underscores or tildes (Debian Policy 5.6.1).
-    pub deb: String,
-    /// One name for each kernel release, so that the packages of two releases never replace
-    /// each other and a rebuild of the same release does; `kernel-kpatch-` is no prefix that a
-    /// distribution uses.
-    pub rpm: String,
     /// Upstream's version; a release candidate sorts before its release: `7.2~rc3`.
     pub upstream: String,
     pub revision: u32,
@@ -31,13 +26,7 @@ impl Names {
         if !release.starts_with(|first: char| first.is_ascii_digit()) || !release.bytes().all(allowed) {
             return Err(Error::ReleaseName { release: release.to_owned() });
         }
-        Ok(Names {
-            release: release.to_owned(),
-            deb: format!("linux-image-{}", release.to_ascii_lowercase().replace(['_', '~'], "-")),
-            rpm: format!("kernel-kpatch-{}", release.replace('~', "-")),
-            upstream,
-            revision,
-        })
+        Ok(Names { release: release.to_owned(), upstream, revision })
     }
 
     /// `6.1.187-1`: the version in both formats' notation.
@@ -45,12 +34,36 @@ impl Names {
         format!("{}-{}", self.upstream, self.revision)
     }
 
-    pub fn deb_file(&self) -> String {
-        format!("{}_{}_amd64.deb", self.deb, self.version())
+    /// Debian package names have no capitals, underscores or tildes (Debian Policy 5.6.1).
+    pub fn deb(&self, part: Part) -> String {
+        let release = self.release.to_ascii_lowercase().replace(['_', '~'], "-");
+        match part {
+            Part::Image => format!("linux-image-{release}"),
+            Part::Headers => format!("linux-headers-{release}"),
+            Part::Debug => format!("linux-image-{release}-dbg"),
+            Part::LibcDev => "linux-libc-dev".to_owned(),
+        }
     }
 
-    pub fn rpm_file(&self) -> String {
-        format!("{}-{}.x86_64.rpm", self.rpm, self.version())
+    /// One name for each kernel release, so that the packages of two releases never replace
+    /// each other and a rebuild of the same release does; `kernel-kpatch-` is no prefix that a
+    /// distribution uses. There is only one /usr/include, so the headers of programs name no release.
+    pub fn rpm(&self, part: Part) -> String {
+        let release = self.release.replace('~', "-");
+        match part {
+            Part::Image => format!("kernel-kpatch-{release}"),
+            Part::Headers => format!("kernel-kpatch-{release}-devel"),
+            Part::Debug => format!("kernel-kpatch-{release}-debuginfo"),
+            Part::LibcDev => "kernel-kpatch-headers".to_owned(),
+        }
+    }
+
+    pub fn deb_file(&self, part: Part) -> String {
+        format!("{}_{}_amd64.deb", self.deb(part), self.version())
+    }
+
+    pub fn rpm_file(&self, part: Part) -> String {
+        format!("{}-{}.x86_64.rpm", self.rpm(part), self.version())
     }
 }
 
@@ -61,15 +74,18 @@ mod tests {
     #[test]
     fn names_hold_the_kernel_release_and_versions_the_upstream_one() {
         let names = Names::of("6.1.187-copy-segments-boot", "6.1.187".into(), 2).unwrap();
-        assert_eq!(names.deb_file(), "linux-image-6.1.187-copy-segments-boot_6.1.187-2_amd64.deb");
-        assert_eq!(names.rpm_file(), "kernel-kpatch-6.1.187-copy-segments-boot-6.1.187-2.x86_64.rpm");
+        assert_eq!(names.deb_file(Part::Image), "linux-image-6.1.187-copy-segments-boot_6.1.187-2_amd64.deb");
+        assert_eq!(
+            names.rpm_file(Part::Image),
+            "kernel-kpatch-6.1.187-copy-segments-boot-6.1.187-2.x86_64.rpm"
+        );
     }
 
     #[test]
     fn debian_names_are_sanitised() {
         let names = Names::of("6.1.187-My_Series~x+y", "6.1.187".into(), 1).unwrap();
-        assert_eq!(names.deb, "linux-image-6.1.187-my-series-x+y");
-        assert_eq!(names.rpm, "kernel-kpatch-6.1.187-My_Series-x+y");
+        assert_eq!(names.deb(Part::Image), "linux-image-6.1.187-my-series-x+y");
+        assert_eq!(names.rpm(Part::Image), "kernel-kpatch-6.1.187-My_Series-x+y");
     }
 
     #[test]

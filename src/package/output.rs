@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::compress::xz;
+use super::compress::Encoder;
 use super::{Error, Package};
 use crate::key::hex;
-use crate::plan::Format;
+use crate::plan::{Compression, Format, Part};
 
 /// Compressed data on its way into a package, in a file without a name.
 ///
@@ -28,15 +28,15 @@ pub(super) struct Spool {
 impl Spool {
     /// Compresses what `fill` writes. The file system is the one of `target`, so that a lack
     /// of space shows here.
-    pub fn xz(
+    pub fn fill(
         target: &Path,
-        jobs: usize,
+        (compression, jobs): (Compression, usize),
         fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
     ) -> Result<Spool, Error> {
         let failed = |source| Error::Write { path: target.to_owned(), source };
         let file = nameless(target).map_err(failed)?;
         let compressed = Hashing::new(BufWriter::with_capacity(1 << 20, file));
-        let mut plain = Hashing::new(xz(compressed, jobs).map_err(failed)?);
+        let mut plain = Hashing::new(Encoder::new(compression, compressed, jobs).map_err(failed)?);
         fill(&mut plain)?;
         let (encoder, plain_sha256, _) = plain.into_parts();
         let (writer, sha256, bytes) = encoder.finish().map_err(failed)?.into_parts();
@@ -63,8 +63,8 @@ pub(super) struct Ready {
 
 /// Writes a package through `fill` into a nameless file.
 pub(super) fn assemble(
-    format: Format,
-    name: &str,
+    (format, part): (Format, Part),
+    name: String,
     target: PathBuf,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
 ) -> Result<Ready, Error> {
@@ -75,7 +75,7 @@ pub(super) fn assemble(
     let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
     file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    Ok(Ready { file, package: Package { path: target, format, name: name.to_owned(), bytes, sha256 } })
+    Ok(Ready { file, package: Package { path: target, format, part, name, bytes, sha256 } })
 }
 
 impl Ready {

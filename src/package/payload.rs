@@ -1,16 +1,15 @@
 //! What is packaged: one list of files for all formats.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::meter::Meter;
-use crate::build::KernelBuild;
 use crate::key::hex;
 
 /// What a file is for the kernel; where it goes is the format's business.
@@ -23,6 +22,18 @@ pub enum Role {
     Modules(String),
     /// The same, but written by depmod, which runs again where the package is installed.
     Depmod(String),
+    /// A file that modules are built with, by its path below the folder of those; that folder for `""`.
+    Headers(String),
+    /// `vmlinux` with all of its debug information.
+    Vmlinux,
+    /// Where kdump-tools (0) and systemtap (1) look for it.
+    VmlinuxLink(u8),
+    /// A module's debug information, by the module's path below `lib/modules/<release>`.
+    ModuleDebug(String),
+    /// Where debuggers look for debug information, by build id in hexadecimal.
+    BuildId(String),
+    /// A header of user programs, by its path below the folder of those.
+    Uapi(String),
     /// A file that only one format has, by its path from the root, without a slash in front.
     Documentation(String),
 }
@@ -31,13 +42,19 @@ pub enum Role {
 pub enum Content {
     Disk(PathBuf),
     Memory(Vec<u8>),
+    /// A symbolic link, with its text.
+    Link(String),
+    /// A symbolic link to where a file of that role is or would be.
+    LinkTo(Role),
 }
 
 impl Content {
+    /// Nothing for a link.
     pub(super) fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match self {
             Content::Disk(path) => Box::new(File::open(path)?),
             Content::Memory(bytes) => Box::new(bytes.as_slice()),
+            Content::Link(_) | Content::LinkTo(_) => Box::new(io::empty()),
         })
     }
 
@@ -45,12 +62,12 @@ impl Content {
     pub(super) fn shown(&self) -> PathBuf {
         match self {
             Content::Disk(path) => path.clone(),
-            Content::Memory(_) => PathBuf::from("(generated)"),
+            _ => PathBuf::from("(generated)"),
         }
     }
 }
 
-/// A regular file. Its owner is root, its time the payload's.
+/// A regular file or a symbolic link. Its owner is root, its time the payload's.
 #[derive(Clone, Debug)]
 pub struct PayloadFile {
     pub role: Role,
@@ -73,8 +90,12 @@ pub struct Payload {
 }
 
 impl PayloadFile {
-    fn on_disk(role: Role, mode: u32, path: PathBuf) -> Result<PayloadFile, Error> {
-        let bytes = path.metadata().map_err(|source| Error::Read { path: path.clone(), source })?.len();
+    pub(super) fn on_disk(role: Role, mode: u32, path: PathBuf) -> Result<PayloadFile, Error> {
+        let meta = path.symlink_metadata().map_err(|source| Error::Read { path: path.clone(), source })?;
+        if !meta.is_file() {
+            return Err(Error::NotPackageable { path });
+        }
+        let bytes = meta.len();
         let (md5, sha256) = Default::default();
         Ok(PayloadFile { role, mode, content: Content::Disk(path), bytes, md5, sha256 })
     }
@@ -89,34 +110,16 @@ impl PayloadFile {
             content: Content::Memory(content),
         }
     }
+
+    pub(super) fn link(role: Role, content: Content) -> PayloadFile {
+        let (md5, sha256) = Default::default();
+        PayloadFile { role, mode: 0o777, content, bytes: 0, md5, sha256 }
+    }
 }
 
 impl Payload {
-    /// Lists the kernel's files and those that depmod left in `dependencies`; reads none.
-    pub(super) fn list(build: &KernelBuild, dependencies: &Path) -> Result<Payload, Error> {
-        let timestamp =
-            u32::try_from(build.timestamp).map_err(|_| Error::Timestamp { timestamp: build.timestamp })?;
-        let mut files = vec![
-            PayloadFile::on_disk(Role::Image, 0o644, build.image())?,
-            // The addresses in it help whoever attacks the kernel: root's only, as the
-            // distributions have it.
-            PayloadFile::on_disk(Role::SystemMap, 0o600, build.system_map())?,
-            PayloadFile::on_disk(Role::Config, 0o644, build.config())?,
-        ];
-        for (path, disk) in module_files(build)? {
-            files.push(PayloadFile::on_disk(Role::Modules(path), 0o644, disk)?);
-        }
-        for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
-            // A kernel without modules has none of them, but depmod and the initramfs
-            // generators complain where they are missing.
-            let role = Role::Modules(name.to_owned());
-            if !files.iter().any(|file| file.role == role) {
-                files.push(PayloadFile::in_memory(role, Vec::new()));
-            }
-        }
-        for (name, disk) in regular_files(dependencies)? {
-            files.push(PayloadFile::on_disk(Role::Depmod(name), 0o644, disk)?);
-        }
+    pub(super) fn new(timestamp: i64, mut files: Vec<PayloadFile>) -> Result<Payload, Error> {
+        let timestamp = u32::try_from(timestamp).map_err(|_| Error::Timestamp { timestamp })?;
         files.sort_by(|a, b| a.role.cmp(&b.role));
         Ok(Payload { timestamp, files })
     }
@@ -143,70 +146,6 @@ impl Payload {
     }
 }
 
-/// The folder that holds the kernel's modules in the build's result.
-pub(super) fn modules_folder(build: &KernelBuild) -> PathBuf {
-    build.modules().join("lib/modules").join(&build.release)
-}
-
-/// Whether a name directly below `lib/modules/<release>` belongs into a package.
-///
-/// `build` and `source` lead to where the kernel was built. Files of depmod's, where the
-/// build ran it, are of another `System.map` than the final one at worst.
-pub(super) fn is_packaged(name: &str) -> bool {
-    const KEPT: [&str; 4] =
-        ["modules.builtin", "modules.builtin.modinfo", "modules.builtin.ranges", "modules.order"];
-    !matches!(name, "build" | "source") && (!name.starts_with("modules.") || KEPT.contains(&name))
-}
-
-fn module_files(build: &KernelBuild) -> Result<BTreeMap<String, PathBuf>, Error> {
-    let root = modules_folder(build);
-    let mut found = BTreeMap::new();
-    // A kernel without loadable modules has no such folder.
-    if root.exists() {
-        for (name, path) in entries(&root)? {
-            if is_packaged(&name) {
-                walk(name, path, &mut found)?;
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn regular_files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
-    let mut found = BTreeMap::new();
-    for (name, path) in entries(folder)? {
-        walk(name, path, &mut found)?;
-    }
-    Ok(found)
-}
-
-fn walk(relative: String, path: PathBuf, found: &mut BTreeMap<String, PathBuf>) -> Result<(), Error> {
-    let kind =
-        path.symlink_metadata().map_err(|source| Error::Read { path: path.clone(), source })?.file_type();
-    if kind.is_file() {
-        found.insert(relative, path);
-    } else if kind.is_dir() {
-        for (name, path) in entries(&path)? {
-            walk(format!("{relative}/{name}"), path, found)?;
-        }
-    } else {
-        return Err(Error::NotPackageable { path });
-    }
-    Ok(())
-}
-
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
-    let failed = |source| Error::Read { path: folder.to_owned(), source };
-    let named = |entry: io::Result<fs::DirEntry>| {
-        let entry = entry.map_err(failed)?;
-        match entry.file_name().into_string() {
-            Ok(name) => Ok((name, entry.path())),
-            Err(_) => Err(Error::NotPackageable { path: entry.path() }),
-        }
-    };
-    fs::read_dir(folder).map_err(failed)?.map(named).collect()
-}
-
 /// One entry of an archive.
 #[derive(Clone, Debug)]
 pub struct Member<'a> {
@@ -215,26 +154,47 @@ pub struct Member<'a> {
     pub kind: Kind<'a>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Kind<'a> {
     /// Mode 0755.
     Directory,
     File(&'a PayloadFile),
+    /// A symbolic link with its text; mode 0777.
+    Link(String),
 }
 
 /// The files at their places and the folders above them that the package owns, sorted by path.
 pub(super) fn members<'a>(
-    placed: impl IntoIterator<Item = (String, &'a PayloadFile)>,
+    files: impl IntoIterator<Item = &'a PayloadFile>,
+    place: impl Fn(&Role) -> String,
     owned: impl Fn(&str) -> bool,
 ) -> Vec<Member<'a>> {
     let mut members = BTreeMap::new();
-    for (path, file) in placed {
+    for file in files {
+        let path = place(&file.role);
         for (end, _) in path.match_indices('/').filter(|(end, _)| owned(&path[..*end])) {
             members.entry(path[..end].to_owned()).or_insert(Kind::Directory);
         }
-        members.insert(path, Kind::File(file));
+        let kind = match &file.content {
+            Content::Link(text) => Kind::Link(text.clone()),
+            Content::LinkTo(role) => Kind::Link(link_text(&path, &place(role))),
+            Content::Disk(_) | Content::Memory(_) => Kind::File(file),
+        };
+        members.insert(path, kind);
     }
     members.into_iter().map(|(path, kind)| Member { path, kind }).collect()
+}
+
+/// What a link at `from` says to lead to `to`, both from the root: the way between them, or the whole
+/// path where they share no folder (Debian Policy 10.5).
+fn link_text(from: &str, to: &str) -> String {
+    let (from, to): (Vec<_>, Vec<_>) = (from.split('/').collect(), to.split('/').collect());
+    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    if shared == 0 {
+        return format!("/{}", to.join("/"));
+    }
+    let up = vec![".."; from.len() - 1 - shared];
+    [&up, &to[shared..]].concat().join("/")
 }
 
 #[cfg(test)]
@@ -242,21 +202,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_to_the_build_and_old_depmod_data_stay_out() {
-        for name in ["kernel", "updates", "modules.order", "modules.builtin.modinfo"] {
-            assert!(is_packaged(name), "{name}");
-        }
-        for name in ["build", "source", "modules.dep", "modules.dep.bin", "modules.builtin.bin"] {
-            assert!(!is_packaged(name), "{name}");
-        }
+    fn a_link_goes_the_short_way_or_from_the_root() {
+        assert_eq!(
+            link_text("usr/lib/debug/vmlinux-r", "usr/lib/debug/lib/modules/r/vmlinux"),
+            "lib/modules/r/vmlinux"
+        );
+        assert_eq!(link_text("usr/lib/debug/.build-id/ab/c", "usr/lib/debug/lib/x"), "../../lib/x");
+        assert_eq!(link_text("lib/modules/r/build", "usr/src/h"), "/usr/src/h");
     }
 
     #[test]
     fn folders_stand_before_what_is_in_them_and_only_where_the_package_owns_them() {
-        let file = PayloadFile::in_memory(Role::Image, vec![1]);
-        let placed = ["lib/m/r/kernel/x.ko", "lib/m/r-a", "lib/m/r/vmlinuz"].map(|p| (p.to_owned(), &file));
-        let paths: Vec<_> =
-            members(placed, |path| path.starts_with("lib/m/r")).into_iter().map(|m| m.path).collect();
+        let at = |path: &str| PayloadFile::in_memory(Role::Documentation(path.to_owned()), vec![1]);
+        let files = ["lib/m/r/kernel/x.ko", "lib/m/r-a", "lib/m/r/vmlinuz"].map(at);
+        let place = |role: &Role| match role {
+            Role::Documentation(path) => path.clone(),
+            _ => unreachable!("no other is among them"),
+        };
+        let members = members(&files, place, |path| path.starts_with("lib/m/r"));
+        let paths: Vec<_> = members.into_iter().map(|member| member.path).collect();
         assert_eq!(
             paths,
             ["lib/m/r", "lib/m/r-a", "lib/m/r/kernel", "lib/m/r/kernel/x.ko", "lib/m/r/vmlinuz"]

@@ -12,7 +12,7 @@ use kpatch_build::context::Context;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::key::Key;
 use kpatch_build::patch::{PatchedTree, series::Series};
-use kpatch_build::plan::{Compiler, Lang, Plan, RustToolchain, Timestamp, Toolchain};
+use kpatch_build::plan::{Compiler, Compression, Lang, Plan, RustToolchain, Timestamp, Toolchain};
 use kpatch_build::process::set_supervisor;
 use kpatch_build::release::Release;
 use kpatch_build::stop::Stop;
@@ -111,6 +111,8 @@ impl Bench {
             localversion: format!("-none-{}", kconfigs.join("-")),
             revision: 1,
             formats: Vec::new(),
+            parts: Vec::new(),
+            compression: Compression::default(),
             timestamp: Timestamp::OfSource,
             jobs,
             out: self.dir.path().join("out"),

@@ -1,6 +1,7 @@
 //! A kernel small enough to be packaged in a moment, in a store and an output folder of its own.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +11,7 @@ use kpatch_build::context::Context;
 use kpatch_build::events::Events;
 use kpatch_build::key::Key;
 use kpatch_build::package::{Error, Order, Package, write};
-use kpatch_build::plan::Format;
+use kpatch_build::plan::{Compression, Format, Part};
 use kpatch_build::stop::Stop;
 use kpatch_build::store::{Lookup, Room, Slot, Store};
 
@@ -74,6 +75,9 @@ impl Machine {
             title: "Copy the segment registers".into(),
             patches: vec!["patches/copy-segments/6.1/0001-x.patch".into()],
             formats: vec![Format::Deb, Format::Rpm],
+            parts: vec![Part::Image],
+            compression: Compression::Xz,
+            compiler: "gcc 12.2.0".into(),
             jobs: 2,
             out: self.out(),
         }
@@ -90,6 +94,7 @@ impl Machine {
         fill(&modules);
         KernelBuild {
             entry: slot.commit().unwrap(),
+            parts: BTreeMap::new(),
             release: release.to_owned(),
             image_sha256: "0".repeat(64),
             config_sha256: "0".repeat(64),
@@ -97,6 +102,13 @@ impl Machine {
             cached: false,
             key: Key::of("test", &release),
         }
+    }
+
+    /// Gives the kernel a part whose folder `fill` fills.
+    pub fn add_part(&self, kernel: &mut KernelBuild, part: Part, fill: impl FnOnce(&Path)) {
+        let slot = self.slot(&format!("{}-{part:?}", kernel.release));
+        fill(slot.path());
+        kernel.parts.insert(part, slot.commit().unwrap());
     }
 
     fn slot(&self, key: &str) -> Slot {
@@ -136,4 +148,14 @@ fn compile(source: &str, object: &Path) {
         Command::new("cc").current_dir(dir).args(["-O1", "-c", "-o"]).arg(object).arg(&file).status();
     assert!(compiled.expect("cc is installed").success());
     fs::remove_file(file).unwrap();
+}
+
+/// A program that needs the C library and has a build id.
+pub fn compile_program(path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let source = path.with_extension("c");
+    fs::write(&source, "#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n").unwrap();
+    let compiled = Command::new("cc").args(["-Wl,--build-id", "-o"]).arg(path).arg(&source).status();
+    assert!(compiled.expect("cc is installed").success());
+    fs::remove_file(source).unwrap();
 }

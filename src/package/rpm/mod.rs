@@ -3,38 +3,35 @@
 //! The header is the rpm crate's, made from files without content, and then told the sizes and
 //! checksums: given the content, that crate would compress it into memory, on one thread.
 
+mod header;
+
 use std::io::Write;
 use std::path::Path;
 
 use ::rpm::{
-    BuildConfig, CompressionWithLevel, Dependency, DependencyFlags, FileOptions, FileVerifyFlags, Header,
-    HeaderEntry, IndexData, IndexSignatureTag, IndexTag, PackageBuilder, PackageMetadata,
-    SignatureHeaderBuilder, Timestamp,
+    Header, HeaderEntry, IndexData, IndexSignatureTag, IndexTag, PackageMetadata, SignatureHeaderBuilder,
 };
 
 use super::output::{Ready, Spool, assemble};
 use super::payload::{Kind, Member, PayloadFile, Role, members};
-use super::{Error, Job, compress, cpio};
+use super::{Error, Job, cpio, elf};
 use crate::plan::Format;
 
-/// The scripts rpm runs, in `packaging/rpm`.
-const POST: &str = include_str!("../../packaging/rpm/post");
-const POSTTRANS: &str = include_str!("../../packaging/rpm/posttrans");
-const PREUN: &str = include_str!("../../packaging/rpm/preun");
-const POSTUN: &str = include_str!("../../packaging/rpm/postun");
 /// The text of the kernel's licence, which is this tool's too.
-const LICENCE: &str = include_str!("../../LICENSE");
+const LICENCE: &str = include_str!("../../../LICENSE");
 
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
+const LINK: u32 = 0o120_000;
 
 pub(super) fn write(job: &Job) -> Result<Ready, Error> {
     let licence = licence(job);
     let members = layout(job, &licence);
-    let target = job.order.out.join(job.names.rpm_file());
-    let payload = Spool::xz(&target, job.order.jobs, |out| write_payload(job, &members, &target, out))?;
+    let target = job.order.out.join(job.names.rpm_file(job.part));
+    let how = (job.order.compression, job.order.jobs);
+    let payload = Spool::fill(&target, how, |out| write_payload(job, &members, &target, out))?;
     let metadata = metadata(job, &members, &payload)?;
-    assemble(Format::Rpm, &job.names.rpm, target.clone(), |mut out| {
+    assemble((Format::Rpm, job.part), job.names.rpm(job.part), target.clone(), |mut out| {
         metadata.write(&mut out).map_err(|source| header_error(job, source))?;
         std::io::copy(&mut &payload.file, out)
             .map_err(|source| Error::Write { path: target.clone(), source })?;
@@ -43,7 +40,7 @@ pub(super) fn write(job: &Job) -> Result<Ready, Error> {
 }
 
 fn header_error(job: &Job, source: ::rpm::Error) -> Error {
-    Error::RpmHeader { package: job.names.rpm.clone(), source: Box::new(source) }
+    Error::RpmHeader { package: job.names.rpm(job.part), source: Box::new(source) }
 }
 
 /// Where a file of the payload goes: as Fedora has it, everything is in the modules' folder,
@@ -55,57 +52,75 @@ pub fn place(release: &str, role: &Role) -> String {
         Role::SystemMap => below("System.map"),
         Role::Config => below("config"),
         Role::Modules(path) | Role::Depmod(path) => below(path),
+        Role::Headers(path) => format!("usr/src/kernels/{release}/{path}").trim_end_matches('/').to_owned(),
+        Role::Vmlinux => format!("usr/lib/debug/{}", below("vmlinux")),
+        Role::VmlinuxLink(0) => format!("usr/lib/debug/vmlinux-{release}"),
+        Role::VmlinuxLink(_) => format!("usr/lib/debug/boot/vmlinux-{release}"),
+        Role::ModuleDebug(path) => format!("usr/lib/debug/{}", below(path)),
+        Role::BuildId(id) => format!("usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]),
+        Role::Uapi(path) => format!("usr/include/{path}"),
         Role::Documentation(path) => path.clone(),
     }
 }
 
 fn licence(job: &Job) -> [PayloadFile; 1] {
-    let path = format!("usr/share/licenses/{}/COPYING", job.names.rpm);
+    let path = format!("usr/share/licenses/{}/COPYING", job.names.rpm(job.part));
     [PayloadFile::in_memory(Role::Documentation(path), LICENCE.as_bytes().to_vec())]
 }
 
 fn layout<'a>(job: &'a Job, licence: &'a [PayloadFile]) -> Vec<Member<'a>> {
-    let placed = |file: &'a PayloadFile| (place(&job.names.release, &file.role), file);
-    let own = [format!("lib/modules/{}", job.names.release), format!("usr/share/licenses/{}", job.names.rpm)];
+    let release = &job.names.release;
+    let own = [
+        format!("lib/modules/{release}"),
+        format!("usr/src/kernels/{release}"),
+        format!("usr/lib/debug/lib/modules/{release}"),
+        format!("usr/share/licenses/{}", job.names.rpm(job.part)),
+    ];
     // Folders above are the filesystem package's; /lib is a link there, not a folder.
     let owned = |path: &str| {
         own.iter().any(|own| {
             path.strip_prefix(own.as_str()).is_some_and(|rest| matches!(rest.as_bytes(), [] | [b'/', ..]))
         })
     };
-    members(job.payload.files.iter().chain(licence).map(placed), owned)
+    members(job.payload.files.iter().chain(licence), |role| place(release, role), owned)
 }
 
 fn write_payload(job: &Job, members: &[Member], target: &Path, out: &mut dyn Write) -> Result<(), Error> {
     let failed = |source| Error::Write { path: target.to_owned(), source };
     for (index, member) in members.iter().enumerate() {
-        let (mode, links, bytes) = match member.kind {
+        let (mode, links, bytes) = match &member.kind {
             Kind::Directory => (DIRECTORY | 0o755, 2, 0),
             Kind::File(file) => (REGULAR | file.mode, 1, size(job, file.bytes)?),
+            Kind::Link(text) => (LINK | 0o777, 1, text.len() as u32),
         };
         let name = format!("./{}", member.path);
         let inode = index as u32 + 1;
         cpio::Header { name: &name, inode, mode, links, mtime: job.payload.timestamp, bytes }
             .write(out)
             .map_err(failed)?;
-        if let Kind::File(file) = member.kind {
-            job.meter.copy(file, out, target)?;
-            cpio::pad(out, file.bytes).map_err(failed)?;
+        match &member.kind {
+            Kind::Directory => {}
+            Kind::File(file) => job.meter.copy(file, out, target)?,
+            Kind::Link(text) => out.write_all(text.as_bytes()).map_err(failed)?,
         }
+        cpio::pad(out, u64::from(bytes)).map_err(failed)?;
     }
     cpio::finish(out).map_err(failed)
 }
 
 /// Beyond 4 GiB rpm wants other tags and cpio headers.
 fn size(job: &Job, bytes: u64) -> Result<u32, Error> {
-    u32::try_from(bytes).map_err(|_| Error::TooLarge { package: job.names.rpm.clone(), bytes })
+    u32::try_from(bytes).map_err(|_| Error::TooLarge { package: job.names.rpm(job.part), bytes })
 }
 
 /// Everything in front of the payload.
 fn metadata(job: &Job, members: &[Member], payload: &Spool) -> Result<PackageMetadata, Error> {
     let failed = |source| header_error(job, source);
-    let PackageMetadata { lead, header, signature } =
-        builder(job, members).and_then(|mut builder| builder.build()).map_err(failed)?.metadata;
+    let needed = elf::needed(&job.payload)?;
+    let PackageMetadata { lead, header, signature } = header::builder(job, members, &needed)
+        .and_then(|mut builder| builder.build())
+        .map_err(failed)?
+        .metadata;
     let header = with_contents(job, members, payload, &header)?;
     let mut metadata = PackageMetadata { lead, signature, header };
     let bytes = metadata.header_bytes().map_err(failed)?;
@@ -165,8 +180,9 @@ fn contents(
     for (name, index) in names.iter().zip(indexes) {
         let path = format!("{}{name}", folders[index as usize]);
         let member = members.binary_search_by(|member| member.path.as_str().cmp(&path[1..]));
-        let (bytes, digest) = match member.map(|found| members[found].kind) {
+        let (bytes, digest) = match member.map(|found| &members[found].kind) {
             Ok(Kind::File(file)) => (size(job, file.bytes)?, file.sha256.clone()),
+            Ok(Kind::Link(text)) => (text.len() as u32, String::new()),
             // A ghost, or a folder.
             _ => (0, String::new()),
         };
@@ -174,106 +190,4 @@ fn contents(
         result.1.push(digest);
     }
     Ok(result)
-}
-
-/// The package with every file empty.
-fn builder(job: &Job, members: &[Member]) -> Result<PackageBuilder, ::rpm::Error> {
-    let mut builder = PackageBuilder::new(
-        &job.names.rpm,
-        &job.names.upstream,
-        "GPL-2.0-only",
-        "x86_64",
-        &format!("Linux {} with the io_thread series {}", job.order.upstream, job.order.series),
-    );
-    let time = Timestamp::from(job.payload.timestamp);
-    let compression = CompressionWithLevel::Xz(compress::LEVEL);
-    builder.using_config(BuildConfig::v4().source_date(time).compression(compression));
-    builder
-        .release(job.names.revision.to_string())
-        .description(format!(
-            "The Linux kernel, its modules and the data to load them, as {}.\n\nThe series {}: {}.",
-            job.names.release,
-            job.order.series,
-            job.order.title.trim_end_matches('.')
-        ))
-        .group("System Environment/Kernel")
-        .url("https://www.kernel.org/")
-        .vendor("kpatch-build")
-        .build_host("kpatch-build.invalid")
-        .add_changelog_entry(
-            format!("kpatch-build <kpatch-build@kpatch-build.invalid> - {}", job.names.version()),
-            changelog(job),
-            time,
-        );
-    add_files(&mut builder, job, members)?;
-    add_dependencies(&mut builder, job);
-    let script = |text: &str| text.replace("@RELEASE@", &job.names.release);
-    builder
-        .post_install_script(script(POST))
-        .post_trans_script(script(POSTTRANS))
-        .pre_uninstall_script(script(PREUN))
-        .post_uninstall_script(script(POSTUN));
-    Ok(builder)
-}
-
-fn changelog(job: &Job) -> String {
-    let mut text =
-        format!("- Linux {}, series {}: {}", job.order.upstream, job.order.series, job.order.title);
-    for patch in &job.order.patches {
-        text.push_str(&format!("\n- {}", patch));
-    }
-    text
-}
-
-fn add_files(builder: &mut PackageBuilder, job: &Job, members: &[Member]) -> Result<(), ::rpm::Error> {
-    let time = Timestamp::from(job.payload.timestamp);
-    for member in members {
-        let path = format!("/{}", member.path);
-        match member.kind {
-            Kind::Directory => {
-                builder.with_dir_entry(FileOptions::dir(path).permissions(0o755).modified_at(time))?;
-            }
-            Kind::File(file) => {
-                let mut options = FileOptions::new(path).permissions(file.mode as u16).modified_at(time);
-                options = match file.role {
-                    // The next depmod may change them.
-                    Role::Depmod(_) => {
-                        options.verify(FileVerifyFlags::USER | FileVerifyFlags::GROUP | FileVerifyFlags::MODE)
-                    }
-                    Role::Documentation(_) => options.license(),
-                    _ => options,
-                };
-                builder.with_file_contents(Vec::new(), options)?;
-            }
-        }
-    }
-    // What kernel-install may make, so that erasing the package takes it along.
-    let release = &job.names.release;
-    for (name, mode) in [
-        (format!("vmlinuz-{release}"), 0o644),
-        (format!("System.map-{release}"), 0o600),
-        (format!("config-{release}"), 0o644),
-        (format!("initramfs-{release}.img"), 0o600),
-    ] {
-        builder
-            .with_ghost(FileOptions::ghost(format!("/boot/{name}")).permissions(mode).modified_at(time))?;
-    }
-    Ok(())
-}
-
-/// Those of Fedora's and RHEL's kernel-core. `installonlypkg(kernel)` makes dnf keep older
-/// ones beside it, and what others require of a kernel is provided.
-fn add_dependencies(builder: &mut PackageBuilder, job: &Job) {
-    let needed = DependencyFlags::SCRIPT_POST | DependencyFlags::POSTTRANS | DependencyFlags::SCRIPT_PREUN;
-    for name in ["/usr/bin/kernel-install", "coreutils", "dracut", "kmod"] {
-        builder.requires(Dependency { name: name.to_owned(), flags: needed, version: String::new() });
-    }
-    // The crate knows the compression but says so only for zstd.
-    builder.requires(Dependency::rpmlib("PayloadIsXz", "5.2-1"));
-    builder.recommends(Dependency::any("linux-firmware"));
-    builder.provides(Dependency::any("installonlypkg(kernel)"));
-    builder.provides(Dependency::eq("kernel", job.names.version()));
-    for name in ["kernel-core-uname-r", "kernel-uname-r"] {
-        builder.provides(Dependency::eq(name, &job.names.release));
-    }
 }
