@@ -1,17 +1,11 @@
 //! Debug information of the image and of its modules.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
 
+use super::objcopy::objcopy;
 use super::{Error, Run, copy, io_error};
-use crate::plan::Compiler;
-use crate::process::{self, Command};
-use crate::toolchain;
-
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// `vmlinux` whole, since crash and perf want its code too, and of each module what
 /// `modules_install` strips off, at the module's place: `kernel/lib/x.ko`.
@@ -26,7 +20,7 @@ pub(super) fn keep(run: &Run, to: &Path) -> Result<(), Error> {
     let work = || -> Result<(), Error> {
         loop {
             let Some(module) = waiting.lock().expect("no worker panics").next() else { return Ok(()) };
-            split(run, &run.folder.join(module), &to.join("kernel").join(module))?;
+            objcopy(run, "--only-keep-debug", &run.folder.join(module), &to.join("kernel").join(module))?;
         }
     };
     std::thread::scope(|scope| {
@@ -44,27 +38,4 @@ fn modules(run: &Run) -> Result<Vec<String>, Error> {
     }
     let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
     Ok(text.lines().filter_map(|line| Some(format!("{}.ko", line.rsplit_once('.')?.0))).collect())
-}
-
-fn split(run: &Run, module: &Path, to: &Path) -> Result<(), Error> {
-    let done = Command::new(objcopy(run))
-        .arg("--only-keep-debug")
-        .arg(module)
-        .arg(to)
-        .deadline(DEADLINE)
-        .capture()
-        .run(&run.cx.stop);
-    match done {
-        Ok(_) => Ok(()),
-        Err(process::Error::Interrupted { .. }) => Err(Error::Interrupted),
-        Err(source) => Err(Error::Objcopy { module: module.to_owned(), source }),
-    }
-}
-
-fn objcopy(run: &Run) -> OsString {
-    let toolchain = &run.plan.toolchain;
-    match toolchain.compiler {
-        Compiler::Gcc => "objcopy".into(),
-        Compiler::Clang => toolchain::llvm_tool(&toolchain.cc, "llvm-objcopy").into(),
-    }
 }

@@ -1,9 +1,11 @@
 //! The two sets of headers: those that modules are built with, and those of user programs.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use super::objcopy::objcopy;
 use super::{Error, Run, io_error};
 
 /// Of the source, what an external module's build reads: makefiles, scripts, headers.
@@ -21,10 +23,13 @@ const OBJECTS: [&str; 9] = [
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 ];
+/// Of `scripts`, what only the kernel's own build runs.
+const UNUSED: [&str; 4] = ["scripts/atomic", "scripts/dtc", "scripts/kconfig", "scripts/package"];
 /// Only where the kernel has Rust; a module in Rust is compiled against these.
 const RUST: &str = "rust";
 
-/// Everything that `make -C … M=…` needs, as scripts/package/install-extmod-build collects it.
+/// Everything that `make -C … M=…` needs, as scripts/package/install-extmod-build of newer releases
+/// collects it.
 pub(super) fn for_modules(run: &Run, to: &Path) -> Result<(), Error> {
     for name in SOURCES {
         copy(run, run.source, name, to, &|name| !name.ends_with(".o"))?;
@@ -39,7 +44,8 @@ pub(super) fn for_modules(run: &Run, to: &Path) -> Result<(), Error> {
         copy(run, &run.folder, name, to, &is_made)?;
     }
     copy(run, &run.folder, RUST, to, &|name| name.ends_with(".rmeta") || name.ends_with(".so"))?;
-    remove_dangling(to, to)
+    remove_dangling(to, to)?;
+    strip_programs(run, to)
 }
 
 /// What `make headers` leaves in `usr/include`. `headers_install` would want rsync.
@@ -47,9 +53,10 @@ pub(super) fn for_programs(run: &Run, to: &Path) -> Result<(), Error> {
     copy(run, &run.folder.join("usr/include"), "", to, &|name| name.ends_with(".h"))
 }
 
-/// Not kbuild's notes on how a file was made, which name this machine's folders, and no objects.
+/// No objects, and not kbuild's notes on how a file was made, which name this machine's folders.
 fn is_made(name: &str) -> bool {
-    !name.ends_with(".o") && !name.ends_with(".cmd") && !name.ends_with(".d") && !name.ends_with(".a")
+    const NOT: [&str; 5] = [".a", ".cmd", ".d", ".o", ".s"];
+    !NOT.iter().any(|end| name.ends_with(end))
 }
 
 /// Copies `name` below `from`, a file, a link or a folder, to the same place below `to`; nothing where
@@ -60,6 +67,9 @@ fn copy(run: &Run, from: &Path, name: &str, to: &Path, takes: &dyn Fn(&str) -> b
     }
     let (path, target) = (from.join(name), to.join(name));
     let Ok(meta) = fs::symlink_metadata(&path) else { return Ok(()) };
+    if UNUSED.contains(&name) {
+        return Ok(());
+    }
     if meta.is_dir() {
         for inner in names(&path)? {
             copy(run, from, &join(name, &inner), to, takes)?;
@@ -97,6 +107,27 @@ fn remove_dangling(folder: &Path, root: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Host programs may have debug information (objtool has), which names this machine's folders.
+fn strip_programs(run: &Run, folder: &Path) -> Result<(), Error> {
+    for name in names(folder)? {
+        let path = folder.join(name);
+        let meta = fs::symlink_metadata(&path).map_err(io_error("read", &path))?;
+        if meta.is_dir() {
+            strip_programs(run, &path)?;
+        } else if meta.is_file() && meta.permissions().mode() & 0o100 != 0 && is_elf(&path)? {
+            objcopy(run, "--strip-unneeded", &path, &path)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_elf(path: &Path) -> Result<bool, Error> {
+    let mut start = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(4).read_to_end(&mut start));
+    read.map_err(io_error("read", path))?;
+    Ok(start == b"\x7fELF")
 }
 
 /// Sorted. No name in a kernel is not UTF-8.

@@ -5,6 +5,7 @@ pub mod diagnosis;
 pub mod folder;
 mod headers;
 pub mod make;
+mod objcopy;
 mod parts;
 
 use crate::error::{Exit, Explain};
@@ -90,8 +91,8 @@ pub enum Error {
     KernelRelease { expected: String, found: String },
     #[error("the kernel that the store has cannot be built again bit for bit")]
     AnotherImage { stored: PathBuf },
-    #[error("cannot take the debug information out of {}", module.display())]
-    Objcopy { module: PathBuf, source: process::Error },
+    #[error("cannot take the debug information out of {}", file.display())]
+    Objcopy { file: PathBuf, source: process::Error },
     #[error("make failed")]
     Make { source: process::Error, log: PathBuf },
     #[error("cannot {action} {}", path.display())]

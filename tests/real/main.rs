@@ -9,5 +9,6 @@ mod harness;
 mod boot;
 mod compare;
 mod interrupted;
+mod modules;
 mod packages;
 mod refused;

@@ -3,13 +3,22 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::harness::{LINE, Run, can_boot, have};
 
 /// What a command printed; it must succeed.
-fn output(program: &str, args: &[&str]) -> String {
+pub fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The package of that kind and part.
+pub fn artifact(report: &Value, kind: &str, part: &str) -> PathBuf {
+    let artifacts = report["artifacts"].as_array().unwrap();
+    let artifact = artifacts.iter().find(|artifact| artifact["kind"] == kind && artifact["part"] == part);
+    PathBuf::from(artifact.expect(part)["path"].as_str().unwrap())
 }
 
 #[test]
@@ -23,7 +32,10 @@ fn dpkg_and_rpm_accept_what_was_built_and_booted() {
     let release = report["kernel"]["release"].as_str().unwrap().to_owned();
     let package = |kind: &str| {
         let artifacts = report["artifacts"].as_array().unwrap();
-        let artifact = artifacts.iter().find(|artifact| artifact["kind"] == kind).unwrap();
+        let artifact = artifacts
+            .iter()
+            .find(|artifact| artifact["kind"] == kind && artifact["part"] == "image")
+            .unwrap();
         let path = PathBuf::from(artifact["path"].as_str().unwrap());
         assert_eq!(path.parent(), Some(run.out.path()), "packages lie directly in --out");
         assert_eq!(path.metadata().unwrap().len(), artifact["bytes"].as_u64().unwrap());
