@@ -207,12 +207,13 @@ fn a_build_fix_for_rustc_asks_for_a_kernel_made_with_rust_and_a_version_of_two_n
         let toolchain = Toolchain { rust, ..gcc_12() };
         load("zeroed", &release.parse().unwrap(), Lang::C, &toolchain).unwrap().compat.len()
     };
-    assert_eq!(fixes("6.18.15", Some("rustc 1.96.0")), 1);
-    assert_eq!(fixes("6.18.15", Some("rustc 1.95.0")), 1);
-    assert_eq!(fixes("6.18.15", Some("rustc 1.100.0-nightly")), 1);
+    assert_eq!(fixes("6.18.15", Some("rustc 1.96.0")), 2);
+    assert_eq!(fixes("6.18.15", Some("rustc 1.95.0")), 2);
+    assert_eq!(fixes("6.18.15", Some("rustc 1.100.0-nightly")), 2);
     assert_eq!(fixes("6.18.15", Some("rustc 1.9.0")), 0);
     assert_eq!(fixes("6.18.15", Some("rustc 1.94.2")), 0);
     assert_eq!(fixes("6.18.15", None), 0);
+    assert_eq!(fixes("6.12.43", Some("rustc 1.96.0")), 1);
     assert_eq!(fixes("7.2.8", Some("rustc 1.96.0")), 0);
 }
 
