@@ -97,7 +97,7 @@ fn write_control(job: &Job, files: &[ControlFile], target: &Path, out: &mut dyn 
     let mut write_all = || {
         tar.folder("")?;
         for file in files {
-            tar.file(&file.name, file.mode, file.content.len() as u64)?;
+            tar.file(file.name, file.mode, file.content.len() as u64)?;
             tar.out.write_all(file.content.as_bytes())?;
             tar.pad(file.content.len() as u64)?;
         }
