@@ -1,4 +1,5 @@
 //! A Debian system to install into, made by debootstrap once and unpacked for each test.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::{Command, Output};
 const CACHE: &str = "KPATCH_BUILD_TEST_CACHE";
 const SUITE: &str = "bookworm";
 /// What a kernel package depends on.
-const INCLUDE: &str = "--include=kmod,linux-base,initramfs-tools";
+const KERNEL_NEEDS: &str = "kmod,linux-base,initramfs-tools";
 
 /// Whether the test has to be left out, because `programs` or root's rights are missing.
 /// In CI that is a failure.
@@ -28,8 +29,14 @@ pub struct Root(tempfile::TempDir);
 
 impl Root {
     pub fn new() -> Root {
+        Root::with(SUITE, KERNEL_NEEDS)
+    }
+
+    /// A system that is called `name` where it is kept, of the required packages and `packages`,
+    /// which are separated by commas.
+    pub fn with(name: &str, packages: &str) -> Root {
         let dir = tempfile::tempdir().unwrap();
-        must(Command::new("tar").arg("-xpf").arg(archive()).arg("-C").arg(dir.path()));
+        must(Command::new("tar").arg("-xpf").arg(archive(name, packages)).arg("-C").arg(dir.path()));
         Root(dir)
     }
 
@@ -106,18 +113,20 @@ fn mirror() -> String {
     uri.to_owned()
 }
 
-fn archive() -> PathBuf {
+fn archive(name: &str, packages: &str) -> PathBuf {
     let cache = std::env::var_os(CACHE).map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     fs::create_dir_all(&cache).unwrap();
-    let archive = cache.join(format!("debian-{SUITE}.tar"));
-    let lock = File::create(cache.join(format!("debian-{SUITE}.lock"))).unwrap();
+    let archive = cache.join(format!("debian-{name}.tar"));
+    let lock = File::create(cache.join(format!("debian-{name}.lock"))).unwrap();
     lock.lock().unwrap();
     if !archive.exists() {
         let dir = tempfile::tempdir_in(&cache).unwrap();
         let root = dir.path().join("root");
         must(
             Command::new("timeout")
-                .args(["1200", "debootstrap", "--variant=minbase", INCLUDE, SUITE])
+                .args(["1200", "debootstrap", "--variant=minbase"])
+                .arg(format!("--include={packages}"))
+                .arg(SUITE)
                 .arg(&root)
                 .arg(mirror()),
         );
