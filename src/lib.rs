@@ -44,4 +44,5 @@ pub mod report;
 pub mod request;
 pub mod settings;
 pub mod show;
+pub mod signing;
 pub mod toolchain;
