@@ -140,9 +140,7 @@ fn indexes_and_packages_of_the_last_generations_stay_and_older_ones_go() {
     };
     let (first_primary, first_rpm) = (primary(&bench), bench.dnf().into_values().next().unwrap());
 
-    for file in bench.packages().read_dir().unwrap() {
-        fs::remove_file(file.unwrap().path()).unwrap();
-    }
+    bench.clear();
     bench.add(TWO, 1, &[Deb, Rpm]);
     keep_two();
     assert_eq!(bench.debs(), [format!("linux-image-{TWO} 6.1.187-1")]);
@@ -324,7 +322,8 @@ fn a_run_that_is_killed_leaves_the_repository_as_it_was_or_as_it_should_be() {
         // Every run has another list of packages to publish.
         bench.add(&format!("{TWO}{attempt}"), 1, &[Deb, Rpm]);
         let debs = bench.debs().len();
-        let mut run = command(&bench, &bench.out()).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut run =
+            command(&bench, &bench.out()).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         std::thread::sleep(whole * attempt / 10);
         killed += usize::from(run.try_wait().unwrap().is_none());
         let _ = run.kill();

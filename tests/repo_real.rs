@@ -37,20 +37,33 @@ impl Site {
     }
 
     fn publish(&self) {
-        self.bench.publish_with(|order| order.address = self.server.url.clone()).unwrap();
+        publish(&self.bench, &self.server.url, 3);
+    }
+
+    fn replace_with_one(&self, format: Format) {
+        self.server.behave();
+        self.bench.clear();
+        self.bench.add(ONE, 1, &[format]);
+        self.publish();
     }
 
     /// Just before the first such request is answered, kernel [`TWO`] takes the place of [`ONE`].
     fn swap_before(&self, asked: fn(&str) -> bool, format: Format, keep: usize) {
         let (bench, address) = (self.bench.clone(), self.server.url.clone());
         self.server.before(asked, move || {
-            for file in bench.packages().read_dir().unwrap() {
-                fs::remove_file(file.unwrap().path()).unwrap();
-            }
+            bench.clear();
             bench.add(TWO, 1, &[format]);
-            bench.publish_with(|order| (order.address, order.keep) = (address, keep)).unwrap();
+            publish(&bench, &address, keep);
         });
     }
+}
+
+/// With the present time: apt takes none from the future.
+fn publish(bench: &Bench, address: &str, keep: usize) {
+    let now = jiff::Timestamp::now().as_second();
+    bench
+        .publish_with(|order| (order.address, order.keep, order.date) = (address.to_owned(), keep, now))
+        .unwrap();
 }
 
 /// A system whose only source of packages is the site, set up as the README says.
@@ -192,8 +205,8 @@ fn real_apt_update_in_the_middle_of_a_swap_succeeds() {
     assert!(apt.install(TWO).status.success());
 
     // It is the older generation that does it.
-    let site = Site::new("ed25519", Deb);
-    let apt = Apt::new(&site);
+    apt.forget();
+    site.replace_with_one(Deb);
     site.swap_before(index, Deb, 1);
     let output = apt.update();
     assert!(!output.status.success(), "{}", text(&output));
@@ -215,12 +228,17 @@ impl Dnf {
         Dnf(root)
     }
 
+    /// By default Debian's dnf goes on without a repository that it refuses.
+    fn run(&self, arguments: &str) -> Output {
+        self.0.run(&format!("dnf -y --setopt=skip_if_unavailable=False {arguments}"))
+    }
+
     fn update(&self) -> Output {
-        self.0.run("dnf -y --refresh makecache")
+        self.run("--refresh makecache")
     }
 
     fn install(&self, release: &str) -> Output {
-        self.0.run(&format!("dnf -y install kernel-kpatch-{release}"))
+        self.run(&format!("install kernel-kpatch-{release}"))
     }
 
     fn installed(&self) -> String {
@@ -260,11 +278,11 @@ fn real_dnf_updates_installs_and_upgrades() {
 }
 
 #[test]
-fn real_rpm_accepts_the_signature_of_each_kind_of_key() {
+fn real_rpm_accepts_the_signatures_of_rsa_and_ed25519_keys() {
     if lacks(&NEEDED) {
         return;
     }
-    for algorithm in ["rsa3072", "ed25519", "nistp256"] {
+    for algorithm in ["rsa3072", "ed25519"] {
         let site = Site::new(algorithm, Rpm);
         let dnf = Dnf::new(&site);
         let package = site.bench.dnf().into_values().next().unwrap();
@@ -325,9 +343,17 @@ fn real_dnf_makecache_in_the_middle_of_a_swap_succeeds() {
     assert!(dnf.install(TWO).status.success());
 
     // It is the older generation that does it.
-    let site = Site::new("ed25519", Rpm);
-    let dnf = Dnf::new(&site);
+    dnf.forget();
+    site.replace_with_one(Rpm);
     site.swap_before(index, Rpm, 1);
     let output = dnf.update();
     assert!(!output.status.success(), "{}", text(&output));
+
+    // Between the list and its signature dnf is on its own: it refuses the pair, and then succeeds.
+    dnf.forget();
+    site.replace_with_one(Rpm);
+    site.swap_before(|path| path.ends_with("/repomd.xml.asc"), Rpm, 3);
+    let output = dnf.update();
+    assert!(!output.status.success() && text(&output).contains("signature"), "{}", text(&output));
+    assert!(dnf.update().status.success());
 }

@@ -50,7 +50,7 @@ impl Key {
         Key { dir }
     }
 
-    /// As a user makes one: of `rsa3072`, `ed25519`, `nistp256`.
+    /// As a user makes one: of `rsa3072` or `ed25519`, say.
     pub fn of_gpg(algorithm: &str) -> Key {
         let dir = tempfile::tempdir().unwrap();
         let gpg = |arguments: &[&str]| {
@@ -108,6 +108,13 @@ impl Bench {
         (order.revision, order.formats, order.out) = (revision, formats.to_vec(), self.packages());
         let packages = write(&machine.context, &order, &kernel).unwrap();
         packages.into_iter().map(|package| package.path).collect()
+    }
+
+    /// Takes every package away.
+    pub fn clear(&self) {
+        for file in self.packages().read_dir().unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
     }
 
     pub fn order(&self) -> Order {
