@@ -10,6 +10,7 @@ mod signed_data;
 mod signer;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde::Serialize;
@@ -90,8 +91,12 @@ impl Tree<'_> {
             let entry = entry.map_err(io_error("list", from))?;
             let (path, target) = (entry.path(), to.join(entry.file_name()));
             let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type().map_err(io_error("read", &path))?.is_dir() {
+            let kind = entry.file_type().map_err(io_error("read", &path))?;
+            if kind.is_dir() {
                 self.sign(&path, &target)?;
+            } else if kind.is_symlink() {
+                let place = fs::read_link(&path).map_err(io_error("read", &path))?;
+                symlink(place, &target).map_err(io_error("create", &target))?;
             } else if name.ends_with(".ko") {
                 let signed = module::sign(read(&path)?, Hash::named(self.hash)?, self.signer)?;
                 write(&target, &signed)?;
