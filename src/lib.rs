@@ -25,6 +25,8 @@ pub mod configure;
 
 pub mod build;
 
+pub mod sign;
+
 pub mod package;
 
 pub mod claims;

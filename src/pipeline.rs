@@ -19,6 +19,7 @@ use crate::plan::{self, Plan};
 use crate::release::Release;
 use crate::report::{self, Report};
 use crate::request::{self, BootRequest, Request};
+use crate::sign;
 use crate::store::Room;
 use crate::toolchain;
 use crate::unpack;
@@ -67,7 +68,10 @@ pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
     if goal == Goal::Boot {
         boot_request(request)?;
     }
-    let kconfig = Kconfig::load_for(request.lang, &request.kconfig).map_err(|error| refused(&error))?;
+    let signed = request.signer.is_some();
+    let kconfig =
+        Kconfig::load_for(request.lang, signed, &request.kconfig).map_err(|error| refused(&error))?;
+    configure::check_signing(&kconfig, signed).map_err(|error| refused(&error))?;
     configure::check_packages(&kconfig, request.parts.as_deref().unwrap_or_default())
         .map_err(|error| refused(&error))?;
     if goal.boots() && request.boot.is_some() {
@@ -103,6 +107,7 @@ impl Run<'_> {
         self.report.built(&plan, &build);
         // Its lock is let go here, so that another run may switch the series meanwhile.
         drop(tree);
+        let build = self.sign(&plan, build)?;
         if goal.packages() && !plan.formats.is_empty() {
             let packages =
                 self.stage(Stage::Package, &build.release, || package::package(cx, &plan, &build))?;
@@ -136,6 +141,13 @@ impl Run<'_> {
         self.report.planned(&plan);
         self.write()?;
         Ok(plan)
+    }
+
+    fn sign(&mut self, plan: &Plan, build: KernelBuild) -> Result<KernelBuild, Failure> {
+        let (cx, Some(signer)) = (self.cx, &plan.signer) else { return Ok(build) };
+        let build = self.stage(Stage::Sign, &signer.identity().subject, || sign::sign(cx, signer, build))?;
+        self.report.built(plan, &build);
+        Ok(build)
     }
 
     fn boot(&mut self, plan: &Plan, build: &KernelBuild, goal: Goal) -> Result<(), Failure> {
@@ -252,13 +264,18 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
         let contains = |(room, key): (Room, &Key)| cx.store.contains(room, key.as_str());
         StageKey { stage, stored: room.zip(key.as_ref()).is_some_and(contains), key }
     };
-    vec![
+    let signed = built.as_ref().zip(plan.signer.as_ref()).map(|(built, signer)| sign::key(built, signer));
+    let mut rows = vec![
         row(Stage::Fetch, Some(Room::Tarballs), source),
         row(Stage::Unpack, Some(Room::Sources), tree),
         row(Stage::Patch, None, patched),
         row(Stage::Configure, None, config),
         row(Stage::Build, Some(Room::Results), built),
-    ]
+    ];
+    if plan.signer.is_some() {
+        rows.push(row(Stage::Sign, Some(Room::Results), signed));
+    }
+    rows
 }
 
 /// `series check`: every shipped series on the request's release.

@@ -14,6 +14,7 @@ use crate::patch::AppliedPatch;
 use crate::plan::{Format, Lang, Part, Plan, RustToolchain};
 use crate::release::Release;
 use crate::request::Request;
+use crate::sign::Identity;
 use crate::verify::VerifiedTarball;
 
 pub const SCHEMA: &str = "kpatch-build/report/1";
@@ -80,6 +81,8 @@ pub struct Kernel {
     pub image: PathBuf,
     pub image_sha256: String,
     pub config_sha256: String,
+    /// Whose key signed image and modules; `null` where nothing is signed.
+    pub signed_by: Option<Identity>,
     /// The line whose patches were used although it is not this release's: untested.
     pub patches_borrowed_from: Option<crate::release::Line>,
 }
@@ -186,6 +189,7 @@ impl Report {
             image: build.image(),
             image_sha256: build.image_sha256.clone(),
             config_sha256: build.config_sha256.clone(),
+            signed_by: build.signed_by.clone(),
             patches_borrowed_from: plan.series.borrowed_from,
         });
     }

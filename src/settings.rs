@@ -27,7 +27,7 @@ pub struct Settings {
     #[serde(deserialize_with = "one_or_several")]
     pub lang: Vec<Lang>,
 
-    /// Kernel configuration: shipped names (boot, cloud, debug, rust) or files, later ones on
+    /// Kernel configuration: shipped names (boot, cloud, debug, rust …) or files, later ones on
     /// top of earlier ones [default: boot]
     #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE", help_heading = "What to build")]
     pub kconfig: Vec<String>,
@@ -46,13 +46,23 @@ pub struct Settings {
     #[arg(long, value_enum, help_heading = "What to build")]
     pub compression: Option<Compression>,
 
-    /// What follows the release in `uname -r` [default: -<series>[-rust]-<kconfig>]
+    /// What follows the release in `uname -r` [default: -<series>[-rust]-<kconfig>[-signed]]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "What to build")]
     pub localversion: Option<String>,
 
     /// Counts rebuilds of the same kernel in package versions [default: 1]
     #[arg(long, value_name = "N", help_heading = "What to build")]
     pub revision: Option<u32>,
+
+    /// Private key (PEM, RSA, not encrypted) to sign image and modules with, for Secure Boot;
+    /// puts the kconfig secure-boot on top [default: nothing is signed]
+    #[arg(long, value_name = "FILE", help_heading = "What to build")]
+    pub sign_key: Option<PathBuf>,
+
+    /// Certificate (X.509, PEM or DER) of --sign-key; the kernel trusts modules signed with it
+    /// [default: nothing is signed]
+    #[arg(long, value_name = "FILE", help_heading = "What to build")]
+    pub sign_cert: Option<PathBuf>,
 
     /// auto, kernel.org, debian, git:URL[#REF], tarball:PATH-or-URL[#SHA256] or dir:PATH
     /// [default: auto, which is kernel.org, then debian]
@@ -169,7 +179,9 @@ impl Settings {
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
-        for path in [&mut self.out, &mut self.keyring, &mut self.store].into_iter().flatten() {
+        let paths =
+            [&mut self.out, &mut self.keyring, &mut self.store, &mut self.sign_key, &mut self.sign_cert];
+        for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
         if let Some(path) = self.source.as_mut() {
@@ -203,6 +215,8 @@ impl Settings {
             compression: self.compression.or(fallback.compression),
             localversion: self.localversion.or(fallback.localversion),
             revision: self.revision.or(fallback.revision),
+            sign_key: self.sign_key.or(fallback.sign_key),
+            sign_cert: self.sign_cert.or(fallback.sign_cert),
             source: self.source.or(fallback.source),
             kernel_org_mirror: list(self.kernel_org_mirror, fallback.kernel_org_mirror),
             debian_mirror: self.debian_mirror.or(fallback.debian_mirror),

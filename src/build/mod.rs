@@ -24,6 +24,7 @@ use crate::key::{Key, hex};
 use crate::patch::PatchedTree;
 use crate::plan::{Part, Plan};
 use crate::process::{self, Flow};
+use crate::sign::Identity;
 use crate::store::{self, Entry};
 
 use diagnosis::{Diagnosis, Finding, Missing};
@@ -45,6 +46,8 @@ pub struct KernelBuild {
     /// Seconds since the epoch: goes into every package.
     pub timestamp: i64,
     pub key: Key,
+    /// `None` for what [`build`] returns; [`crate::sign::sign`] says who.
+    pub signed_by: Option<Identity>,
     /// An earlier run had built it.
     pub cached: bool,
 }
@@ -202,6 +205,7 @@ pub fn build(
         config_sha256: config.config_sha256,
         timestamp,
         key,
+        signed_by: None,
         cached,
     })
 }

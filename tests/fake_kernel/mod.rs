@@ -99,6 +99,7 @@ impl Machine {
             image_sha256: "0".repeat(64),
             config_sha256: "0".repeat(64),
             timestamp: TIMESTAMP,
+            signed_by: None,
             cached: false,
             key: Key::of("test", &release),
         }
