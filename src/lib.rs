@@ -27,6 +27,8 @@ pub mod build;
 
 pub mod package;
 
+pub mod evidence;
+
 pub mod claims;
 
 pub mod boot;
@@ -41,6 +43,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
+pub mod reproduce;
 pub mod request;
 pub mod settings;
 pub mod show;
