@@ -29,6 +29,8 @@ pub mod sign;
 
 pub mod package;
 
+pub mod evidence;
+
 pub mod claims;
 
 pub mod boot;
@@ -43,7 +45,9 @@ pub mod outcome;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
+pub mod reproduce;
 pub mod request;
 pub mod settings;
 pub mod show;
+pub mod signing;
 pub mod toolchain;

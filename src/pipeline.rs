@@ -9,10 +9,11 @@ use crate::configure::{self, Kconfig};
 use crate::context::Context;
 use crate::error::{Exit, Explain, Failure};
 use crate::events::{Event, Stage, Status};
+use crate::evidence::{self, Facts};
 use crate::fetch::{self, Offer};
 use crate::key::Key;
 use crate::outcome::Outcome;
-use crate::package;
+use crate::package::{self, Package};
 use crate::patch::series::{self, Row};
 use crate::patch::{self};
 use crate::plan::{self, Plan};
@@ -20,6 +21,7 @@ use crate::release::Release;
 use crate::report::{self, Report};
 use crate::request::{self, BootRequest, Request};
 use crate::sign;
+use crate::signing::SigningKey;
 use crate::store::Room;
 use crate::toolchain;
 use crate::unpack;
@@ -56,7 +58,9 @@ impl Goal {
 /// `Ok` is a run that came to its end: its report may still hold a failed verdict.
 pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Report, Failure> {
     let kconfig = check(request, goal)?;
-    let mut run = Run::begin(cx, request)?;
+    let signing = request.signing_key.as_deref().map(SigningKey::load).transpose();
+    let signing = signing.map_err(|error| Failure::new(None, &error))?;
+    let mut run = Run::begin(cx, request, signing)?;
     let outcome = run.stages(request, kconfig, goal);
     run.end(outcome)
 }
@@ -83,6 +87,7 @@ pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
 struct Run<'a> {
     cx: &'a Context,
     report: Report,
+    signing: Option<SigningKey>,
 }
 
 impl Run<'_> {
@@ -112,6 +117,7 @@ impl Run<'_> {
             let packages =
                 self.stage(Stage::Package, &build.release, || package::package(cx, &plan, &build))?;
             self.report.packaged(&packages);
+            self.describe(&plan, &build, &packages)?;
         }
         self.boot(&plan, &build, goal)
     }
@@ -150,6 +156,17 @@ impl Run<'_> {
         Ok(build)
     }
 
+    /// What the packages are made of and from, beside them.
+    fn describe(&mut self, plan: &Plan, build: &KernelBuild, packages: &[Package]) -> Result<(), Failure> {
+        let report = &self.report;
+        let source = report.source.as_ref().expect("what was built came from a source");
+        let patches = &report.patches;
+        let facts = Facts { plan, request: report.request(), source, patches, build, packages };
+        let written = evidence::describe(&facts, self.signing.as_ref(), &plan.out);
+        self.report.evidence = written.map_err(|error| Failure::new(Some(Stage::Package), &error))?;
+        self.write()
+    }
+
     fn boot(&mut self, plan: &Plan, build: &KernelBuild, goal: Goal) -> Result<(), Failure> {
         let (true, Some(request)) = (goal.boots(), &plan.boot) else {
             self.report.skipped_boot();
@@ -178,11 +195,11 @@ impl Run<'_> {
 
 impl<'a> Run<'a> {
     /// The first report: from here on a run that fails leaves its trace.
-    fn begin(cx: &'a Context, request: &Request) -> Result<Run<'a>, Failure> {
+    fn begin(cx: &'a Context, request: &Request, signing: Option<SigningKey>) -> Result<Run<'a>, Failure> {
         let failed = |error: report::Error| Failure { exit: Exit::Usage, ..Failure::new(None, &error) };
         let report = Report::new(request).map_err(failed)?;
         report.write().map_err(failed)?;
-        Ok(Run { cx, report })
+        Ok(Run { cx, report, signing })
     }
 
     /// One stage: announced, timed, and recorded in the report however it ends.
@@ -215,12 +232,21 @@ impl<'a> Run<'a> {
     }
 
     fn write(&self) -> Result<(), Failure> {
-        self.report.write().map_err(|error| Failure::new(None, &error))
+        self.report.write().map(|_| ()).map_err(|error| Failure::new(None, &error))
+    }
+
+    /// The last report, and the sums over it and all that it names.
+    fn seal(&mut self) -> Result<(), Failure> {
+        match self.report.artifacts().is_empty() {
+            true => self.write(),
+            false => evidence::seal(&mut self.report, self.signing.as_ref())
+                .map_err(|error| Failure::new(None, &error)),
+        }
     }
 
     fn end(mut self, outcome: Result<(), Failure>) -> Result<Report, Failure> {
         let Err(mut failure) = outcome else {
-            self.write()?;
+            self.seal()?;
             return Ok(self.report);
         };
         if self.cx.stop.is_set() {
@@ -299,7 +325,7 @@ pub fn built_image(cx: &Context, request: &Request) -> Result<PathBuf, Failure> 
 /// `boot --image`: judges a kernel built elsewhere by the claims of the request's series.
 pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Report, Failure> {
     check(request, Goal::Boot)?;
-    let mut run = Run::begin(cx, request)?;
+    let mut run = Run::begin(cx, request, None)?;
     let outcome = run.elsewhere(request, image);
     run.end(outcome)
 }

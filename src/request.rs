@@ -36,6 +36,8 @@ pub struct Request {
     pub out: PathBuf,
     /// `None` boots nothing.
     pub boot: Option<BootRequest>,
+    /// The file of the secret key that signs what lies beside the packages.
+    pub signing_key: Option<PathBuf>,
     /// Sources that carry no signature or checksum are accepted.
     pub no_verify: bool,
     pub keyring: Option<PathBuf>,
@@ -151,6 +153,7 @@ impl Request {
                 deadline: Duration::from_secs(settings.boot_deadline.unwrap_or(180)),
                 debuggers,
             }),
+            signing_key: settings.signing_key,
             no_verify: settings.no_verify.unwrap_or(false),
             keyring: settings.keyring,
             kernel_org: settings.kernel_org_mirror,

@@ -81,6 +81,11 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Where sources come from")]
     pub keyring: Option<PathBuf>,
 
+    /// OpenPGP secret key that signs what lies beside the packages; its passphrase is the first line of
+    /// the file that $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE names [default: nothing is signed]
+    #[arg(long, value_name = "FILE", help_heading = "What to build")]
+    pub signing_key: Option<PathBuf>,
+
     /// Accept a source that nothing vouches for [default: refuse it]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Where sources come from")]
     pub no_verify: Option<bool>,
@@ -179,8 +184,14 @@ impl Settings {
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
-        let paths =
-            [&mut self.out, &mut self.keyring, &mut self.store, &mut self.sign_key, &mut self.sign_cert];
+        let paths = [
+            &mut self.out,
+            &mut self.keyring,
+            &mut self.signing_key,
+            &mut self.store,
+            &mut self.sign_key,
+            &mut self.sign_cert,
+        ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
@@ -221,6 +232,7 @@ impl Settings {
             kernel_org_mirror: list(self.kernel_org_mirror, fallback.kernel_org_mirror),
             debian_mirror: self.debian_mirror.or(fallback.debian_mirror),
             keyring: self.keyring.or(fallback.keyring),
+            signing_key: self.signing_key.or(fallback.signing_key),
             no_verify: self.no_verify.or(fallback.no_verify),
             out: self.out.or(fallback.out),
             jobs: self.jobs.or(fallback.jobs),
