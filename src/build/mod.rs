@@ -33,6 +33,9 @@ use make::{Make, build_timestamp};
 pub use parts::Finished;
 use parts::Places;
 
+/// Below [`Part::Headers`], the name under which kbuild looks for the kernel's BTF.
+pub const BTF_BASE: &str = "vmlinux";
+
 /// A finished kernel in the store's results.
 #[derive(Debug)]
 pub struct KernelBuild {

@@ -1,4 +1,5 @@
 //! A Debian system to install into, made by debootstrap once and unpacked for each test.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::{Command, Output};
 const CACHE: &str = "KPATCH_BUILD_TEST_CACHE";
 const SUITE: &str = "bookworm";
 /// What a kernel package depends on.
-const INCLUDE: &str = "--include=kmod,linux-base,initramfs-tools";
+const INCLUDE: &str = "kmod,linux-base,initramfs-tools";
 
 /// Whether the test has to be left out, because `programs` or root's rights are missing.
 /// In CI that is a failure.
@@ -28,8 +29,14 @@ pub struct Root(tempfile::TempDir);
 
 impl Root {
     pub fn new() -> Root {
+        Root::of(SUITE, INCLUDE)
+    }
+
+    /// A minimal system of another suite with these packages, separated by commas; each suite is
+    /// made with one list only.
+    pub fn of(suite: &str, include: &str) -> Root {
         let dir = tempfile::tempdir().unwrap();
-        must(Command::new("tar").arg("-xpf").arg(archive()).arg("-C").arg(dir.path()));
+        must(Command::new("tar").arg("-xpf").arg(archive(suite, include)).arg("-C").arg(dir.path()));
         Root(dir)
     }
 
@@ -54,8 +61,8 @@ impl Root {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Runs a command line inside.
-    pub fn run(&self, line: &str) -> Output {
+    /// A command line that runs inside.
+    pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new("chroot");
         command.arg(self.path()).args(["sh", "-c", line]).env_clear();
         command.envs([
@@ -63,7 +70,12 @@ impl Root {
             ("DEBIAN_FRONTEND", "noninteractive"),
             ("LC_ALL", "C"),
         ]);
-        command.output().unwrap()
+        command
+    }
+
+    /// Runs a command line inside.
+    pub fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
     }
 
     pub fn must(&self, line: &str) -> String {
@@ -106,18 +118,19 @@ fn mirror() -> String {
     uri.to_owned()
 }
 
-fn archive() -> PathBuf {
+fn archive(suite: &str, include: &str) -> PathBuf {
     let cache = std::env::var_os(CACHE).map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     fs::create_dir_all(&cache).unwrap();
-    let archive = cache.join(format!("debian-{SUITE}.tar"));
-    let lock = File::create(cache.join(format!("debian-{SUITE}.lock"))).unwrap();
+    let archive = cache.join(format!("debian-{suite}.tar"));
+    let lock = File::create(cache.join(format!("debian-{suite}.lock"))).unwrap();
     lock.lock().unwrap();
     if !archive.exists() {
         let dir = tempfile::tempdir_in(&cache).unwrap();
         let root = dir.path().join("root");
         must(
             Command::new("timeout")
-                .args(["1200", "debootstrap", "--variant=minbase", INCLUDE, SUITE])
+                .args(["1200", "debootstrap", "--variant=minbase"])
+                .args([format!("--include={include}"), suite.to_owned()])
                 .arg(&root)
                 .arg(mirror()),
         );

@@ -16,6 +16,18 @@ const POSTTRANS: &str = include_str!("../../../packaging/rpm/posttrans");
 const PREUN: &str = include_str!("../../../packaging/rpm/preun");
 const POSTUN: &str = include_str!("../../../packaging/rpm/postun");
 
+/// `.invalid` is a name that no one can have (RFC 2606).
+const PACKAGER: &str = "kpatch-build <kpatch-build@kpatch-build.invalid>";
+
+/// Those of rpm's own GROUPS file, which RHEL's packages keep to.
+fn group(part: Part) -> &'static str {
+    match part {
+        Part::Image => "System Environment/Kernel",
+        Part::Headers | Part::LibcDev => "Development/System",
+        Part::Debug => "Development/Debuggers",
+    }
+}
+
 pub(super) fn builder(
     job: &Job,
     members: &[Member],
@@ -29,12 +41,13 @@ pub(super) fn builder(
     builder
         .release(job.names.revision.to_string())
         .description(about::description(job).join("\n\n"))
-        .group("System Environment/Kernel")
+        .group(group(job.part))
         .url("https://www.kernel.org/")
         .vendor("kpatch-build")
+        .packager(PACKAGER)
         .build_host("kpatch-build.invalid")
         .add_changelog_entry(
-            format!("kpatch-build <kpatch-build@kpatch-build.invalid> - {}", job.names.version()),
+            format!("{PACKAGER} - {}", job.names.version()),
             changelog(job),
             time,
         );
@@ -139,7 +152,10 @@ fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
     builder.recommends(Dependency::any("linux-firmware"));
     builder.provides(Dependency::any("installonlypkg(kernel)"));
     builder.provides(Dependency::eq("kernel", job.names.version()));
-    for name in ["kernel-core-uname-r", "kernel-uname-r"] {
+    // All of the kernel's modules are here: Fedora has them in packages of their own.
+    for name in
+        ["kernel-core-uname-r", "kernel-modules-core-uname-r", "kernel-modules-uname-r", "kernel-uname-r"]
+    {
         builder.provides(Dependency::eq(name, &job.names.release));
     }
 }
@@ -151,6 +167,9 @@ fn add_headers_relations(builder: &mut PackageBuilder, job: &Job, libraries: &[L
         for version in versions {
             builder.requires(Dependency::any(format!("{soname}({version})(64bit)")));
         }
+    }
+    if job.payload.has_btf() {
+        builder.requires(Dependency::any("dwarves"));
     }
     let compiler = job.order.compiler.split(' ').next().unwrap_or_default();
     for name in [compiler, "make"] {
