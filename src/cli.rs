@@ -136,6 +136,8 @@ pub enum Command {
         #[arg(long)]
         source: Option<String>,
     },
+    /// Make a signed apt repository and a signed dnf repository of the packages in a folder
+    Repo(Repo),
     /// List the releases that the sources offer
     Releases(Stage),
     /// Show the series, or try them on a release
@@ -168,6 +170,28 @@ pub enum Command {
 pub struct Stage {
     #[command(flatten)]
     pub settings: Settings,
+}
+
+#[derive(Args, Debug)]
+pub struct Repo {
+    /// Folder that is searched for .deb and .rpm files, with the folders below it; these packages
+    /// are published, and no others
+    pub dir: PathBuf,
+    /// OpenPGP secret key that signs the indexes and the rpms [default: none, it must be given]
+    #[arg(long, value_name = "FILE")]
+    pub signing_key: PathBuf,
+    /// Folder to be served, made or brought up to date [default: repository]
+    #[arg(long, value_name = "DIR", default_value = "repository", hide_default_value = true)]
+    pub out: PathBuf,
+    /// Where clients will find that folder; written into the ready-made entries for apt and dnf
+    /// [default: https://kernels.invalid, to be edited]
+    #[arg(long, value_name = "URL", default_value = crate::repo::PLACEHOLDER, hide_default_value = true)]
+    pub url: String,
+    /// Generations that stay, indexes and packages, for clients that began with them; the new one
+    /// among them [default: 3]
+    #[arg(long, value_name = "COUNT", default_value = "3", hide_default_value = true,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
 }
 
 #[allow(clippy::large_enum_variant)]

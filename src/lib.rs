@@ -37,6 +37,8 @@ pub mod boot;
 
 pub mod compare;
 
+pub mod repo;
+
 pub mod cache;
 pub mod cli;
 pub mod doctor;

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use kpatch_build::cli::{CacheAction, Cli, Command, ProgressMode, SeriesAction};
+use kpatch_build::cli::{CacheAction, Cli, Command, ProgressMode, Repo, SeriesAction};
 use kpatch_build::context::Context;
 use kpatch_build::error::{Exit, Explain, Failure};
 use kpatch_build::pipeline::{self, Goal};
+use kpatch_build::plan::Timestamp;
 use kpatch_build::report::Report;
-use kpatch_build::request::Request;
+use kpatch_build::request::{self, Request};
 use kpatch_build::settings::Settings;
+use kpatch_build::signing::SigningKey;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
-use kpatch_build::{cache, compare, doctor, evidence, fetch, process, progress, reproduce, show};
+use kpatch_build::{cache, compare, doctor, evidence, fetch, process, progress, repo, reproduce, show};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -66,6 +68,7 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
             print(&comparison.to_string())?;
             Ok(if comparison.passed() { Exit::Passed } else { Exit::VerdictFailed })
         }
+        Some(Command::Repo(wish)) => publish(wish, &stop),
         Some(Command::Releases(_)) => {
             let request = request(cli)?;
             let cx = context(cli, Some(&request), stop)?;
@@ -216,6 +219,25 @@ fn show_comparison(
 fn compare_formats(cli: &Cli) -> Result<Option<compare::Formats>, Failure> {
     // Those of the configuration file are packages'.
     compare::Formats::parse(&cli.settings().format).map_err(|error| before(&error))
+}
+
+/// `repo`: what was published, in a line for each repository.
+fn publish(wish: &Repo, stop: &Stop) -> Result<Exit, Failure> {
+    let date = match request::timestamp().map_err(|error| before(&error))? {
+        Timestamp::Given(seconds) => seconds,
+        // Not of the packages: apt passes over a repository whose date is older than the one it has.
+        Timestamp::OfSource => jiff::Timestamp::now().as_second(),
+    };
+    let order = repo::Order {
+        dir: wish.dir.clone(),
+        out: wish.out.clone(),
+        key: SigningKey::load(&wish.signing_key).map_err(|error| before(&error))?,
+        address: wish.url.clone(),
+        keep: wish.keep as usize,
+        date,
+    };
+    let published = repo::publish(&order, stop).map_err(|error| before(&error))?;
+    print(&show::published(&published))
 }
 
 /// As it could be typed again.

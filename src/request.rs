@@ -187,7 +187,7 @@ fn signer(key: Option<PathBuf>, certificate: Option<PathBuf>) -> Result<Option<S
 }
 
 /// <https://reproducible-builds.org/specs/source-date-epoch/>
-fn timestamp() -> Result<Timestamp, Error> {
+pub fn timestamp() -> Result<Timestamp, Error> {
     match std::env::var("SOURCE_DATE_EPOCH") {
         Err(_) => Ok(Timestamp::OfSource),
         Ok(text) => match text.parse() {

@@ -104,7 +104,10 @@ impl Kernel {
                 .env("KDEB_PKGVERSION", format!("{}-{}", plan.release, plan.revision))
                 .env("KDEB_CHANGELOG_DIST", "unstable")
                 .env("KDEB_COMPRESS", "none")
-                .arg(format!("RPMOPTS=--define '_topdir {}' {PLAIN}", self.theirs.path().join("rpm").display()))
+                .arg(format!(
+                    "RPMOPTS=--define '_topdir {}' {PLAIN}",
+                    self.theirs.path().join("rpm").display()
+                ))
                 .arg(format!("-j{}", plan.jobs))
                 .arg(target)
                 .run(&cx.stop);

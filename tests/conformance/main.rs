@@ -20,7 +20,17 @@ use harness::have;
 use kbuild::{Kernel, in_own_mounts};
 
 const BUILDING: [&str; 12] = [
-    "gcc", "make", "flex", "bison", "bc", "perl", "depmod", "rsync", "cpio", "dpkg-buildpackage", "rpmbuild",
+    "gcc",
+    "make",
+    "flex",
+    "bison",
+    "bc",
+    "perl",
+    "depmod",
+    "rsync",
+    "cpio",
+    "dpkg-buildpackage",
+    "rpmbuild",
     "unshare",
 ];
 
@@ -49,10 +59,9 @@ fn the_kernels_own_targets_package_the_same_but_for_what_is_listed() {
         let facts = |deb| deb::facts(deb, &release);
         found.extend(compare(&format!("deb {part}"), &facts(&ours), &facts(&theirs), meant));
     }
-    for (part, theirs, meant) in [
-        ("image", "kernel-6", &meant::RPM_IMAGE[..]),
-        ("libc-dev", "kernel-headers-", &meant::RPM_LIBC_DEV),
-    ] {
+    for (part, theirs, meant) in
+        [("image", "kernel-6", &meant::RPM_IMAGE[..]), ("libc-dev", "kernel-headers-", &meant::RPM_LIBC_DEV)]
+    {
         let (ours, theirs) = (kernel.ours("rpm", part), kernel.theirs(theirs));
         let facts = |rpm| rpm::facts(rpm, &release);
         found.extend(compare(&format!("rpm {part}"), &facts(&ours), &facts(&theirs), meant));

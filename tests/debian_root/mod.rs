@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 const CACHE: &str = "KPATCH_BUILD_TEST_CACHE";
 const SUITE: &str = "bookworm";
 /// What a kernel package depends on.
-const INCLUDE: &str = "kmod,linux-base,initramfs-tools";
+const KERNEL_NEEDS: &str = "kmod,linux-base,initramfs-tools";
 
 /// Whether the test has to be left out, because `programs` or root's rights are missing.
 /// In CI that is a failure.
@@ -29,14 +29,23 @@ pub struct Root(tempfile::TempDir);
 
 impl Root {
     pub fn new() -> Root {
-        Root::of(SUITE, INCLUDE)
+        Root::with(SUITE, KERNEL_NEEDS)
     }
 
-    /// A minimal system of another suite with these packages, separated by commas; each suite is
-    /// made with one list only.
-    pub fn of(suite: &str, include: &str) -> Root {
+    /// A system that is called `name` where it is kept, of the required packages and `packages`,
+    /// which are separated by commas.
+    pub fn with(name: &str, packages: &str) -> Root {
+        Root::kept(name, SUITE, packages)
+    }
+
+    /// The same of another suite; each suite is kept with one list of packages only.
+    pub fn of(suite: &str, packages: &str) -> Root {
+        Root::kept(suite, suite, packages)
+    }
+
+    fn kept(name: &str, suite: &str, packages: &str) -> Root {
         let dir = tempfile::tempdir().unwrap();
-        must(Command::new("tar").arg("-xpf").arg(archive(suite, include)).arg("-C").arg(dir.path()));
+        must(Command::new("tar").arg("-xpf").arg(archive(name, suite, packages)).arg("-C").arg(dir.path()));
         Root(dir)
     }
 
@@ -118,11 +127,11 @@ fn mirror() -> String {
     uri.to_owned()
 }
 
-fn archive(suite: &str, include: &str) -> PathBuf {
+fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
     let cache = std::env::var_os(CACHE).map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     fs::create_dir_all(&cache).unwrap();
-    let archive = cache.join(format!("debian-{suite}.tar"));
-    let lock = File::create(cache.join(format!("debian-{suite}.lock"))).unwrap();
+    let archive = cache.join(format!("debian-{name}.tar"));
+    let lock = File::create(cache.join(format!("debian-{name}.lock"))).unwrap();
     lock.lock().unwrap();
     if !archive.exists() {
         let dir = tempfile::tempdir_in(&cache).unwrap();
@@ -130,7 +139,8 @@ fn archive(suite: &str, include: &str) -> PathBuf {
         must(
             Command::new("timeout")
                 .args(["1200", "debootstrap", "--variant=minbase"])
-                .args([format!("--include={include}"), suite.to_owned()])
+                .arg(format!("--include={packages}"))
+                .arg(suite)
                 .arg(&root)
                 .arg(mirror()),
         );

@@ -46,11 +46,7 @@ pub(super) fn builder(
         .vendor("kpatch-build")
         .packager(PACKAGER)
         .build_host("kpatch-build.invalid")
-        .add_changelog_entry(
-            format!("{PACKAGER} - {}", job.names.version()),
-            changelog(job),
-            time,
-        );
+        .add_changelog_entry(format!("{PACKAGER} - {}", job.names.version()), changelog(job), time);
     add_files(&mut builder, job, members)?;
     add_compression(&mut builder, job.order.compression);
     match job.part {
@@ -113,10 +109,11 @@ fn add_files(builder: &mut PackageBuilder, job: &Job, members: &[Member]) -> Res
             Kind::File(file) => {
                 let mut options = FileOptions::new(path).permissions(file.mode as u16).modified_at(time);
                 options = match file.role {
-                    // The next depmod may change them.
-                    Role::Depmod(_) => {
-                        options.verify(FileVerifyFlags::USER | FileVerifyFlags::GROUP | FileVerifyFlags::MODE)
-                    }
+                    // The next depmod may change them, and `kernel-install remove` deletes them
+                    // (systemd's 50-depmod.install) before rpm comes to it.
+                    Role::Depmod(_) => options
+                        .verify(FileVerifyFlags::USER | FileVerifyFlags::GROUP | FileVerifyFlags::MODE)
+                        .missingok(),
                     Role::Documentation(_) => options.license(),
                     _ => options,
                 };
@@ -129,28 +126,51 @@ fn add_files(builder: &mut PackageBuilder, job: &Job, members: &[Member]) -> Res
 
 /// What kernel-install may make, so that erasing the package takes it along.
 fn add_ghosts(builder: &mut PackageBuilder, job: &Job) -> Result<(), ::rpm::Error> {
-    let (release, time) = (&job.names.release, Timestamp::from(job.payload.timestamp));
-    for (name, mode) in [
-        (format!("vmlinuz-{release}"), 0o644),
-        (format!("System.map-{release}"), 0o600),
-        (format!("config-{release}"), 0o644),
-        (format!("initramfs-{release}.img"), 0o600),
-    ] {
-        builder
-            .with_ghost(FileOptions::ghost(format!("/boot/{name}")).permissions(mode).modified_at(time))?;
+    let time = Timestamp::from(job.payload.timestamp);
+    for Ghost { path, mode, .. } in ghosts(job) {
+        builder.with_ghost(FileOptions::ghost(path).permissions(mode).modified_at(time))?;
     }
     Ok(())
 }
 
-/// Those of Fedora's and RHEL's kernel-core. `installonlypkg(kernel)` makes dnf keep older
-/// ones beside it, and what others require of a kernel is provided.
+/// A file that the package owns but does not hold.
+pub(super) struct Ghost {
+    pub path: String,
+    mode: u16,
+    /// What rpm reckons with when it looks whether a transaction fits on the disk.
+    pub bytes: u64,
+}
+
+/// What Fedora's kernel-core has as `%ghost` in its `%files`, and with sizes as there: its `%install`
+/// makes an initramfs of 20 MiB for rpm to see. A full /boot is thereby found before anything is
+/// written, not by kernel-install, whose failure could no longer stop the transaction.
+pub(super) fn ghosts(job: &Job) -> Vec<Ghost> {
+    const INITRAMFS: u64 = 20 << 20;
+    let bytes = |role| job.payload.files.iter().find(|file| file.role == role).map_or(0, |file| file.bytes);
+    let ghost = |name: &str, mode, bytes| Ghost {
+        path: format!("/boot/{}", name.replace("@", &job.names.release)),
+        mode,
+        bytes,
+    };
+    if job.part != Part::Image {
+        return Vec::new();
+    }
+    vec![
+        ghost("vmlinuz-@", 0o644, bytes(Role::Image)),
+        ghost("System.map-@", 0o600, bytes(Role::SystemMap)),
+        ghost("config-@", 0o644, bytes(Role::Config)),
+        ghost("initramfs-@.img", 0o600, INITRAMFS),
+    ]
+}
+
+/// Those of Fedora's and RHEL's kernel-core: its scripts' programs, and what others require of a kernel.
 fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
     let needed = DependencyFlags::SCRIPT_POST | DependencyFlags::POSTTRANS | DependencyFlags::SCRIPT_PREUN;
     for name in ["/usr/bin/kernel-install", "coreutils", "dracut", "kmod"] {
         builder.requires(Dependency { name: name.to_owned(), flags: needed, version: String::new() });
     }
     builder.recommends(Dependency::any("linux-firmware"));
-    builder.provides(Dependency::any("installonlypkg(kernel)"));
+    add_installonly(builder, job);
     builder.provides(Dependency::eq("kernel", job.names.version()));
     // All of the kernel's modules are here: Fedora has them in packages of their own.
     for name in
@@ -158,6 +178,14 @@ fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
     {
         builder.provides(Dependency::eq(name, &job.names.release));
     }
+}
+
+/// dnf never replaces what is installonly: it would put a rebuild beside the build before it, whose
+/// files it shares, and fail. Fedora's builds do not meet, since their kernel release has the package's
+/// release in it; here the rebuild says that it takes the older one's place.
+fn add_installonly(builder: &mut PackageBuilder, job: &Job) {
+    builder.provides(Dependency::any("installonlypkg(kernel)"));
+    builder.obsoletes(Dependency::less(job.names.rpm(job.part), job.names.version()));
 }
 
 /// Those of Fedora's kernel-devel; the host programs need what rpmbuild would have found.
@@ -175,7 +203,7 @@ fn add_headers_relations(builder: &mut PackageBuilder, job: &Job, libraries: &[L
     for name in [compiler, "make"] {
         builder.recommends(Dependency::any(name));
     }
-    builder.provides(Dependency::any("installonlypkg(kernel)"));
+    add_installonly(builder, job);
     builder.provides(Dependency::eq("kernel-devel", job.names.version()));
     builder.provides(Dependency::eq("kernel-devel-uname-r", &job.names.release));
 }

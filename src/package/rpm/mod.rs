@@ -176,6 +176,7 @@ fn contents(
     let folders = header.get_entry_data_as_string_array(IndexTag::RPMTAG_DIRNAMES).map_err(failed)?;
     let names = header.get_entry_data_as_string_array(IndexTag::RPMTAG_BASENAMES).map_err(failed)?;
     let indexes = header.get_entry_data_as_u32_array(IndexTag::RPMTAG_DIRINDEXES).map_err(failed)?;
+    let ghosts = header::ghosts(job);
     let mut result = (Vec::new(), Vec::new());
     for (name, index) in names.iter().zip(indexes) {
         let path = format!("{}{name}", folders[index as usize]);
@@ -183,8 +184,11 @@ fn contents(
         let (bytes, digest) = match member.map(|found| &members[found].kind) {
             Ok(Kind::File(file)) => (size(job, file.bytes)?, file.sha256.clone()),
             Ok(Kind::Link(text)) => (text.len() as u32, String::new()),
-            // A ghost, or a folder.
-            _ => (0, String::new()),
+            Ok(Kind::Directory) => (0, String::new()),
+            Err(_) => {
+                let ghost = ghosts.iter().find(|ghost| ghost.path == path);
+                (size(job, ghost.map_or(0, |ghost| ghost.bytes))?, String::new())
+            }
         };
         result.0.push(bytes);
         result.1.push(digest);
