@@ -13,7 +13,7 @@ pub const ESP_UUID: &str = "6B70-6254";
 
 const MIB: u64 = 1 << 20;
 /// Sizes and places in MiB; the backup GPT takes the last one.
-const ESP: (u64, u64) = (1, 64);
+const ESP: (u64, u64) = (1, 256);
 const ROOT_START: u64 = ESP.0 + ESP.1;
 
 /// Lines for `/etc/fstab`, with the EFI system partition at `esp`.
