@@ -38,6 +38,7 @@ Description=Commands of a test
 ExecStart=/usr/local/sbin/test-agent
 Environment=HOME=/root LC_ALL=C DEBIAN_FRONTEND=noninteractive
 SendSIGHUP=yes
+IgnoreSIGPIPE=no
 TimeoutStopSec=2
 
 [Install]

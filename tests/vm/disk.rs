@@ -79,7 +79,12 @@ pub fn delivery(folder: &Path, to: &Path) {
     let kib = must(Command::new("du").args(["-sk"]).arg(folder));
     let kib: u64 = kib.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("du");
     sparse(to, kib / 1024 * 5 / 4 + 16);
-    must(Command::new("mke2fs").args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d"]).arg(folder).arg(to));
+    must(
+        Command::new("mke2fs")
+            .args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d"])
+            .arg(folder)
+            .arg(to),
+    );
 }
 
 pub fn must(command: &mut Command) -> String {

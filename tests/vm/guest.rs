@@ -90,9 +90,9 @@ impl Guest {
         Finished { status: status.parse().unwrap(), output }
     }
 
-    /// What the kernel said since it started.
-    pub fn console(&self) -> Console {
-        Console::read(&fs::read(&self.console).unwrap())
+    /// What the kernel complained of since it started.
+    pub fn kernel_messages(&mut self) -> Console {
+        Console::read(self.must("dmesg").as_bytes())
     }
 
     /// Shuts down and lets go of the machine, which can then be booted again.

@@ -38,11 +38,13 @@ fn real_kernels_are_installed_boot_side_by_side_and_go_away() {
     root.quietly(&format!("dnf -y install {image} {devel}"));
     assert_installed(&mut |line| root.must(line), &first);
     build_module(&root, &first);
+    vm::probe::add(&root.join("/opt"));
     let file = second.deliver(&second.image, &root);
     let mut machine = system::Installed::new(&root);
 
     let mut guest = machine.boot();
     assert_runs(&mut guest, &first);
+    vm::probe::passes(&mut guest, "/opt/probe", FIRST);
     guest.must("insmod /root/module/hello.ko && grep -q '^hello ' /proc/modules && rmmod hello");
     quiet(&guest.must(&format!("dnf -y install {file}")));
     for kernel in [&first, &second] {
@@ -52,6 +54,7 @@ fn real_kernels_are_installed_boot_side_by_side_and_go_away() {
 
     let mut guest = machine.boot();
     assert_runs(&mut guest, &second);
+    vm::probe::passes(&mut guest, "/opt/probe", SECOND);
     quiet(&guest.must(&format!("dnf -y remove {0} {0}-devel", first.name())));
     assert_eq!(guest.must(&traces(&first.release)), "");
     assert_eq!(guest.must("ls /boot/loader/entries"), format!("{MACHINE_ID}-{}.conf\n", second.release));
