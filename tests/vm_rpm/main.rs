@@ -14,6 +14,7 @@ mod kernel;
 mod rpm_root;
 mod system;
 #[path = "../vm/mod.rs"]
+#[allow(unused_imports, reason = "vm_deb uses all of it")]
 mod vm;
 
 use debian_root::lacks;
