@@ -199,6 +199,7 @@ fn making(series: &str, folder: &str, release: String) -> Making {
             image: "/store/results/x/bzImage".into(),
             image_sha256: digest.into(),
             config_sha256: digest.into(),
+            signed_by: None,
             timestamp: None,
             patches_borrowed_from: None,
         }),

@@ -1,5 +1,5 @@
 //! A Debian system to install into, made by debootstrap once and unpacked for each test.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 /// Folder in which the system is kept between runs; the target folder where it is not set.
 const CACHE: &str = "KPATCH_BUILD_TEST_CACHE";
-const SUITE: &str = "bookworm";
+pub const SUITE: &str = "bookworm";
 /// What a kernel package depends on.
 const KERNEL_NEEDS: &str = "kmod,linux-base,initramfs-tools";
 
@@ -113,7 +113,7 @@ pub fn must(command: &mut Command) -> String {
 }
 
 /// The mirror that this machine's apt uses for the suite, else for its first one.
-fn mirror() -> String {
+pub fn mirror() -> String {
     let sources = must(Command::new("apt-get").args([
         "indextargets",
         "--format",
@@ -127,9 +127,15 @@ fn mirror() -> String {
     uri.to_owned()
 }
 
-fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
+/// Where systems are kept between runs.
+pub fn cache() -> PathBuf {
     let cache = std::env::var_os(CACHE).map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     fs::create_dir_all(&cache).unwrap();
+    cache
+}
+
+fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
+    let cache = cache();
     let archive = cache.join(format!("debian-{name}.tar"));
     let lock = File::create(cache.join(format!("debian-{name}.lock"))).unwrap();
     lock.lock().unwrap();
