@@ -48,11 +48,28 @@ pub struct Report {
     path: PathBuf,
 }
 
-#[derive(Debug, Serialize)]
-struct Tool {
-    version: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    pub version: String,
     /// `null` where the tool was not built from a git checkout.
-    commit: Option<&'static str>,
+    pub commit: Option<String>,
+}
+
+impl Tool {
+    /// The one that runs.
+    pub fn own() -> Tool {
+        Tool {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("KPATCH_BUILD_COMMIT").map(str::to_owned),
+        }
+    }
+}
+
+impl std::fmt::Display for Tool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "kpatch-build {}", self.version)?;
+        self.commit.iter().try_for_each(|commit| write!(f, ", commit {commit}"))
+    }
 }
 
 /// What of a request decides about the packages: `externalParameters` of their provenance too.
@@ -142,6 +159,13 @@ pub struct Artifact {
     pub sha256: String,
 }
 
+impl Artifact {
+    /// The package's file name.
+    pub fn file(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub struct StagePart {
     pub stage: Stage,
@@ -185,7 +209,7 @@ impl Report {
         std::fs::create_dir_all(&request.out).map_err(error)?;
         Ok(Report {
             schema: SCHEMA,
-            tool: Tool { version: env!("CARGO_PKG_VERSION"), commit: option_env!("KPATCH_BUILD_COMMIT") },
+            tool: Tool::own(),
             request: RequestPart::from(request),
             release: None,
             source: None,

@@ -1,18 +1,22 @@
 //! `kpatch-build verify`: whether a folder of packages is what its makers left.
+//!
+//! The stage of that name, which checks sources, is [`crate::verify`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::sums::Sums;
 use super::{Error, PROVENANCE, SBOM, SIGNATURE, SUMS, told};
+use crate::error::Failure;
 use crate::key::hex;
 use crate::report::{self, Recorded};
+use crate::signing;
 use crate::stop::Stop;
 use crate::verify::openpgp::{Certificates, Signer};
 
@@ -169,27 +173,15 @@ impl Check<'_> {
         let recorded = match Recorded::parse(Path::new(report::FILE), &text) {
             Ok(recorded) => recorded,
             Err(error) => {
-                self.problem(crate::error::Failure::new(None, &error).message());
+                self.problem(Failure::new(None, &error).message());
                 return Ok(());
             }
         };
-        self.report(&recorded, sums);
-        let expected = told::by_report(&recorded);
         let before = self.verdict.problems.len();
-        for (name, reader) in [(SBOM, told::by_sbom as told::Reader), (PROVENANCE, told::by_provenance)] {
-            let Some(text) = self.read(name)? else { continue };
-            match reader(&text) {
-                Ok(told) => {
-                    for topic in expected.differences(&told) {
-                        self.problem(format!("{name} and {} do not agree: {topic}", report::FILE));
-                    }
-                }
-                Err(error) => self.problem(format!("{name} cannot be read: {error}")),
-            }
-        }
-        if let Some(text) = self.read(PROVENANCE)? {
-            self.request(&text, &text_value(&self.read(report::FILE)?.unwrap_or_default()));
-        }
+        self.report(&recorded, sums);
+        self.agree(SBOM, told::by_sbom, &recorded)?;
+        self.agree(PROVENANCE, told::by_provenance, &recorded)?;
+        self.request(&text)?;
         if self.verdict.problems.len() == before {
             let release = recorded.kernel.as_ref().map_or("", |kernel| &kernel.release);
             let count = recorded.artifacts.len();
@@ -200,6 +192,20 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// The document `name` says what the report says.
+    fn agree(&mut self, name: &str, reader: told::Reader, recorded: &Recorded) -> Result<(), Error> {
+        let Some(text) = self.read(name)? else { return Ok(()) };
+        match reader(&text) {
+            Ok(told) => {
+                for topic in told::by_report(recorded).differences(&told) {
+                    self.problem(format!("{name} and {} do not agree: {topic}", report::FILE));
+                }
+            }
+            Err(error) => self.problem(format!("{name} cannot be read: {error}")),
+        }
+        Ok(())
+    }
+
     /// The report's own run came to its end, and left what the sums name.
     fn report(&mut self, recorded: &Recorded, sums: &Sums) {
         let name = report::FILE;
@@ -207,7 +213,7 @@ impl Check<'_> {
             self.problem(format!("{name} is of a run that failed"));
         }
         let told: BTreeMap<String, &str> =
-            recorded.artifacts.iter().map(|it| (file_name(&it.path), it.sha256.as_str())).collect();
+            recorded.artifacts.iter().map(|it| (it.file(), it.sha256.as_str())).collect();
         let summed: BTreeMap<String, &str> = sums
             .iter()
             .filter(|(name, _)| is_package(name))
@@ -217,7 +223,7 @@ impl Check<'_> {
             self.problem(format!("{name} and {SUMS} do not agree: the packages"));
         }
         for artifact in &recorded.artifacts {
-            let file = file_name(&artifact.path);
+            let file = artifact.file();
             let bytes = self.dir.join(&file).metadata().ok().map(|meta| meta.len());
             if bytes.is_some_and(|bytes| bytes != artifact.bytes) {
                 self.problem(format!("{name} and {file} do not agree: {} bytes", artifact.bytes));
@@ -236,12 +242,14 @@ impl Check<'_> {
     }
 
     /// What was asked for is told twice.
-    fn request(&mut self, provenance: &[u8], report: &Value) {
-        let told = text_value(provenance);
-        let told = told.pointer("/predicate/buildDefinition/externalParameters");
-        if told != report.get("request") {
+    fn request(&mut self, report: &[u8]) -> Result<(), Error> {
+        let Some(provenance) = self.read(PROVENANCE)? else { return Ok(()) };
+        let value = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap_or_default();
+        let (provenance, report) = (value(&provenance), value(report));
+        if provenance.pointer("/predicate/buildDefinition/externalParameters") != report.get("request") {
             self.problem(format!("{PROVENANCE} and {} do not agree: the request", report::FILE));
         }
+        Ok(())
     }
 
     fn signatures(&mut self, keyring: Option<&Certificates>) -> Result<(), Error> {
@@ -272,6 +280,9 @@ impl Check<'_> {
 
 fn check_signature(keyring: &Certificates, signature: &[u8], data: &Path) -> Result<Signer, String> {
     let open = || Ok(Box::new(BufReader::new(File::open(data)?)) as Box<dyn Read>);
+    if !signing::is_whole(signature) {
+        return Err("the signature is damaged".to_owned());
+    }
     keyring.check_detached(signature, open).map_err(|error| error.to_string())
 }
 
@@ -280,9 +291,5 @@ fn is_package(name: &str) -> bool {
 }
 
 fn file_name(path: &Path) -> String {
-    PathBuf::from(path).file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn text_value(text: &[u8]) -> Value {
-    serde_json::from_slice(text).unwrap_or_default()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -10,7 +10,7 @@ use crate::key::hex;
 use crate::package::Package;
 use crate::patch::AppliedPatch;
 use crate::plan::{Plan, Toolchain};
-use crate::report::{RequestPart, Source};
+use crate::report::{self, RequestPart, Source};
 
 /// Everything that a set of packages was made from and by.
 #[derive(Debug)]
@@ -55,11 +55,13 @@ impl Facts<'_> {
     /// By their versions, never by where they lie on the machine.
     pub(super) fn tools(&self) -> Vec<Tool> {
         let Toolchain { cc_version, cc_text, ld_version, rust, pahole_version, .. } = &self.plan.toolchain;
-        let own = format!("kpatch-build {}", env!("CARGO_PKG_VERSION"));
-        let commit = option_env!("KPATCH_BUILD_COMMIT");
-        let said = commit.map_or(own.clone(), |commit| format!("{own}, commit {commit}"));
-        let mut tools =
-            vec![Tool::new(&own, &said), Tool::new(cc_version, cc_text), Tool::new(ld_version, ld_version)];
+        let own = report::Tool::own();
+        let name = format!("kpatch-build {}", own.version);
+        let mut tools = vec![
+            Tool::new(&name, &own.to_string()),
+            Tool::new(cc_version, cc_text),
+            Tool::new(ld_version, ld_version),
+        ];
         if let Some(rust) = rust {
             tools.push(Tool::new(&rust.rustc_version, &rust.rustc_text));
             tools.push(Tool::new(&rust.bindgen_version, &rust.bindgen_version));

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::facts::{Facts, file_name, patch_name};
 use super::told::Told;
+use crate::report::Tool;
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
@@ -157,10 +158,9 @@ fn source(facts: &Facts) -> Resource {
 }
 
 fn details(facts: &Facts) -> RunDetails {
-    let mut version = BTreeMap::from([("kpatch-build".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
-    if let Some(commit) = option_env!("KPATCH_BUILD_COMMIT") {
-        version.insert("commit".to_owned(), commit.to_owned());
-    }
+    let tool = Tool::own();
+    let mut version = BTreeMap::from([("kpatch-build".to_owned(), tool.version)]);
+    version.extend(tool.commit.map(|commit| ("commit".to_owned(), commit)));
     RunDetails {
         builder: Builder { id: BUILDER.to_owned(), version },
         byproducts: vec![

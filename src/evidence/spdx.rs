@@ -3,12 +3,13 @@
 //! The document describes the packages. They are generated from the kernel, that from the source; the
 //! patches are applied to the source, and the toolchain builds the kernel.
 
+mod format;
+
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use self::format::{CreationInfo, Element, ExternalRef, File, NO_ASSERTION, Relationship, sha1, sha256};
 use super::Error;
 use super::facts::{Facts, Tool, file_name, patch_name};
 use super::told::Told;
@@ -18,9 +19,10 @@ use crate::package::Package;
 use crate::patch::Outcome;
 use crate::plan::Format;
 
+pub(super) use self::format::Document;
+
 /// What COPYING of every supported release says.
 const KERNEL_LICENSE: &str = "GPL-2.0-only WITH Linux-syscall-note";
-const NO_ASSERTION: &str = "NOASSERTION";
 
 /// What stands in front of the checksum of a source that is no archive.
 const LISTING: &str = "SHA-256 over the listing of the tree: ";
@@ -29,92 +31,6 @@ const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const SOURCE: &str = "SPDXRef-Source";
 const KERNEL: &str = "SPDXRef-Kernel";
 const CONFIG: &str = "SPDXRef-Config";
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Document {
-    spdx_version: String,
-    data_license: String,
-    #[serde(rename = "SPDXID")]
-    id: String,
-    name: String,
-    document_namespace: String,
-    creation_info: CreationInfo,
-    packages: Vec<Element>,
-    files: Vec<File>,
-    relationships: Vec<Relationship>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct CreationInfo {
-    created: String,
-    creators: Vec<String>,
-    comment: String,
-}
-
-/// What SPDX calls a package: source, tool, kernel, installable package.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Element {
-    name: String,
-    #[serde(rename = "SPDXID")]
-    id: String,
-    version_info: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    package_file_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supplier: Option<String>,
-    download_location: String,
-    files_analyzed: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    checksums: Vec<Checksum>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source_info: Option<String>,
-    license_concluded: String,
-    license_declared: String,
-    copyright_text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comment: Option<String>,
-    primary_package_purpose: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    external_refs: Vec<ExternalRef>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct File {
-    file_name: String,
-    #[serde(rename = "SPDXID")]
-    id: String,
-    checksums: Vec<Checksum>,
-    file_types: Vec<String>,
-    license_concluded: String,
-    copyright_text: String,
-    comment: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Checksum {
-    algorithm: String,
-    checksum_value: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ExternalRef {
-    reference_category: String,
-    reference_type: String,
-    reference_locator: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Relationship {
-    spdx_element_id: String,
-    relationship_type: String,
-    related_spdx_element: String,
-}
 
 /// The document's text. The same facts give the same bytes.
 pub(super) fn document(facts: &Facts) -> Result<String, Error> {
@@ -330,16 +246,6 @@ fn purl_ref(purl: String) -> ExternalRef {
     }
 }
 
-fn sha256(value: &str) -> Checksum {
-    Checksum { algorithm: "SHA256".to_owned(), checksum_value: value.to_owned() }
-}
-
-/// SPDX 2.3 wants one of every file (section 8.4); nothing relies on it.
-fn sha1(text: &[u8]) -> Checksum {
-    use sha1::Digest;
-    Checksum { algorithm: "SHA1".to_owned(), checksum_value: hex(&Sha1::digest(text)) }
-}
-
 impl Document {
     /// What a document that was read says.
     pub fn told(&self) -> Told {
@@ -365,42 +271,4 @@ impl Document {
             |element: &Element| Some((element.package_file_name.clone()?, element.sha256()?.to_owned()));
         described.filter_map(|it| named(self.element(&it.related_spdx_element)?)).collect()
     }
-}
-
-impl Element {
-    fn new() -> Element {
-        Element {
-            download_location: NO_ASSERTION.to_owned(),
-            license_concluded: NO_ASSERTION.to_owned(),
-            copyright_text: NO_ASSERTION.to_owned(),
-            ..Element::default()
-        }
-    }
-
-    fn sha256(&self) -> Option<&str> {
-        sha256_of(&self.checksums)
-    }
-}
-
-impl File {
-    fn text() -> File {
-        File {
-            file_name: String::new(),
-            id: String::new(),
-            checksums: Vec::new(),
-            file_types: vec!["TEXT".to_owned()],
-            license_concluded: NO_ASSERTION.to_owned(),
-            copyright_text: NO_ASSERTION.to_owned(),
-            comment: String::new(),
-        }
-    }
-
-    fn sha256(&self) -> Option<String> {
-        sha256_of(&self.checksums).map(str::to_owned)
-    }
-}
-
-fn sha256_of(checksums: &[Checksum]) -> Option<&str> {
-    let found = checksums.iter().find(|checksum| checksum.algorithm == "SHA256");
-    found.map(|checksum| checksum.checksum_value.as_str())
 }

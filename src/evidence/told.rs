@@ -33,12 +33,8 @@ impl Told {
 }
 
 pub(super) fn by_report(recorded: &Recorded) -> Told {
-    let package = |artifact: &crate::report::Artifact| {
-        let name = artifact.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        (name, artifact.sha256.clone())
-    };
     Told {
-        packages: recorded.artifacts.iter().map(package).collect(),
+        packages: recorded.artifacts.iter().map(|it| (it.file(), it.sha256.clone())).collect(),
         source: recorded.source.as_ref().map(|source| source.sha256.clone()),
         patches: recorded.patches.iter().map(|patch| patch.sha256.clone()).collect(),
         image: recorded.kernel.as_ref().map(|kernel| kernel.image_sha256.clone()),

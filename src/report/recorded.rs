@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Artifact, Kernel, RequestPart, SCHEMA, Source, ToolchainPart};
+use super::{Artifact, Kernel, RequestPart, SCHEMA, Source, Tool, ToolchainPart};
 use crate::error::{Exit, Explain};
 use crate::evidence::Document;
 use crate::patch::AppliedPatch;
@@ -15,6 +15,7 @@ use crate::release::Release;
 #[derive(Debug, Deserialize)]
 pub struct Recorded {
     pub schema: String,
+    pub tool: Tool,
     pub request: RequestPart,
     pub release: Option<Release>,
     pub source: Option<Source>,

@@ -1,19 +1,24 @@
 //! `kpatch-build reproduce`: packages of an earlier run built again from nothing, compared bit by bit.
 
-use std::fmt;
+mod comparison;
+mod error;
+
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::error::{Exit, Explain, Failure};
+use crate::error::Failure;
 use crate::events::Stage;
 use crate::fetch::Origin;
 use crate::key::Key;
 use crate::pipeline::{self, Goal};
 use crate::plan::{self, Part, Plan, Timestamp};
-use crate::report::{Artifact, Kernel, ReadError, Recorded, Report, Source, ToolchainPart};
-use crate::request::{self, Request};
+use crate::report::{Artifact, Kernel, Recorded, Report, Source, Tool, ToolchainPart};
+use crate::request::Request;
 use crate::settings::Settings;
-use crate::store::{self, Room, Store};
+use crate::store::{Room, Store};
+
+pub use comparison::{Compared, Comparison};
+pub use error::Error;
 
 /// What the user said.
 #[derive(Clone, Debug, Default)]
@@ -31,115 +36,6 @@ pub struct Wish {
 pub const OUT: &str = "reproduced";
 /// Below it, the store that the kernel is built in; removed when the comparison is done.
 const STORE: &str = ".store";
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error(transparent)]
-    Request(#[from] request::Error),
-    #[error("{} names no packages to compare with", report.display())]
-    NoPackages { report: PathBuf },
-    #[error("{} is the folder of the report itself, whose packages would be overwritten", out.display())]
-    SameFolder { out: PathBuf },
-    #[error("the folder {} has a space or a colon in its path, which the kernel's own build refuses", out.display())]
-    OutPath { out: PathBuf },
-    #[error("the source is not the recorded one")]
-    OtherSource { recorded: String, found: String },
-    #[error("the patches are not the recorded ones")]
-    OtherPatches { differences: Vec<String> },
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    #[error("cannot remove {}", path.display())]
-    Remove { path: PathBuf, source: std::io::Error },
-}
-
-impl Explain for Error {
-    fn exit(&self) -> Exit {
-        match self {
-            Error::Store(_) | Error::Remove { .. } => Exit::StageFailed,
-            Error::OtherSource { .. } | Error::OtherPatches { .. } => Exit::StageFailed,
-            _ => Exit::Usage,
-        }
-    }
-
-    fn facts(&self) -> Vec<String> {
-        match self {
-            Error::OtherSource { recorded, found } => {
-                vec![format!("recorded: {recorded}"), format!("found: {found}")]
-            }
-            Error::OtherPatches { differences } => differences.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn next_step(&self) -> Option<String> {
-        match self {
-            Error::SameFolder { .. } | Error::OutPath { .. } => Some("name another folder with --out".into()),
-            Error::OtherSource { .. } => Some("name where the recorded one is with --source".into()),
-            Error::OtherPatches { .. } => {
-                Some("use the version of this tool, or the folder of patches, that the report is of".into())
-            }
-            _ => None,
-        }
-    }
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub struct Comparison {
-    /// Sentences on what the toolchain has otherwise.
-    pub toolchain: Vec<String>,
-    pub config: bool,
-    pub image: bool,
-    pub packages: Vec<Compared>,
-    out: PathBuf,
-}
-
-/// A package's file name and its two SHA-256.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
-    pub name: String,
-    pub recorded: String,
-    /// `None`: none was built.
-    pub built: Option<String>,
-}
-
-impl Compared {
-    pub fn is_same(&self) -> bool {
-        self.built.as_ref() == Some(&self.recorded)
-    }
-}
-
-impl Comparison {
-    pub fn passed(&self) -> bool {
-        self.packages.iter().all(Compared::is_same)
-    }
-}
-
-impl fmt::Display for Comparison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for difference in &self.toolchain {
-            writeln!(f, "toolchain: {difference}")?;
-        }
-        for (what, same) in [("configuration", self.config), ("kernel's image", self.image)] {
-            writeln!(f, "{what}: {}", if same { "identical" } else { "DIFFERS" })?;
-        }
-        for package in &self.packages {
-            match &package.built {
-                _ if package.is_same() => writeln!(f, "{}: identical", package.name)?,
-                Some(built) => {
-                    writeln!(f, "{}: DIFFERS: {built} here, {} recorded", package.name, package.recorded)?;
-                }
-                None => writeln!(f, "{}: MISSING", package.name)?,
-            }
-        }
-        if !self.passed() {
-            writeln!(f, "what was built here is in {}; diffoscope shows what differs", self.out.display())?;
-        }
-        writeln!(f, "verdict: {}", if self.passed() { "pass" } else { "FAIL" })
-    }
-}
 
 /// Builds the packages of a report again and compares them.
 ///
@@ -159,7 +55,7 @@ pub fn reproduce(cx: &Context, wish: &Wish) -> Result<Comparison, Failure> {
         logs: request.out.join("logs"),
     };
     let plan = plan::resolve(&inner, &request, kconfig, Goal::Package)?;
-    let toolchain = other_tools(parts.toolchain, &ToolchainPart::of(&plan));
+    let toolchain = other_tools(&recorded, parts.toolchain, &plan);
     for difference in &toolchain {
         inner.events.note(Stage::Plan, format!("another toolchain than the recorded one: {difference}"));
     }
@@ -264,11 +160,14 @@ fn check_out(out: &Path, report: &Path) -> Result<(), Error> {
     }
 }
 
-fn other_tools(recorded: &ToolchainPart, here: &ToolchainPart) -> Vec<String> {
+/// This tool is one of them: it writes the packages.
+fn other_tools(report: &Recorded, recorded: &ToolchainPart, plan: &Plan) -> Vec<String> {
+    let here = &ToolchainPart::of(plan);
     // A report of an older version does not have all of it.
     let cc = |tools: &ToolchainPart| tools.cc_text.clone().unwrap_or_else(|| tools.cc.clone());
     let or_none = |tool: &Option<String>| tool.clone().unwrap_or_else(|| "none".to_owned());
     let both = [
+        (report.tool.to_string(), Tool::own().to_string()),
         (cc(recorded), cc(here)),
         (recorded.ld.clone(), here.ld.clone()),
         (or_none(&recorded.rustc), or_none(&here.rustc)),
@@ -311,7 +210,7 @@ fn compare(parts: &Parts, report: &Report, toolchain: Vec<String>, out: PathBuf)
     let kernel = report.kernel.as_ref();
     let same = |of: fn(&Kernel) -> &String| kernel.is_some_and(|kernel| of(kernel) == of(parts.kernel));
     let compared = |artifact: &Artifact| Compared {
-        name: artifact.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        name: artifact.file(),
         recorded: artifact.sha256.clone(),
         built: report
             .artifacts()
