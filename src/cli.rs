@@ -111,6 +111,31 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         update: Option<PathBuf>,
     },
+    /// Check a folder of packages: checksums, signatures, and that its documents agree
+    Verify {
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// OpenPGP certificates of those who may have signed [default: signatures are not checked]
+        #[arg(long, value_name = "FILE")]
+        keyring: Option<PathBuf>,
+    },
+    /// Build the packages of a report.json again, from nothing, and compare them bit for bit
+    Reproduce {
+        #[arg(value_name = "REPORT")]
+        report: PathBuf,
+        /// Folder for what is built [default: reproduced]
+        #[arg(short, long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Compilers to run at once [default: one for each processor]
+        #[arg(short, long, value_name = "N")]
+        jobs: Option<usize>,
+        /// Another C compiler [default: the report's]
+        #[arg(long)]
+        cc: Option<String>,
+        /// Where the source is now, in the words of the general --source [default: the report's]
+        #[arg(long)]
+        source: Option<String>,
+    },
     /// Make a signed apt repository and a signed dnf repository of the packages in a folder
     Repo(Repo),
     /// List the releases that the sources offer

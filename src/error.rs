@@ -10,7 +10,8 @@ use crate::events::Stage;
 #[repr(u8)]
 pub enum Exit {
     Passed = 0,
-    /// A claim did not hold, or the kernel panicked.
+    /// A claim did not hold, or the kernel panicked; what `verify` or `reproduce` looked at is not what
+    /// it should be.
     VerdictFailed = 1,
     /// Wrong usage or configuration: nothing was written.
     Usage = 2,

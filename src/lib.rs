@@ -25,7 +25,11 @@ pub mod configure;
 
 pub mod build;
 
+pub mod sign;
+
 pub mod package;
+
+pub mod evidence;
 
 pub mod claims;
 
@@ -43,6 +47,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
+pub mod reproduce;
 pub mod request;
 pub mod settings;
 pub mod show;

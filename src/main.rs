@@ -16,7 +16,7 @@ use kpatch_build::settings::Settings;
 use kpatch_build::signing::SigningKey;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
-use kpatch_build::{cache, compare, doctor, fetch, process, progress, repo, show};
+use kpatch_build::{cache, compare, doctor, evidence, fetch, process, progress, repo, reproduce, show};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -59,6 +59,14 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
             let cx = context(cli, Some(&request), stop)?;
             let (plan, keys) = pipeline::plan(&cx, &request)?;
             print(&show::plan(&plan, explain.then_some(&keys[..])))
+        }
+        Some(Command::Verify { dir, keyring }) => verify(cli, dir, keyring.as_deref(), &stop),
+        Some(Command::Reproduce { report, out, jobs, cc, source }) => {
+            let (report, out, cc) = (report.clone(), out.clone(), cc.clone());
+            let wish = reproduce::Wish { report, out, jobs: *jobs, cc, source: source.clone() };
+            let comparison = reproduce::reproduce(&context(cli, None, stop)?, &wish)?;
+            print(&comparison.to_string())?;
+            Ok(if comparison.passed() { Exit::Passed } else { Exit::VerdictFailed })
         }
         Some(Command::Repo(wish)) => publish(wish, &stop),
         Some(Command::Releases(_)) => {
@@ -240,6 +248,15 @@ fn command_line() -> String {
     let word = |word: String| if plain(&word) { word } else { format!("'{}'", word.replace('\'', r"'\''")) };
     let arguments = std::env::args().skip(1).map(word);
     std::iter::once("kpatch-build".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// `verify`: the keyring may stand before the subcommand, as everywhere; the configuration file's is for sources.
+fn verify(cli: &Cli, dir: &Path, keyring: Option<&Path>, stop: &Stop) -> Result<Exit, Failure> {
+    let given = keyring.or(cli.settings.keyring.as_deref());
+    let keyring = given.map(evidence::keyring).transpose().map_err(|error| before(&error))?;
+    let verdict = evidence::check(dir, keyring.as_ref(), stop).map_err(|error| before(&error))?;
+    print(&verdict.to_string())?;
+    Ok(if verdict.passed() { Exit::Passed } else { Exit::VerdictFailed })
 }
 
 fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure> {

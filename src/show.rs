@@ -55,6 +55,9 @@ pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
         vec!["boot".into(), if plan.boot.is_some() { "yes".into() } else { "no".into() }],
         vec!["out".into(), plan.out.display().to_string()],
     ];
+    if let Some(signer) = &plan.signer {
+        rows.push(vec!["signed by".into(), signer.identity().subject.clone()]);
+    }
     for patch in plan.series.in_order() {
         rows.push(vec!["patch".into(), patch.name.clone()]);
     }

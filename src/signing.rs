@@ -254,6 +254,19 @@ impl SigningKey {
     }
 }
 
+/// Whether an armoured detached signature is whole, one that gpg wrote too: its checksum is right and
+/// nothing was added. OpenPGP readers pass over such damage (RFC 9580, section 6.1).
+pub fn is_whole(armoured: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(armoured) else { return false };
+    let Ok((signature, _)) = DetachedSignature::from_string(text) else { return false };
+    // Armour headers, such as a comment, are nobody's business.
+    let plain = match (text.split_once('\n'), text.split_once("\n\n")) {
+        (Some((begin, _)), Some((_, rest))) => format!("{begin}\n\n{rest}"),
+        _ => return false,
+    };
+    signature.to_armored_string(ArmorOptions::default()).is_ok_and(|canonical| canonical == plain)
+}
+
 /// Why a key of a certificate does not sign.
 enum Unfit {
     Locked,

@@ -218,7 +218,30 @@ fn the_rpm_stands_beside_the_distributions_kernels() {
     assert!(provided("kernel", "6.1.187-1"));
     assert!(provided("kernel-uname-r", RELEASE));
     assert_eq!(metadata.get_build_time().unwrap(), TIMESTAMP as u64);
-    assert!(metadata.get_obsoletes().unwrap().is_empty());
+    // Its own earlier builds' place is the only one that it takes.
+    let earlier = rpm::Dependency::less(format!("kernel-kpatch-{RELEASE}"), "6.1.187-1");
+    assert_eq!(metadata.get_obsoletes().unwrap(), [earlier]);
+}
+
+#[test]
+fn the_rpm_owns_what_kernel_install_makes_and_says_how_much_room_it_takes() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
+    let files = metadata.get_file_entries().unwrap();
+    let file =
+        |path: String| files.iter().find(|file| file.path() == Path::new(&path)).expect("it is listed");
+    let ghosts = files.iter().filter(|file| file.flags().contains(rpm::FileFlags::GHOST));
+    assert_eq!(ghosts.count(), 4);
+    for name in ["vmlinuz", "System.map", "config"] {
+        let real = file(format!("/lib/modules/{RELEASE}/{name}"));
+        let ghost = file(format!("/boot/{name}-{RELEASE}"));
+        assert!(ghost.flags().contains(rpm::FileFlags::GHOST), "{name}");
+        assert_eq!((ghost.size(), ghost.permissions()), (real.size(), real.permissions()), "{name}");
+    }
+    assert_eq!(file(format!("/boot/initramfs-{RELEASE}.img")).size(), 20 << 20);
+    let depmods = file(format!("/lib/modules/{RELEASE}/modules.dep.bin"));
+    assert!(depmods.flags().contains(rpm::FileFlags::MISSINGOK), "kernel-install removes it");
 }
 
 /// Every part of a kernel, in both formats.

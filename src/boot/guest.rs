@@ -40,6 +40,31 @@ const FLAGS: &[&str] = &[
 
 /// An archive with the probe as `/init`, and each debugger in a root of its own.
 pub fn initramfs(cx: &Context, cc: &Path, debuggers: &[Debugger]) -> Result<Initramfs, Error> {
+    let programs = programs(cx, cc)?;
+    let mut archive = Initramfs::new();
+    for program in &programs {
+        archive.file(program.name, 0o755, &program.content);
+    }
+    for (number, debugger) in debuggers.iter().enumerate() {
+        add_debugger(&mut archive, number, debugger, &programs)?;
+    }
+    Ok(archive)
+}
+
+/// One that runs in the guest: static, and made for no C library.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its place in the guest's root.
+    pub name: &'static str,
+    pub content: Vec<u8>,
+}
+
+/// The probe, `init`, and what it looks at, `tracee64` and `tracee32`.
+///
+/// As the first process the probe writes its [`Records`](super::Records) to the second serial port and
+/// ends the guest. In a system that runs already it writes them to standard output and ends itself; it is to be
+/// started with these programs in a root (`chroot`) and a mount namespace (`unshare --mount`) of its own.
+pub fn programs(cx: &Context, cc: &Path) -> Result<Vec<Program>, Error> {
     let scratch = tempfile::tempdir().map_err(|source| Error::Io {
         action: "create",
         path: std::env::temp_dir(),
@@ -47,19 +72,16 @@ pub fn initramfs(cx: &Context, cc: &Path, debuggers: &[Debugger]) -> Result<Init
     })?;
     let sources = unpack(scratch.path())?;
     let (tracee, probe): (Vec<_>, Vec<_>) = sources.into_iter().partition(|name| name == TRACEE);
-    let mut archive = Initramfs::new();
-    for (name, bits, sources) in [("init", 64, &probe), (TRACEES[0], 64, &tracee), (TRACEES[1], 32, &tracee)]
-    {
+    let all = [(PROBE, 64, &probe), (TRACEES[0], 64, &tracee), (TRACEES[1], 32, &tracee)];
+    let make = |(name, bits, sources): (&'static str, u8, &Vec<String>)| {
         let program = scratch.path().join(name);
         compile(cx, cc, scratch.path(), bits, sources, &program)?;
-        archive.file(name, 0o755, &read(&program)?);
-    }
-    for (number, debugger) in debuggers.iter().enumerate() {
-        add_debugger(&mut archive, number, debugger, scratch.path())?;
-    }
-    Ok(archive)
+        Ok(Program { name, content: read(&program)? })
+    };
+    all.into_iter().map(make).collect()
 }
 
+const PROBE: &str = "init";
 const TRACEES: [&str; 2] = ["tracee64", "tracee32"];
 
 /// What probe/debug.c expects of `/debuggerN`.
@@ -67,7 +89,7 @@ fn add_debugger(
     archive: &mut Initramfs,
     number: usize,
     debugger: &Debugger,
-    programs: &Path,
+    programs: &[Program],
 ) -> Result<(), Error> {
     let root = format!("debugger{number}");
     let read_error = |source| Error::Io { action: "read", path: debugger.root.clone(), source };
@@ -76,8 +98,8 @@ fn add_debugger(
         archive.folder(&format!("{root}/{folder}"));
     }
     // Where /proc/PID/exe says that the tracee's program is.
-    for name in TRACEES {
-        archive.file(&format!("{root}/{name}"), 0o755, &read(&programs.join(name))?);
+    for program in programs.iter().filter(|program| program.name != PROBE) {
+        archive.file(&format!("{root}/{}", program.name), 0o755, &program.content);
     }
     let mut lines = debugger.arguments().join("\n");
     lines.push('\n');

@@ -29,6 +29,7 @@ use crate::request::BootRequest;
 pub use console::{Console, KernelMessages};
 pub use debuggers::{Debugger, DebuggerOutcome, DebuggerRun, TraceeAfter};
 pub use error::Error;
+pub use guest::{Program, programs};
 pub use observe::{CoreNote, FRAME, Hex, Observation, Registers, THREAD};
 pub use records::{Attempt, Damage, Missing, Record, Records};
 pub use run::Ending;

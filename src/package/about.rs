@@ -16,8 +16,32 @@ pub(super) fn summary(job: &Job) -> String {
     }
 }
 
-/// Paragraphs.
+/// Characters of a line of a description.
+const WIDTH: usize = 78;
+
+/// Paragraphs, each as lines of at most 78 characters (but for words that are longer).
 pub(super) fn description(job: &Job) -> [String; 2] {
+    paragraphs(job).map(|text| wrap(&text, WIDTH))
+}
+
+/// Breaks between words.
+pub(super) fn wrap(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("never empty");
+        if last.is_empty() {
+            last.push_str(word);
+        } else if last.chars().count() + 1 + word.chars().count() <= width {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.join("\n")
+}
+
+fn paragraphs(job: &Job) -> [String; 2] {
     let release = &job.names.release;
     let what = match job.part {
         Part::Image => format!("The Linux kernel, its modules and the data to load them, as {release}."),
@@ -36,4 +60,18 @@ pub(super) fn description(job: &Job) -> [String; 2] {
         }
     };
     [what, format!("The series {}: {}.", job.order.series, job.order.title.trim_end_matches('.'))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_broken_between_words() {
+        let wrapped = wrap(&"word ".repeat(40), WIDTH);
+        assert!(wrapped.lines().all(|line| line.starts_with("word") && line.len() <= WIDTH), "{wrapped}");
+        assert_eq!(wrapped.split_whitespace().count(), 40);
+        assert_eq!(wrap("one  two three", 7), "one two\nthree");
+        assert_eq!(wrap("", 7), "");
+    }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::meter::Meter;
+use crate::build::BTF_BASE;
 use crate::key::hex;
 
 /// What a file is for the kernel; where it goes is the format's business.
@@ -122,6 +123,11 @@ impl Payload {
         let timestamp = u32::try_from(timestamp).map_err(|_| Error::Timestamp { timestamp })?;
         files.sort_by(|a, b| a.role.cmp(&b.role));
         Ok(Payload { timestamp, files })
+    }
+
+    /// Whether these are headers of a kernel whose modules get BTF (scripts/Makefile.modfinal).
+    pub(super) fn has_btf(&self) -> bool {
+        self.files.iter().any(|file| file.role == Role::Headers(BTF_BASE.to_owned()))
     }
 
     /// What there is to read from disk.

@@ -8,6 +8,7 @@
 //!   for initramfs-tools instead.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -32,15 +33,23 @@ pub const MACHINE_ID: &str = "6b70617463682d6275696c6400000001";
 /// As dracut's 50-dracut.install does where the layout is the Boot Loader Specification's.
 const DRACUT_PLUGIN: &str = "[ \"$1\" = add ] || exit 0\nexec dracut --force --quiet \"$3/initrd\" \"$2\"";
 
+/// Room in /boot, unless a test says otherwise.
+const BOOT_MIB: u32 = 256;
+
+/// What the host needs for it.
+pub const PROGRAMS: [&str; 4] = ["chroot", "unshare", "debootstrap", "apt-get"];
+
 pub struct RpmRoot {
     root: Root,
-    /// What is mounted at /boot: the EFI system partition.
+    /// What is in /boot, the EFI system partition.
     esp: tempfile::TempDir,
+    boot_mib: Cell<u32>,
 }
 
 impl RpmRoot {
     pub fn new() -> RpmRoot {
-        let this = RpmRoot { root: Root::with("rpm", PACKAGES), esp: tempfile::tempdir().unwrap() };
+        let (root, esp) = (Root::with("rpm", PACKAGES), tempfile::tempdir().unwrap());
+        let this = RpmRoot { root, esp, boot_mib: Cell::new(BOOT_MIB) };
         // Debian's rpm has it in the user's home, so that nobody uses it for the system.
         this.write("/etc/rpm/macros", "%_dbpath /var/lib/rpm\n");
         this.write("/etc/dnf/vars/releasever", "12\n");
@@ -57,9 +66,9 @@ impl RpmRoot {
         self.root.path()
     }
 
-    /// The folder that is /boot inside.
-    pub fn esp(&self) -> &Path {
-        self.esp.path()
+    /// The folder that is copied to /boot for each command line, and back.
+    pub fn esp(&self) -> PathBuf {
+        self.esp.path().join("boot")
     }
 
     pub fn join(&self, path: &str) -> PathBuf {
@@ -77,12 +86,24 @@ impl RpmRoot {
         self.root.script(path, content);
     }
 
-    /// Runs a command line inside; its mounts are seen by nobody else and end with it.
+    /// Gives /boot so many MiB from now on.
+    pub fn limit_boot(&self, mib: u32) {
+        self.boot_mib.set(mib);
+    }
+
+    /// Runs a command line inside, with /boot as a file system of its own.
+    ///
+    /// Its mounts are seen by nobody else and end with it.
     pub fn run(&self, line: &str) -> Output {
-        const ENTER: &str = "mount --bind \"$2\" \"$1/boot\" && mount -t proc proc \"$1/proc\" && \
-                             exec chroot \"$1\" sh -c \"$3\"";
+        const ENTER: &str =
+            "mount -t tmpfs -o size=\"$4\"M tmpfs \"$1/boot\" && cp -a \"$2/.\" \"$1/boot\" && \
+                             mount -t proc proc \"$1/proc\" || exit 125
+                             chroot \"$1\" sh -c \"$3\"
+                             status=$?
+                             rm -rf \"$2\" && cp -a \"$1/boot\" \"$2\" && exit $status";
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", ENTER, "sh"]).arg(self.path()).arg(self.esp()).arg(line);
+        command.arg(self.boot_mib.get().to_string());
         command.env_clear().envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C")]);
         let output = command.output().unwrap();
         eprintln!("# {line}\n{}", text(&output));
@@ -95,12 +116,10 @@ impl RpmRoot {
         text(&output)
     }
 
-    /// Must succeed too, and without a word of warning: rpm has no other way to tell of what did not
-    /// stop it.
+    /// [`RpmRoot::must`] and [`quiet`]: rpm has no other way to tell of what did not stop it.
     pub fn quietly(&self, line: &str) -> String {
         let said = self.must(line);
-        let warned = |line: &&str| ["warning", "error", "failed"].iter().any(|word| line.to_lowercase().contains(word));
-        assert_eq!(said.lines().find(warned), None, "{line}");
+        quiet(&said);
         said
     }
 
@@ -124,6 +143,13 @@ impl RpmRoot {
         builder.build().unwrap().write_file(self.join("/stand-in.rpm")).unwrap();
         self.must("rpm --install /stand-in.rpm && rm /stand-in.rpm");
     }
+}
+
+/// Without a word of warning: rpm has no other way to tell of what did not stop it.
+pub fn quiet(said: &str) {
+    let warns =
+        |line: &&str| ["warning", "error", "failed"].iter().any(|word| line.to_lowercase().contains(word));
+    assert_eq!(said.lines().find(warns), None);
 }
 
 /// Lists every path with `word` in it where a kernel's packages and their scripts leave files.

@@ -94,8 +94,12 @@ static void write_all(const char *data, size_t size)
 	}
 }
 
-void records_open(void)
+void records_open(bool alone)
 {
+	if (!alone) {
+		port = 1;
+		return;
+	}
 	sys3(mknod, "/ttyS1", S_IFCHR | 0600, 4 << 8 | 65);
 	port = sys3(open, "/ttyS1", O_RDWR | O_NOCTTY, 0);
 }

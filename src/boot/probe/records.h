@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The way out of the guest: one JSON object a line, each with its number and CRC-32, on a
- * serial port of its own. The last record says how many there were.
+ * serial port of its own, or on standard output where other programs run beside the probe.
+ * The last record says how many there were.
  */
 #ifndef PROBE_RECORDS_H
 #define PROBE_RECORDS_H
 
 #include "system.h"
 
-void records_open(void);
+void records_open(bool alone);
 
 void record_begin(const char *kind);
 void field_text(const char *name, const char *value);

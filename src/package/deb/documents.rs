@@ -3,12 +3,14 @@
 use std::io::Write;
 
 use flate2::{Compression, GzBuilder};
-use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
 
 use super::MAINTAINER;
-use crate::package::Job;
+use crate::package::about::wrap;
 use crate::package::payload::{PayloadFile, Role};
+use crate::package::{Job, Order};
 
 const COPYRIGHT: &str = include_str!("../../../packaging/deb/copyright");
 
@@ -16,7 +18,8 @@ pub(super) fn of(job: &Job) -> [PayloadFile; 2] {
     let folder = format!("usr/share/doc/{}", job.names.deb(job.part));
     let copyright = COPYRIGHT
         .replace("@UPSTREAM@", &job.order.upstream.to_string())
-        .replace("@SERIES@", &job.order.series);
+        .replace("@SERIES@", &job.order.series)
+        .replace("@YEAR@", &time(job).year().to_string());
     let document = |name: &str, content| {
         PayloadFile::in_memory(Role::Documentation(format!("{folder}/{name}")), content)
     };
@@ -26,23 +29,23 @@ pub(super) fn of(job: &Job) -> [PayloadFile; 2] {
     ]
 }
 
+/// Characters of a line, two for the star's column and two more for what stands below it.
+const WIDTH: usize = 80 - 4;
+
 fn changelog(job: &Job) -> String {
-    let mut text = format!(
-        "{} ({}) unstable; urgency=medium\n\n  * Linux {}, series {}: {}\n",
-        job.names.deb(job.part),
-        job.names.version(),
-        job.order.upstream,
-        job.order.series,
-        job.order.title
-    );
-    for patch in &job.order.patches {
-        text.push_str(&format!("  * {}\n", patch));
-    }
+    let Order { upstream, series, title, patches, .. } = job.order;
+    let first = format!("Linux {upstream}, series {series}: {title}");
+    let items = std::iter::once(&first).chain(patches);
+    let items: String =
+        items.map(|item| format!("  * {}\n", wrap(item, WIDTH).replace('\n', "\n    "))).collect();
+    let date = rfc2822::to_string(&time(job)).expect("32 bits are in range");
+    let (name, version) = (job.names.deb(job.part), job.names.version());
+    format!("{name} ({version}) unstable; urgency=medium\n\n{items}\n -- {MAINTAINER}  {date}\n")
+}
+
+fn time(job: &Job) -> ZonedDateTime {
     let time = Timestamp::from_second(i64::from(job.payload.timestamp)).expect("32 bits are in range");
-    let date =
-        rfc2822::to_string(&time.to_zoned_datetime(jiff::tz::TimeZone::UTC)).expect("32 bits are in range");
-    text.push_str(&format!("\n -- {MAINTAINER}  {date}\n"));
-    text
+    time.to_zoned_datetime(TimeZone::UTC)
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {

@@ -10,11 +10,24 @@ use crate::package::payload::{Kind, Member, Role};
 use crate::package::{Job, about, compress};
 use crate::plan::{Compression, Part};
 
-/// The scripts rpm runs, in `packaging/rpm`.
+/// The scripts rpm runs, in `packaging/rpm`; `sweep` is part of each package's %post.
+const SWEEP: &str = include_str!("../../../packaging/rpm/sweep");
 const POST: &str = include_str!("../../../packaging/rpm/post");
 const POSTTRANS: &str = include_str!("../../../packaging/rpm/posttrans");
 const PREUN: &str = include_str!("../../../packaging/rpm/preun");
 const POSTUN: &str = include_str!("../../../packaging/rpm/postun");
+
+/// `.invalid` is a name that no one can have (RFC 2606).
+const PACKAGER: &str = "kpatch-build <kpatch-build@kpatch-build.invalid>";
+
+/// Those of rpm's own GROUPS file, which RHEL's packages keep to.
+fn group(part: Part) -> &'static str {
+    match part {
+        Part::Image => "System Environment/Kernel",
+        Part::Headers | Part::LibcDev => "Development/System",
+        Part::Debug => "Development/Debuggers",
+    }
+}
 
 pub(super) fn builder(
     job: &Job,
@@ -29,25 +42,25 @@ pub(super) fn builder(
     builder
         .release(job.names.revision.to_string())
         .description(about::description(job).join("\n\n"))
-        .group("System Environment/Kernel")
+        .group(group(job.part))
         .url("https://www.kernel.org/")
         .vendor("kpatch-build")
+        .packager(PACKAGER)
         .build_host("kpatch-build.invalid")
-        .add_changelog_entry(
-            format!("kpatch-build <kpatch-build@kpatch-build.invalid> - {}", job.names.version()),
-            changelog(job),
-            time,
-        );
+        .add_changelog_entry(format!("{PACKAGER} - {}", job.names.version()), changelog(job), time);
     add_files(&mut builder, job, members)?;
     add_compression(&mut builder, job.order.compression);
     match job.part {
         Part::Image => {
             add_ghosts(&mut builder, job)?;
             add_image_relations(&mut builder, job);
-            add_scripts(&mut builder, job);
+            add_scripts(&mut builder, job, members);
         }
-        Part::Headers => add_headers_relations(&mut builder, job, libraries),
-        Part::Debug => {}
+        Part::Headers => {
+            add_headers_relations(&mut builder, job, libraries);
+            add_sweep(&mut builder, members);
+        }
+        Part::Debug => add_sweep(&mut builder, members),
         Part::LibcDev => add_libc_relations(&mut builder, job),
     }
     Ok(builder)
@@ -68,13 +81,32 @@ fn add_compression(builder: &mut PackageBuilder, compression: Compression) {
     }
 }
 
-fn add_scripts(builder: &mut PackageBuilder, job: &Job) {
+fn add_scripts(builder: &mut PackageBuilder, job: &Job, members: &[Member]) {
     let script = |text: &str| text.replace("@RELEASE@", &job.names.release);
     builder
-        .post_install_script(script(POST))
+        .post_install_script(sweep(members) + &script(POST))
         .post_trans_script(script(POSTTRANS))
         .pre_uninstall_script(script(PREUN))
         .post_uninstall_script(script(POSTUN));
+}
+
+fn add_sweep(builder: &mut PackageBuilder, members: &[Member]) {
+    builder.post_install_script(sweep(members));
+    builder.requires(Dependency::script_post("findutils"));
+}
+
+/// For the outermost folders that are the package's own.
+fn sweep(members: &[Member]) -> String {
+    let mut folders: Vec<&str> = Vec::new();
+    for member in members.iter().filter(|member| matches!(member.kind, Kind::Directory)) {
+        let inside =
+            |outer: &&str| member.path.strip_prefix(*outer).is_some_and(|rest| rest.starts_with('/'));
+        if !folders.iter().any(inside) {
+            folders.push(&member.path);
+        }
+    }
+    let quoted: Vec<_> = folders.iter().map(|folder| format!("'/{folder}'")).collect();
+    SWEEP.replace("@FOLDERS@", &quoted.join(" "))
 }
 
 fn changelog(job: &Job) -> String {
@@ -157,13 +189,16 @@ pub(super) fn ghosts(job: &Job) -> Vec<Ghost> {
 /// Those of Fedora's and RHEL's kernel-core: its scripts' programs, and what others require of a kernel.
 fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
     let needed = DependencyFlags::SCRIPT_POST | DependencyFlags::POSTTRANS | DependencyFlags::SCRIPT_PREUN;
-    for name in ["/usr/bin/kernel-install", "coreutils", "dracut", "kmod"] {
+    for name in ["/usr/bin/kernel-install", "coreutils", "dracut", "findutils", "kmod"] {
         builder.requires(Dependency { name: name.to_owned(), flags: needed, version: String::new() });
     }
     builder.recommends(Dependency::any("linux-firmware"));
     add_installonly(builder, job);
     builder.provides(Dependency::eq("kernel", job.names.version()));
-    for name in ["kernel-core-uname-r", "kernel-uname-r"] {
+    // All of the kernel's modules are here: Fedora has them in packages of their own.
+    for name in
+        ["kernel-core-uname-r", "kernel-modules-core-uname-r", "kernel-modules-uname-r", "kernel-uname-r"]
+    {
         builder.provides(Dependency::eq(name, &job.names.release));
     }
 }
@@ -183,6 +218,9 @@ fn add_headers_relations(builder: &mut PackageBuilder, job: &Job, libraries: &[L
         for version in versions {
             builder.requires(Dependency::any(format!("{soname}({version})(64bit)")));
         }
+    }
+    if job.payload.has_btf() {
+        builder.requires(Dependency::any("dwarves"));
     }
     let compiler = job.order.compiler.split(' ').next().unwrap_or_default();
     for name in [compiler, "make"] {

@@ -1,0 +1,67 @@
+//! What runs the test's commands in the guest: a service that reads them from the second serial port.
+//!
+//! The kernel's messages, the firmware's and the boot loader's go to the first one, so nothing gets between
+//! a command and its answer. A serial port needs no driver that a kernel might have as a module.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+/// A line that the guest sends when it takes commands.
+pub const READY: &str = "@ready";
+/// `@done STATUS BYTES`, then as many bytes of output.
+pub const DONE: &str = "@done ";
+
+/// The test sends `BYTES` and a newline, then as many bytes of shell script.
+const SCRIPT: &str = "\
+#!/bin/sh
+# Runs the scripts that come over the second serial port, one at a time, and answers with their output.
+port=/dev/ttyS1
+stty -F $port raw -echo clocal
+exec < $port > $port
+printf '\\n@ready\\n'
+while read -r size; do
+    dd bs=1 count=\"$size\" of=/run/test-command 2> /dev/null
+    sh /run/test-command > /run/test-output 2>&1 < /dev/null
+    status=$?
+    printf '@done %s %s\\n' \"$status\" \"$(wc -c < /run/test-output)\"
+    cat /run/test-output
+done
+";
+
+/// Only the script itself is killed when the guest goes down: what it started is not waited for.
+const UNIT: &str = "\
+[Unit]
+Description=Commands of a test
+
+[Service]
+ExecStart=/usr/local/sbin/test-agent
+Environment=HOME=/root LC_ALL=C DEBIAN_FRONTEND=noninteractive
+SendSIGHUP=yes
+IgnoreSIGPIPE=no
+TimeoutStopSec=2
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// Puts the service into `root`, and takes the login prompt off the console.
+pub fn install(root: &Path) {
+    let program = root.join("usr/local/sbin/test-agent");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::write(&program, SCRIPT).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let units = root.join("etc/systemd/system");
+    let wants = units.join("multi-user.target.wants");
+    fs::create_dir_all(&wants).unwrap();
+    fs::write(units.join("test-agent.service"), UNIT).unwrap();
+    symlink("../test-agent.service", wants.join("test-agent.service")).unwrap();
+    for masked in ["serial-getty@ttyS0.service", "serial-getty@ttyS1.service", "getty@tty1.service"] {
+        symlink("/dev/null", units.join(masked)).unwrap();
+    }
+}
+
+/// What an image depends on: part of the key under which it is kept.
+pub fn recipe() -> String {
+    format!("{SCRIPT}{UNIT}")
+}

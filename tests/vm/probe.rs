@@ -1,0 +1,66 @@
+//! The boot test's probe, run in a system that other programs run in too.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use kpatch_build::boot::{Records, programs};
+use kpatch_build::claims::{Evidence, judge};
+use kpatch_build::context::Context;
+use kpatch_build::events::Events;
+use kpatch_build::patch::series;
+use kpatch_build::process::set_supervisor;
+use kpatch_build::release::{Line, Release};
+use kpatch_build::stop::Stop;
+use kpatch_build::store::Store;
+
+use super::Guest;
+
+/// Puts the probe's programs into the folder `probe` of what a guest is handed.
+pub fn add(delivery: &Path) {
+    set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+    let scratch = tempfile::tempdir().unwrap();
+    let cx = Context {
+        store: Store::open(&scratch.path().join("store")).unwrap(),
+        events: Events::silent(),
+        stop: Stop::default(),
+        offline: true,
+        logs: scratch.path().join("logs"),
+    };
+    let folder = delivery.join("probe");
+    fs::create_dir(&folder).unwrap();
+    for program in programs(&cx, Path::new("gcc")).unwrap() {
+        let path = folder.join(program.name);
+        fs::write(&path, program.content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Runs what lies in the guest's folder `programs`, and holds it to what `series` and every series claims.
+pub fn passes(guest: &mut Guest, programs: &str, series: &str) {
+    let copy = format!("rm -rf /root/probe && cp -r {programs} /root/probe");
+    let seen = guest.must(&format!("{copy} && unshare --mount chroot /root/probe /init"));
+    guest.must("rm -rf /root/probe");
+    let mut records = Records::default();
+    for line in seen.lines() {
+        records.line(line);
+    }
+    records.finish();
+    assert!(records.damage.is_none() && records.ended(), "{:?}\n{seen}", records.damage);
+    assert!(records.missing.is_empty(), "{:?}", records.missing);
+
+    let running = records.release.as_deref().expect("the probe says what runs");
+    let release: Release = running.split('-').next().unwrap().parse().unwrap();
+    let evidence = Evidence {
+        line: Line::patches_for(&release),
+        ia32: true,
+        observations: &records.observations,
+        requested: &[],
+        debuggers: &[],
+    };
+    let judged = judge(&series::claims(series).unwrap(), &evidence);
+    let failed: Vec<_> = judged.iter().filter_map(|claim| claim.failure()).collect();
+    assert!(failed.is_empty(), "{running}: {failed:#?}\nnotes: {:?}", records.notes);
+    assert!(!judged.is_empty(), "{running}: nothing was claimed");
+    eprintln!("the probe on {running}: {} claims held", judged.len());
+}
