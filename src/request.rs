@@ -165,7 +165,7 @@ fn one_language(given: &[Lang]) -> Result<Lang, Error> {
 }
 
 /// <https://reproducible-builds.org/specs/source-date-epoch/>
-fn timestamp() -> Result<Timestamp, Error> {
+pub(crate) fn timestamp() -> Result<Timestamp, Error> {
     match std::env::var("SOURCE_DATE_EPOCH") {
         Err(_) => Ok(Timestamp::OfSource),
         Ok(text) => match text.parse() {

@@ -1,10 +1,26 @@
-//! What both formats say in words about a package.
+//! What both formats say in words about a kernel's package.
 
-use super::Job;
-use crate::plan::Part;
+use super::{About, Job};
+use crate::plan::{Format, Part};
 
-/// One line, without a full stop.
-pub(super) fn summary(job: &Job) -> String {
+pub(super) fn of(job: &Job, format: Format) -> About {
+    let order = job.order;
+    let what = format!("Linux {}, series {}: {}", order.upstream, order.series, order.title);
+    About {
+        name: match format {
+            Format::Deb => job.names.deb(job.part),
+            Format::Rpm => job.names.rpm(job.part),
+        },
+        version: job.names.upstream.clone(),
+        revision: job.names.revision,
+        summary: summary(job),
+        paragraphs: description(job).into(),
+        homepage: Some("https://www.kernel.org/"),
+        changes: std::iter::once(what).chain(order.patches.iter().cloned()).collect(),
+    }
+}
+
+fn summary(job: &Job) -> String {
     let (upstream, series) = (&job.order.upstream, &job.order.series);
     match job.part {
         Part::Image => format!("Linux {upstream} with the io_thread series {series}"),
@@ -16,8 +32,7 @@ pub(super) fn summary(job: &Job) -> String {
     }
 }
 
-/// Paragraphs.
-pub(super) fn description(job: &Job) -> [String; 2] {
+fn description(job: &Job) -> [String; 2] {
     let release = &job.names.release;
     let what = match job.part {
         Part::Image => format!("The Linux kernel, its modules and the data to load them, as {release}."),

@@ -92,7 +92,7 @@ pub fn must(command: &mut Command) -> String {
 }
 
 /// The mirror that this machine's apt uses for the suite, else for its first one.
-fn mirror() -> String {
+pub fn mirror() -> String {
     let sources = must(Command::new("apt-get").args([
         "indextargets",
         "--format",

@@ -1,90 +1,40 @@
 //! `control.tar`: what dpkg and apt know about a package, and the scripts that dpkg runs.
 
-use super::{ControlFile, HEADERS_SCRIPTS, IMAGE_SCRIPTS, MAINTAINER, shlibs};
-use crate::package::payload::{Kind, Member, PayloadFile, Role};
-use crate::package::{Error, Job, about, elf};
-use crate::plan::Part;
+use super::{ControlFile, Deb, MAINTAINER};
+use crate::package::payload::{Kind, Member, Nature, PayloadFile};
 
-/// What Debian's own images of bullseye and later depend on. It holds for a kernel with
-/// everything built in too: its root file system may be on LVM, LUKS or RAID. dracut provides
-/// linux-initramfs-tool.
-const IMAGE_DEPENDS: &str =
-    "kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool";
-
-pub(super) fn files(job: &Job, members: &[Member]) -> Result<Vec<ControlFile>, Error> {
-    let scripts: &[_] = match job.part {
-        Part::Image => &IMAGE_SCRIPTS,
-        Part::Headers => &HEADERS_SCRIPTS,
-        Part::Debug | Part::LibcDev => &[],
-    };
-    let script = |(name, text): &(&'static str, &str)| ControlFile {
-        name,
-        mode: 0o755,
-        content: text.replace("@RELEASE@", &job.names.release),
-    };
+pub(super) fn files(deb: &Deb) -> Vec<ControlFile> {
     let plain = |name, content| ControlFile { name, mode: 0o644, content };
-    let mut files = vec![plain("control", control(job, members)?), plain("md5sums", md5sums(members))];
-    files.extend(scripts.iter().map(script));
-    Ok(files)
+    let mut files = vec![plain("control", control(deb)), plain("md5sums", md5sums(&deb.members))];
+    let conffiles = conffiles(&deb.members);
+    if !conffiles.is_empty() {
+        files.push(plain("conffiles", conffiles));
+    }
+    let script =
+        |(name, text): &(&'static str, String)| ControlFile { name, mode: 0o755, content: text.clone() };
+    files.extend(deb.scripts.iter().map(script));
+    files
 }
 
 /// Fields in the order of Debian Policy 5.3.
-fn control(job: &Job, members: &[Member]) -> Result<String, Error> {
+fn control(deb: &Deb) -> String {
+    let about = deb.about;
     let mut fields: Vec<(&str, String)> = vec![
-        ("Package", job.names.deb(job.part)),
-        ("Version", job.names.version()),
+        ("Package", about.name.clone()),
+        ("Version", about.version()),
         ("Architecture", "amd64".into()),
         ("Maintainer", MAINTAINER.into()),
-        ("Installed-Size", installed_kib(members).to_string()),
+        ("Installed-Size", installed_kib(&deb.members).to_string()),
     ];
-    fields.extend(relations(job)?.into_iter().filter(|(_, value)| !value.is_empty()));
-    let section = match job.part {
-        Part::Image | Part::Headers => "kernel",
-        Part::Debug => "debug",
-        Part::LibcDev => "devel",
-    };
-    fields.extend([
-        ("Section", section.into()),
-        ("Priority", "optional".into()),
-        ("Homepage", "https://www.kernel.org/".into()),
-        ("Description", description(job)),
-    ]);
-    Ok(fields.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect())
-}
-
-fn relations(job: &Job) -> Result<Vec<(&'static str, String)>, Error> {
-    Ok(match job.part {
-        Part::Image => vec![
-            ("Depends", IMAGE_DEPENDS.into()),
-            ("Suggests", job.names.deb(Part::Headers)),
-            ("Provides", "linux-image".into()),
-        ],
-        Part::Headers => vec![
-            ("Depends", shlibs::depends(&elf::needed(&job.payload)?)),
-            ("Recommends", format!("{}, make", compiler(&job.order.compiler))),
-            // dkms recommends it.
-            ("Provides", "linux-headers".into()),
-        ],
-        Part::Debug => Vec::new(),
-        // As Debian's own has them.
-        Part::LibcDev => vec![("Provides", "linux-kernel-headers".into()), ("Multi-Arch", "same".into())],
-    })
-}
-
-/// `gcc 12.2.0`: `gcc-12 | gcc`. Modules are to be made by the compiler that made the kernel.
-fn compiler(version: &str) -> String {
-    let (name, version) = version.split_once(' ').unwrap_or((version, ""));
-    let major = version.split('.').next().unwrap_or_default();
-    let same = format!("{name}-{major} | {name}");
-    if name == "clang" { format!("{same}, lld-{major} | lld, llvm-{major} | llvm") } else { same }
+    fields.extend(deb.relations.iter().filter(|(_, value)| !value.is_empty()).cloned());
+    let paragraphs: Vec<_> = about.paragraphs.iter().map(|text| wrap(text)).collect();
+    fields.extend([("Section", deb.section.into()), ("Priority", "optional".into())]);
+    fields.extend(about.homepage.map(|homepage| ("Homepage", homepage.into())));
+    fields.push(("Description", format!("{}\n{}", about.summary, paragraphs.join("\n .\n"))));
+    fields.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
 }
 
 /// Debian Policy 5.6.13: lines begin with a space, empty ones have a full stop.
-fn description(job: &Job) -> String {
-    let paragraphs = about::description(job).map(|text| wrap(&text));
-    format!("{}\n{}", about::summary(job), paragraphs.join("\n .\n"))
-}
-
 fn wrap(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -107,11 +57,22 @@ fn installed_kib(members: &[Member]) -> u64 {
     members.iter().map(kib).sum()
 }
 
-/// For `dpkg --verify`. depmod's files are not in it: the next depmod may change them.
+/// For `dpkg --verify`. Not in it are files that will be written again, and those of the administrator.
 fn md5sums(members: &[Member]) -> String {
     let line = |member: &Member| match &member.kind {
-        Kind::File(PayloadFile { role: Role::Depmod(_), .. }) | Kind::Directory | Kind::Link(_) => None,
+        Kind::File(PayloadFile { nature: Nature::Rewritten | Nature::Configuration, .. })
+        | Kind::Directory
+        | Kind::Link(_) => None,
         Kind::File(file) => Some(format!("{}  {}\n", file.md5, member.path)),
+    };
+    members.iter().filter_map(line).collect()
+}
+
+/// The administrator's files: dpkg keeps what was changed in them (Debian Policy 10.7).
+fn conffiles(members: &[Member]) -> String {
+    let line = |member: &Member| match &member.kind {
+        Kind::File(PayloadFile { nature: Nature::Configuration, .. }) => Some(format!("/{}\n", member.path)),
+        _ => None,
     };
     members.iter().filter_map(line).collect()
 }
@@ -119,12 +80,6 @@ fn md5sums(members: &[Member]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_compiler_of_the_kernel_is_recommended() {
-        assert_eq!(compiler("gcc 12.2.0"), "gcc-12 | gcc");
-        assert_eq!(compiler("clang 14.0.6"), "clang-14 | clang, lld-14 | lld, llvm-14 | llvm");
-    }
 
     #[test]
     fn long_paragraphs_are_wrapped_with_a_space_in_front() {

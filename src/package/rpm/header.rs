@@ -1,60 +1,40 @@
 //! What rpm and dnf know about a package, made with every file empty.
 
 use ::rpm::{
-    BuildConfig, CompressionWithLevel, Dependency, DependencyFlags, FileOptions, FileVerifyFlags,
-    PackageBuilder, Timestamp,
+    BuildConfig, CompressionWithLevel, Dependency, FileOptions, FileVerifyFlags, PackageBuilder, Timestamp,
 };
 
 use crate::package::elf::Library;
-use crate::package::payload::{Kind, Member, Role};
-use crate::package::{Job, about, compress};
-use crate::plan::{Compression, Part};
+use crate::package::payload::{Kind, Member, Nature};
+use crate::package::{About, How, compress};
+use crate::plan::Compression;
 
-/// The scripts rpm runs, in `packaging/rpm`.
-const POST: &str = include_str!("../../../packaging/rpm/post");
-const POSTTRANS: &str = include_str!("../../../packaging/rpm/posttrans");
-const PREUN: &str = include_str!("../../../packaging/rpm/preun");
-const POSTUN: &str = include_str!("../../../packaging/rpm/postun");
-
-pub(super) fn builder(
-    job: &Job,
-    members: &[Member],
-    libraries: &[Library],
-) -> Result<PackageBuilder, ::rpm::Error> {
-    let name = job.names.rpm(job.part);
-    let summary = about::summary(job);
-    let mut builder = PackageBuilder::new(&name, &job.names.upstream, "GPL-2.0-only", "x86_64", &summary);
-    let time = Timestamp::from(job.payload.timestamp);
-    builder.using_config(BuildConfig::v4().source_date(time).compression(compression(job)));
+/// With everything but relations and scripts.
+pub(super) fn builder(about: &About, how: &How, members: &[Member]) -> Result<PackageBuilder, ::rpm::Error> {
+    let mut builder =
+        PackageBuilder::new(&about.name, &about.version, "GPL-2.0-only", "x86_64", &about.summary);
+    let time = Timestamp::from(how.timestamp);
+    builder.using_config(BuildConfig::v4().source_date(time).compression(compression(how.compression)));
     builder
-        .release(job.names.revision.to_string())
-        .description(about::description(job).join("\n\n"))
-        .group("System Environment/Kernel")
-        .url("https://www.kernel.org/")
+        .release(about.revision.to_string())
+        .description(about.paragraphs.join("\n\n"))
         .vendor("kpatch-build")
         .build_host("kpatch-build.invalid")
         .add_changelog_entry(
-            format!("kpatch-build <kpatch-build@kpatch-build.invalid> - {}", job.names.version()),
-            changelog(job),
+            format!("kpatch-build <kpatch-build@kpatch-build.invalid> - {}", about.version()),
+            about.changes.iter().map(|change| format!("- {change}")).collect::<Vec<_>>().join("\n"),
             time,
         );
-    add_files(&mut builder, job, members)?;
-    add_compression(&mut builder, job.order.compression);
-    match job.part {
-        Part::Image => {
-            add_ghosts(&mut builder, job)?;
-            add_image_relations(&mut builder, job);
-            add_scripts(&mut builder, job);
-        }
-        Part::Headers => add_headers_relations(&mut builder, job, libraries),
-        Part::Debug => {}
-        Part::LibcDev => add_libc_relations(&mut builder, job),
+    if let Some(homepage) = about.homepage {
+        builder.url(homepage);
     }
+    add_files(&mut builder, how, members)?;
+    add_compression(&mut builder, how.compression);
     Ok(builder)
 }
 
-fn compression(job: &Job) -> CompressionWithLevel {
-    match job.order.compression {
+fn compression(compression: Compression) -> CompressionWithLevel {
+    match compression {
         Compression::Xz => CompressionWithLevel::Xz(compress::XZ_LEVEL),
         Compression::Zstd => CompressionWithLevel::Zstd(compress::ZSTD_LEVEL),
         Compression::Gzip => CompressionWithLevel::Gzip(compress::GZIP_LEVEL),
@@ -68,26 +48,8 @@ fn add_compression(builder: &mut PackageBuilder, compression: Compression) {
     }
 }
 
-fn add_scripts(builder: &mut PackageBuilder, job: &Job) {
-    let script = |text: &str| text.replace("@RELEASE@", &job.names.release);
-    builder
-        .post_install_script(script(POST))
-        .post_trans_script(script(POSTTRANS))
-        .pre_uninstall_script(script(PREUN))
-        .post_uninstall_script(script(POSTUN));
-}
-
-fn changelog(job: &Job) -> String {
-    let mut text =
-        format!("- Linux {}, series {}: {}", job.order.upstream, job.order.series, job.order.title);
-    for patch in &job.order.patches {
-        text.push_str(&format!("\n- {}", patch));
-    }
-    text
-}
-
-fn add_files(builder: &mut PackageBuilder, job: &Job, members: &[Member]) -> Result<(), ::rpm::Error> {
-    let time = Timestamp::from(job.payload.timestamp);
+fn add_files(builder: &mut PackageBuilder, how: &How, members: &[Member]) -> Result<(), ::rpm::Error> {
+    let time = Timestamp::from(how.timestamp);
     for member in members {
         let path = format!("/{}", member.path);
         match &member.kind {
@@ -98,14 +60,15 @@ fn add_files(builder: &mut PackageBuilder, job: &Job, members: &[Member]) -> Res
                 builder.with_symlink(FileOptions::symlink(path, text).modified_at(time))?;
             }
             Kind::File(file) => {
-                let mut options = FileOptions::new(path).permissions(file.mode as u16).modified_at(time);
-                options = match file.role {
-                    // The next depmod may change them.
-                    Role::Depmod(_) => {
+                let options = FileOptions::new(path).permissions(file.mode as u16).modified_at(time);
+                let options = match file.nature {
+                    Nature::Plain => options,
+                    Nature::Rewritten => {
                         options.verify(FileVerifyFlags::USER | FileVerifyFlags::GROUP | FileVerifyFlags::MODE)
                     }
-                    Role::Documentation(_) => options.license(),
-                    _ => options,
+                    Nature::Configuration => options.config().noreplace(),
+                    Nature::Documentation => options.doc(),
+                    Nature::Licence => options.license(),
                 };
                 builder.with_file_contents(Vec::new(), options)?;
             }
@@ -114,57 +77,12 @@ fn add_files(builder: &mut PackageBuilder, job: &Job, members: &[Member]) -> Res
     Ok(())
 }
 
-/// What kernel-install may make, so that erasing the package takes it along.
-fn add_ghosts(builder: &mut PackageBuilder, job: &Job) -> Result<(), ::rpm::Error> {
-    let (release, time) = (&job.names.release, Timestamp::from(job.payload.timestamp));
-    for (name, mode) in [
-        (format!("vmlinuz-{release}"), 0o644),
-        (format!("System.map-{release}"), 0o600),
-        (format!("config-{release}"), 0o644),
-        (format!("initramfs-{release}.img"), 0o600),
-    ] {
-        builder
-            .with_ghost(FileOptions::ghost(format!("/boot/{name}")).permissions(mode).modified_at(time))?;
-    }
-    Ok(())
-}
-
-/// Those of Fedora's and RHEL's kernel-core. `installonlypkg(kernel)` makes dnf keep older
-/// ones beside it, and what others require of a kernel is provided.
-fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
-    let needed = DependencyFlags::SCRIPT_POST | DependencyFlags::POSTTRANS | DependencyFlags::SCRIPT_PREUN;
-    for name in ["/usr/bin/kernel-install", "coreutils", "dracut", "kmod"] {
-        builder.requires(Dependency { name: name.to_owned(), flags: needed, version: String::new() });
-    }
-    builder.recommends(Dependency::any("linux-firmware"));
-    builder.provides(Dependency::any("installonlypkg(kernel)"));
-    builder.provides(Dependency::eq("kernel", job.names.version()));
-    for name in ["kernel-core-uname-r", "kernel-uname-r"] {
-        builder.provides(Dependency::eq(name, &job.names.release));
-    }
-}
-
-/// Those of Fedora's kernel-devel; the host programs need what rpmbuild would have found.
-fn add_headers_relations(builder: &mut PackageBuilder, job: &Job, libraries: &[Library]) {
+/// What rpmbuild would have found that programs need.
+pub(super) fn require_libraries(builder: &mut PackageBuilder, libraries: &[Library]) {
     for Library { soname, versions } in libraries {
         builder.requires(Dependency::any(format!("{soname}()(64bit)")));
         for version in versions {
             builder.requires(Dependency::any(format!("{soname}({version})(64bit)")));
         }
     }
-    let compiler = job.order.compiler.split(' ').next().unwrap_or_default();
-    for name in [compiler, "make"] {
-        builder.recommends(Dependency::any(name));
-    }
-    builder.provides(Dependency::any("installonlypkg(kernel)"));
-    builder.provides(Dependency::eq("kernel-devel", job.names.version()));
-    builder.provides(Dependency::eq("kernel-devel-uname-r", &job.names.release));
-}
-
-/// It has the place of the distribution's, but is never taken for an update of it: no Obsoletes.
-fn add_libc_relations(builder: &mut PackageBuilder, job: &Job) {
-    for name in ["kernel-headers", "glibc-kernheaders"] {
-        builder.provides(Dependency::eq(name, job.names.version()));
-    }
-    builder.conflicts(Dependency::any("kernel-headers"));
 }
