@@ -19,8 +19,10 @@ fn packages() -> &'static Path {
         let dir = tempfile::tempdir().unwrap();
         let tool = dir.path().join("kpatch-build");
         must(Command::new("strip").args(["-o", tool.to_str().unwrap(), env!("CARGO_BIN_EXE_kpatch-build")]));
-        for revision in ["1", "2"] {
-            must(Command::new(&tool).args(["package-self", "--revision", revision, "--out"]).arg(dir.path()));
+        // The second only has to be another one.
+        for (revision, compression) in [("1", "xz"), ("2", "gzip")] {
+            let options = ["package-self", "--revision", revision, "--compression", compression, "--out"];
+            must(Command::new(&tool).args(options).arg(dir.path()));
         }
         dir
     };

@@ -98,7 +98,7 @@ fn about(order: &ToolOrder) -> About {
         paragraphs: vec![
             "From a kernel release number to packages that have booted: it fetches and verifies the upstream \
              source of a Linux kernel, applies one of the series of patches about the registers of io_uring's \
-             threads, builds it, writes .deb and .rpm packages and boots the result in QEMU, where a probe \
+             threads, builds it, packages it for dpkg and for rpm and boots the result in QEMU, where a probe \
              decides whether the series does what it claims."
                 .to_owned(),
             "Upstream calls this program kpatch-build. It shares nothing with the kpatch-build of the \

@@ -1,7 +1,7 @@
 //! The .deb: an `ar` of `debian-binary`, `control.tar.*` and `data.tar.*` (deb(5)).
 
-mod control;
 mod documents;
+mod fields;
 pub mod kernel;
 mod shlibs;
 pub(super) mod tool;
@@ -32,7 +32,7 @@ pub(super) fn write(deb: &Deb, how: &How) -> Result<Ready, Error> {
     let About { name, .. } = deb.about;
     let target = how.out.join(format!("{name}_{}_amd64.deb", deb.about.version()));
     let data = Spool::fill(&target, how.compression(), |out| write_data(deb, how, &target, out))?;
-    let files = control::files(deb);
+    let files = fields::files(deb);
     let control = Spool::fill(&target, how.compression(), |out| write_control(how, &files, &target, out))?;
     assemble(name.clone(), target.clone(), |out| {
         write_outer(how, control, data, out).map_err(|source| Error::Write { path: target.clone(), source })

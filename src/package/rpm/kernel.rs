@@ -2,7 +2,7 @@
 
 use ::rpm::{Dependency, DependencyFlags, FileOptions, PackageBuilder, Timestamp};
 
-use super::{Rpm, header, header_error, is_below};
+use super::{Rpm, common, header_error, is_below};
 use crate::package::elf::{self, Library};
 use crate::package::payload::{Member, PayloadFile, Role, members};
 use crate::package::{About, Error, How, Job};
@@ -38,7 +38,7 @@ fn builder(
     (about, members): (&About, &[Member]),
     libraries: &[Library],
 ) -> Result<PackageBuilder, ::rpm::Error> {
-    let mut builder = header::builder(about, how, members)?;
+    let mut builder = common::builder(about, how, members)?;
     builder.group("System Environment/Kernel");
     match job.part {
         Part::Image => {
@@ -94,7 +94,7 @@ fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
 
 /// Those of Fedora's kernel-devel.
 fn add_headers_relations(builder: &mut PackageBuilder, job: &Job, libraries: &[Library]) {
-    header::require_libraries(builder, libraries);
+    common::require_libraries(builder, libraries);
     let compiler = job.order.compiler.split(' ').next().unwrap_or_default();
     for name in [compiler, "make"] {
         builder.recommends(Dependency::any(name));

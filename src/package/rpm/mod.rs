@@ -3,7 +3,7 @@
 //! The header is the rpm crate's, made from files without content, and then told the sizes and
 //! checksums: given the content, that crate would compress it into memory, on one thread.
 
-mod header;
+mod common;
 pub mod kernel;
 pub(super) mod tool;
 
@@ -30,7 +30,7 @@ const LINK: u32 = 0o120_000;
 pub(super) struct Rpm<'a> {
     pub about: &'a About,
     pub members: Vec<Member<'a>>,
-    /// [`header::builder`]'s, with relations and scripts.
+    /// [`common::builder`]'s, with relations and scripts.
     pub builder: PackageBuilder,
 }
 

@@ -2,7 +2,7 @@
 
 use ::rpm::{Dependency, PackageBuilder};
 
-use super::{Rpm, header, header_error, is_below, licence};
+use super::{Rpm, common, header_error, is_below, licence};
 use crate::doctor::{ByUse, Manager, Need};
 use crate::package::elf;
 use crate::package::payload::{Nature, Payload, PayloadFile, members_at};
@@ -34,9 +34,9 @@ pub(in crate::package) fn describe<'a>(
     let own = ["etc", "usr/share/doc", "usr/share/licenses"].map(|above| format!("{above}/{NAME}"));
     let members = members_at(&payload.files, |path| is_below(path, &own));
     let libraries = elf::needed(payload)?;
-    let mut builder = header::builder(about, how, &members).map_err(|source| header_error(about, source))?;
+    let mut builder = common::builder(about, how, &members).map_err(|source| header_error(about, source))?;
     builder.group("Development/Tools");
-    header::require_libraries(&mut builder, &libraries);
+    common::require_libraries(&mut builder, &libraries);
     add_relations(&mut builder);
     builder.post_install_script(POST).pre_uninstall_script(PREUN).post_uninstall_script(POSTUN);
     Ok(Rpm { about, members, builder })

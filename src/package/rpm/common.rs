@@ -1,4 +1,4 @@
-//! What rpm and dnf know about a package, made with every file empty.
+//! What every .rpm tells rpm and dnf, made with every file empty.
 
 use ::rpm::{
     BuildConfig, CompressionWithLevel, Dependency, FileOptions, FileVerifyFlags, PackageBuilder, Timestamp,
