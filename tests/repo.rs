@@ -334,7 +334,8 @@ fn a_run_that_is_killed_leaves_the_repository_as_it_was_or_as_it_should_be() {
         bench.dnf();
     }
     assert!(killed > 3, "only {killed} runs were killed");
-    assert!(tool(&bench, &["--keep", "1"]).status.success());
+    let mended = tool(&bench, &["--keep", "1"]);
+    assert!(mended.status.success(), "{}", stderr(&mended));
     assert_eq!((bench.apt().len(), bench.dnf().len()), (11, 11));
     for path in snapshot(&bench.out()).into_keys() {
         assert!(!path.to_string_lossy().contains("unfinished"), "{} was left", path.display());
