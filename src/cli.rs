@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::name;
+use crate::plan::{Compression, Format};
 use crate::settings::Settings;
 
 const EXAMPLES: &str = "\
@@ -158,6 +160,8 @@ pub enum Command {
         #[command(subcommand)]
         action: CacheAction,
     },
+    /// Package this tool itself, with manual pages, completions and a timer, as a distribution would
+    PackageSelf(PackageSelf),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page, or write it and one for each subcommand to a folder
@@ -195,6 +199,22 @@ pub struct Repo {
     pub keep: u32,
 }
 
+#[derive(Args, Debug)]
+pub struct PackageSelf {
+    /// Package formats [default: deb,rpm]
+    #[arg(short, long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
+    pub format: Vec<Format>,
+    /// How the packages are compressed [default: xz, which the oldest supported distributions read]
+    #[arg(long, value_enum)]
+    pub compression: Option<Compression>,
+    /// Counts rebuilds of the same version [default: 1]
+    #[arg(long, value_name = "N")]
+    pub revision: Option<std::num::NonZeroU32>,
+    /// Folder for the packages [default: dist]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
 #[allow(clippy::large_enum_variant)]
 #[derive(Subcommand, Debug)]
 pub enum SeriesAction {
@@ -217,6 +237,13 @@ pub enum CacheAction {
     },
     /// Remove everything
     Clear,
+}
+
+/// The definition, for a program that is called `name`.
+pub fn command(name: &str) -> clap::Command {
+    let name = name.to_owned();
+    let examples = name::in_commands(EXAMPLES, &name);
+    Cli::command().after_help(examples).display_name(&name).bin_name(&name).name(name)
 }
 
 impl Cli {
@@ -245,13 +272,19 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_about_the_name_that_was_typed() {
+        let mut command = command("kb");
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("\n      kb --release 6.1.y\n") && help.contains("Usage: kb "), "{help}");
+        assert!(command.render_version().starts_with("kb "));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod decompress;
 pub mod events;
 pub mod key;
 pub mod makefile;
+pub mod name;
 pub mod process;
 pub mod release;
 pub mod stop;
@@ -41,6 +42,7 @@ pub mod repo;
 
 pub mod cache;
 pub mod cli;
+pub mod distribute;
 pub mod doctor;
 pub mod error;
 pub mod outcome;

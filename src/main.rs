@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use kpatch_build::cli::{CacheAction, Cli, Command, ProgressMode, Repo, SeriesAction};
+use clap::FromArgMatches;
+use kpatch_build::cli::{CacheAction, Cli, Command, PackageSelf, ProgressMode, Repo, SeriesAction};
 use kpatch_build::context::Context;
 use kpatch_build::error::{Exit, Explain, Failure};
 use kpatch_build::pipeline::{self, Goal};
@@ -16,15 +16,21 @@ use kpatch_build::settings::Settings;
 use kpatch_build::signing::SigningKey;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
-use kpatch_build::{cache, compare, doctor, evidence, fetch, process, progress, repo, reproduce, show};
+use kpatch_build::{
+    cache, cli, compare, distribute, doctor, evidence, fetch, name, process, progress, repo, reproduce, show,
+};
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
+    let mut args = std::env::args_os();
+    if let Some(program) = args.next() {
+        name::set(&program);
+    }
     if let Some(mode) = args.next().filter(|mode| process::is_supervisor(mode)) {
         let rest: Vec<_> = args.collect();
         return ExitCode::from(process::supervise(&mode.to_string_lossy(), &rest) as u8);
     }
-    let cli = Cli::parse();
+    let matches = cli::command(name::get()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let code = match Stop::on_signals() {
         Ok(stop) => told(run(&cli, stop.clone()), &stop),
         Err(source) => told(Err(before(&StartError::Signals { source })), &Stop::default()),
@@ -86,18 +92,22 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
             };
             print(&text.map_err(|error| before(&error))?)
         }
+        Some(Command::PackageSelf(wish)) => package_self(cli, wish, &stop),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut Cli::command(), "kpatch-build", &mut std::io::stdout());
+            let mut command = cli::command(name::get());
+            clap_complete::generate(*shell, &mut command, name::get(), &mut std::io::stdout());
             Ok(Exit::Passed)
         }
         Some(Command::Man { dir: None }) => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).expect("a Vec takes every byte");
+            clap_mangen::Man::new(cli::command(name::get()))
+                .render(&mut page)
+                .expect("a Vec takes every byte");
             print(&String::from_utf8_lossy(&page))
         }
         Some(Command::Man { dir: Some(dir) }) => {
-            let written =
-                std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+            let written = std::fs::create_dir_all(dir)
+                .and_then(|()| clap_mangen::generate_to(cli::command(name::get()), dir));
             written.map_err(|source| before(&StartError::Manual { dir: dir.clone(), source }))?;
             Ok(Exit::Passed)
         }
@@ -249,7 +259,7 @@ fn command_line() -> String {
     };
     let word = |word: String| if plain(&word) { word } else { format!("'{}'", word.replace('\'', r"'\''")) };
     let arguments = std::env::args().skip(1).map(word);
-    std::iter::once("kpatch-build".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+    std::iter::once(name::get().to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// `verify`: the keyring may stand before the subcommand, as everywhere; the configuration file's is for sources.
@@ -274,6 +284,16 @@ fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure>
             Ok(if good { Exit::Passed } else { Exit::StageFailed })
         }
     }
+}
+
+fn package_self(cli: &Cli, wish: &PackageSelf, stop: &Stop) -> Result<Exit, Failure> {
+    let mode = settings(cli)?.progress.unwrap_or_default();
+    let events = progress::renderer(mode, std::io::stderr().is_terminal());
+    let packages = distribute::package_self(&events, stop, wish).map_err(|error| before(&error))?;
+    if mode != ProgressMode::Json {
+        packages.iter().try_for_each(|package| print(&format!("{}\n", package.path.display())).map(drop))?;
+    }
+    Ok(Exit::Passed)
 }
 
 fn examine(cli: &Cli, install: bool, stop: &Stop) -> Result<Exit, Failure> {

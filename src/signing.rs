@@ -4,7 +4,7 @@
 //! # fn main() -> Result<(), kpatch_build::signing::Error> {
 //! let key = kpatch_build::signing::SigningKey::load("secret.asc".as_ref())?;
 //! let made = 1_700_000_000; // seconds since the epoch, from the plan or from the clock
-//! std::fs::write("SHA256SUMS.asc", key.detached(b"…".as_slice(), made)?).unwrap();
+//! std::fs::write("SHA256SUMS.asc", key.detached(b"the sums".as_slice(), made)?).unwrap();
 //! std::fs::write("InRelease", key.cleartext("Origin: …\n", made)?).unwrap();
 //! std::fs::write("key.asc", key.certificate()).unwrap();
 //! # Ok(())

@@ -246,7 +246,8 @@ fn a_package_that_cannot_be_read_is_named_and_nothing_is_published() {
         content[place] ^= 1;
         fs::write(path, content).unwrap();
     };
-    let damages: [(_, &dyn Fn(&Path)); 6] =
+    type Damage<'a> = &'a dyn Fn(&Path);
+    let damages: [(_, Damage); 6] =
         [(Deb, &cut), (Deb, &garbage), (Rpm, &cut), (Rpm, &garbage), (Rpm, &payload), (Rpm, &header)];
     for (number, (format, damage)) in damages.into_iter().enumerate() {
         let bench = Bench::new();

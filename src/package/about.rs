@@ -1,27 +1,36 @@
-//! What both formats say in words about a package.
+//! What a package says of itself in words, and what a kernel's does.
 
 use super::Job;
-use crate::plan::Part;
+use crate::plan::{Format, Part};
 
-/// One line, without a full stop.
-pub(super) fn summary(job: &Job) -> String {
-    let (upstream, series) = (&job.order.upstream, &job.order.series);
-    match job.part {
-        Part::Image => format!("Linux {upstream} with the io_thread series {series}"),
-        Part::Headers => {
-            format!("Headers of Linux {upstream} with the series {series}, to build modules with")
-        }
-        Part::Debug => format!("Debug information of Linux {upstream} with the io_thread series {series}"),
-        Part::LibcDev => format!("Headers of Linux {upstream} for user programs"),
-    }
+/// The same in either format.
+pub(super) struct About {
+    pub name: String,
+    /// Upstream's; [`About::version`] adds the revision.
+    pub version: String,
+    pub revision: u32,
+    /// One line, without a full stop.
+    pub summary: String,
+    /// Of the description, each in one line.
+    pub paragraphs: Vec<String>,
+    pub homepage: Option<&'static str>,
+    /// Items of the changelog.
+    pub changes: Vec<String>,
 }
 
 /// Characters of a line of a description.
 const WIDTH: usize = 78;
 
-/// Paragraphs, each as lines of at most 78 characters (but for words that are longer).
-pub(super) fn description(job: &Job) -> [String; 2] {
-    paragraphs(job).map(|text| wrap(&text, WIDTH))
+impl About {
+    /// `6.1.187-1`: the same notation in both formats.
+    pub fn version(&self) -> String {
+        format!("{}-{}", self.version, self.revision)
+    }
+
+    /// Paragraphs, each as lines of at most 78 characters (but for words that are longer).
+    pub fn description(&self) -> Vec<String> {
+        self.paragraphs.iter().map(|text| wrap(text, WIDTH)).collect()
+    }
 }
 
 /// Breaks between words.
@@ -41,7 +50,37 @@ pub(super) fn wrap(text: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-fn paragraphs(job: &Job) -> [String; 2] {
+/// Of a kernel's package.
+pub(super) fn of(job: &Job, format: Format) -> About {
+    let order = job.order;
+    let what = format!("Linux {}, series {}: {}", order.upstream, order.series, order.title);
+    About {
+        name: match format {
+            Format::Deb => job.names.deb(job.part),
+            Format::Rpm => job.names.rpm(job.part),
+        },
+        version: job.names.upstream.clone(),
+        revision: job.names.revision,
+        summary: summary(job),
+        paragraphs: description(job).into(),
+        homepage: Some("https://www.kernel.org/"),
+        changes: std::iter::once(what).chain(order.patches.iter().cloned()).collect(),
+    }
+}
+
+fn summary(job: &Job) -> String {
+    let (upstream, series) = (&job.order.upstream, &job.order.series);
+    match job.part {
+        Part::Image => format!("Linux {upstream} with the io_thread series {series}"),
+        Part::Headers => {
+            format!("Headers of Linux {upstream} with the series {series}, to build modules with")
+        }
+        Part::Debug => format!("Debug information of Linux {upstream} with the io_thread series {series}"),
+        Part::LibcDev => format!("Headers of Linux {upstream} for user programs"),
+    }
+}
+
+fn description(job: &Job) -> [String; 2] {
     let release = &job.names.release;
     let what = match job.part {
         Part::Image => format!("The Linux kernel, its modules and the data to load them, as {release}."),
