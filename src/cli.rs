@@ -181,9 +181,10 @@ pub struct Repo {
     /// Folder that is searched for .deb and .rpm files, with the folders below it; these packages
     /// are published, and no others
     pub dir: PathBuf,
-    /// OpenPGP secret key that signs the indexes and the rpms [default: none, it must be given]
+    /// OpenPGP secret key that signs the indexes and the rpms
+    /// [default: the configuration file's; there must be one]
     #[arg(long, value_name = "FILE")]
-    pub signing_key: PathBuf,
+    pub signing_key: Option<PathBuf>,
     /// Folder to be served, made or brought up to date [default: repository]
     #[arg(long, value_name = "DIR", default_value = "repository", hide_default_value = true)]
     pub out: PathBuf,

@@ -74,7 +74,7 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
             print(&comparison.to_string())?;
             Ok(if comparison.passed() { Exit::Passed } else { Exit::VerdictFailed })
         }
-        Some(Command::Repo(wish)) => publish(wish, &stop),
+        Some(Command::Repo(wish)) => publish(cli, wish, &stop),
         Some(Command::Releases(_)) => {
             let request = request(cli)?;
             let cx = context(cli, Some(&request), stop)?;
@@ -232,16 +232,18 @@ fn compare_formats(cli: &Cli) -> Result<Option<compare::Formats>, Failure> {
 }
 
 /// `repo`: what was published, in a line for each repository.
-fn publish(wish: &Repo, stop: &Stop) -> Result<Exit, Failure> {
+fn publish(cli: &Cli, wish: &Repo, stop: &Stop) -> Result<Exit, Failure> {
     let date = match request::timestamp().map_err(|error| before(&error))? {
         Timestamp::Given(seconds) => seconds,
         // Not of the packages: apt passes over a repository whose date is older than the one it has.
         Timestamp::OfSource => jiff::Timestamp::now().as_second(),
     };
+    let key = wish.signing_key.clone().or(settings(cli)?.signing_key);
+    let key = key.ok_or_else(|| before(&repo::Error::NoKey))?;
     let order = repo::Order {
         dir: wish.dir.clone(),
         out: wish.out.clone(),
-        key: SigningKey::load(&wish.signing_key).map_err(|error| before(&error))?,
+        key: SigningKey::load(&key).map_err(|error| before(&error))?,
         address: wish.url.clone(),
         keep: wish.keep as usize,
         date,

@@ -297,6 +297,20 @@ fn wrong_usage_writes_nothing() {
         .unwrap();
     assert_eq!(no_folder.status.code(), Some(2), "{}", stderr(&no_folder));
     assert!(!bench.dir.path().join("repository").exists());
+    let keyless = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
+        command.arg("repo").arg(bench.packages()).current_dir(bench.dir.path());
+        command
+    };
+    let output = keyless().output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--signing-key"), "{}", stderr(&output));
+    // The configuration file's key will do.
+    let line = format!("signing-key = \"{}\"\n", bench.key.path().display());
+    fs::write(bench.dir.path().join("kpatch-build.toml"), line).unwrap();
+    let output = keyless().env_remove("SOURCE_DATE_EPOCH").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    bench.apt();
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::signing;
 pub enum Error {
     #[error("interrupted")]
     Interrupted,
+    #[error("a repository must be signed, and no key is given")]
+    NoKey,
     #[error("{} is not a folder", path.display())]
     NoFolder { path: PathBuf },
     #[error("{} holds no package", path.display())]
@@ -58,7 +60,8 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::Interrupted => Exit::Interrupted,
-            Error::NoFolder { .. }
+            Error::NoKey
+            | Error::NoFolder { .. }
             | Error::NoPackage { .. }
             | Error::NotOurs { .. }
             | Error::Algorithm { .. }
@@ -92,6 +95,9 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
+            Error::NoKey => {
+                Some("name a file with --signing-key; `gpg --export-secret-keys --armor KEY` writes one".into())
+            }
             Error::NotOurs { .. } => Some("name another folder with --out".into()),
             Error::NoPackage { .. } => Some("make some with `kpatch-build package`".into()),
             Error::Address { .. } => {
