@@ -58,7 +58,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[test]
 fn a_star_stands_for_any_text() {
-    for (pattern, text) in [("a*", "a"), ("a*", "a/b/c"), ("*.o", "x/y.o"), ("a*c*e", "abcde"), ("ab", "ab")] {
+    for (pattern, text) in [("a*", "a"), ("a*", "a/b/c"), ("*.o", "x/y.o"), ("a*c*e", "abcde"), ("ab", "ab")]
+    {
         assert!(matches(pattern, text), "{pattern} {text}");
     }
     for (pattern, text) in [("a*", "b"), ("*.o", "x.old"), ("a*c*e", "abde"), ("ab", "abc")] {

@@ -9,14 +9,15 @@ use super::kbuild::must;
 /// Of a file: flags (`g` a ghost, `l` a licence), permissions, owner, path, link text, checksum.
 const FILES: &str = "[%{FILENAMES}\t%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEFLAGS:fflags}\t\
                      %{FILELINKTOS}\t%{FILEDIGESTS}\n]";
-const TAGS: [&str; 8] =
-    ["NAME", "VERSION", "RELEASE", "ARCH", "LICENSE", "GROUP", "URL", "VENDOR"];
+const TAGS: [&str; 8] = ["NAME", "VERSION", "RELEASE", "ARCH", "LICENSE", "GROUP", "URL", "VENDOR"];
 const RELATIONS: [&str; 6] = ["REQUIRE", "PROVIDE", "CONFLICT", "OBSOLETE", "RECOMMEND", "SUGGEST"];
 const SCRIPTS: [&str; 8] =
     ["PREIN", "POSTIN", "PREUN", "POSTUN", "PRETRANS", "POSTTRANS", "PREUNTRANS", "TRIGGERSCRIPTS"];
 
 fn query(rpm: &Path, format: &str) -> String {
-    must(Command::new("rpm").args(["--query", "--nosignature", "--queryformat", format, "--package"]).arg(rpm))
+    must(
+        Command::new("rpm").args(["--query", "--nosignature", "--queryformat", format, "--package"]).arg(rpm),
+    )
 }
 
 /// Fields, relations, scripts, and every path with what is said of it. The image and what belongs to it
@@ -53,5 +54,6 @@ pub fn facts(rpm: &Path, release: &str) -> Facts {
 /// `vmlinuz` of `/boot/vmlinuz-@` and of `/lib/modules/@/vmlinuz`.
 fn kernel_file(path: &str) -> Option<&str> {
     let name = path.strip_prefix("/boot/").and_then(|name| name.strip_suffix("-@"));
-    name.or(path.strip_prefix("/lib/modules/@/")).filter(|name| ["vmlinuz", "System.map", "config"].contains(name))
+    name.or(path.strip_prefix("/lib/modules/@/"))
+        .filter(|name| ["vmlinuz", "System.map", "config"].contains(name))
 }

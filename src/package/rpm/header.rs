@@ -46,11 +46,7 @@ pub(super) fn builder(
         .vendor("kpatch-build")
         .packager(PACKAGER)
         .build_host("kpatch-build.invalid")
-        .add_changelog_entry(
-            format!("{PACKAGER} - {}", job.names.version()),
-            changelog(job),
-            time,
-        );
+        .add_changelog_entry(format!("{PACKAGER} - {}", job.names.version()), changelog(job), time);
     add_files(&mut builder, job, members)?;
     add_compression(&mut builder, job.order.compression);
     match job.part {

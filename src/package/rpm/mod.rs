@@ -74,13 +74,16 @@ fn layout<'a>(job: &'a Job, licence: &'a [PayloadFile]) -> Vec<Member<'a>> {
         format!("lib/modules/{release}"),
         format!("usr/src/kernels/{release}"),
         format!("usr/lib/debug/lib/modules/{release}"),
+        "usr/lib/debug/.build-id".to_owned(),
+        "usr/lib/debug/boot".to_owned(),
         format!("usr/share/licenses/{}", job.names.rpm(job.part)),
     ];
     // Folders above are the filesystem package's; /lib is a link there, not a folder.
     let owned = |path: &str| {
-        own.iter().any(|own| {
+        let below = |own: &String| {
             path.strip_prefix(own.as_str()).is_some_and(|rest| matches!(rest.as_bytes(), [] | [b'/', ..]))
-        })
+        };
+        path.starts_with("usr/include/") || own.iter().any(below)
     };
     members(job.payload.files.iter().chain(licence), |role| place(release, role), owned)
 }
