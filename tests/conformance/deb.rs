@@ -28,8 +28,8 @@ pub fn facts(deb: &Path, release: &str) -> Facts {
     facts
 }
 
-/// By name; a description's lines are joined.
-fn fields(control: &str, release: &str) -> Facts {
+/// The fields of a control file, by name; lines of a description are joined.
+pub fn fields(control: &str, release: &str) -> Facts {
     let paragraph: deb822_fast::Paragraph = control.parse().expect("dpkg-deb prints a paragraph");
     let field = |field: &deb822_fast::Field| {
         (format!("field {}", field.name), field.value.replace(release, "@").replace('\n', " "))

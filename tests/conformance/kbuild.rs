@@ -15,7 +15,7 @@ use kpatch_build::plan::{self, Plan};
 use kpatch_build::request::Request;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::{Lookup, Room, Store};
-use kpatch_build::{fetch, key, unpack, verify};
+use kpatch_build::{fetch, key, process, unpack, verify};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -35,6 +35,7 @@ impl Kernel {
     pub fn new(args: &[&str]) -> Kernel {
         let run = Run::new(&[&["package", "--release", LINE], args].concat()).passed();
         let kernel = Kernel { run, theirs: tempfile::tempdir().unwrap() };
+        process::set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
         kernel.make(args);
         kernel
     }

@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "the target real uses all of it")]
 mod harness;
 
+mod btf;
 mod deb;
 mod debian;
 mod difference;
@@ -19,7 +20,7 @@ use difference::compare;
 use harness::have;
 use kbuild::{Kernel, in_own_mounts};
 
-const BUILDING: [&str; 12] = [
+const NEEDED: [&str; 17] = [
     "gcc",
     "make",
     "flex",
@@ -27,16 +28,21 @@ const BUILDING: [&str; 12] = [
     "bc",
     "perl",
     "depmod",
+    "pahole",
     "rsync",
     "cpio",
     "dpkg-buildpackage",
     "rpmbuild",
     "unshare",
+    "mount",
+    "apt-cache",
+    "lintian",
+    "rpmlint",
 ];
 
 /// `None` where the test is left out or runs in another process.
 fn kernel(test: &str, args: &[&str]) -> Option<Kernel> {
-    if !have(&BUILDING) || !rustix::process::geteuid().is_root() {
+    if !have(&NEEDED) || !rustix::process::geteuid().is_root() {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "only root can mount");
         return None;
     }
@@ -66,6 +72,23 @@ fn the_kernels_own_targets_package_the_same_but_for_what_is_listed() {
         let facts = |rpm| rpm::facts(rpm, &release);
         found.extend(compare(&format!("rpm {part}"), &facts(&ours), &facts(&theirs), meant));
     }
-    found.extend(lint::problems(&kernel));
+    found.extend(debian::differences(&kernel));
+    found.extend(lint::problems(&kernel.all("deb"), &kernel.all("rpm"), &lint::KERNEL));
     assert!(found.is_empty(), "{} problems:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn debug_information_is_packaged_as_the_kernels_own_target_does_and_modules_get_btf() {
+    let test = "debug_information_is_packaged_as_the_kernels_own_target_does_and_modules_get_btf";
+    let dir = tempfile::tempdir().unwrap();
+    let kconfig = btf::kconfig(dir.path());
+    let args = ["--series", "copy-segments", "--kconfig", &kconfig, "--packages", "image,headers,debug"];
+    let Some(kernel) = kernel(test, &args) else { return };
+    let release = kernel.release();
+    let (ours, theirs) = (kernel.ours("deb", "debug"), kernel.theirs(&format!("linux-image-{release}-dbg_")));
+    let mut found =
+        compare("deb debug", &deb::facts(&ours, &release), &deb::facts(&theirs, &release), &meant::DEB_DEBUG);
+    found.extend(lint::problems(&[ours], &[kernel.ours("rpm", "debug")], &lint::DEBUG));
+    assert!(found.is_empty(), "{} problems:\n{}", found.len(), found.join("\n"));
+    btf::modules_get_it(&kernel, dir.path());
 }

@@ -189,9 +189,11 @@ fn layout<'a>(job: &'a Job, about: &About, licence: &'a [PayloadFile]) -> Vec<Me
         format!("lib/modules/{release}"),
         format!("usr/src/kernels/{release}"),
         format!("usr/lib/debug/lib/modules/{release}"),
+        "usr/lib/debug/.build-id".to_owned(),
+        "usr/lib/debug/boot".to_owned(),
         format!("usr/share/licenses/{}", about.name),
     ];
     // Folders above are the filesystem package's; /lib is a link there, not a folder.
-    let owned = |path: &str| is_below(path, &own);
+    let owned = |path: &str| path.starts_with("usr/include/") || is_below(path, &own);
     members(job.payload.files.iter().chain(licence), |role| place(release, role), owned)
 }
