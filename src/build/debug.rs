@@ -20,7 +20,7 @@ pub(super) fn keep(run: &Run, to: &Path) -> Result<(), Error> {
     let work = || -> Result<(), Error> {
         loop {
             let Some(module) = waiting.lock().expect("no worker panics").next() else { return Ok(()) };
-            objcopy(run, "--only-keep-debug", &run.folder.join(module), &to.join("kernel").join(module))?;
+            objcopy(run, &["--only-keep-debug"], &run.folder.join(module), &to.join("kernel").join(module))?;
         }
     };
     std::thread::scope(|scope| {

@@ -23,8 +23,10 @@ const OBJECTS: [&str; 9] = [
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 ];
-/// Of `scripts`, what only the kernel's own build runs.
-const UNUSED: [&str; 4] = ["scripts/atomic", "scripts/dtc", "scripts/kconfig", "scripts/package"];
+/// Of `scripts`, what only the kernel's own build runs. `unifdef` is there only where headers of
+/// programs were made as well.
+const UNUSED: [&str; 5] =
+    ["scripts/atomic", "scripts/dtc", "scripts/kconfig", "scripts/package", "scripts/unifdef"];
 /// Only where the kernel has Rust; a module in Rust is compiled against these.
 const RUST: &str = "rust";
 
@@ -58,7 +60,7 @@ fn keep_btf(run: &Run, to: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let base = to.join(BTF_BASE);
-    objcopy(run, "--only-section=.BTF", &run.folder.join("vmlinux"), &base)?;
+    objcopy(run, &["--only-section=.BTF"], &run.folder.join("vmlinux"), &base)?;
     fs::set_permissions(&base, fs::Permissions::from_mode(0o644)).map_err(io_error("write", &base))
 }
 
@@ -123,7 +125,8 @@ fn remove_dangling(folder: &Path, root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Host programs may have debug information (objtool has), which names this machine's folders.
+/// Host programs may have debug information (objtool has), which names this machine's folders, and a build
+/// id, which is a checksum over that information too.
 fn strip_programs(run: &Run, folder: &Path) -> Result<(), Error> {
     for name in names(folder)? {
         let path = folder.join(name);
@@ -131,7 +134,8 @@ fn strip_programs(run: &Run, folder: &Path) -> Result<(), Error> {
         if meta.is_dir() {
             strip_programs(run, &path)?;
         } else if meta.is_file() && meta.permissions().mode() & 0o100 != 0 && is_elf(&path)? {
-            objcopy(run, "--strip-unneeded", &path, &path)?;
+            let what = ["--strip-unneeded", "--remove-section=.note.gnu.build-id"];
+            objcopy(run, &what, &path, &path)?;
         }
     }
     Ok(())

@@ -11,13 +11,10 @@ use crate::toolchain;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// `objcopy WHAT FROM TO`; `to` may be `from`.
-pub(super) fn objcopy(run: &Run, what: &str, from: &Path, to: &Path) -> Result<(), Error> {
-    let done = Command::new(program(run))
-        .args([what.as_ref(), from.as_os_str(), to.as_os_str()])
-        .deadline(DEADLINE)
-        .capture()
-        .run(&run.cx.stop);
+/// `objcopy WHAT… FROM TO`; `to` may be `from`.
+pub(super) fn objcopy(run: &Run, what: &[&str], from: &Path, to: &Path) -> Result<(), Error> {
+    let done =
+        Command::new(program(run)).args(what).args([from, to]).deadline(DEADLINE).capture().run(&run.cx.stop);
     match done {
         Ok(_) => Ok(()),
         Err(process::Error::Interrupted { .. }) => Err(Error::Interrupted),
