@@ -85,7 +85,6 @@ impl Explain for Error {
 pub struct SigningKey {
     key: SignedSecretKey,
     which: Which,
-    password: Password,
     /// No signature is made to look older, seconds since the epoch.
     since: u32,
 }
@@ -128,24 +127,23 @@ impl SigningKey {
         }
         let mut subkeys: Vec<usize> = (0..key.secret_subkeys.len()).collect();
         subkeys.sort_by_key(|index| std::cmp::Reverse(key.secret_subkeys[*index].key.created_at()));
-        let mut signer = SigningKey { key, which: Which::Primary, password, since: 0 };
-        let mut tried = Vec::new();
+        let mut signer = SigningKey { key, which: Which::Primary, since: 0 };
+        let (mut locked, mut tried) = (false, Vec::new());
         for which in subkeys.into_iter().map(Which::Subkey).chain([Which::Primary]) {
             signer.which = which;
             signer.since = signer.oldest_time();
-            match signer.is_accepted() {
+            match signer.remove_password(&password).and_then(|()| signer.is_accepted()) {
                 Ok(()) => return Ok(signer),
-                Err(Unfit::Locked) => {
-                    let path = path.to_owned();
-                    return Err(match passphrase {
-                        Some(file) => Error::WrongPassphrase { path, passphrase: file.to_owned() },
-                        None => Error::Locked { path },
-                    });
-                }
+                Err(Unfit::Locked) => locked = true,
                 Err(Unfit::Refused(why)) => tried.push(format!("{}: {why}", signer.name_of_key())),
             }
         }
-        Err(Error::NoSigner { path: path.to_owned(), tried })
+        let path = path.to_owned();
+        Err(match passphrase {
+            _ if !locked => Error::NoSigner { path, tried },
+            Some(file) => Error::WrongPassphrase { path, passphrase: file.to_owned() },
+            None => Error::Locked { path },
+        })
     }
 
     /// Of the certificate's primary key, in upper-case hexadecimal digits.
@@ -179,13 +177,13 @@ impl SigningKey {
         let config = self.config(SignatureType::Text, made).map_err(failed)?;
         let message = match self.which {
             Which::Primary => {
-                CleartextSignedMessage::new(&text, config, &self.key.primary_key, &self.password)
+                CleartextSignedMessage::new(&text, config, &self.key.primary_key, &Password::empty())
             }
             Which::Subkey(index) => CleartextSignedMessage::new(
                 &text,
                 config,
                 &self.key.secret_subkeys[index].key,
-                &self.password,
+                &Password::empty(),
             ),
         };
         message.and_then(|message| message.to_armored_string(ArmorOptions::default())).map_err(failed)
@@ -197,8 +195,10 @@ impl SigningKey {
 
     fn sign(&self, config: SignatureConfig, data: impl Read) -> pgp::errors::Result<Signature> {
         match self.which {
-            Which::Primary => config.sign(&self.key.primary_key, &self.password, data),
-            Which::Subkey(index) => config.sign(&self.key.secret_subkeys[index].key, &self.password, data),
+            Which::Primary => config.sign(&self.key.primary_key, &Password::empty(), data),
+            Which::Subkey(index) => {
+                config.sign(&self.key.secret_subkeys[index].key, &Password::empty(), data)
+            }
         }
     }
 
@@ -228,13 +228,17 @@ impl SigningKey {
         times.into_iter().map(Timestamp::as_secs).max().unwrap_or(0)
     }
 
+    /// Once, since that takes a while by intention; the key lies open in memory from then on.
+    fn remove_password(&mut self, password: &Password) -> Result<(), Unfit> {
+        let unlocked = match self.which {
+            Which::Primary => self.key.primary_key.remove_password(password),
+            Which::Subkey(index) => self.key.secret_subkeys[index].key.remove_password(password),
+        };
+        unlocked.map_err(|_| Unfit::Locked)
+    }
+
     /// Signs something and checks it as `kpatch-build verify` does.
     fn is_accepted(&self) -> Result<(), Unfit> {
-        let unlocked = match self.which {
-            Which::Primary => self.key.primary_key.unlock(&self.password, |_, _| Ok(())),
-            Which::Subkey(index) => self.key.secret_subkeys[index].key.unlock(&self.password, |_, _| Ok(())),
-        };
-        unlocked.and_then(|inner| inner).map_err(|_| Unfit::Locked)?;
         let refused = |error: &dyn std::error::Error| Unfit::Refused(error.to_string());
         let signature = self.detached(b"".as_slice(), 0).map_err(|error| refused(&error))?;
         let open = || Ok(Box::new(std::io::empty()) as Box<dyn Read>);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::events::Stage;
-use crate::fetch::Origin;
+use crate::fetch::{Origin, SourceSpec};
 use crate::key::Key;
 use crate::pipeline::{self, Goal};
 use crate::plan::{self, Part, Plan, Timestamp};
@@ -60,7 +60,9 @@ pub fn reproduce(cx: &Context, wish: &Wish) -> Result<Comparison, Failure> {
         inner.events.note(Stage::Plan, format!("another toolchain than the recorded one: {difference}"));
     }
     check_patches(&recorded, &plan, &toolchain).map_err(failed)?;
-    check_source(&parts, &pipeline::run(&inner, &request, Goal::Fetch)?).map_err(failed)?;
+    if !is_pinned(&request, parts.source) {
+        check_source(&parts, &pipeline::run(&inner, &request, Goal::Fetch)?).map_err(failed)?;
+    }
     let report = pipeline::run(&inner, &request, Goal::Package)?;
     let path = request.out.join(STORE);
     drop(inner);
@@ -163,7 +165,6 @@ fn check_out(out: &Path, report: &Path) -> Result<(), Error> {
 /// This tool is one of them: it writes the packages.
 fn other_tools(report: &Recorded, recorded: &ToolchainPart, plan: &Plan) -> Vec<String> {
     let here = &ToolchainPart::of(plan);
-    // A report of an older version does not have all of it.
     let cc = |tools: &ToolchainPart| tools.cc_text.clone().unwrap_or_else(|| tools.cc.clone());
     let or_none = |tool: &Option<String>| tool.clone().unwrap_or_else(|| "none".to_owned());
     let both = [
@@ -196,6 +197,11 @@ fn check_patches(recorded: &Recorded, plan: &Plan, toolchain: &[String]) -> Resu
     differences.extend(told("recorded", &then, &here));
     differences.extend(told("here", &here, &then));
     Err(Error::OtherPatches { differences })
+}
+
+/// Whether nothing but the recorded archive would be taken; other sources are looked at before the build.
+fn is_pinned(request: &Request, recorded: &Source) -> bool {
+    matches!(&request.source, SourceSpec::Tarball { sha256: Some(sha256), .. } if *sha256 == recorded.sha256)
 }
 
 fn check_source(parts: &Parts, fetched: &Report) -> Result<(), Error> {
