@@ -95,7 +95,20 @@ fn the_control_file_says_what_dpkg_and_apt_need() {
     for script in ["preinst", "postinst", "prerm", "postrm"] {
         let text = control(deb, script);
         assert!(text.starts_with("#!/bin/sh\n") && text.contains(RELEASE) && !text.contains('@'), "{script}");
+        assert!(text.contains("INITRD=Yes\n"), "{script}");
     }
+}
+
+#[test]
+fn a_kernel_that_loads_no_initramfs_asks_for_none() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    fs::write(kernel.config(), "CONFIG_64BIT=y\n# CONFIG_BLK_DEV_INITRD is not set\n").unwrap();
+    let packages = machine.package(&kernel).unwrap();
+    let deb = &of(&packages, Format::Deb).path;
+    let control_file = control(deb, "control");
+    assert!(control_file.contains("\nDepends: kmod, linux-base (>= 4.3~)\n"), "{control_file}");
+    assert!(control(deb, "postinst").contains("INITRD=No\n"));
 }
 
 #[test]
@@ -242,7 +255,10 @@ fn headers_of_programs_take_the_distributions_place_only_when_they_are_chosen() 
     let files = tar_files(&deb_parts(&deb.path)["data.tar.xz"]);
     assert!(files.contains_key("usr/include/linux/io_uring.h"));
     assert!(files.contains_key("usr/include/x86_64-linux-gnu/asm/ptrace.h"));
-    assert!(rpm_files(&rpm.path).contains_key("usr/include/asm/ptrace.h"));
+    let files = rpm_files(&rpm.path);
+    assert!(files.contains_key("usr/include/asm/ptrace.h"));
+    // What nobody owns stays when the package is erased; /usr/include itself is everybody's.
+    assert!(files.contains_key("usr/include/asm") && !files.contains_key("usr/include"));
     let metadata = rpm::PackageMetadata::open(&rpm.path).unwrap();
     assert!(metadata.get_obsoletes().unwrap().is_empty(), "an update must never bring it by itself");
     assert!(metadata.get_conflicts().unwrap().iter().any(|it| it.name == "kernel-headers"));
