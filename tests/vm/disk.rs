@@ -16,9 +16,13 @@ const MIB: u64 = 1 << 20;
 const ESP: (u64, u64) = (1, 64);
 const ROOT_START: u64 = ESP.0 + ESP.1;
 
-/// Lines for `/etc/fstab`, with the EFI system partition at `esp`.
+/// Lines for `/etc/fstab`, with the EFI system partition at `esp`. A busy host's guest may need more than
+/// the minute and a half after which systemd gives a device up.
 pub fn fstab(esp: &str) -> String {
-    format!("UUID={ROOT_UUID} / ext4 defaults 0 1\nUUID={ESP_UUID} {esp} vfat umask=0077 0 1\n")
+    format!(
+        "UUID={ROOT_UUID} / ext4 defaults 0 1\n\
+         UUID={ESP_UUID} {esp} vfat umask=0077,x-systemd.device-timeout=600 0 1\n"
+    )
 }
 
 /// Makes the raw, sparse image `to` of `mib` MiB: the root file system holds what is in `root`, the EFI

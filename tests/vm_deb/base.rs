@@ -16,9 +16,11 @@ const PACKAGES: &str = "systemd-sysv,udev,dbus,kmod,linux-base,initramfs-tools,z
                         grub-efi-amd64,e2fsprogs,gcc,make,dkms,libelf1";
 const DISK_MIB: u64 = 4096;
 
-/// As Debian has it, but that an entry can be chosen for the next boot; `panic=-1` ends QEMU. GRUB's menu is on the console too: the firmware's console is the serial port.
+/// As Debian has it, but that an entry can be chosen for the next boot, and for a guest of a busy host: a panic
+/// ends QEMU, and timer interrupts are not held to the time that the kernel's check of them takes.
+/// The menu is on the serial port, as all that the firmware shows.
 const GRUB: &str = "GRUB_DEFAULT=saved\nGRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\nGRUB_TERMINAL=console\n\
-                    GRUB_CMDLINE_LINUX=\"console=ttyS0 panic=-1\"\n";
+                    GRUB_CMDLINE_LINUX=\"console=ttyS0 panic=-1 no_timer_check\"\n";
 
 /// Housekeeping that has nothing to do with kernels.
 const MASKED: [&str; 6] = [
@@ -38,7 +40,15 @@ pub fn machine(name: &str) -> Machine {
 
 /// Where the disk and the firmware's variables are kept, under a name for all that they are made from.
 fn kept() -> (PathBuf, PathBuf) {
-    let recipe = [PACKAGES, GRUB, &MASKED.concat(), &agent::recipe(), &DISK_MIB.to_string()].concat();
+    let recipe = [
+        PACKAGES,
+        &disk::fstab("/boot/efi"),
+        GRUB,
+        &MASKED.concat(),
+        &agent::recipe(),
+        &DISK_MIB.to_string(),
+    ]
+    .concat();
     let key = &kpatch_build::key::hex(&Sha256::digest(recipe))[..16];
     let folder = cache();
     let path = |ending| folder.join(format!("debian-{SUITE}-vm-{key}.{ending}"));
@@ -70,7 +80,7 @@ fn make(scratch: &Path) -> Machine {
     disk::make(&root, None, DISK_MIB, &image);
     let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm-deb-base");
     let mut machine = Machine::on(&image, "raw", None, &logs);
-    let append = format!("root=UUID={} ro console=ttyS0 panic=-1", disk::ROOT_UUID);
+    let append = format!("root=UUID={} ro console=ttyS0 panic=-1 no_timer_check", disk::ROOT_UUID);
     let direct = Direct { kernel: &root.join("vmlinuz"), initrd: &root.join("initrd.img"), append: &append };
     let mut guest = machine.boot_directly(&direct);
     // As Debian's installer does it.
