@@ -184,7 +184,7 @@ fn must_rpm(root: &Path, arguments: &[&str]) -> String {
 fn install_stand_in(root: &Root) {
     let mut builder =
         rpm::PackageBuilder::new("stand-in", "1", "GPL-2.0-only", "noarch", "What a kernel requires");
-    for name in ["/bin/sh", "/usr/bin/kernel-install", "coreutils", "dracut", "kmod"] {
+    for name in ["/bin/sh", "/usr/bin/kernel-install", "coreutils", "dracut", "findutils", "kmod"] {
         builder.provides(rpm::Dependency::any(name));
     }
     builder.build().unwrap().write_file(root.join("/stand-in.rpm")).unwrap();

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 const CACHE: &str = "KPATCH_BUILD_TEST_CACHE";
 pub const SUITE: &str = "bookworm";
 /// What a kernel package depends on.
-const INCLUDE: &str = "--include=kmod,linux-base,initramfs-tools";
+const KERNEL_NEEDS: &str = "kmod,linux-base,initramfs-tools";
 
 /// Whether the test has to be left out, because `programs` or root's rights are missing.
 /// In CI that is a failure.
@@ -29,8 +29,23 @@ pub struct Root(tempfile::TempDir);
 
 impl Root {
     pub fn new() -> Root {
+        Root::with(SUITE, KERNEL_NEEDS)
+    }
+
+    /// A system that is called `name` where it is kept, of the required packages and `packages`,
+    /// which are separated by commas.
+    pub fn with(name: &str, packages: &str) -> Root {
+        Root::kept(name, SUITE, packages)
+    }
+
+    /// The same of another suite; each suite is kept with one list of packages only.
+    pub fn of(suite: &str, packages: &str) -> Root {
+        Root::kept(suite, suite, packages)
+    }
+
+    fn kept(name: &str, suite: &str, packages: &str) -> Root {
         let dir = tempfile::tempdir().unwrap();
-        must(Command::new("tar").arg("-xpf").arg(archive()).arg("-C").arg(dir.path()));
+        must(Command::new("tar").arg("-xpf").arg(archive(name, suite, packages)).arg("-C").arg(dir.path()));
         Root(dir)
     }
 
@@ -55,8 +70,8 @@ impl Root {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Runs a command line inside.
-    pub fn run(&self, line: &str) -> Output {
+    /// A command line that runs inside.
+    pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new("chroot");
         command.arg(self.path()).args(["sh", "-c", line]).env_clear();
         command.envs([
@@ -64,7 +79,12 @@ impl Root {
             ("DEBIAN_FRONTEND", "noninteractive"),
             ("LC_ALL", "C"),
         ]);
-        command.output().unwrap()
+        command
+    }
+
+    /// Runs a command line inside.
+    pub fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
     }
 
     pub fn must(&self, line: &str) -> String {
@@ -114,17 +134,19 @@ pub fn cache() -> PathBuf {
     cache
 }
 
-fn archive() -> PathBuf {
+fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
     let cache = cache();
-    let archive = cache.join(format!("debian-{SUITE}.tar"));
-    let lock = File::create(cache.join(format!("debian-{SUITE}.lock"))).unwrap();
+    let archive = cache.join(format!("debian-{name}.tar"));
+    let lock = File::create(cache.join(format!("debian-{name}.lock"))).unwrap();
     lock.lock().unwrap();
     if !archive.exists() {
         let dir = tempfile::tempdir_in(&cache).unwrap();
         let root = dir.path().join("root");
         must(
             Command::new("timeout")
-                .args(["1200", "debootstrap", "--variant=minbase", INCLUDE, SUITE])
+                .args(["1200", "debootstrap", "--variant=minbase"])
+                .arg(format!("--include={packages}"))
+                .arg(suite)
                 .arg(&root)
                 .arg(mirror()),
         );

@@ -13,7 +13,7 @@ pub const ESP_UUID: &str = "6B70-6254";
 
 const MIB: u64 = 1 << 20;
 /// Sizes and places in MiB; the backup GPT takes the last one.
-const ESP: (u64, u64) = (1, 64);
+const ESP: (u64, u64) = (1, 256);
 const ROOT_START: u64 = ESP.0 + ESP.1;
 
 /// Lines for `/etc/fstab`, with the EFI system partition at `esp`. A busy host's guest may need more than
@@ -76,6 +76,11 @@ fn partition(disk: &Path) {
         .expect("sfdisk can be started");
     child.stdin.take().expect("piped").write_all(table.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "sfdisk");
+}
+
+/// What an image depends on: part of the key under which it is kept.
+pub fn recipe() -> String {
+    format!("{ESP:?}{ROOT_START}{ROOT_UUID}{ESP_ID}")
 }
 
 /// Makes an ext4 image of `folder` at `to`, to be handed to a guest as a second disk.

@@ -1,14 +1,13 @@
 //! A Debian 12 as its users have it: Debian's own kernel, initramfs-tools, GRUB for EFI, a compiler, dkms.
-//! Made by debootstrap once, and kept.
+//! Made once, and kept.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::debian_root::{SUITE, cache, mirror, must};
+use crate::debian_root::{Root, SUITE, cache};
 use crate::vm::{Direct, Machine, agent, disk};
 
 /// systemd's, the kernel's that stays, the boot loader's; then what modules are built with.
@@ -42,6 +41,7 @@ pub fn machine(name: &str) -> Machine {
 fn kept() -> (PathBuf, PathBuf) {
     let recipe = [
         PACKAGES,
+        &disk::recipe(),
         &disk::fstab("/boot/efi"),
         GRUB,
         &MASKED.concat(),
@@ -66,18 +66,12 @@ fn kept() -> (PathBuf, PathBuf) {
 }
 
 fn make(scratch: &Path) -> Machine {
-    let root = scratch.join("root");
-    must(
-        Command::new("timeout")
-            .args(["1200", "debootstrap", "--variant=minbase"])
-            .arg(format!("--include={PACKAGES}"))
-            .arg(SUITE)
-            .arg(&root)
-            .arg(mirror()),
-    );
-    configure(&root);
+    let name = format!("{SUITE}-vm-{}", &kpatch_build::key::hex(&Sha256::digest(PACKAGES))[..8]);
+    let debian = Root::with(&name, PACKAGES);
+    let root = debian.path();
+    configure(root);
     let image = scratch.join("disk.raw");
-    disk::make(&root, None, DISK_MIB, &image);
+    disk::make(root, None, DISK_MIB, &image);
     let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm-deb-base");
     let mut machine = Machine::on(&image, "raw", None, &logs);
     let append = format!("root=UUID={} ro console=ttyS0 panic=-1 no_timer_check", disk::ROOT_UUID);
@@ -95,7 +89,6 @@ fn configure(root: &Path) {
     write("etc/hostname", "vm\n");
     write("etc/default/grub", GRUB);
     fs::create_dir_all(root.join("boot/efi")).unwrap();
-    let _ = fs::remove_dir_all(root.join("var/cache/apt/archives"));
     for unit in MASKED {
         symlink("/dev/null", root.join("etc/systemd/system").join(unit)).unwrap();
     }
