@@ -20,7 +20,10 @@ const OTHER: &str = "6.1.187-zeroed-boot";
 /// With an initramfs that takes no dracut, which would want modules that can be loaded.
 fn root() -> RpmRoot {
     let root = RpmRoot::new();
-    root.script("/etc/kernel/install.d/50-dracut.install", "[ \"$1\" = add ] || exit 0\necho initramfs > \"$3/initrd\"");
+    root.script(
+        "/etc/kernel/install.d/50-dracut.install",
+        "[ \"$1\" = add ] || exit 0\necho initramfs > \"$3/initrd\"",
+    );
     root
 }
 
@@ -49,8 +52,7 @@ fn package(release: &str, revision: u32) -> String {
 /// What a boot loader of the Boot Loader Specification shows.
 fn entries(root: &RpmRoot) -> Vec<String> {
     let entries = fs::read_dir(root.esp().join("loader/entries")).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

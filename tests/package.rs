@@ -229,7 +229,8 @@ fn the_rpm_owns_what_kernel_install_makes_and_says_how_much_room_it_takes() {
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
     let files = metadata.get_file_entries().unwrap();
-    let file = |path: String| files.iter().find(|file| file.path() == Path::new(&path)).expect("it is listed");
+    let file =
+        |path: String| files.iter().find(|file| file.path() == Path::new(&path)).expect("it is listed");
     let ghosts = files.iter().filter(|file| file.flags().contains(rpm::FileFlags::GHOST));
     assert_eq!(ghosts.count(), 4);
     for name in ["vmlinuz", "System.map", "config"] {

@@ -95,7 +95,8 @@ impl RpmRoot {
     ///
     /// Its mounts are seen by nobody else and end with it.
     pub fn run(&self, line: &str) -> Output {
-        const ENTER: &str = "mount -t tmpfs -o size=\"$4\"M tmpfs \"$1/boot\" && cp -a \"$2/.\" \"$1/boot\" && \
+        const ENTER: &str =
+            "mount -t tmpfs -o size=\"$4\"M tmpfs \"$1/boot\" && cp -a \"$2/.\" \"$1/boot\" && \
                              mount -t proc proc \"$1/proc\" || exit 125
                              chroot \"$1\" sh -c \"$3\"
                              status=$?
@@ -144,7 +145,8 @@ impl RpmRoot {
 
 /// Without a word of warning: rpm has no other way to tell of what did not stop it.
 pub fn quiet(said: &str) {
-    let warns = |line: &&str| ["warning", "error", "failed"].iter().any(|word| line.to_lowercase().contains(word));
+    let warns =
+        |line: &&str| ["warning", "error", "failed"].iter().any(|word| line.to_lowercase().contains(word));
     assert_eq!(said.lines().find(warns), None);
 }
 

@@ -18,7 +18,16 @@ pub struct Kernel {
 impl Kernel {
     pub fn packaged(series: &str) -> Kernel {
         let args = [
-            "package", "--release", LINE, "--kconfig", "cloud", "--series", series, "--format", "rpm", "--packages",
+            "package",
+            "--release",
+            LINE,
+            "--kconfig",
+            "cloud",
+            "--series",
+            series,
+            "--format",
+            "rpm",
+            "--packages",
             "image,headers",
         ];
         let run = Run::new(&args).passed();

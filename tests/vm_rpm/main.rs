@@ -73,7 +73,9 @@ fn assert_installed(must: &mut dyn FnMut(&str) -> String, kernel: &Kernel) {
     assert_eq!(must(&format!("rpm --verify {name}")), "");
     let folder = format!("/{MACHINE_ID}/{release}");
     let entry = must(&format!("cat /boot/loader/entries/{MACHINE_ID}-{release}.conf"));
-    for line in [["version", release], ["linux", &format!("{folder}/linux")], ["initrd", &format!("{folder}/initrd")]] {
+    for line in
+        [["version", release], ["linux", &format!("{folder}/linux")], ["initrd", &format!("{folder}/initrd")]]
+    {
         assert!(entry.lines().any(|found| found.split_whitespace().eq(line)), "no {line:?} in\n{entry}");
     }
     must(&format!("cmp /lib/modules/{release}/vmlinuz /boot{folder}/linux && test -s /boot{folder}/initrd"));

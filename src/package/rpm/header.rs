@@ -90,7 +90,8 @@ fn add_sweep(builder: &mut PackageBuilder, members: &[Member]) {
 fn sweep(members: &[Member]) -> String {
     let mut folders: Vec<&str> = Vec::new();
     for member in members.iter().filter(|member| matches!(member.kind, Kind::Directory)) {
-        let inside = |outer: &&str| member.path.strip_prefix(*outer).is_some_and(|rest| rest.starts_with('/'));
+        let inside =
+            |outer: &&str| member.path.strip_prefix(*outer).is_some_and(|rest| rest.starts_with('/'));
         if !folders.iter().any(inside) {
             folders.push(&member.path);
         }
