@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::name;
+use crate::plan::{Compression, Format};
 use crate::settings::Settings;
 
 const EXAMPLES: &str = "\
@@ -111,6 +113,33 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         update: Option<PathBuf>,
     },
+    /// Check a folder of packages: checksums, signatures, and that its documents agree
+    Verify {
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// OpenPGP certificates of those who may have signed [default: signatures are not checked]
+        #[arg(long, value_name = "FILE")]
+        keyring: Option<PathBuf>,
+    },
+    /// Build the packages of a report.json again, from nothing, and compare them bit for bit
+    Reproduce {
+        #[arg(value_name = "REPORT")]
+        report: PathBuf,
+        /// Folder for what is built [default: reproduced]
+        #[arg(short, long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Compilers to run at once [default: one for each processor]
+        #[arg(short, long, value_name = "N")]
+        jobs: Option<usize>,
+        /// Another C compiler [default: the report's]
+        #[arg(long)]
+        cc: Option<String>,
+        /// Where the source is now, in the words of the general --source [default: the report's]
+        #[arg(long)]
+        source: Option<String>,
+    },
+    /// Make a signed apt repository and a signed dnf repository of the packages in a folder
+    Repo(Repo),
     /// List the releases that the sources offer
     Releases(Stage),
     /// Show the series, or try them on a release
@@ -131,6 +160,8 @@ pub enum Command {
         #[command(subcommand)]
         action: CacheAction,
     },
+    /// Package this tool itself, with manual pages, completions and a timer, as a distribution would
+    PackageSelf(PackageSelf),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page, or write it and one for each subcommand to a folder
@@ -143,6 +174,45 @@ pub enum Command {
 pub struct Stage {
     #[command(flatten)]
     pub settings: Settings,
+}
+
+#[derive(Args, Debug)]
+pub struct Repo {
+    /// Folder that is searched for .deb and .rpm files, with the folders below it; these packages
+    /// are published, and no others
+    pub dir: PathBuf,
+    /// OpenPGP secret key that signs the indexes and the rpms
+    /// [default: the configuration file's; there must be one]
+    #[arg(long, value_name = "FILE")]
+    pub signing_key: Option<PathBuf>,
+    /// Folder to be served, made or brought up to date [default: repository]
+    #[arg(long, value_name = "DIR", default_value = "repository", hide_default_value = true)]
+    pub out: PathBuf,
+    /// Where clients will find that folder; written into the ready-made entries for apt and dnf
+    /// [default: https://kernels.invalid, to be edited]
+    #[arg(long, value_name = "URL", default_value = crate::repo::PLACEHOLDER, hide_default_value = true)]
+    pub url: String,
+    /// Generations that stay, indexes and packages, for clients that began with them; the new one
+    /// among them [default: 3]
+    #[arg(long, value_name = "COUNT", default_value = "3", hide_default_value = true,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
+}
+
+#[derive(Args, Debug)]
+pub struct PackageSelf {
+    /// Package formats [default: deb,rpm]
+    #[arg(short, long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
+    pub format: Vec<Format>,
+    /// How the packages are compressed [default: xz, which the oldest supported distributions read]
+    #[arg(long, value_enum)]
+    pub compression: Option<Compression>,
+    /// Counts rebuilds of the same version [default: 1]
+    #[arg(long, value_name = "N")]
+    pub revision: Option<std::num::NonZeroU32>,
+    /// Folder for the packages [default: dist]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 #[allow(clippy::large_enum_variant)]
@@ -167,6 +237,13 @@ pub enum CacheAction {
     },
     /// Remove everything
     Clear,
+}
+
+/// The definition, for a program that is called `name`.
+pub fn command(name: &str) -> clap::Command {
+    let name = name.to_owned();
+    let examples = name::in_commands(EXAMPLES, &name);
+    Cli::command().after_help(examples).display_name(&name).bin_name(&name).name(name)
 }
 
 impl Cli {
@@ -195,13 +272,19 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_about_the_name_that_was_typed() {
+        let mut command = command("kb");
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("\n      kb --release 6.1.y\n") && help.contains("Usage: kb "), "{help}");
+        assert!(command.render_version().starts_with("kb "));
     }
 
     #[test]

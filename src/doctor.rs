@@ -11,7 +11,7 @@ use crate::stop::Stop;
 
 mod needs;
 
-pub use needs::Need;
+pub use needs::{ByUse, Need};
 
 /// The run that the host is examined for.
 #[derive(Clone, Copy, Debug)]

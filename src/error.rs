@@ -4,13 +4,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::events::Stage;
+use crate::name;
 
 /// The tool's exit codes, a public interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     Passed = 0,
-    /// A claim did not hold, or the kernel panicked.
+    /// A claim did not hold, or the kernel panicked; what `verify` or `reproduce` looked at is not what
+    /// it should be.
     VerdictFailed = 1,
     /// Wrong usage or configuration: nothing was written.
     Usage = 2,
@@ -124,8 +126,8 @@ pub fn full_disk(error: &dyn std::error::Error) -> bool {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.stage {
-            Some(stage) => write!(f, "kpatch-build: {stage}: {}", self.message())?,
-            None => write!(f, "kpatch-build: {}", self.message())?,
+            Some(stage) => write!(f, "{}: {stage}: {}", name::get(), self.message())?,
+            None => write!(f, "{}: {}", name::get(), self.message())?,
         }
         for fact in &self.facts {
             write!(f, "\n  {fact}")?;
@@ -137,7 +139,7 @@ impl fmt::Display for Failure {
             write!(f, "\n  | {line}")?;
         }
         match &self.next_step {
-            Some(step) => write!(f, "\n  next: {step}"),
+            Some(step) => write!(f, "\n  next: {}", name::in_commands(step, name::get())),
             None => Ok(()),
         }
     }

@@ -16,6 +16,7 @@ pub enum Stage {
     Patch,
     Configure,
     Build,
+    Sign,
     Package,
     Boot,
 }
@@ -30,6 +31,7 @@ impl Stage {
             Stage::Patch => "patch",
             Stage::Configure => "configure",
             Stage::Build => "build",
+            Stage::Sign => "sign",
             Stage::Package => "package",
             Stage::Boot => "boot",
         }

@@ -7,6 +7,7 @@ pub mod decompress;
 pub mod events;
 pub mod key;
 pub mod makefile;
+pub mod name;
 pub mod process;
 pub mod release;
 pub mod stop;
@@ -25,7 +26,11 @@ pub mod configure;
 
 pub mod build;
 
+pub mod sign;
+
 pub mod package;
+
+pub mod evidence;
 
 pub mod claims;
 
@@ -33,15 +38,20 @@ pub mod boot;
 
 pub mod compare;
 
+pub mod repo;
+
 pub mod cache;
 pub mod cli;
+pub mod distribute;
 pub mod doctor;
 pub mod error;
 pub mod outcome;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
+pub mod reproduce;
 pub mod request;
 pub mod settings;
 pub mod show;
+pub mod signing;
 pub mod toolchain;

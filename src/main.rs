@@ -4,25 +4,33 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use kpatch_build::cli::{CacheAction, Cli, Command, ProgressMode, SeriesAction};
+use clap::FromArgMatches;
+use kpatch_build::cli::{CacheAction, Cli, Command, PackageSelf, ProgressMode, Repo, SeriesAction};
 use kpatch_build::context::Context;
 use kpatch_build::error::{Exit, Explain, Failure};
 use kpatch_build::pipeline::{self, Goal};
+use kpatch_build::plan::Timestamp;
 use kpatch_build::report::Report;
-use kpatch_build::request::Request;
+use kpatch_build::request::{self, Request};
 use kpatch_build::settings::Settings;
+use kpatch_build::signing::SigningKey;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::Store;
-use kpatch_build::{cache, compare, doctor, fetch, process, progress, show};
+use kpatch_build::{
+    cache, cli, compare, distribute, doctor, evidence, fetch, name, process, progress, repo, reproduce, show,
+};
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
+    let mut args = std::env::args_os();
+    if let Some(program) = args.next() {
+        name::set(&program);
+    }
     if let Some(mode) = args.next().filter(|mode| process::is_supervisor(mode)) {
         let rest: Vec<_> = args.collect();
         return ExitCode::from(process::supervise(&mode.to_string_lossy(), &rest) as u8);
     }
-    let cli = Cli::parse();
+    let matches = cli::command(name::get()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let code = match Stop::on_signals() {
         Ok(stop) => told(run(&cli, stop.clone()), &stop),
         Err(source) => told(Err(before(&StartError::Signals { source })), &Stop::default()),
@@ -58,6 +66,15 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
             let (plan, keys) = pipeline::plan(&cx, &request)?;
             print(&show::plan(&plan, explain.then_some(&keys[..])))
         }
+        Some(Command::Verify { dir, keyring }) => verify(cli, dir, keyring.as_deref(), &stop),
+        Some(Command::Reproduce { report, out, jobs, cc, source }) => {
+            let (report, out, cc) = (report.clone(), out.clone(), cc.clone());
+            let wish = reproduce::Wish { report, out, jobs: *jobs, cc, source: source.clone() };
+            let comparison = reproduce::reproduce(&context(cli, None, stop)?, &wish)?;
+            print(&comparison.to_string())?;
+            Ok(if comparison.passed() { Exit::Passed } else { Exit::VerdictFailed })
+        }
+        Some(Command::Repo(wish)) => publish(cli, wish, &stop),
         Some(Command::Releases(_)) => {
             let request = request(cli)?;
             let cx = context(cli, Some(&request), stop)?;
@@ -75,18 +92,22 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
             };
             print(&text.map_err(|error| before(&error))?)
         }
+        Some(Command::PackageSelf(wish)) => package_self(cli, wish, &stop),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut Cli::command(), "kpatch-build", &mut std::io::stdout());
+            let mut command = cli::command(name::get());
+            clap_complete::generate(*shell, &mut command, name::get(), &mut std::io::stdout());
             Ok(Exit::Passed)
         }
         Some(Command::Man { dir: None }) => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).expect("a Vec takes every byte");
+            clap_mangen::Man::new(cli::command(name::get()))
+                .render(&mut page)
+                .expect("a Vec takes every byte");
             print(&String::from_utf8_lossy(&page))
         }
         Some(Command::Man { dir: Some(dir) }) => {
-            let written =
-                std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+            let written = std::fs::create_dir_all(dir)
+                .and_then(|()| clap_mangen::generate_to(cli::command(name::get()), dir));
             written.map_err(|source| before(&StartError::Manual { dir: dir.clone(), source }))?;
             Ok(Exit::Passed)
         }
@@ -210,6 +231,27 @@ fn compare_formats(cli: &Cli) -> Result<Option<compare::Formats>, Failure> {
     compare::Formats::parse(&cli.settings().format).map_err(|error| before(&error))
 }
 
+/// `repo`: what was published, in a line for each repository.
+fn publish(cli: &Cli, wish: &Repo, stop: &Stop) -> Result<Exit, Failure> {
+    let date = match request::timestamp().map_err(|error| before(&error))? {
+        Timestamp::Given(seconds) => seconds,
+        // Not of the packages: apt passes over a repository whose date is older than the one it has.
+        Timestamp::OfSource => jiff::Timestamp::now().as_second(),
+    };
+    let key = wish.signing_key.clone().or(settings(cli)?.signing_key);
+    let key = key.ok_or_else(|| before(&repo::Error::NoKey))?;
+    let order = repo::Order {
+        dir: wish.dir.clone(),
+        out: wish.out.clone(),
+        key: SigningKey::load(&key).map_err(|error| before(&error))?,
+        address: wish.url.clone(),
+        keep: wish.keep as usize,
+        date,
+    };
+    let published = repo::publish(&order, stop).map_err(|error| before(&error))?;
+    print(&show::published(&published))
+}
+
 /// As it could be typed again.
 fn command_line() -> String {
     let plain = |word: &str| {
@@ -217,7 +259,16 @@ fn command_line() -> String {
     };
     let word = |word: String| if plain(&word) { word } else { format!("'{}'", word.replace('\'', r"'\''")) };
     let arguments = std::env::args().skip(1).map(word);
-    std::iter::once("kpatch-build".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+    std::iter::once(name::get().to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// `verify`: the keyring may stand before the subcommand, as everywhere; the configuration file's is for sources.
+fn verify(cli: &Cli, dir: &Path, keyring: Option<&Path>, stop: &Stop) -> Result<Exit, Failure> {
+    let given = keyring.or(cli.settings.keyring.as_deref());
+    let keyring = given.map(evidence::keyring).transpose().map_err(|error| before(&error))?;
+    let verdict = evidence::check(dir, keyring.as_ref(), stop).map_err(|error| before(&error))?;
+    print(&verdict.to_string())?;
+    Ok(if verdict.passed() { Exit::Passed } else { Exit::VerdictFailed })
 }
 
 fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure> {
@@ -233,6 +284,16 @@ fn series(cli: &Cli, action: &SeriesAction, stop: Stop) -> Result<Exit, Failure>
             Ok(if good { Exit::Passed } else { Exit::StageFailed })
         }
     }
+}
+
+fn package_self(cli: &Cli, wish: &PackageSelf, stop: &Stop) -> Result<Exit, Failure> {
+    let mode = settings(cli)?.progress.unwrap_or_default();
+    let events = progress::renderer(mode, std::io::stderr().is_terminal());
+    let packages = distribute::package_self(&events, stop, wish).map_err(|error| before(&error))?;
+    if mode != ProgressMode::Json {
+        packages.iter().try_for_each(|package| print(&format!("{}\n", package.path.display())).map(drop))?;
+    }
+    Ok(Exit::Passed)
 }
 
 fn examine(cli: &Cli, install: bool, stop: &Stop) -> Result<Exit, Failure> {

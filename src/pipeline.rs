@@ -9,16 +9,19 @@ use crate::configure::{self, Kconfig};
 use crate::context::Context;
 use crate::error::{Exit, Explain, Failure};
 use crate::events::{Event, Stage, Status};
+use crate::evidence::{self, Facts};
 use crate::fetch::{self, Offer};
 use crate::key::Key;
 use crate::outcome::Outcome;
-use crate::package;
+use crate::package::{self, Package};
 use crate::patch::series::{self, Row};
 use crate::patch::{self};
 use crate::plan::{self, Plan};
 use crate::release::Release;
 use crate::report::{self, Report};
 use crate::request::{self, BootRequest, Request};
+use crate::sign;
+use crate::signing::SigningKey;
 use crate::store::Room;
 use crate::toolchain;
 use crate::unpack;
@@ -55,7 +58,9 @@ impl Goal {
 /// `Ok` is a run that came to its end: its report may still hold a failed verdict.
 pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Report, Failure> {
     let kconfig = check(request, goal)?;
-    let mut run = Run::begin(cx, request)?;
+    let signing = request.signing_key.as_deref().map(SigningKey::load).transpose();
+    let signing = signing.map_err(|error| Failure::new(None, &error))?;
+    let mut run = Run::begin(cx, request, signing)?;
     let outcome = run.stages(request, kconfig, goal);
     run.end(outcome)
 }
@@ -67,7 +72,10 @@ pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
     if goal == Goal::Boot {
         boot_request(request)?;
     }
-    let kconfig = Kconfig::load_for(request.lang, &request.kconfig).map_err(|error| refused(&error))?;
+    let signed = request.signer.is_some();
+    let kconfig =
+        Kconfig::load_for(request.lang, signed, &request.kconfig).map_err(|error| refused(&error))?;
+    configure::check_signing(&kconfig, signed).map_err(|error| refused(&error))?;
     configure::check_packages(&kconfig, request.parts.as_deref().unwrap_or_default())
         .map_err(|error| refused(&error))?;
     if goal.boots() && request.boot.is_some() {
@@ -79,6 +87,7 @@ pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
 struct Run<'a> {
     cx: &'a Context,
     report: Report,
+    signing: Option<SigningKey>,
 }
 
 impl Run<'_> {
@@ -103,10 +112,12 @@ impl Run<'_> {
         self.report.built(&plan, &build);
         // Its lock is let go here, so that another run may switch the series meanwhile.
         drop(tree);
+        let build = self.sign(&plan, build)?;
         if goal.packages() && !plan.formats.is_empty() {
             let packages =
                 self.stage(Stage::Package, &build.release, || package::package(cx, &plan, &build))?;
             self.report.packaged(&packages);
+            self.describe(&plan, &build, &packages)?;
         }
         self.boot(&plan, &build, goal)
     }
@@ -138,6 +149,24 @@ impl Run<'_> {
         Ok(plan)
     }
 
+    fn sign(&mut self, plan: &Plan, build: KernelBuild) -> Result<KernelBuild, Failure> {
+        let (cx, Some(signer)) = (self.cx, &plan.signer) else { return Ok(build) };
+        let build = self.stage(Stage::Sign, &signer.identity().subject, || sign::sign(cx, signer, build))?;
+        self.report.built(plan, &build);
+        Ok(build)
+    }
+
+    /// What the packages are made of and from, beside them.
+    fn describe(&mut self, plan: &Plan, build: &KernelBuild, packages: &[Package]) -> Result<(), Failure> {
+        let report = &self.report;
+        let source = report.source.as_ref().expect("what was built came from a source");
+        let patches = &report.patches;
+        let facts = Facts { plan, request: report.request(), source, patches, build, packages };
+        let written = evidence::describe(&facts, self.signing.as_ref(), &plan.out);
+        self.report.evidence = written.map_err(|error| Failure::new(Some(Stage::Package), &error))?;
+        self.write()
+    }
+
     fn boot(&mut self, plan: &Plan, build: &KernelBuild, goal: Goal) -> Result<(), Failure> {
         let (true, Some(request)) = (goal.boots(), &plan.boot) else {
             self.report.skipped_boot();
@@ -166,11 +195,11 @@ impl Run<'_> {
 
 impl<'a> Run<'a> {
     /// The first report: from here on a run that fails leaves its trace.
-    fn begin(cx: &'a Context, request: &Request) -> Result<Run<'a>, Failure> {
+    fn begin(cx: &'a Context, request: &Request, signing: Option<SigningKey>) -> Result<Run<'a>, Failure> {
         let failed = |error: report::Error| Failure { exit: Exit::Usage, ..Failure::new(None, &error) };
         let report = Report::new(request).map_err(failed)?;
         report.write().map_err(failed)?;
-        Ok(Run { cx, report })
+        Ok(Run { cx, report, signing })
     }
 
     /// One stage: announced, timed, and recorded in the report however it ends.
@@ -203,12 +232,21 @@ impl<'a> Run<'a> {
     }
 
     fn write(&self) -> Result<(), Failure> {
-        self.report.write().map_err(|error| Failure::new(None, &error))
+        self.report.write().map(|_| ()).map_err(|error| Failure::new(None, &error))
+    }
+
+    /// The last report, and the sums over it and all that it names.
+    fn seal(&mut self) -> Result<(), Failure> {
+        match self.report.artifacts().is_empty() {
+            true => self.write(),
+            false => evidence::seal(&mut self.report, self.signing.as_ref())
+                .map_err(|error| Failure::new(None, &error)),
+        }
     }
 
     fn end(mut self, outcome: Result<(), Failure>) -> Result<Report, Failure> {
         let Err(mut failure) = outcome else {
-            self.write()?;
+            self.seal()?;
             return Ok(self.report);
         };
         if self.cx.stop.is_set() {
@@ -252,13 +290,18 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
         let contains = |(room, key): (Room, &Key)| cx.store.contains(room, key.as_str());
         StageKey { stage, stored: room.zip(key.as_ref()).is_some_and(contains), key }
     };
-    vec![
+    let signed = built.as_ref().zip(plan.signer.as_ref()).map(|(built, signer)| sign::key(built, signer));
+    let mut rows = vec![
         row(Stage::Fetch, Some(Room::Tarballs), source),
         row(Stage::Unpack, Some(Room::Sources), tree),
         row(Stage::Patch, None, patched),
         row(Stage::Configure, None, config),
         row(Stage::Build, Some(Room::Results), built),
-    ]
+    ];
+    if plan.signer.is_some() {
+        rows.push(row(Stage::Sign, Some(Room::Results), signed));
+    }
+    rows
 }
 
 /// `series check`: every shipped series on the request's release.
@@ -282,7 +325,7 @@ pub fn built_image(cx: &Context, request: &Request) -> Result<PathBuf, Failure> 
 /// `boot --image`: judges a kernel built elsewhere by the claims of the request's series.
 pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Report, Failure> {
     check(request, Goal::Boot)?;
-    let mut run = Run::begin(cx, request)?;
+    let mut run = Run::begin(cx, request, None)?;
     let outcome = run.elsewhere(request, image);
     run.end(outcome)
 }

@@ -16,6 +16,7 @@ use crate::patch::series::{self, Series};
 use crate::pipeline::Goal;
 use crate::release::Release;
 use crate::request::{BootRequest, Request};
+use crate::sign::Signer;
 use crate::toolchain;
 use crate::unpack::SourceTree;
 
@@ -93,6 +94,8 @@ pub struct Plan {
     pub parts: Vec<Part>,
     pub compression: Compression,
     pub timestamp: Timestamp,
+    /// Signs image and modules.
+    pub signer: Option<Signer>,
     pub jobs: usize,
     pub out: PathBuf,
     pub boot: Option<BootRequest>,
@@ -198,7 +201,7 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
     let kconfig = kconfig.with_switches(&series.switches, &series.name);
     let localversion = match &request.localversion {
         Some(text) => text.clone(),
-        None => default_localversion(&series.name, request.lang, &kconfig.name),
+        None => default_localversion(&series.name, request.lang, &kconfig.name, request.signer.is_some()),
     };
     let parts = match goal.packages() && !request.formats.is_empty() {
         true => parts(request.parts.as_deref(), &kconfig),
@@ -217,6 +220,7 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
         parts,
         compression: request.compression,
         timestamp: request.timestamp,
+        signer: request.signer.clone(),
         jobs: request.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         out: request.out.clone(),
         boot: request.boot.clone().filter(|_| goal.boots()),
@@ -243,9 +247,12 @@ fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, t
     Ok(toolchain)
 }
 
-fn default_localversion(series: &str, lang: Lang, kconfig: &str) -> String {
-    match lang {
-        Lang::C => format!("-{series}-{kconfig}"),
-        Lang::Rust => format!("-{series}-rust-{kconfig}"),
-    }
+/// A signed kernel is configured otherwise than an unsigned one, and modules of one crash the other.
+fn default_localversion(series: &str, lang: Lang, kconfig: &str, signed: bool) -> String {
+    let lang = match lang {
+        Lang::C => "",
+        Lang::Rust => "-rust",
+    };
+    let signed = if signed { "-signed" } else { "" };
+    format!("-{series}{lang}-{kconfig}{signed}")
 }

@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use crate::name;
 use crate::stop::Stop;
 
 /// First argument with which this binary becomes the supervisor.
@@ -261,12 +262,10 @@ impl<'a> Command<'a> {
     fn spawn(&self, stdout: Stdio, stderr: Stdio, mode: &str) -> Result<Child, Error> {
         let program = find(&self.program).ok_or_else(|| Error::Missing { program: self.name() })?;
         let spawn_error = |source| Error::Spawn { program: self.name(), source };
-        let supervisor = match SUPERVISOR.get() {
-            Some(path) => path.clone(),
-            None => std::env::current_exe().map_err(spawn_error)?,
-        };
+        // Not the path of this program's file: an upgrade may take that away in the middle of a run.
+        let supervisor = SUPERVISOR.get().cloned().unwrap_or_else(|| "/proc/self/exe".into());
         let mut command = std::process::Command::new(supervisor);
-        command.arg(mode).arg(program).args(&self.args);
+        command.arg0(name::get()).arg(mode).arg(program).args(&self.args);
         command.env_clear();
         command.env("PATH", search_path());
         for name in ["HOME", "TMPDIR"] {

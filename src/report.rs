@@ -9,12 +9,18 @@ use crate::boot::BootResult;
 use crate::build::KernelBuild;
 use crate::error::{Exit, Failure};
 use crate::events::{Stage, Status};
+use crate::evidence::Document;
 use crate::package::Package;
 use crate::patch::AppliedPatch;
-use crate::plan::{Format, Lang, Part, Plan, RustToolchain};
+use crate::plan::{Compression, Format, Lang, Part, Plan, RustToolchain, Timestamp};
 use crate::release::Release;
 use crate::request::Request;
+use crate::sign::Identity;
 use crate::verify::VerifiedTarball;
+
+mod recorded;
+
+pub use recorded::{ReadError, Recorded};
 
 pub const SCHEMA: &str = "kpatch-build/report/1";
 pub const FILE: &str = "report.json";
@@ -31,7 +37,9 @@ pub struct Report {
     pub patches: Vec<AppliedPatch>,
     pub toolchain: Option<ToolchainPart>,
     pub kernel: Option<Kernel>,
-    pub artifacts: Vec<Artifact>,
+    artifacts: Vec<Artifact>,
+    /// What lies beside the packages so that they can be checked.
+    pub evidence: Vec<Document>,
     pub stages: Vec<StagePart>,
     pub boot: Option<BootPart>,
     /// Why the run ended, where it did not pass.
@@ -40,20 +48,70 @@ pub struct Report {
     path: PathBuf,
 }
 
-#[derive(Debug, Serialize)]
-struct Tool {
-    version: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    pub version: String,
     /// `null` where the tool was not built from a git checkout.
-    commit: Option<&'static str>,
+    pub commit: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct RequestPart {
-    release: String,
-    series: String,
-    lang: Lang,
-    kconfig: Vec<String>,
-    formats: Vec<Format>,
+impl Tool {
+    /// The one that runs.
+    pub fn own() -> Tool {
+        Tool {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("KPATCH_BUILD_COMMIT").map(str::to_owned),
+        }
+    }
+}
+
+impl std::fmt::Display for Tool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "kpatch-build {}", self.version)?;
+        self.commit.iter().try_for_each(|commit| write!(f, ", commit {commit}"))
+    }
+}
+
+/// What of a request decides about the packages: `externalParameters` of their provenance too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestPart {
+    pub release: String,
+    pub series: String,
+    pub lang: Lang,
+    pub kconfig: Vec<String>,
+    pub formats: Vec<Format>,
+    pub source: String,
+    /// `null`: what the kconfig has something for.
+    pub packages: Option<Vec<Part>>,
+    pub compression: Compression,
+    /// `null`: made of series, language and kconfig.
+    pub localversion: Option<String>,
+    pub revision: u32,
+    /// `SOURCE_DATE_EPOCH`; `null` where it was not set.
+    pub source_date_epoch: Option<i64>,
+    pub cc: String,
+}
+
+impl From<&Request> for RequestPart {
+    fn from(request: &Request) -> RequestPart {
+        RequestPart {
+            release: request.release.to_string(),
+            series: request.series.clone(),
+            lang: request.lang,
+            kconfig: request.kconfig.clone(),
+            formats: request.formats.clone(),
+            source: request.source.to_string(),
+            packages: request.parts.clone(),
+            compression: request.compression,
+            localversion: request.localversion.clone(),
+            revision: request.revision,
+            source_date_epoch: match request.timestamp {
+                Timestamp::Given(seconds) => Some(seconds),
+                Timestamp::OfSource => None,
+            },
+            cc: request.cc.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,11 +125,14 @@ pub struct Source {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ToolchainPart {
     pub cc: String,
+    /// The first line of its `--version`, which goes into the image.
+    pub cc_text: Option<String>,
     pub ld: String,
     pub rustc: Option<String>,
     pub bindgen: Option<String>,
     /// What bindgen reads C with.
     pub libclang: Option<String>,
+    pub pahole: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,18 +141,29 @@ pub struct Kernel {
     pub image: PathBuf,
     pub image_sha256: String,
     pub config_sha256: String,
+    /// Whose key signed image and modules; `null` where nothing is signed.
+    pub signed_by: Option<Identity>,
+    /// The time in image and packages, seconds since the epoch.
+    pub timestamp: Option<i64>,
     /// The line whose patches were used although it is not this release's: untested.
     pub patches_borrowed_from: Option<crate::release::Line>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Artifact {
-    path: PathBuf,
-    kind: Format,
-    part: Part,
-    name: String,
-    bytes: u64,
-    sha256: String,
+    pub path: PathBuf,
+    pub kind: Format,
+    pub part: Part,
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+impl Artifact {
+    /// The package's file name.
+    pub fn file(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -137,20 +209,15 @@ impl Report {
         std::fs::create_dir_all(&request.out).map_err(error)?;
         Ok(Report {
             schema: SCHEMA,
-            tool: Tool { version: env!("CARGO_PKG_VERSION"), commit: option_env!("KPATCH_BUILD_COMMIT") },
-            request: RequestPart {
-                release: request.release.to_string(),
-                series: request.series.clone(),
-                lang: request.lang,
-                kconfig: request.kconfig.clone(),
-                formats: request.formats.clone(),
-            },
+            tool: Tool::own(),
+            request: RequestPart::from(request),
             release: None,
             source: None,
             patches: Vec::new(),
             toolchain: None,
             kernel: None,
             artifacts: Vec::new(),
+            evidence: Vec::new(),
             stages: Vec::new(),
             boot: None,
             error: None,
@@ -186,6 +253,8 @@ impl Report {
             image: build.image(),
             image_sha256: build.image_sha256.clone(),
             config_sha256: build.config_sha256.clone(),
+            signed_by: build.signed_by.clone(),
+            timestamp: Some(build.timestamp),
             patches_borrowed_from: plan.series.borrowed_from,
         });
     }
@@ -240,6 +309,15 @@ impl Report {
         }
     }
 
+    pub fn request(&self) -> &RequestPart {
+        &self.request
+    }
+
+    /// The packages.
+    pub fn artifacts(&self) -> &[Artifact] {
+        &self.artifacts
+    }
+
     /// What the request resolved to, as soon as that is known.
     pub fn release(&self) -> Option<Release> {
         self.release
@@ -256,6 +334,9 @@ impl Report {
         for artifact in &self.artifacts {
             text += &format!("{}\n", artifact.path.display());
         }
+        for document in &self.evidence {
+            text += &format!("{}\n", document.path.display());
+        }
         text += &format!("{}\n", self.path.display());
         if let Some(BootPart::Done(result)) = &self.boot {
             text += &result.summary();
@@ -263,12 +344,13 @@ impl Report {
         text
     }
 
-    /// Replaces the file atomically.
-    pub fn write(&self) -> Result<(), Error> {
+    /// Replaces the file atomically; what it holds now.
+    pub fn write(&self) -> Result<Vec<u8>, Error> {
         let write = || {
             let mut text = serde_json::to_vec_pretty(self)?;
             text.push(b'\n');
-            replace(&self.path, &text)
+            replace(&self.path, &text)?;
+            Ok(text)
         };
         write().map_err(|source| Error { path: self.path.clone(), source })
     }
@@ -288,15 +370,17 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
 
 impl ToolchainPart {
     /// Rust's programs only where the kernel is made with them.
-    fn of(plan: &Plan) -> ToolchainPart {
+    pub fn of(plan: &Plan) -> ToolchainPart {
         let tools = &plan.toolchain;
         let rust = |part: fn(&RustToolchain) -> &String| tools.rust.as_ref().map(|rust| part(rust).clone());
         ToolchainPart {
             cc: tools.cc_version.clone(),
+            cc_text: Some(tools.cc_text.clone()),
             ld: tools.ld_version.clone(),
             rustc: rust(|rust| &rust.rustc_version),
             bindgen: rust(|rust| &rust.bindgen_version),
             libclang: rust(|rust| &rust.libclang_version),
+            pahole: tools.pahole_version.clone(),
         }
     }
 }

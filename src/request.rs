@@ -9,6 +9,7 @@ use crate::fetch::{SourceSpec, SourceSpecError};
 use crate::plan::{Accel, Compression, Format, Lang, Part, Timestamp};
 use crate::release::{self, Release, ReleaseSpec};
 use crate::settings::{FormatError, Settings};
+use crate::sign::{KeyError, Signer};
 use crate::verify::pins::Pins;
 
 /// What the user said, flags and configuration file merged.
@@ -30,9 +31,13 @@ pub struct Request {
     pub revision: u32,
     pub jobs: Option<usize>,
     pub timestamp: Timestamp,
+    /// Signs image and modules.
+    pub signer: Option<Signer>,
     pub out: PathBuf,
     /// `None` boots nothing.
     pub boot: Option<BootRequest>,
+    /// The file of the secret key that signs what lies beside the packages.
+    pub signing_key: Option<PathBuf>,
     /// Sources that carry no signature or checksum are accepted.
     pub no_verify: bool,
     pub keyring: Option<PathBuf>,
@@ -62,6 +67,10 @@ pub enum Error {
     Source(#[from] SourceSpecError),
     #[error(transparent)]
     Debuggers(#[from] ChoiceError),
+    #[error(transparent)]
+    Signer(#[from] KeyError),
+    #[error("--{given} without --{lacks} signs nothing")]
+    HalfASigner { given: &'static str, lacks: &'static str },
     #[error("{release} has no io threads, so none of the series means anything there")]
     NoIoThreads { release: Release },
     #[error("--{flag} {given:?} is not usable: {why}")]
@@ -97,6 +106,8 @@ impl Explain for Error {
                 let lines: Vec<_> = release::Line::SUPPORTED.iter().map(ToString::to_string).collect();
                 Some(format!("take a release of a supported line: {}", lines.join(", ")))
             }
+            Error::Signer(error) => error.next_step(),
+            Error::HalfASigner { lacks, .. } => Some(format!("add --{lacks} FILE")),
             Error::SeveralLanguages { .. } => {
                 Some("name one, or use `kpatch-build compare`, which builds both".into())
             }
@@ -135,12 +146,14 @@ impl Request {
             revision: at_least_one("revision", settings.revision.unwrap_or(1) as usize)? as u32,
             jobs: settings.jobs.map(|jobs| at_least_one("jobs", jobs)).transpose()?,
             timestamp: timestamp()?,
+            signer: signer(settings.sign_key, settings.sign_cert)?,
             out: std::path::absolute(out).map_err(Error::WorkingDirectory)?,
             boot: (!settings.no_boot.unwrap_or(false)).then(|| BootRequest {
                 accel: settings.accel,
                 deadline: Duration::from_secs(settings.boot_deadline.unwrap_or(180)),
                 debuggers,
             }),
+            signing_key: settings.signing_key,
             no_verify: settings.no_verify.unwrap_or(false),
             keyring: settings.keyring,
             kernel_org: settings.kernel_org_mirror,
@@ -164,8 +177,17 @@ fn one_language(given: &[Lang]) -> Result<Lang, Error> {
     }
 }
 
+fn signer(key: Option<PathBuf>, certificate: Option<PathBuf>) -> Result<Option<Signer>, Error> {
+    match (key, certificate) {
+        (None, None) => Ok(None),
+        (Some(key), Some(certificate)) => Ok(Some(Signer::load(&key, &certificate)?)),
+        (Some(_), None) => Err(Error::HalfASigner { given: "sign-key", lacks: "sign-cert" }),
+        (None, Some(_)) => Err(Error::HalfASigner { given: "sign-cert", lacks: "sign-key" }),
+    }
+}
+
 /// <https://reproducible-builds.org/specs/source-date-epoch/>
-fn timestamp() -> Result<Timestamp, Error> {
+pub fn timestamp() -> Result<Timestamp, Error> {
     match std::env::var("SOURCE_DATE_EPOCH") {
         Err(_) => Ok(Timestamp::OfSource),
         Ok(text) => match text.parse() {

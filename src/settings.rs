@@ -27,7 +27,7 @@ pub struct Settings {
     #[serde(deserialize_with = "one_or_several")]
     pub lang: Vec<Lang>,
 
-    /// Kernel configuration: shipped names (boot, cloud, debug, rust) or files, later ones on
+    /// Kernel configuration: shipped names (boot, cloud, debug, rust …) or files, later ones on
     /// top of earlier ones [default: boot]
     #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE", help_heading = "What to build")]
     pub kconfig: Vec<String>,
@@ -46,13 +46,23 @@ pub struct Settings {
     #[arg(long, value_enum, help_heading = "What to build")]
     pub compression: Option<Compression>,
 
-    /// What follows the release in `uname -r` [default: -<series>[-rust]-<kconfig>]
+    /// What follows the release in `uname -r` [default: -<series>[-rust]-<kconfig>[-signed]]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "What to build")]
     pub localversion: Option<String>,
 
     /// Counts rebuilds of the same kernel in package versions [default: 1]
     #[arg(long, value_name = "N", help_heading = "What to build")]
     pub revision: Option<u32>,
+
+    /// Private key (PEM, RSA, not encrypted) to sign image and modules with, for Secure Boot;
+    /// puts the kconfig secure-boot on top [default: nothing is signed]
+    #[arg(long, value_name = "FILE", help_heading = "What to build")]
+    pub sign_key: Option<PathBuf>,
+
+    /// Certificate (X.509, PEM or DER) of --sign-key; the kernel trusts modules signed with it
+    /// [default: nothing is signed]
+    #[arg(long, value_name = "FILE", help_heading = "What to build")]
+    pub sign_cert: Option<PathBuf>,
 
     /// auto, kernel.org, debian, git:URL[#REF], tarball:PATH-or-URL[#SHA256] or dir:PATH
     /// [default: auto, which is kernel.org, then debian]
@@ -70,6 +80,11 @@ pub struct Settings {
     /// OpenPGP certificates to verify with, besides the host's and kernel.org's [default: none]
     #[arg(long, value_name = "FILE", help_heading = "Where sources come from")]
     pub keyring: Option<PathBuf>,
+
+    /// OpenPGP secret key that signs what lies beside the packages; its passphrase is the first line of
+    /// the file that $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE names [default: nothing is signed]
+    #[arg(long, value_name = "FILE", help_heading = "What to build")]
+    pub signing_key: Option<PathBuf>,
 
     /// Accept a source that nothing vouches for [default: refuse it]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Where sources come from")]
@@ -169,7 +184,15 @@ impl Settings {
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
-        for path in [&mut self.out, &mut self.keyring, &mut self.store].into_iter().flatten() {
+        let paths = [
+            &mut self.out,
+            &mut self.keyring,
+            &mut self.signing_key,
+            &mut self.store,
+            &mut self.sign_key,
+            &mut self.sign_cert,
+        ];
+        for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
         if let Some(path) = self.source.as_mut() {
@@ -203,10 +226,13 @@ impl Settings {
             compression: self.compression.or(fallback.compression),
             localversion: self.localversion.or(fallback.localversion),
             revision: self.revision.or(fallback.revision),
+            sign_key: self.sign_key.or(fallback.sign_key),
+            sign_cert: self.sign_cert.or(fallback.sign_cert),
             source: self.source.or(fallback.source),
             kernel_org_mirror: list(self.kernel_org_mirror, fallback.kernel_org_mirror),
             debian_mirror: self.debian_mirror.or(fallback.debian_mirror),
             keyring: self.keyring.or(fallback.keyring),
+            signing_key: self.signing_key.or(fallback.signing_key),
             no_verify: self.no_verify.or(fallback.no_verify),
             out: self.out.or(fallback.out),
             jobs: self.jobs.or(fallback.jobs),

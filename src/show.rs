@@ -8,6 +8,7 @@ use crate::patch::series::{self, Row, Verdict};
 use crate::pipeline::StageKey;
 use crate::plan::{Format, Lang, Plan, Toolchain};
 use crate::release::Line;
+use crate::repo::Published;
 
 /// Rows of text in columns; the last column is not padded.
 pub fn columns(rows: &[Vec<String>]) -> String {
@@ -54,6 +55,9 @@ pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
         vec!["boot".into(), if plan.boot.is_some() { "yes".into() } else { "no".into() }],
         vec!["out".into(), plan.out.display().to_string()],
     ];
+    if let Some(signer) = &plan.signer {
+        rows.push(vec!["signed by".into(), signer.identity().subject.clone()]);
+    }
     for patch in plan.series.in_order() {
         rows.push(vec!["patch".into(), patch.name.clone()]);
     }
@@ -157,6 +161,16 @@ fn lang(lang: Lang) -> &'static str {
         Lang::C => "c",
         Lang::Rust => "rust",
     }
+}
+
+/// `repo`: one row for each repository.
+pub fn published(published: &[Published]) -> String {
+    let row = |half: &Published| {
+        let noun = if half.packages == 1 { "package" } else { "packages" };
+        let path = half.path.display().to_string();
+        vec![path, format!("{} {noun}", half.packages), format!("generation {}", half.generation)]
+    };
+    columns(&published.iter().map(row).collect::<Vec<_>>())
 }
 
 /// `series check`: one row for each series.

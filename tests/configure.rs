@@ -1,13 +1,15 @@
 //! From fragments to `.config`, with a tree of a few lines in the kernel's place.
 
 mod common;
+mod keys;
 
 use std::fs;
 use std::time::Duration;
 
 use common::{Bench, fake, fake_rust, fake_toolchain};
+use keys::Keys;
 use kpatch_build::configure::{
-    Error, Kconfig, KernelConfig, Place, check_boot_testable, check_release, configure,
+    Error, Kconfig, KernelConfig, Place, check_boot_testable, check_release, check_signing, configure,
 };
 use kpatch_build::error::Explain;
 use kpatch_build::plan::{Lang, Plan};
@@ -177,7 +179,8 @@ fn rust_plan(bench: &Bench) -> Plan {
     let mut plan = plan(bench, "CONFIG_MODULES=y\n");
     plan.toolchain.rust = Some(fake_rust());
     plan.lang = Lang::Rust;
-    plan.kconfig = Kconfig::load_for(Lang::Rust, &[bench.file("mine.config", "CONFIG_MODULES=y\n")]).unwrap();
+    plan.kconfig =
+        Kconfig::load_for(Lang::Rust, false, &[bench.file("mine.config", "CONFIG_MODULES=y\n")]).unwrap();
     plan
 }
 
@@ -241,7 +244,7 @@ fn a_switch_of_the_series_that_is_lost_fails_the_run_with_its_unmet_dependency()
     let bench = Bench::new(tree.path());
     let mut plan = rust_plan(&bench);
     let text = "# CONFIG_MODULES is not set\n";
-    plan.kconfig = Kconfig::load_for(Lang::Rust, &[bench.file("mine.config", text)])
+    plan.kconfig = Kconfig::load_for(Lang::Rust, false, &[bench.file("mine.config", text)])
         .unwrap()
         .with_switches(&["IO_RUST".to_owned()], "mine");
     let error = run(&bench, &plan).unwrap_err();
@@ -274,4 +277,67 @@ fn each_of_the_rust_tools_gives_another_configuration() {
     let mut elsewhere = plan.clone();
     elsewhere.toolchain.rust.as_mut().unwrap().rustc = "/usr/bin/rustc".into();
     assert_eq!(run(&bench, &elsewhere).unwrap().key, keys[0], "where a program lies changes nothing");
+}
+
+const DISTRIBUTION: &str = "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_ALL=y\n\
+     CONFIG_MODULE_SIG_KEY=\"certs/signing_key.pem\"\nCONFIG_MODULE_COMPRESS_XZ=y\n";
+
+#[test]
+fn no_key_is_made_up_for_modules() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    let config = run(&bench, &plan(&bench, DISTRIBUTION)).unwrap();
+    let text = fs::read_to_string(&config.config).unwrap();
+    for line in [
+        "CONFIG_MODULE_SIG=y\n",
+        "# CONFIG_MODULE_SIG_ALL is not set\n",
+        "CONFIG_MODULE_SIG_KEY=\"\"\n",
+        "CONFIG_MODULE_COMPRESS_XZ=y\n",
+    ] {
+        assert!(text.contains(line), "no {line} in {text}");
+    }
+    let told =
+        |note: &String| note.contains("MODULE_SIG_ALL") && note.contains("only --sign-key signs modules");
+    assert!(bench.seen.notes().iter().any(told), "{:?}", bench.seen.notes());
+    assert!(!text.contains("SYSTEM_TRUSTED_KEYS"), "{text}");
+}
+
+#[test]
+fn a_signed_kernel_trusts_the_certificate_and_the_build_never_sees_the_key() {
+    let tree = fake::tree();
+    let bench = Bench::new(tree.path());
+    let keys = Keys::new("My kernels");
+    let mut plan = plan(&bench, DISTRIBUTION);
+    let unsigned = run(&bench, &plan).unwrap().key;
+    plan.signer = Some(keys.signer());
+    let config = run(&bench, &plan).unwrap();
+    let text = fs::read_to_string(&config.config).unwrap();
+    assert!(text.contains("CONFIG_SYSTEM_TRUSTED_KEYS=\"certs/kpatch-build.pem\"\n"), "{text}");
+    assert!(text.contains("CONFIG_MODULE_SIG_KEY=\"\"\n"), "{text}");
+    assert!(text.contains("# CONFIG_MODULE_COMPRESS_XZ is not set\n"), "{text}");
+    let Place::Folder(folder) = &config.at else { panic!("nothing is built yet") };
+    let certs = folder.path().join("certs");
+    assert_eq!(fs::read(certs.join("kpatch-build.pem")).unwrap(), fs::read(&keys.cert).unwrap());
+    assert_eq!(fs::read_dir(certs).unwrap().count(), 1);
+    plan.signer = Some(Keys::new("My kernels").signer());
+    let other = run(&bench, &plan).unwrap().key;
+    assert!(config.key != unsigned && config.key != other && other != unsigned);
+}
+
+#[test]
+fn a_kernel_that_would_refuse_its_own_modules_is_refused() {
+    let check = |text: &str, signed| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mine.config");
+        fs::write(&path, text).unwrap();
+        check_signing(&Kconfig::load(&[path.to_string_lossy().into_owned()]).unwrap(), signed)
+    };
+    for symbol in ["MODULE_SIG_FORCE", "LOCK_DOWN_KERNEL_FORCE_INTEGRITY"] {
+        let text = format!("CONFIG_MODULES=y\nCONFIG_{symbol}=y\n");
+        let error = check(&text, false).unwrap_err();
+        assert!(error.to_string().contains(symbol) && error.exit() as u8 == 2, "{error}");
+        assert!(error.next_step().unwrap().contains("--sign-key"));
+        check(&text, true).unwrap();
+        check(&format!("CONFIG_{symbol}=y\n# CONFIG_MODULES is not set\n"), false).unwrap();
+    }
 }

@@ -8,7 +8,9 @@
 mod harness;
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use harness::{Run, can_boot, have, store};
 use kpatch_build::stop::Stop;
@@ -100,32 +102,130 @@ fn c_and_rust_show_the_same_register_by_register() {
     assert_eq!(differences(&c, &altered).len(), 1);
 }
 
+/// Where the kernel of this report was built.
+fn build_folder(report: &Value) -> PathBuf {
+    use sha2::{Digest, Sha256};
+    let config = report["kernel"]["config_sha256"].as_str().unwrap();
+    let mut folders = fs::read_dir(store().join("builds")).unwrap().flatten().map(|folder| folder.path());
+    let built = folders.find(|folder| {
+        let text = fs::read(folder.join(".config")).unwrap_or_default();
+        kpatch_build::key::hex(&Sha256::digest(&text)) == config
+    });
+    // A kernel that the store had before may have no build folder any more.
+    built.expect("no build folder has the kernel's configuration")
+}
+
 #[test]
 fn the_rust_object_can_not_panic_and_no_path_of_this_machine_is_in_the_kernel() {
     if !can_boot() || !can_build_rust() || !have(&["nm"]) {
         return;
     }
     let run = Run::new(&["build", "--release", &release(), "--series", SERIES, "--lang", "rust"]).passed();
-    let config = run.report()["kernel"]["config_sha256"].as_str().unwrap().to_owned();
-    let folders = std::fs::read_dir(store().join("builds")).unwrap().flatten();
-    let folder = folders.map(|folder| folder.path()).find(|folder| {
-        use sha2::{Digest, Sha256};
-        let text = std::fs::read(folder.join(".config")).unwrap_or_default();
-        kpatch_build::key::hex(&Sha256::digest(&text)) == config
-    });
-    // A kernel that the store had before may have no build folder any more.
-    let Some(folder) = folder else { panic!("no build folder has the kernel's configuration") };
+    let folder = build_folder(&run.report());
     let object = folder.join("arch/x86/kernel/io_thread.o");
     let symbols = Command::new("nm").arg(&object).output().unwrap();
     let symbols = String::from_utf8(symbols.stdout).unwrap();
     assert!(symbols.lines().any(|line| line.ends_with(" T io_thread_set_regs")), "{symbols}");
     assert!(!symbols.contains("panic"), "{symbols}");
 
-    let kernel = std::fs::read(folder.join("vmlinux")).unwrap();
+    let kernel = fs::read(folder.join("vmlinux")).unwrap();
     let holds = |text: &str| kernel.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("/usr/src/rust-library/core/src/"), "where core's own messages come from");
     let rust = discover(&Places::of_this_host(), &Stop::default()).unwrap();
     for path in [&store(), &rust.library] {
         assert!(!holds(path.to_str().unwrap()), "{} is in vmlinux", path.display());
     }
+}
+
+/// The shipped series that exist in Rust.
+const ALL: [&str; 7] = [
+    "zeroed",
+    "copy-segments",
+    "user-segments",
+    "einval-regs",
+    "einval-attach",
+    "hide-threads",
+    "user-frame",
+];
+/// Where their object is: each has one of these.
+const SOURCES: [&str; 3] = ["arch/x86/kernel/io_thread.rs", "kernel/io_thread.rs", "fs/proc/io_thread.rs"];
+
+/// The command by which kbuild compiled `io_thread.o`, as it noted it (scripts/Kbuild.include).
+struct Kbuild {
+    folder: PathBuf,
+    tree: PathBuf,
+    command: String,
+}
+
+impl Kbuild {
+    fn of(folder: PathBuf) -> Kbuild {
+        let notes = fs::read_to_string(folder.join("arch/x86/kernel/.io_thread.o.cmd")).unwrap();
+        let (_, command) = notes.lines().next().unwrap().split_once(" := ").unwrap();
+        // What objtool does to the object afterwards is no business of the compiler's.
+        let command = command.split(" ; ").next().unwrap().to_owned();
+        let mut words = command.split_whitespace();
+        let source = words.find_map(|word| word.strip_suffix(SOURCES[0])).expect("the source is named");
+        Kbuild { tree: PathBuf::from(source), folder, command }
+    }
+
+    /// What `make CLIPPY=1` runs: the same command with clippy's driver in the compiler's place.
+    fn clippy(&self, driver: &Path, rustc: &Path, source: &Path) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let words = self.command.split_whitespace().map(|word| match word {
+            word if Path::new(word) == rustc => driver.display().to_string(),
+            word if word.ends_with(SOURCES[0]) => source.display().to_string(),
+            word if word.starts_with("--emit=") => {
+                let (kind, _) = word.split_once('=').unwrap().1.split_once('=').unwrap();
+                format!("--emit={kind}={}", dir.path().join(kind).display())
+            }
+            word => word.to_owned(),
+        });
+        let line = words.collect::<Vec<_>>().join(" ");
+        assert!(line.contains("clippy-driver") && line.contains("-Wclippy::all"), "{line}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(&self.folder).env("CLIPPY_CONF_DIR", &self.tree);
+        // As the kernel's Makefile exports it.
+        command.env("RUSTC_BOOTSTRAP", "1");
+        // cargo's word on this project, which clippy would hold against the kernel's.
+        command.env_remove("CARGO_PKG_RUST_VERSION");
+        command.output().unwrap()
+    }
+}
+
+/// Whether `source` is as the kernel's own `make rustfmtcheck` wants it.
+fn rustfmt(tree: &Path, source: &Path) -> Output {
+    Command::new("rustfmt").args(["--check", "--config-path"]).arg(tree).arg(source).output().unwrap()
+}
+
+#[test]
+fn every_series_in_rust_passes_the_kernels_rustfmt_and_clippy() {
+    if !can_boot() || !can_build_rust() || !have(&["rustfmt", "/usr/bin/clippy-driver"]) {
+        return;
+    }
+    let rust = discover(&Places::of_this_host(), &Stop::default()).unwrap();
+    let driver = rust.rustc.with_file_name("clippy-driver");
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let tool = |goal: &str, series: &str| {
+        Run::new(&[goal, "--release", &release(), "--series", series, "--lang", "rust"]).passed()
+    };
+    let kbuild = Kbuild::of(build_folder(&tool("build", SERIES).report()));
+    for series in ALL {
+        tool("patch", series);
+        let mut sources = SOURCES.iter().map(|name| kbuild.tree.join(name)).filter(|path| path.exists());
+        let source = sources.next().expect("a series in Rust has its object");
+        assert_eq!(sources.next(), None, "what another series brought is gone");
+
+        let formatted = rustfmt(&kbuild.tree, &source);
+        assert!(formatted.status.success(), "{series}: {}", String::from_utf8_lossy(&formatted.stdout));
+        let linted = kbuild.clippy(&driver, &rust.rustc, &source);
+        assert!(linted.status.success() && linted.stderr.is_empty(), "{series}: {}", said(&linted));
+    }
+
+    // Both see what is wrong where something is.
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = dir.path().join("io_thread.rs");
+    let text = "//! Wrong.\n\n/// Wrong.\npub fn wrong(x: u32) -> u32 { return x; }\n";
+    fs::write(&wrong, text).unwrap();
+    assert!(said(&kbuild.clippy(&driver, &rust.rustc, &wrong)).contains("unneeded `return`"));
+    assert!(!rustfmt(&kbuild.tree, &wrong).status.success());
 }

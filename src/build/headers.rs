@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use super::objcopy::objcopy;
-use super::{Error, Run, io_error};
+use super::{BTF_BASE, Error, Run, io_error};
 
 /// Of the source, what an external module's build reads: makefiles, scripts, headers.
 const SOURCES: [&str; 4] = ["Makefile", "include", "scripts", "arch/x86/include"];
@@ -32,7 +32,7 @@ const RUST: &str = "rust";
 /// collects it.
 pub(super) fn for_modules(run: &Run, to: &Path) -> Result<(), Error> {
     for name in SOURCES {
-        copy(run, run.source, name, to, &|name| !name.ends_with(".o"))?;
+        copy(run, run.source, name, to, &|name| !name.ends_with(".o") && !name.ends_with(".gitignore"))?;
     }
     // Makefile.um, Makefile_32.cpu …: the architecture's Makefile includes some of them.
     for name in names(&run.source.join("arch/x86"))? {
@@ -45,7 +45,21 @@ pub(super) fn for_modules(run: &Run, to: &Path) -> Result<(), Error> {
     }
     copy(run, &run.folder, RUST, to, &|name| name.ends_with(".rmeta") || name.ends_with(".so"))?;
     remove_dangling(to, to)?;
-    strip_programs(run, to)
+    strip_programs(run, to)?;
+    keep_btf(run, to)
+}
+
+/// A module's BTF refers to the kernel's by number, so pahole wants that of the very kernel. Nothing else
+/// of vmlinux is needed, which is a hundred times as large.
+fn keep_btf(run: &Run, to: &Path) -> Result<(), Error> {
+    let config = run.folder.join(".config");
+    let text = fs::read_to_string(&config).map_err(io_error("read", &config))?;
+    if !text.lines().any(|line| line == "CONFIG_DEBUG_INFO_BTF_MODULES=y") {
+        return Ok(());
+    }
+    let base = to.join(BTF_BASE);
+    objcopy(run, "--only-section=.BTF", &run.folder.join("vmlinux"), &base)?;
+    fs::set_permissions(&base, fs::Permissions::from_mode(0o644)).map_err(io_error("write", &base))
 }
 
 /// What `make headers` leaves in `usr/include`. `headers_install` would want rsync.

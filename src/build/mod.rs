@@ -24,6 +24,7 @@ use crate::key::{Key, hex};
 use crate::patch::PatchedTree;
 use crate::plan::{Part, Plan};
 use crate::process::{self, Flow};
+use crate::sign::Identity;
 use crate::store::{self, Entry};
 
 use diagnosis::{Diagnosis, Finding, Missing};
@@ -31,6 +32,9 @@ use folder::BuildFolder;
 use make::{Make, build_timestamp};
 pub use parts::Finished;
 use parts::Places;
+
+/// Below [`Part::Headers`], the name under which kbuild looks for the kernel's BTF.
+pub const BTF_BASE: &str = "vmlinux";
 
 /// A finished kernel in the store's results.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub struct KernelBuild {
     /// Seconds since the epoch: goes into every package.
     pub timestamp: i64,
     pub key: Key,
+    /// `None` for what [`build`] returns; [`crate::sign::sign`] says who.
+    pub signed_by: Option<Identity>,
     /// An earlier run had built it.
     pub cached: bool,
 }
@@ -202,6 +208,7 @@ pub fn build(
         config_sha256: config.config_sha256,
         timestamp,
         key,
+        signed_by: None,
         cached,
     })
 }

@@ -20,7 +20,7 @@ pub struct Finished {
 }
 
 /// Counts changes in what is kept of a build.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 
 pub(super) fn key(part: Part, kernel: &Key) -> Key {
     Key::of("part", &(RECIPE, part, kernel))

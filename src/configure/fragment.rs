@@ -96,13 +96,15 @@ impl Kconfig {
         Ok(kconfig)
     }
 
-    /// [`Kconfig::load`], and on top what the language needs. The name stays that of the fragments:
-    /// the kernel release has a place of its own for the language.
-    pub fn load_for(lang: Lang, names: &[String]) -> Result<Kconfig, Error> {
+    /// [`Kconfig::load`], and on top what the language and signing need. The name stays that of the
+    /// fragments: the kernel release has places of its own for both.
+    pub fn load_for(lang: Lang, signed: bool, names: &[String]) -> Result<Kconfig, Error> {
         let mut kconfig = Kconfig::load(names)?;
-        if lang == Lang::Rust && !names.iter().any(|name| name == RUST) {
-            let (_, text) = read(RUST)?;
-            for (symbol, wanted) in parse(RUST, &text)?.options {
+        let needed = [(lang == Lang::Rust, RUST), (signed, SECURE_BOOT)];
+        let needed = needed.into_iter().filter(|(is_needed, _)| *is_needed).map(|(_, name)| name);
+        for fragment in needed.filter(|fragment| !names.iter().any(|name| name == fragment)) {
+            let (_, text) = read(fragment)?;
+            for (symbol, wanted) in parse(fragment, &text)?.options {
                 kconfig.set(symbol, wanted);
             }
         }
@@ -154,6 +156,21 @@ impl Kconfig {
         FORMATS.iter().any(|symbol| self.asks_for(symbol))
     }
 
+    /// What makes the kernel refuse modules without a signature, where the fragments ask for it.
+    pub fn needs_signed_modules(&self) -> Option<&'static str> {
+        const DEMANDS: [&str; 3] = [
+            "MODULE_SIG_FORCE",
+            "LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
+            "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
+        ];
+        DEMANDS.into_iter().find(|symbol| self.asks_for("MODULES") && self.asks_for(symbol))
+    }
+
+    /// Whether the kernel can check modules' signatures: asked for, or by way of what selects it.
+    pub(super) fn checks_signatures(&self) -> bool {
+        ["MODULE_SIG", "IMA_APPRAISE_MODSIG", "SECURITY_LOCKDOWN_LSM"].iter().any(|one| self.asks_for(one))
+    }
+
     /// Whether only what the fragments ask for is built.
     pub fn is_minimal(&self) -> bool {
         self.base == Base::AllNoConfig
@@ -173,6 +190,8 @@ impl Kconfig {
 
 /// The fragment for kernels with series in Rust.
 const RUST: &str = "rust";
+/// The fragment for signed kernels.
+const SECURE_BOOT: &str = "secure-boot";
 
 /// Without one of these the boot test's records cannot be made or do not come out.
 pub(super) const BOOT_NEEDS: [&str; 5] =
@@ -326,7 +345,7 @@ mod tests {
     #[test]
     fn the_shipped_bases_can_be_boot_tested_also_with_fragments_on_top() {
         for base in ["boot", "cloud"] {
-            for top in [None, Some("debug"), Some("rust")] {
+            for top in [None, Some("debug"), Some("rust"), Some("secure-boot")] {
                 let names: Vec<_> = [Some(base), top].into_iter().flatten().map(str::to_owned).collect();
                 assert_eq!(Kconfig::load(&names).unwrap().boot_obstacle(), None, "{names:?}");
             }
@@ -336,11 +355,25 @@ mod tests {
     #[test]
     fn rust_asks_for_what_it_needs_and_keeps_the_name() {
         let names = ["boot".to_owned()];
-        let c = Kconfig::load_for(Lang::C, &names).unwrap();
+        let c = Kconfig::load_for(Lang::C, false, &names).unwrap();
         assert!(!c.asks_for("RUST"));
-        let rust = Kconfig::load_for(Lang::Rust, &names).unwrap();
+        let rust = Kconfig::load_for(Lang::Rust, false, &names).unwrap();
         assert!(rust.asks_for("RUST") && !rust.options["RUST"].optional);
         assert_eq!((rust.name.as_str(), rust.base), ("boot", Base::AllNoConfig));
+    }
+
+    #[test]
+    fn a_signed_kernel_asks_for_what_checks_signatures_and_keeps_the_name() {
+        for base in ["boot", "cloud"] {
+            let names = [base.to_owned()];
+            assert!(!Kconfig::load_for(Lang::C, false, &names).unwrap().checks_signatures());
+            let signed = Kconfig::load_for(Lang::C, true, &names).unwrap();
+            assert!(
+                signed.asks_for("EFI_STUB") && signed.asks_for("MODULE_SIG") && signed.checks_signatures()
+            );
+            assert_eq!((signed.name.as_str(), signed.boot_obstacle()), (base, None));
+            assert_eq!(signed.needs_signed_modules(), None, "that is for whoever boots it to say");
+        }
     }
 
     #[test]
@@ -350,7 +383,7 @@ mod tests {
         fs::write(&mine, "CONFIG_MODVERSIONS=y\n").unwrap();
         let mine = mine.to_string_lossy().into_owned();
         let value = |names: &[String]| {
-            Kconfig::load_for(Lang::Rust, names).unwrap().options["MODVERSIONS"].value.clone()
+            Kconfig::load_for(Lang::Rust, false, names).unwrap().options["MODVERSIONS"].value.clone()
         };
         assert_eq!(value(&["rust".to_owned(), mine.clone()]), "y");
         assert_eq!(value(&[mine]), "n");

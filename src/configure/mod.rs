@@ -58,6 +58,8 @@ pub enum Error {
     ReleaseTooLong { release: String },
     #[error("this kconfig cannot be boot-tested: CONFIG_{symbol} is not built in")]
     NotBootTestable { symbol: &'static str },
+    #[error("the kernel would refuse its own modules: CONFIG_{symbol} is on, and nothing signs them")]
+    Unsigned { symbol: &'static str },
     #[error("there is no debug package without debug information, and the kconfig does not ask for it")]
     NoDebugInfo,
     #[error("{}", lost_sentence(lost))]
@@ -88,6 +90,7 @@ impl Explain for Error {
             | Error::Malformed { .. }
             | Error::ReleaseTooLong { .. }
             | Error::NotBootTestable { .. }
+            | Error::Unsigned { .. }
             | Error::NoDebugInfo => Exit::Usage,
             Error::MissingTool { .. }
             | Error::TooOld { .. }
@@ -115,6 +118,9 @@ impl Explain for Error {
             Error::ReleaseTooLong { .. } => Some("give a shorter --localversion".to_owned()),
             Error::NotBootTestable { symbol } => {
                 Some(format!("set CONFIG_{symbol}=y, or build without the boot test: --no-boot"))
+            }
+            Error::Unsigned { symbol } => {
+                Some(format!("sign them with --sign-key and --sign-cert, or leave CONFIG_{symbol} out"))
             }
             Error::NoDebugInfo => {
                 Some("put the fragment debug-info on top: --kconfig NAME,debug-info".to_owned())
@@ -171,6 +177,14 @@ pub fn check_packages(kconfig: &Kconfig, parts: &[Part]) -> Result<(), Error> {
     }
 }
 
+/// Refuses a kernel whose own modules it would not load. `signed`: the tool signs them.
+pub fn check_signing(kconfig: &Kconfig, signed: bool) -> Result<(), Error> {
+    match kconfig.needs_signed_modules().filter(|_| !signed) {
+        Some(symbol) => Err(Error::Unsigned { symbol }),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a kernel release that `uname -r` could not show.
 pub fn check_release(release: String) -> Result<(), Error> {
     if release.len() > LONGEST_RELEASE {
@@ -180,7 +194,7 @@ pub fn check_release(release: String) -> Result<(), Error> {
 }
 
 pub fn configure(cx: &Context, plan: &Plan, tree: &PatchedTree) -> Result<KernelConfig, Error> {
-    let kconfig = with_the_tools_options(&plan.kconfig, &tree.path());
+    let kconfig = with_the_tools_options(plan, &tree.path());
     for text in &kconfig.overrides {
         cx.events.note(Stage::Configure, text);
     }
@@ -195,6 +209,7 @@ pub fn configure(cx: &Context, plan: &Plan, tree: &PatchedTree) -> Result<Kernel
     let mut folder = BuildFolder::open(entry, &tree.path(), &cx.stop)?;
     let config = folder.path().join(".config");
     folder.begin()?;
+    put_certificate(plan, folder.path())?;
     make_config(cx, plan, tree, &kconfig, folder.path())?;
     folder.finish()?;
     check_survival(cx, plan, tree, &kconfig, &config)?;
@@ -243,11 +258,14 @@ struct Inputs<'a> {
     options: &'a std::collections::BTreeMap<String, Wanted>,
     tools: Tools<'a>,
     lang: crate::plan::Lang,
+    /// By fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_certificate: Option<&'a str>,
 }
 
 /// The stage's key, before it runs; `tree` is where the source is or will be.
 pub fn key(plan: &Plan, patched: &Key, tree: &Path) -> Key {
-    inputs_key("configure", plan, patched, &with_the_tools_options(&plan.kconfig, tree))
+    inputs_key("configure", plan, patched, &with_the_tools_options(plan, tree))
 }
 
 /// The `O=` folder is shared by all series of a release.
@@ -256,30 +274,68 @@ fn folder_key(plan: &Plan, tree: &Key, kconfig: &Kconfig) -> Key {
 }
 
 fn inputs_key(what: &str, plan: &Plan, tree: &Key, kconfig: &Kconfig) -> Key {
-    let tools = tools(&plan.toolchain, kconfig);
-    Key::of(what, &Inputs { tree, base: kconfig.base, options: &kconfig.options, tools, lang: plan.lang })
+    let inputs = Inputs {
+        tree,
+        base: kconfig.base,
+        options: &kconfig.options,
+        tools: tools(&plan.toolchain, kconfig),
+        lang: plan.lang,
+        trusted_certificate: plan.signer.as_ref().map(|signer| signer.identity().sha256.as_str()),
+    };
+    Key::of(what, &inputs)
 }
 
+/// Where the `O=` folder has the certificate that the kernel trusts.
+const CERTIFICATE: &str = "certs/kpatch-build.pem";
+
 /// Adds what makes the build depend on the plan alone.
-fn with_the_tools_options(kconfig: &Kconfig, tree: &Path) -> Kconfig {
-    let mut kconfig = kconfig.clone();
-    let mut set = |symbol: &str, value: &str| {
-        let from = "kpatch-build itself".to_owned();
+fn with_the_tools_options(plan: &Plan, tree: &Path) -> Kconfig {
+    let mut kconfig = plan.kconfig.clone();
+    let set = |kconfig: &mut Kconfig, symbol: &str, value: &str, why: &str| {
+        let from = format!("kpatch-build itself{why}");
         let wanted = Wanted { value: value.to_owned(), optional: true, generated: false, from, line: 0 };
         kconfig.set(symbol.to_owned(), wanted);
     };
     // The local version is given to make: then another one relinks, and rebuilds nothing.
-    set("LOCALVERSION", "\"\"");
-    set("LOCALVERSION_AUTO", "n");
+    set(&mut kconfig, "LOCALVERSION", "\"\"", "");
+    set(&mut kconfig, "LOCALVERSION_AUTO", "n", "");
     for symbol in ["SYSTEM_TRUSTED_KEYS", "SYSTEM_REVOCATION_KEYS"] {
         // Distributions name files that only their own source packages have.
         if plan_names_missing_file(&kconfig, symbol, tree) {
-            let from = "kpatch-build itself, for the named file does not exist".to_owned();
-            let wanted = Wanted { value: "\"\"".to_owned(), optional: true, generated: false, from, line: 0 };
-            kconfig.set(symbol.to_owned(), wanted);
+            set(&mut kconfig, symbol, "\"\"", ", for the named file does not exist");
+        }
+    }
+    if kconfig.checks_signatures() {
+        // The kernel's build would sign with a key that it makes up, never the same again, or with one
+        // that no cache key knows of.
+        for (symbol, value) in [("MODULE_SIG_ALL", "n"), ("MODULE_SIG_KEY", "\"\"")] {
+            set(&mut kconfig, symbol, value, ", since only --sign-key signs modules,");
+        }
+    }
+    if plan.signer.is_some() {
+        set(&mut kconfig, "SYSTEM_TRUSTED_KEYS", &format!("{CERTIFICATE:?}"), ", for --sign-cert,");
+        // A signature stands in the module itself; the packages are compressed as a whole.
+        for symbol in ["", "_GZIP", "_XZ", "_ZSTD"] {
+            let symbol = format!("MODULE_COMPRESS{symbol}");
+            if kconfig.asks_for(&symbol) {
+                set(&mut kconfig, &symbol, "n", ", for modules are signed as they are,");
+            }
         }
     }
     kconfig
+}
+
+/// The certificate, and only that, where the kernel's build looks for it.
+fn put_certificate(plan: &Plan, folder: &Path) -> Result<(), Error> {
+    let Some(signer) = &plan.signer else { return Ok(()) };
+    let path = folder.join(CERTIFICATE);
+    let text = signer.certificate_pem();
+    // Make looks at the time.
+    if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    fs::create_dir_all(folder.join("certs")).map_err(io_error("create", &path))?;
+    fs::write(&path, text).map_err(io_error("write", &path))
 }
 
 fn plan_names_missing_file(kconfig: &Kconfig, symbol: &str, tree: &Path) -> bool {

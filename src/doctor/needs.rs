@@ -57,7 +57,7 @@ impl Packages {
 
 impl Need {
     /// None where no package helps.
-    pub(super) fn packages(&self, manager: Manager) -> impl Iterator<Item = &str> {
+    pub fn packages(&self, manager: Manager) -> impl Iterator<Item = &str> {
         let names = match manager {
             Manager::Apt => &self.packages.apt,
             Manager::Dnf => &self.packages.dnf,
@@ -74,7 +74,41 @@ impl Need {
 
 /// What a run that builds needs, and what packaging and booting add.
 pub(super) fn needs(job: &Job) -> Vec<Need> {
-    let mut needs = compiler(&job.request.cc);
+    let mut needs = build(&job.request.cc);
+    if job.kconfig.asks_for("DEBUG_INFO_BTF") {
+        needs.push(pahole());
+    }
+    if job.kconfig.asks_for("RUST") {
+        needs.extend(rust(codename().as_deref(), process::find("cargo").is_some()));
+    }
+    if job.goal.boots() && job.request.boot.is_some() {
+        needs.extend(boot());
+    }
+    needs.push(room(job));
+    needs
+}
+
+/// What the tool needs on a host that it has not seen, for its own packages to name.
+#[derive(Clone, Debug)]
+pub struct ByUse {
+    /// Of every run that builds and packages.
+    pub build: Vec<Need>,
+    pub boot: Vec<Need>,
+    /// Of what a kconfig or a flag may ask for.
+    pub optional: Vec<Need>,
+}
+
+impl ByUse {
+    pub fn on_any_host() -> ByUse {
+        let mut optional = vec![pahole()];
+        optional.extend(rust(None, false));
+        optional.extend(compiler("clang"));
+        ByUse { build: build("gcc"), boot: boot(), optional }
+    }
+}
+
+fn build(cc: &str) -> Vec<Need> {
+    let mut needs = compiler(cc);
     needs.extend([
         program("make", "the build", "make"),
         program("flex", "the build (Kconfig)", "flex"),
@@ -97,24 +131,22 @@ pub(super) fn needs(job: &Job) -> Vec<Need> {
         ),
         program("depmod", "module dependencies", "kmod"),
     ]);
-    if job.kconfig.asks_for("DEBUG_INFO_BTF") {
-        needs.push(program("pahole", "the build (DEBUG_INFO_BTF)", "dwarves"));
-    }
-    if job.kconfig.asks_for("RUST") {
-        needs.extend(rust(codename().as_deref(), process::find("cargo").is_some()));
-    }
-    if job.goal.boots() && job.request.boot.is_some() {
-        let packages = ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86"];
-        needs.push(tool("qemu-system-x86_64", "the boot test", packages));
-        needs.push(Need {
-            what: "32-bit code from the compiler".into(),
-            used_for: "the boot test (32-bit tracee)",
-            test: Test::Compiles32Bit,
-            packages: Packages::everywhere("gcc"),
-        });
-    }
-    needs.push(room(job));
     needs
+}
+
+fn pahole() -> Need {
+    program("pahole", "the build (DEBUG_INFO_BTF)", "dwarves")
+}
+
+fn boot() -> Vec<Need> {
+    let packages = ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86"];
+    let compiler = Need {
+        what: "32-bit code from the compiler".into(),
+        used_for: "the boot test (32-bit tracee)",
+        test: Test::Compiles32Bit,
+        packages: Packages::everywhere("gcc"),
+    };
+    vec![tool("qemu-system-x86_64", "the boot test", packages), compiler]
 }
 
 /// The compiler and the binary utilities that kbuild uses with it.

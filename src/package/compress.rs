@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use flate2::Compression as GzipLevel;
+use flate2::{Compression as GzipLevel, GzBuilder};
 use gzp::deflate::Gzip;
 use gzp::par::compress::{ParCompress, ParCompressBuilder};
 use gzp::{GzpError, ZWriter};
@@ -131,6 +131,12 @@ fn gzip_error(error: GzpError) -> io::Error {
         GzpError::Io(error) => error,
         error => io::Error::other(error),
     }
+}
+
+/// What `gzip -9n` makes of a file that goes compressed into a package: no name and no time in it.
+pub(super) fn gzip_of_one_file(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().write(Vec::new(), GzipLevel::best());
+    encoder.write_all(content).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::elf;
-use super::payload::{Content, Payload, PayloadFile, Role};
+use super::payload::{Content, Nature, Payload, PayloadFile, Role};
 use crate::build::KernelBuild;
 use crate::plan::Part;
 
@@ -47,7 +47,7 @@ fn image(build: &KernelBuild, dependencies: &Path) -> Result<Vec<PayloadFile>, E
         }
     }
     for (name, disk) in files_below(dependencies)? {
-        files.push(PayloadFile::on_disk(Role::Depmod(name), 0o644, disk)?);
+        files.push(PayloadFile::on_disk(Role::Depmod(name), 0o644, disk)?.of_nature(Nature::Rewritten));
     }
     Ok(files)
 }

@@ -6,21 +6,22 @@ use std::path::Path;
 
 use super::Error;
 use super::payload::{Content, PayloadFile};
-use crate::context::Context;
-use crate::events::{Stage, Unit};
+use crate::events::{Events, Stage, Unit};
+use crate::stop::Stop;
 
 /// Small enough that a stop is answered at once even while xz is busy with each piece.
 const PIECE: usize = 256 << 10;
 
 pub(super) struct Meter<'a> {
-    cx: &'a Context,
+    events: &'a Events,
+    stop: &'a Stop,
     done: Cell<u64>,
     total: u64,
 }
 
 impl<'a> Meter<'a> {
-    pub fn new(cx: &'a Context, total: u64) -> Meter<'a> {
-        Meter { cx, done: Cell::new(0), total }
+    pub fn new(events: &'a Events, stop: &'a Stop, total: u64) -> Meter<'a> {
+        Meter { events, stop, done: Cell::new(0), total }
     }
 
     /// Writes the file's content to `out`, which is on its way to `target`.
@@ -45,7 +46,7 @@ impl<'a> Meter<'a> {
         let mut buffer = vec![0; PIECE];
         let mut length = 0;
         loop {
-            if self.cx.stop.is_set() {
+            if self.stop.is_set() {
                 return Err(Error::Interrupted);
             }
             let read = match reader.read(&mut buffer) {
@@ -59,7 +60,7 @@ impl<'a> Meter<'a> {
             if let Content::Disk(_) = file.content {
                 self.done.set(self.done.get() + read as u64);
             }
-            self.cx.events.progress(Stage::Package, self.done.get(), Some(self.total), Unit::Bytes);
+            self.events.progress(Stage::Package, self.done.get(), Some(self.total), Unit::Bytes);
         }
     }
 }

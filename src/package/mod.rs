@@ -17,14 +17,16 @@ mod names;
 mod output;
 pub mod payload;
 pub mod rpm;
+pub mod tool;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::build::KernelBuild;
 use crate::context::Context;
 use crate::plan::{Compression, Format, Part, Plan};
 use crate::release::Release;
 
+use about::About;
 pub use error::Error;
 use meter::Meter;
 use names::Names;
@@ -37,6 +39,15 @@ pub struct Package {
     pub path: PathBuf,
     pub format: Format,
     pub part: Part,
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// A package file as it lies in its folder.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub path: PathBuf,
     pub name: String,
     pub bytes: u64,
     pub sha256: String,
@@ -82,13 +93,29 @@ impl From<&Plan> for Order {
     }
 }
 
-/// What the package of one part is made from, in both formats.
+/// What the package of one part of a kernel is made from, in both formats.
 struct Job<'a> {
     order: &'a Order,
     names: &'a Names,
     part: Part,
     payload: Payload,
+}
+
+/// How packages are written, whatever is in them.
+struct How<'a> {
+    /// Seconds since the epoch.
+    timestamp: u32,
+    compression: Compression,
+    /// Threads to compress with.
+    jobs: usize,
+    out: &'a Path,
     meter: &'a Meter<'a>,
+}
+
+impl How<'_> {
+    fn compression(&self) -> (Compression, usize) {
+        (self.compression, self.jobs)
+    }
 }
 
 /// Writes the packages of the plan's parts and formats into `plan.out`.
@@ -107,21 +134,44 @@ pub fn write(cx: &Context, order: &Order, build: &KernelBuild) -> Result<Vec<Pac
     let payloads = order.parts.iter().map(list).collect::<Result<Vec<_>, Error>>()?;
     // Every file is read once for its checksums and once for each format.
     let bytes: u64 = payloads.iter().map(|(_, payload)| payload.bytes_on_disk()).sum();
-    let meter = Meter::new(cx, bytes * (1 + order.formats.len() as u64));
+    let meter = Meter::new(&cx.events, &cx.stop, bytes * (1 + order.formats.len() as u64));
     let mut ready = Vec::new();
     for (part, mut payload) in payloads {
         payload.measure(&meter)?;
-        let job = Job { order, names: &names, part, payload, meter: &meter };
+        let job = Job { order, names: &names, part, payload };
         for format in &order.formats {
-            ready.push(match format {
-                Format::Deb => deb::write(&job)?,
-                Format::Rpm => rpm::write(&job)?,
-            });
+            ready.push((*format, part, write_one(&job, *format, &meter)?));
         }
     }
     // All of them or none: names are given when nothing is left that takes long.
     if cx.stop.is_set() {
         return Err(Error::Interrupted);
     }
-    ready.into_iter().map(Ready::publish).collect()
+    let publish = |(format, part, ready): (Format, Part, Ready)| {
+        let Written { path, name, bytes, sha256 } = ready.publish()?;
+        Ok(Package { path, format, part, name, bytes, sha256 })
+    };
+    ready.into_iter().map(publish).collect()
+}
+
+fn write_one(job: &Job, format: Format, meter: &Meter) -> Result<Ready, Error> {
+    let order = job.order;
+    let how = How {
+        timestamp: job.payload.timestamp,
+        compression: order.compression,
+        jobs: order.jobs,
+        out: &order.out,
+        meter,
+    };
+    let about = about::of(job, format);
+    match format {
+        Format::Deb => {
+            let documents = deb::kernel::documents(job, &about);
+            deb::write(&deb::kernel::describe(job, &about, &documents)?, &how)
+        }
+        Format::Rpm => {
+            let documents = rpm::kernel::documents(&about);
+            rpm::write(rpm::kernel::describe(job, &how, &about, &documents)?, &how)
+        }
+    }
 }

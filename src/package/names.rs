@@ -57,14 +57,6 @@ impl Names {
             Part::LibcDev => "kernel-kpatch-headers".to_owned(),
         }
     }
-
-    pub fn deb_file(&self, part: Part) -> String {
-        format!("{}_{}_amd64.deb", self.deb(part), self.version())
-    }
-
-    pub fn rpm_file(&self, part: Part) -> String {
-        format!("{}-{}.x86_64.rpm", self.rpm(part), self.version())
-    }
 }
 
 #[cfg(test)]
@@ -74,11 +66,9 @@ mod tests {
     #[test]
     fn names_hold_the_kernel_release_and_versions_the_upstream_one() {
         let names = Names::of("6.1.187-copy-segments-boot", "6.1.187".into(), 2).unwrap();
-        assert_eq!(names.deb_file(Part::Image), "linux-image-6.1.187-copy-segments-boot_6.1.187-2_amd64.deb");
-        assert_eq!(
-            names.rpm_file(Part::Image),
-            "kernel-kpatch-6.1.187-copy-segments-boot-6.1.187-2.x86_64.rpm"
-        );
+        assert_eq!(names.deb(Part::Image), "linux-image-6.1.187-copy-segments-boot");
+        assert_eq!(names.rpm(Part::Image), "kernel-kpatch-6.1.187-copy-segments-boot");
+        assert_eq!(names.version(), "6.1.187-2");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::compress::Encoder;
-use super::{Error, Package};
+use super::{Error, Written};
 use crate::key::hex;
-use crate::plan::{Compression, Format, Part};
+use crate::plan::Compression;
 
 /// Compressed data on its way into a package, in a file without a name.
 ///
@@ -58,12 +58,11 @@ fn folder(target: &Path) -> &Path {
 /// A complete package that has no name yet.
 pub(super) struct Ready {
     file: File,
-    package: Package,
+    package: Written,
 }
 
 /// Writes a package through `fill` into a nameless file.
 pub(super) fn assemble(
-    (format, part): (Format, Part),
     name: String,
     target: PathBuf,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
@@ -75,12 +74,12 @@ pub(super) fn assemble(
     let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
     file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    Ok(Ready { file, package: Package { path: target, format, part, name, bytes, sha256 } })
+    Ok(Ready { file, package: Written { path: target, name, bytes, sha256 } })
 }
 
 impl Ready {
     /// Puts the package in place of an older one, in one step.
-    pub fn publish(self) -> Result<Package, Error> {
+    pub fn publish(self) -> Result<Written, Error> {
         let path = &self.package.path;
         name_it(self.file, path).map_err(|source| Error::Write { path: path.clone(), source })?;
         Ok(self.package)

@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::meter::Meter;
+use crate::build::BTF_BASE;
 use crate::key::hex;
 
-/// What a file is for the kernel; where it goes is the format's business.
+/// What a file is for; where it goes is the format's business.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     Image,
@@ -34,8 +35,20 @@ pub enum Role {
     BuildId(String),
     /// A header of user programs, by its path below the folder of those.
     Uapi(String),
-    /// A file that only one format has, by its path from the root, without a slash in front.
-    Documentation(String),
+    /// A file whose place is known, by its path from the root, without a slash in front.
+    At(String),
+}
+
+/// What a package manager has to know of a file besides its place and content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    Plain,
+    /// Written again where it is installed, as depmod's files are.
+    Rewritten,
+    /// The administrator's to change: an upgrade keeps those changes.
+    Configuration,
+    Documentation,
+    Licence,
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +84,7 @@ impl Content {
 #[derive(Clone, Debug)]
 pub struct PayloadFile {
     pub role: Role,
+    pub nature: Nature,
     /// Permission bits.
     pub mode: u32,
     pub content: Content,
@@ -96,13 +110,14 @@ impl PayloadFile {
             return Err(Error::NotPackageable { path });
         }
         let bytes = meta.len();
-        let (md5, sha256) = Default::default();
-        Ok(PayloadFile { role, mode, content: Content::Disk(path), bytes, md5, sha256 })
+        let (nature, md5, sha256) = (Nature::Plain, String::new(), String::new());
+        Ok(PayloadFile { role, nature, mode, content: Content::Disk(path), bytes, md5, sha256 })
     }
 
     pub(super) fn in_memory(role: Role, content: Vec<u8>) -> PayloadFile {
         PayloadFile {
             role,
+            nature: Nature::Plain,
             mode: 0o644,
             bytes: content.len() as u64,
             md5: hex(&Md5::digest(&content)),
@@ -112,8 +127,12 @@ impl PayloadFile {
     }
 
     pub(super) fn link(role: Role, content: Content) -> PayloadFile {
-        let (md5, sha256) = Default::default();
-        PayloadFile { role, mode: 0o777, content, bytes: 0, md5, sha256 }
+        let (nature, md5, sha256) = (Nature::Plain, String::new(), String::new());
+        PayloadFile { role, nature, mode: 0o777, content, bytes: 0, md5, sha256 }
+    }
+
+    pub(super) fn of_nature(self, nature: Nature) -> PayloadFile {
+        PayloadFile { nature, ..self }
     }
 }
 
@@ -122,6 +141,11 @@ impl Payload {
         let timestamp = u32::try_from(timestamp).map_err(|_| Error::Timestamp { timestamp })?;
         files.sort_by(|a, b| a.role.cmp(&b.role));
         Ok(Payload { timestamp, files })
+    }
+
+    /// Whether these are headers of a kernel whose modules get BTF (scripts/Makefile.modfinal).
+    pub(super) fn has_btf(&self) -> bool {
+        self.files.iter().any(|file| file.role == Role::Headers(BTF_BASE.to_owned()))
     }
 
     /// What there is to read from disk.
@@ -185,6 +209,15 @@ pub(super) fn members<'a>(
     members.into_iter().map(|(path, kind)| Member { path, kind }).collect()
 }
 
+/// [`members`] where every file's place is known.
+pub(super) fn members_at(files: &[PayloadFile], owned: impl Fn(&str) -> bool) -> Vec<Member<'_>> {
+    let place = |role: &Role| match role {
+        Role::At(path) => path.clone(),
+        other => unreachable!("{other:?} has no place of its own"),
+    };
+    members(files, place, owned)
+}
+
 /// What a link at `from` says to lead to `to`, both from the root: the way between them, or the whole
 /// path where they share no folder (Debian Policy 10.5).
 fn link_text(from: &str, to: &str) -> String {
@@ -213,13 +246,9 @@ mod tests {
 
     #[test]
     fn folders_stand_before_what_is_in_them_and_only_where_the_package_owns_them() {
-        let at = |path: &str| PayloadFile::in_memory(Role::Documentation(path.to_owned()), vec![1]);
+        let at = |path: &str| PayloadFile::in_memory(Role::At(path.to_owned()), vec![1]);
         let files = ["lib/m/r/kernel/x.ko", "lib/m/r-a", "lib/m/r/vmlinuz"].map(at);
-        let place = |role: &Role| match role {
-            Role::Documentation(path) => path.clone(),
-            _ => unreachable!("no other is among them"),
-        };
-        let members = members(&files, place, |path| path.starts_with("lib/m/r"));
+        let members = members_at(&files, |path| path.starts_with("lib/m/r"));
         let paths: Vec<_> = members.into_iter().map(|member| member.path).collect();
         assert_eq!(
             paths,

@@ -15,7 +15,7 @@ use crate::error::{Exit, Explain};
 use std::io;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::events::Stage;
@@ -28,14 +28,14 @@ use series::{PatchFile, Series};
 use tree::{Fault, Overlay};
 
 /// What became of one patch file; the words are those of `report.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Applied,
     AlreadyUpstream,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AppliedPatch {
     /// `patches/<series>/<line>/<file>`, or the user's path.
     pub file: String,

@@ -196,6 +196,12 @@ impl Certificates {
     }
 }
 
+impl From<SignedPublicKey> for Certificates {
+    fn from(certificate: SignedPublicKey) -> Certificates {
+        Certificates(vec![certificate])
+    }
+}
+
 fn fingerprint(key: &impl KeyDetails) -> String {
     hex(key.fingerprint().as_bytes()).to_ascii_uppercase()
 }

@@ -114,6 +114,7 @@ impl Bench {
             parts: Vec::new(),
             compression: Compression::default(),
             timestamp: Timestamp::OfSource,
+            signer: None,
             jobs,
             out: self.dir.path().join("out"),
             boot: None,

@@ -187,16 +187,20 @@ fn making(series: &str, folder: &str, release: String) -> Making {
         }),
         toolchain: Some(ToolchainPart {
             cc: "gcc 12.2.0".into(),
+            cc_text: None,
             ld: "GNU ld 2.40".into(),
             rustc: None,
             bindgen: None,
             libclang: None,
+            pahole: None,
         }),
         kernel: Some(Kernel {
             release,
             image: "/store/results/x/bzImage".into(),
             image_sha256: digest.into(),
             config_sha256: digest.into(),
+            signed_by: None,
+            timestamp: None,
             patches_borrowed_from: None,
         }),
         patches: if series == "user-frame" {

@@ -35,8 +35,17 @@ impl Root {
     /// A system that is called `name` where it is kept, of the required packages and `packages`,
     /// which are separated by commas.
     pub fn with(name: &str, packages: &str) -> Root {
+        Root::kept(name, SUITE, packages)
+    }
+
+    /// The same of another suite; each suite is kept with one list of packages only.
+    pub fn of(suite: &str, packages: &str) -> Root {
+        Root::kept(suite, suite, packages)
+    }
+
+    fn kept(name: &str, suite: &str, packages: &str) -> Root {
         let dir = tempfile::tempdir().unwrap();
-        must(Command::new("tar").arg("-xpf").arg(archive(name, packages)).arg("-C").arg(dir.path()));
+        must(Command::new("tar").arg("-xpf").arg(archive(name, suite, packages)).arg("-C").arg(dir.path()));
         Root(dir)
     }
 
@@ -61,8 +70,8 @@ impl Root {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Runs a command line inside.
-    pub fn run(&self, line: &str) -> Output {
+    /// A command line that runs inside.
+    pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new("chroot");
         command.arg(self.path()).args(["sh", "-c", line]).env_clear();
         command.envs([
@@ -70,7 +79,12 @@ impl Root {
             ("DEBIAN_FRONTEND", "noninteractive"),
             ("LC_ALL", "C"),
         ]);
-        command.output().unwrap()
+        command
+    }
+
+    /// Runs a command line inside.
+    pub fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
     }
 
     pub fn must(&self, line: &str) -> String {
@@ -120,7 +134,7 @@ pub fn cache() -> PathBuf {
     cache
 }
 
-fn archive(name: &str, packages: &str) -> PathBuf {
+fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
     let cache = cache();
     let archive = cache.join(format!("debian-{name}.tar"));
     let lock = File::create(cache.join(format!("debian-{name}.lock"))).unwrap();
@@ -132,7 +146,7 @@ fn archive(name: &str, packages: &str) -> PathBuf {
             Command::new("timeout")
                 .args(["1200", "debootstrap", "--variant=minbase"])
                 .arg(format!("--include={packages}"))
-                .arg(SUITE)
+                .arg(suite)
                 .arg(&root)
                 .arg(mirror()),
         );

@@ -88,7 +88,8 @@ impl Machine {
         let slot = self.slot(release);
         fs::write(slot.path().join("bzImage"), vec![0x55; 70_001]).unwrap();
         fs::write(slot.path().join("System.map"), "ffffffff81000000 T _text\n").unwrap();
-        fs::write(slot.path().join("config"), "CONFIG_64BIT=y\nCONFIG_RD_GZIP=y\n").unwrap();
+        fs::write(slot.path().join("config"), "CONFIG_64BIT=y\nCONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n")
+            .unwrap();
         let modules = slot.path().join("modules/lib/modules").join(release);
         fs::create_dir_all(&modules).unwrap();
         fill(&modules);
@@ -99,6 +100,7 @@ impl Machine {
             image_sha256: "0".repeat(64),
             config_sha256: "0".repeat(64),
             timestamp: TIMESTAMP,
+            signed_by: None,
             cached: false,
             key: Key::of("test", &release),
         }

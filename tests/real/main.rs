@@ -12,3 +12,4 @@ mod interrupted;
 mod modules;
 mod packages;
 mod refused;
+mod reproducible;

@@ -116,9 +116,11 @@ impl RpmRoot {
         text(&output)
     }
 
-    /// [`RpmRoot::must`] and [`quiet`].
-    pub fn quietly(&self, line: &str) {
-        quiet(&self.must(line));
+    /// [`RpmRoot::must`] and [`quiet`]: rpm has no other way to tell of what did not stop it.
+    pub fn quietly(&self, line: &str) -> String {
+        let said = self.must(line);
+        quiet(&said);
+        said
     }
 
     fn install_stand_in(&self) {

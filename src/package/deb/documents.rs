@@ -1,51 +1,41 @@
 //! What Debian Policy wants below /usr/share/doc: copyright (12.5) and changelog (12.7).
 
-use std::io::Write;
-
-use flate2::{Compression, GzBuilder};
-use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
 
 use super::MAINTAINER;
-use crate::package::Job;
-use crate::package::payload::{PayloadFile, Role};
+use crate::package::About;
+use crate::package::about::wrap;
+use crate::package::compress::gzip_of_one_file;
+use crate::package::payload::{Nature, PayloadFile, Role};
 
-const COPYRIGHT: &str = include_str!("../../../packaging/deb/copyright");
-
-pub(super) fn of(job: &Job) -> [PayloadFile; 2] {
-    let folder = format!("usr/share/doc/{}", job.names.deb(job.part));
-    let copyright = COPYRIGHT
-        .replace("@UPSTREAM@", &job.order.upstream.to_string())
-        .replace("@SERIES@", &job.order.series);
-    let document = |name: &str, content| {
-        PayloadFile::in_memory(Role::Documentation(format!("{folder}/{name}")), content)
-    };
+pub(super) fn of(about: &About, copyright: &str, timestamp: u32) -> [PayloadFile; 2] {
     [
-        document("changelog.Debian.gz", gzip(changelog(job).as_bytes())),
-        document("copyright", copyright.into_bytes()),
+        document(about, "changelog.Debian.gz", gzip_of_one_file(changelog(about, timestamp).as_bytes())),
+        document(about, "copyright", copyright.as_bytes().to_vec()),
     ]
 }
 
-fn changelog(job: &Job) -> String {
-    let mut text = format!(
-        "{} ({}) unstable; urgency=medium\n\n  * Linux {}, series {}: {}\n",
-        job.names.deb(job.part),
-        job.names.version(),
-        job.order.upstream,
-        job.order.series,
-        job.order.title
-    );
-    for patch in &job.order.patches {
-        text.push_str(&format!("  * {}\n", patch));
-    }
-    let time = Timestamp::from_second(i64::from(job.payload.timestamp)).expect("32 bits are in range");
-    let date =
-        rfc2822::to_string(&time.to_zoned_datetime(jiff::tz::TimeZone::UTC)).expect("32 bits are in range");
-    text.push_str(&format!("\n -- {MAINTAINER}  {date}\n"));
-    text
+/// A file of the package's own folder of documents.
+pub(super) fn document(about: &About, name: &str, content: Vec<u8>) -> PayloadFile {
+    PayloadFile::in_memory(Role::At(format!("usr/share/doc/{}/{name}", about.name)), content)
+        .of_nature(Nature::Documentation)
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().write(Vec::new(), Compression::best());
-    encoder.write_all(content).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+/// Characters of a line, two for the star's column and two more for what stands below it.
+const WIDTH: usize = 80 - 4;
+
+fn changelog(about: &About, timestamp: u32) -> String {
+    let item = |text: &String| format!("  * {}\n", wrap(text, WIDTH).replace('\n', "\n    "));
+    let items: String = about.changes.iter().map(item).collect();
+    let date = rfc2822::to_string(&time(timestamp)).expect("32 bits are in range");
+    let (name, version) = (&about.name, about.version());
+    format!("{name} ({version}) unstable; urgency=medium\n\n{items}\n -- {MAINTAINER}  {date}\n")
+}
+
+/// `timestamp` in seconds since the epoch.
+pub(super) fn time(timestamp: u32) -> ZonedDateTime {
+    let time = Timestamp::from_second(i64::from(timestamp)).expect("32 bits are in range");
+    time.to_zoned_datetime(TimeZone::UTC)
 }

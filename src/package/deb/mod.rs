@@ -1,88 +1,56 @@
 //! The .deb: an `ar` of `debian-binary`, `control.tar.*` and `data.tar.*` (deb(5)).
 
-mod control;
 mod documents;
+mod fields;
+pub mod kernel;
 mod shlibs;
+pub(super) mod tool;
 
 use std::io::{Read, Write};
 use std::path::Path;
 
 use super::compress::suffix;
 use super::output::{Ready, Spool, assemble};
-use super::payload::{Kind, Member, PayloadFile, Role, members};
-use super::{Error, Job};
-use crate::plan::Format;
-
-/// The scripts that dpkg runs, in `packaging/deb`.
-const IMAGE_SCRIPTS: [(&str, &str); 4] = [
-    ("postinst", include_str!("../../../packaging/deb/postinst")),
-    ("postrm", include_str!("../../../packaging/deb/postrm")),
-    ("preinst", include_str!("../../../packaging/deb/preinst")),
-    ("prerm", include_str!("../../../packaging/deb/prerm")),
-];
-const HEADERS_SCRIPTS: [(&str, &str); 1] =
-    [("postinst", include_str!("../../../packaging/deb/headers-postinst"))];
+use super::payload::{Kind, Member};
+use super::{About, Error, How};
 
 /// `.invalid` is a name that no one can have (RFC 2606).
 const MAINTAINER: &str = "kpatch-build <kpatch-build@kpatch-build.invalid>";
 
-pub(super) fn write(job: &Job) -> Result<Ready, Error> {
-    let documents = documents::of(job);
-    let members = layout(job, &documents);
-    let target = job.order.out.join(job.names.deb_file(job.part));
-    let how = (job.order.compression, job.order.jobs);
-    let data = Spool::fill(&target, how, |out| write_data(job, &members, &target, out))?;
-    let files = control::files(job, &members)?;
-    let control = Spool::fill(&target, how, |out| write_control(job, &files, &target, out))?;
-    assemble((Format::Deb, job.part), job.names.deb(job.part), target.clone(), |out| {
-        write_outer(job, control, data, out).map_err(|source| Error::Write { path: target.clone(), source })
+/// A package as dpkg is to have it.
+pub(super) struct Deb<'a> {
+    pub about: &'a About,
+    pub section: &'static str,
+    /// `Depends`, `Provides` and such, in the order of Debian Policy 5.3; an empty one is left out.
+    pub relations: Vec<(&'static str, String)>,
+    /// What dpkg runs: `preinst`, `postinst`, `prerm`, `postrm`.
+    pub scripts: Vec<(&'static str, String)>,
+    pub members: Vec<Member<'a>>,
+}
+
+pub(super) fn write(deb: &Deb, how: &How) -> Result<Ready, Error> {
+    let About { name, .. } = deb.about;
+    let target = how.out.join(format!("{name}_{}_amd64.deb", deb.about.version()));
+    let data = Spool::fill(&target, how.compression(), |out| write_data(deb, how, &target, out))?;
+    let files = fields::files(deb);
+    let control = Spool::fill(&target, how.compression(), |out| write_control(how, &files, &target, out))?;
+    assemble(name.clone(), target.clone(), |out| {
+        write_outer(how, control, data, out).map_err(|source| Error::Write { path: target.clone(), source })
     })
 }
 
-fn write_outer(job: &Job, control: Spool, data: Spool, out: &mut dyn Write) -> std::io::Result<()> {
+fn write_outer(how: &How, control: Spool, data: Spool, out: &mut dyn Write) -> std::io::Result<()> {
     let mut outer = ar::Builder::new(out);
     let mut append = |name: &str, bytes: u64, content: &mut dyn Read| {
         let mut header = ar::Header::new(name.as_bytes().to_vec(), bytes);
         header.set_mode(0o100644);
-        header.set_mtime(u64::from(job.payload.timestamp));
+        header.set_mtime(u64::from(how.timestamp));
         outer.append(&header, content)
     };
-    let suffix = suffix(job.order.compression);
+    let suffix = suffix(how.compression);
     append("debian-binary", 4, &mut "2.0\n".as_bytes())?;
     append(&format!("control.tar.{suffix}"), control.bytes, &mut &control.file)?;
     append(&format!("data.tar.{suffix}"), data.bytes, &mut &data.file)
-}
-
-/// Where a file of the payload goes.
-///
-/// `/lib/modules` and not `/usr/lib/modules`: on bullseye without merged /usr kmod looks
-/// nowhere else, and where /usr is merged dpkg follows the link.
-pub fn place(release: &str, role: &Role) -> String {
-    match role {
-        Role::Image => format!("boot/vmlinuz-{release}"),
-        Role::SystemMap => format!("boot/System.map-{release}"),
-        Role::Config => format!("boot/config-{release}"),
-        Role::Modules(path) | Role::Depmod(path) => format!("lib/modules/{release}/{path}"),
-        Role::Headers(path) => {
-            format!("usr/src/linux-headers-{release}/{path}").trim_end_matches('/').to_owned()
-        }
-        Role::Vmlinux => format!("usr/lib/debug/lib/modules/{release}/vmlinux"),
-        Role::VmlinuxLink(0) => format!("usr/lib/debug/vmlinux-{release}"),
-        Role::VmlinuxLink(_) => format!("usr/lib/debug/boot/vmlinux-{release}"),
-        Role::ModuleDebug(path) => format!("usr/lib/debug/lib/modules/{release}/{path}"),
-        Role::BuildId(id) => format!("usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]),
-        Role::Uapi(path) => match path.strip_prefix("asm/") {
-            // The C library's multiarch folder: asm differs between architectures.
-            Some(rest) => format!("usr/include/x86_64-linux-gnu/asm/{rest}"),
-            None => format!("usr/include/{path}"),
-        },
-        Role::Documentation(path) => path.clone(),
-    }
-}
-
-fn layout<'a>(job: &'a Job, documents: &'a [PayloadFile]) -> Vec<Member<'a>> {
-    // dpkg shares folders between packages, so all of them are listed.
-    members(job.payload.files.iter().chain(documents), |role| place(&job.names.release, role), |_| true)
 }
 
 /// A file of `control.tar`, with its mode.
@@ -92,8 +60,8 @@ struct ControlFile {
     content: String,
 }
 
-fn write_control(job: &Job, files: &[ControlFile], target: &Path, out: &mut dyn Write) -> Result<(), Error> {
-    let mut tar = Tar { job, out };
+fn write_control(how: &How, files: &[ControlFile], target: &Path, out: &mut dyn Write) -> Result<(), Error> {
+    let mut tar = Tar { timestamp: how.timestamp, out };
     let mut write_all = || {
         tar.folder("")?;
         for file in files {
@@ -106,17 +74,17 @@ fn write_control(job: &Job, files: &[ControlFile], target: &Path, out: &mut dyn 
     write_all().map_err(|source| Error::Write { path: target.to_owned(), source })
 }
 
-fn write_data(job: &Job, members: &[Member], target: &Path, out: &mut dyn Write) -> Result<(), Error> {
+fn write_data(deb: &Deb, how: &How, target: &Path, out: &mut dyn Write) -> Result<(), Error> {
     let failed = |source| Error::Write { path: target.to_owned(), source };
-    let mut tar = Tar { job, out };
+    let mut tar = Tar { timestamp: how.timestamp, out };
     tar.folder("").map_err(failed)?;
-    for Member { path, kind } in members {
+    for Member { path, kind } in &deb.members {
         match kind {
             Kind::Directory => tar.folder(path).map_err(failed)?,
             Kind::Link(text) => tar.link(path, text).map_err(failed)?,
             Kind::File(file) => {
                 tar.file(path, file.mode, file.bytes).map_err(failed)?;
-                job.meter.copy(file, tar.out, target)?;
+                how.meter.copy(file, tar.out, target)?;
                 tar.pad(file.bytes).map_err(failed)?;
             }
         }
@@ -127,7 +95,7 @@ fn write_data(job: &Job, members: &[Member], target: &Path, out: &mut dyn Write)
 /// By hand around [`tar::Header`], because [`tar::Builder`] drops the `./` in front of a path that
 /// every other .deb has. Paths are below the root.
 struct Tar<'a> {
-    job: &'a Job<'a>,
+    timestamp: u32,
     out: &'a mut dyn Write,
 }
 
@@ -155,7 +123,7 @@ impl Tar<'_> {
     ) -> std::io::Result<()> {
         self.long(tar::EntryType::GNULongName, name)?;
         self.long(tar::EntryType::GNULongLink, link)?;
-        let header = raw_header(name, link, kind, mode, bytes, u64::from(self.job.payload.timestamp));
+        let header = raw_header(name, link, kind, mode, bytes, u64::from(self.timestamp));
         self.out.write_all(header.as_bytes())
     }
 

@@ -1,14 +1,12 @@
-//! What rpm and dnf know about a package, made with every file empty.
+//! A kernel's .rpm: where its files go, what it needs, and the scripts that rpm runs.
 
-use ::rpm::{
-    BuildConfig, CompressionWithLevel, Dependency, DependencyFlags, FileOptions, FileVerifyFlags,
-    PackageBuilder, Timestamp,
-};
+use ::rpm::{Dependency, DependencyFlags, FileOptions, PackageBuilder, Timestamp};
 
-use crate::package::elf::Library;
-use crate::package::payload::{Kind, Member, Role};
-use crate::package::{Job, about, compress};
-use crate::plan::{Compression, Part};
+use super::{Ghost, Rpm, common, header_error, is_below};
+use crate::package::elf::{self, Library};
+use crate::package::payload::{Kind, Member, PayloadFile, Role, members};
+use crate::package::{About, Error, How, Job};
+use crate::plan::Part;
 
 /// The scripts rpm runs, in `packaging/rpm`; `sweep` is part of each package's %post.
 const SWEEP: &str = include_str!("../../../packaging/rpm/sweep");
@@ -17,59 +15,45 @@ const POSTTRANS: &str = include_str!("../../../packaging/rpm/posttrans");
 const PREUN: &str = include_str!("../../../packaging/rpm/preun");
 const POSTUN: &str = include_str!("../../../packaging/rpm/postun");
 
-pub(super) fn builder(
-    job: &Job,
-    members: &[Member],
-    libraries: &[Library],
-) -> Result<PackageBuilder, ::rpm::Error> {
-    let name = job.names.rpm(job.part);
-    let summary = about::summary(job);
-    let mut builder = PackageBuilder::new(&name, &job.names.upstream, "GPL-2.0-only", "x86_64", &summary);
-    let time = Timestamp::from(job.payload.timestamp);
-    builder.using_config(BuildConfig::v4().source_date(time).compression(compression(job)));
-    builder
-        .release(job.names.revision.to_string())
-        .description(about::description(job).join("\n\n"))
-        .group("System Environment/Kernel")
-        .url("https://www.kernel.org/")
-        .vendor("kpatch-build")
-        .build_host("kpatch-build.invalid")
-        .add_changelog_entry(
-            format!("kpatch-build <kpatch-build@kpatch-build.invalid> - {}", job.names.version()),
-            changelog(job),
-            time,
-        );
-    add_files(&mut builder, job, members)?;
-    add_compression(&mut builder, job.order.compression);
+/// Those of rpm's own GROUPS file, which RHEL's packages keep to.
+fn group(part: Part) -> &'static str {
+    match part {
+        Part::Image => "System Environment/Kernel",
+        Part::Headers | Part::LibcDev => "Development/System",
+        Part::Debug => "Development/Debuggers",
+    }
+}
+
+pub(in crate::package) fn documents(about: &About) -> [PayloadFile; 1] {
+    [super::licence(about)]
+}
+
+/// `documents` are [`documents`]' of the same package.
+pub(in crate::package) fn describe<'a>(
+    job: &'a Job,
+    how: &How,
+    about: &'a About,
+    documents: &'a [PayloadFile],
+) -> Result<Rpm<'a>, Error> {
+    let members = layout(job, about, documents);
+    let (ghosts, libraries) = (ghosts(job), elf::needed(&job.payload)?);
+    let failed = |source| header_error(about, source);
+    let mut builder = common::builder(about, how, &members).map_err(failed)?;
+    builder.group(group(job.part));
+    add_ghosts(&mut builder, how, &ghosts).map_err(failed)?;
     match job.part {
         Part::Image => {
-            add_ghosts(&mut builder, job)?;
             add_image_relations(&mut builder, job);
-            add_scripts(&mut builder, job, members);
+            add_scripts(&mut builder, job, &members);
         }
         Part::Headers => {
-            add_headers_relations(&mut builder, job, libraries);
-            add_sweep(&mut builder, members);
+            add_headers_relations(&mut builder, job, &libraries);
+            add_sweep(&mut builder, &members);
         }
-        Part::Debug => add_sweep(&mut builder, members),
+        Part::Debug => add_sweep(&mut builder, &members),
         Part::LibcDev => add_libc_relations(&mut builder, job),
     }
-    Ok(builder)
-}
-
-fn compression(job: &Job) -> CompressionWithLevel {
-    match job.order.compression {
-        Compression::Xz => CompressionWithLevel::Xz(compress::XZ_LEVEL),
-        Compression::Zstd => CompressionWithLevel::Zstd(compress::ZSTD_LEVEL),
-        Compression::Gzip => CompressionWithLevel::Gzip(compress::GZIP_LEVEL),
-    }
-}
-
-/// The crate says by itself what zstd needs.
-fn add_compression(builder: &mut PackageBuilder, compression: Compression) {
-    if compression == Compression::Xz {
-        builder.requires(Dependency::rpmlib("PayloadIsXz", "5.2-1"));
-    }
+    Ok(Rpm { about, members, ghosts, builder })
 }
 
 fn add_scripts(builder: &mut PackageBuilder, job: &Job, members: &[Member]) {
@@ -100,65 +84,19 @@ fn sweep(members: &[Member]) -> String {
     SWEEP.replace("@FOLDERS@", &quoted.join(" "))
 }
 
-fn changelog(job: &Job) -> String {
-    let mut text =
-        format!("- Linux {}, series {}: {}", job.order.upstream, job.order.series, job.order.title);
-    for patch in &job.order.patches {
-        text.push_str(&format!("\n- {}", patch));
-    }
-    text
-}
-
-fn add_files(builder: &mut PackageBuilder, job: &Job, members: &[Member]) -> Result<(), ::rpm::Error> {
-    let time = Timestamp::from(job.payload.timestamp);
-    for member in members {
-        let path = format!("/{}", member.path);
-        match &member.kind {
-            Kind::Directory => {
-                builder.with_dir_entry(FileOptions::dir(path).permissions(0o755).modified_at(time))?;
-            }
-            Kind::Link(text) => {
-                builder.with_symlink(FileOptions::symlink(path, text).modified_at(time))?;
-            }
-            Kind::File(file) => {
-                let mut options = FileOptions::new(path).permissions(file.mode as u16).modified_at(time);
-                options = match file.role {
-                    // The next depmod may change them, and `kernel-install remove` deletes them
-                    // (systemd's 50-depmod.install) before rpm comes to it.
-                    Role::Depmod(_) => options
-                        .verify(FileVerifyFlags::USER | FileVerifyFlags::GROUP | FileVerifyFlags::MODE)
-                        .missingok(),
-                    Role::Documentation(_) => options.license(),
-                    _ => options,
-                };
-                builder.with_file_contents(Vec::new(), options)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// What kernel-install may make, so that erasing the package takes it along.
-fn add_ghosts(builder: &mut PackageBuilder, job: &Job) -> Result<(), ::rpm::Error> {
-    let time = Timestamp::from(job.payload.timestamp);
-    for Ghost { path, mode, .. } in ghosts(job) {
-        builder.with_ghost(FileOptions::ghost(path).permissions(mode).modified_at(time))?;
+fn add_ghosts(builder: &mut PackageBuilder, how: &How, ghosts: &[Ghost]) -> Result<(), ::rpm::Error> {
+    let time = Timestamp::from(how.timestamp);
+    for Ghost { path, mode, .. } in ghosts {
+        builder.with_ghost(FileOptions::ghost(path).permissions(*mode).modified_at(time))?;
     }
     Ok(())
-}
-
-/// A file that the package owns but does not hold.
-pub(super) struct Ghost {
-    pub path: String,
-    mode: u16,
-    /// What rpm reckons with when it looks whether a transaction fits on the disk.
-    pub bytes: u64,
 }
 
 /// What Fedora's kernel-core has as `%ghost` in its `%files`, and with sizes as there: its `%install`
 /// makes an initramfs of 20 MiB for rpm to see. A full /boot is thereby found before anything is
 /// written, not by kernel-install, whose failure could no longer stop the transaction.
-pub(super) fn ghosts(job: &Job) -> Vec<Ghost> {
+fn ghosts(job: &Job) -> Vec<Ghost> {
     const INITRAMFS: u64 = 20 << 20;
     let bytes = |role| job.payload.files.iter().find(|file| file.role == role).map_or(0, |file| file.bytes);
     let ghost = |name: &str, mode, bytes| Ghost {
@@ -186,7 +124,10 @@ fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
     builder.recommends(Dependency::any("linux-firmware"));
     add_installonly(builder, job);
     builder.provides(Dependency::eq("kernel", job.names.version()));
-    for name in ["kernel-core-uname-r", "kernel-uname-r"] {
+    // All of the kernel's modules are here: Fedora has them in packages of their own.
+    for name in
+        ["kernel-core-uname-r", "kernel-modules-core-uname-r", "kernel-modules-uname-r", "kernel-uname-r"]
+    {
         builder.provides(Dependency::eq(name, &job.names.release));
     }
 }
@@ -199,13 +140,11 @@ fn add_installonly(builder: &mut PackageBuilder, job: &Job) {
     builder.obsoletes(Dependency::less(job.names.rpm(job.part), job.names.version()));
 }
 
-/// Those of Fedora's kernel-devel; the host programs need what rpmbuild would have found.
+/// Those of Fedora's kernel-devel.
 fn add_headers_relations(builder: &mut PackageBuilder, job: &Job, libraries: &[Library]) {
-    for Library { soname, versions } in libraries {
-        builder.requires(Dependency::any(format!("{soname}()(64bit)")));
-        for version in versions {
-            builder.requires(Dependency::any(format!("{soname}({version})(64bit)")));
-        }
+    common::require_libraries(builder, libraries);
+    if job.payload.has_btf() {
+        builder.requires(Dependency::any("dwarves"));
     }
     let compiler = job.order.compiler.split(' ').next().unwrap_or_default();
     for name in [compiler, "make"] {
@@ -222,4 +161,39 @@ fn add_libc_relations(builder: &mut PackageBuilder, job: &Job) {
         builder.provides(Dependency::eq(name, job.names.version()));
     }
     builder.conflicts(Dependency::any("kernel-headers"));
+}
+
+/// Where a file of the payload goes: as Fedora has it, everything is in the modules' folder,
+/// and kernel-install makes what belongs into /boot.
+pub fn place(release: &str, role: &Role) -> String {
+    let below = |path: &str| format!("lib/modules/{release}/{path}");
+    match role {
+        Role::Image => below("vmlinuz"),
+        Role::SystemMap => below("System.map"),
+        Role::Config => below("config"),
+        Role::Modules(path) | Role::Depmod(path) => below(path),
+        Role::Headers(path) => format!("usr/src/kernels/{release}/{path}").trim_end_matches('/').to_owned(),
+        Role::Vmlinux => format!("usr/lib/debug/{}", below("vmlinux")),
+        Role::VmlinuxLink(0) => format!("usr/lib/debug/vmlinux-{release}"),
+        Role::VmlinuxLink(_) => format!("usr/lib/debug/boot/vmlinux-{release}"),
+        Role::ModuleDebug(path) => format!("usr/lib/debug/{}", below(path)),
+        Role::BuildId(id) => format!("usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]),
+        Role::Uapi(path) => format!("usr/include/{path}"),
+        Role::At(path) => path.clone(),
+    }
+}
+
+fn layout<'a>(job: &'a Job, about: &About, licence: &'a [PayloadFile]) -> Vec<Member<'a>> {
+    let release = &job.names.release;
+    let own = [
+        format!("lib/modules/{release}"),
+        format!("usr/src/kernels/{release}"),
+        format!("usr/lib/debug/lib/modules/{release}"),
+        "usr/lib/debug/.build-id".to_owned(),
+        "usr/lib/debug/boot".to_owned(),
+        format!("usr/share/licenses/{}", about.name),
+    ];
+    // Folders above are the filesystem package's; /lib is a link there, not a folder.
+    let owned = |path: &str| path.starts_with("usr/include/") || is_below(path, &own);
+    members(job.payload.files.iter().chain(licence), |role| place(release, role), owned)
 }

@@ -1,0 +1,62 @@
+//! What lintian and rpmlint call an error.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Errors of rpmlint that are meant: how the message begins, and why.
+pub type Meant = (&'static str, &'static str);
+
+pub const KERNEL: [Meant; 9] = [
+    ("no-signature", SIGNATURE),
+    ("non-readable /boot/", ROOT_ONLY),
+    ("non-readable /lib/modules/", ROOT_ONLY),
+    ("zero-length /lib/modules/", "depmod writes modules.devname even where no module makes a device"),
+    ("zero-length /usr/src/kernels/", "a header that is empty upstream: it stands in for gcc's own"),
+    ("non-executable-script /usr/src/kernels/", "upstream's mode: kbuild runs these by their interpreter"),
+    (
+        "env-script-interpreter /usr/src/kernels/",
+        "upstream's scripts, unchanged; most of them no module's build runs",
+    ),
+    ("incorrect-fsf-address /usr/src/kernels/", "upstream's headers, unchanged"),
+    ("no-binary", "the headers of programs have parts that only this architecture has"),
+];
+
+pub const DEBUG: [Meant; 1] = [("no-signature", SIGNATURE)];
+
+const SIGNATURE: &str = "who hands the packages on signs them, with his own key";
+const ROOT_ONLY: &str = "addresses and an initramfs' secrets are root's only, as the distributions have it";
+
+pub fn problems(debs: &[PathBuf], rpms: &[PathBuf], meant: &[Meant]) -> Vec<String> {
+    [lintian(debs), rpmlint(rpms, meant)].concat()
+}
+
+/// Nothing is overridden.
+fn lintian(debs: &[PathBuf]) -> Vec<String> {
+    let output = Command::new("lintian")
+        .args(["--allow-root", "--tag-display-limit", "0", "--fail-on", "none"])
+        .args(debs)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("W: "), "lintian did not look: {output:?}");
+    text.lines().filter(|line| line.starts_with("E: ")).map(str::to_owned).collect()
+}
+
+fn rpmlint(rpms: &[PathBuf], meant: &[Meant]) -> Vec<String> {
+    let output = Command::new("rpmlint").args(rpms).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(&format!("{} packages and 0 specfiles checked", rpms.len())), "{output:?}");
+    let mut met = BTreeSet::new();
+    let mut problems = Vec::new();
+    for line in text.lines() {
+        let Some((_, message)) = line.split_once(": E: ") else { continue };
+        match meant.iter().find(|(start, _)| message.starts_with(start)) {
+            Some((start, _)) => _ = met.insert(*start),
+            None => problems.push(line.to_owned()),
+        }
+    }
+    let gone = meant.iter().filter(|(start, _)| !met.contains(start));
+    problems.extend(gone.map(|(start, _)| format!("rpmlint: listed, but not said: {start}")));
+    problems
+}

@@ -1,0 +1,55 @@
+//! The same plan gives the same packages, whatever the circumstances.
+
+use std::fs;
+use std::process::Command;
+
+use crate::harness::{LINE, Run, can_boot, store};
+
+/// Image and headers twice. The first run takes its kernel from the store that all tests here share
+/// and packages it with one thread: that kernel was compiled by some earlier test, with a compiler
+/// for each processor. The second one is `reproduce`, which compiles with two in an empty store, below
+/// another folder, later, with another umask, home, time zone and language. So a kernel is compiled once more, not
+/// twice: what `-j1` does to make itself is left out, what it does to the packages is not.
+#[test]
+fn packages_are_bit_identical_elsewhere_later_with_other_jobs_and_from_an_empty_store() {
+    if !can_boot() {
+        return;
+    }
+    let first =
+        Run::new(&["package", "--release", LINE, "--packages", "image,headers", "--jobs", "1"]).passed();
+    let report = first.out.path().join("report.json");
+
+    // Not in /tmp, which may be memory: there will be a source tree and a build folder.
+    let elsewhere = tempfile::Builder::new()
+        .prefix("a-folder-with-a-longer-name-")
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .unwrap();
+    let out = elsewhere.path().join("out");
+    let again = Command::new("sh")
+        .args(["-c", "umask 077 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_kpatch-build"), "--store"])
+        .arg(store())
+        .arg("reproduce")
+        .arg(&report)
+        .args(["--jobs", "2", "--out"])
+        .arg(&out)
+        .envs([("HOME", "/nonexistent"), ("TZ", "Asia/Kathmandu"), ("LC_ALL", "C.UTF-8"), ("USER", "other")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert_eq!(again.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&again.stderr));
+    assert!(said.contains("kernel's image: identical\n"), "{said}");
+
+    // Not by what the tool says of itself.
+    let artifacts = first.report()["artifacts"].as_array().unwrap().clone();
+    assert_eq!(artifacts.len(), 4, "image and headers in both formats: {artifacts:?}");
+    for artifact in &artifacts {
+        let one = std::path::Path::new(artifact["path"].as_str().unwrap());
+        let two = out.join(one.file_name().unwrap());
+        assert!(fs::read(one).unwrap() == fs::read(&two).unwrap(), "{} differs", two.display());
+    }
+    for folder in [first.out.path(), &out] {
+        let checked =
+            Command::new(env!("CARGO_BIN_EXE_kpatch-build")).arg("verify").arg(folder).output().unwrap();
+        assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
+    }
+}

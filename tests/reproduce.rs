@@ -1,0 +1,95 @@
+//! Packages built again from a report: the same, or told what is not.
+
+mod made;
+
+use std::fs;
+
+use made::{Made, files, stderr, stdout};
+use serde_json::Value;
+
+fn change_report(made: &Made, change: impl FnOnce(&mut Value)) {
+    let path = made.path("dist/report.json");
+    let mut report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut report);
+    fs::write(path, serde_json::to_vec(&report).unwrap()).unwrap();
+}
+
+#[test]
+fn the_packages_of_a_report_are_built_again_and_found_identical() {
+    let made = Made::new();
+    let more = ["--revision", "3", "--compression", "gzip", "--localversion", "-again", "--jobs", "1"];
+    let Some(out) = made.packages("dist", &more) else { return };
+    let again = made.run(&["reproduce", "dist/report.json", "--out", "there", "--jobs", "2"]);
+    let said = stdout(&again);
+    assert_eq!(again.status.code(), Some(0), "{said}{}", stderr(&again));
+    assert_eq!(said.matches(": identical\n").count(), 4, "{said}");
+    assert!(said.ends_with("verdict: pass\n") && !said.contains("toolchain"), "{said}");
+    for name in files(&out).iter().filter(|name| name.ends_with(".deb") || name.ends_with(".rpm")) {
+        assert!(name.contains("-3"), "{name}");
+        assert_eq!(fs::read(out.join(name)).unwrap(), fs::read(made.path("there").join(name)).unwrap());
+    }
+    assert!(!made.path("there/.store").exists());
+    // Not from the first run's store: its kernel was built anew.
+    assert!(
+        stderr(&again).contains("build") && !stderr(&again).contains("build  cached"),
+        "{}",
+        stderr(&again)
+    );
+}
+
+#[test]
+fn a_kernel_that_comes_out_otherwise_is_told_by_its_packages() {
+    let made = Made::new();
+    made.change_tree("Makefile", "@echo map >", "@date +%N >");
+    let Some(_) = made.packages("dist", &["--format", "deb"]) else { return };
+    let again = made.run(&["reproduce", "dist/report.json"]);
+    let said = stdout(&again);
+    assert_eq!(again.status.code(), Some(1), "{said}{}", stderr(&again));
+    assert!(said.contains("kernel's image: identical\n"), "{said}");
+    assert!(said.contains("_amd64.deb: DIFFERS: ") && said.ends_with("verdict: FAIL\n"), "{said}");
+    assert!(made.path("reproduced/report.json").exists());
+}
+
+#[test]
+fn another_toolchain_is_told_first() {
+    let made = Made::new();
+    let Some(_) = made.packages("dist", &[]) else { return };
+    change_report(&made, |report| report["toolchain"]["cc_text"] = "gcc (Elsewhere) 14.1".into());
+    let again = made.run(&["reproduce", "dist/report.json"]);
+    assert!(stdout(&again).starts_with("toolchain: gcc "), "{}{}", stdout(&again), stderr(&again));
+    assert!(stdout(&again).lines().next().unwrap().ends_with("gcc (Elsewhere) 14.1 recorded"));
+}
+
+#[test]
+fn another_source_or_patch_is_refused() {
+    let made = Made::new();
+    let Some(_) = made.packages("dist", &[]) else { return };
+    let patch = fs::read_to_string(made.path("own/one.patch")).unwrap();
+    made.write("own/one.patch", patch.replace("AT ALL", "MORE"));
+    let other = made.run(&["reproduce", "dist/report.json"]);
+    assert_eq!(other.status.code(), Some(3), "{}", stderr(&other));
+    assert!(stderr(&other).contains("the patches are not the recorded ones"), "{}", stderr(&other));
+    made.write("own/one.patch", patch);
+
+    made.change_tree("Makefile", "@echo map >", "@echo mop >");
+    let other = made.run(&["reproduce", "dist/report.json"]);
+    assert_eq!(other.status.code(), Some(3), "{}", stderr(&other));
+    assert!(stderr(&other).contains("the source is not the recorded one"), "{}", stderr(&other));
+}
+
+#[test]
+fn what_cannot_be_reproduced_is_wrong_usage() {
+    let made = Made::new();
+    made.write("not.json", "{}");
+    let Some(_) = made.packages("dist", &[]) else { return };
+    let run = |args: &[&str]| {
+        let output = made.run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(run(&["reproduce", "nowhere.json"]).contains("nowhere.json"));
+    assert!(run(&["reproduce", "not.json"]).contains("not a report"));
+    assert!(run(&["reproduce", "dist/report.json", "--out", "dist"]).contains("folder of the report itself"));
+    change_report(&made, |report| report["artifacts"] = Value::Array(Vec::new()));
+    assert!(run(&["reproduce", "dist/report.json"]).contains("names no packages"));
+}

@@ -1,0 +1,118 @@
+//! The signed kernel that all tests look at, built once.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::firmware;
+use crate::harness::{LINE, Run, can_boot, have, store};
+use crate::keys::Keys;
+
+pub struct Kernel {
+    pub keys: Keys,
+    /// Of somebody else.
+    pub others: Keys,
+    pub report: Value,
+    run: Run,
+    unpacked: tempfile::TempDir,
+}
+
+/// What a command printed; it must succeed.
+pub fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// `None`, with a word about it, where this machine lacks something; in CI that is a failure.
+pub fn kernel() -> Option<&'static Kernel> {
+    static KERNEL: OnceLock<Kernel> = OnceLock::new();
+    let programs = ["sbverify", "sbsign", "virt-fw-vars", "modinfo", "dpkg-deb", "rpm2cpio", "cpio"];
+    if !can_boot() || !have(&programs) || !firmware::is_there() {
+        return None;
+    }
+    Some(KERNEL.get_or_init(Kernel::build))
+}
+
+/// Of a run that makes the kernel.
+pub fn arguments(keys: &Keys) -> Vec<&str> {
+    let (key, cert) = (keys.key.to_str().unwrap(), keys.cert.to_str().unwrap());
+    vec!["--release", LINE, "--series", "none", "--sign-key", key, "--sign-cert", cert]
+}
+
+impl Kernel {
+    fn build() -> Kernel {
+        // The certificate is built in: with another one at each run the kernel would be another, too.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("secureboot-keys");
+        let keys = Keys::kept_in(&folder, "kpatch-build test");
+        let run = Run::new(&arguments(&keys)).passed();
+        let (report, unpacked) = (run.report(), tempfile::tempdir().unwrap());
+        let others = Keys::new("somebody else");
+        let kernel = Kernel { keys, others, report, run, unpacked };
+        for part in ["image", "headers"] {
+            let deb = kernel.artifact("deb", part);
+            output(Command::new("dpkg-deb").arg("--extract").arg(deb).arg(kernel.deb()));
+        }
+        let rpm = kernel.artifact("rpm", "image");
+        std::fs::create_dir(kernel.rpm()).unwrap();
+        let line = "rpm2cpio \"$1\" | cpio --quiet -idm";
+        output(Command::new("sh").args(["-ec", line, "sh"]).arg(rpm).current_dir(kernel.rpm()));
+        kernel
+    }
+
+    fn artifact(&self, kind: &str, part: &str) -> PathBuf {
+        let artifacts = self.report["artifacts"].as_array().unwrap();
+        let artifact = artifacts.iter().find(|one| one["kind"] == kind && one["part"] == part);
+        artifact.expect(part)["path"].as_str().unwrap().into()
+    }
+
+    fn release(&self) -> &str {
+        self.report["kernel"]["release"].as_str().unwrap()
+    }
+
+    pub fn out(&self) -> PathBuf {
+        self.run.out.path().to_owned()
+    }
+
+    /// Where the .deb of the image and that of the headers are unpacked.
+    pub fn deb(&self) -> PathBuf {
+        self.unpacked.path().join("deb")
+    }
+
+    pub fn rpm(&self) -> PathBuf {
+        self.unpacked.path().join("rpm")
+    }
+
+    pub fn headers(&self) -> PathBuf {
+        self.deb().join("usr/src").join(format!("linux-headers-{}", self.release()))
+    }
+
+    pub fn image_in(&self, root: &Path) -> PathBuf {
+        let (in_deb, in_rpm) =
+            (format!("boot/vmlinuz-{}", self.release()), format!("lib/modules/{}/vmlinuz", self.release()));
+        let found = [in_deb, in_rpm].map(|path| root.join(path)).into_iter().find(|path| path.exists());
+        found.expect("an image")
+    }
+
+    pub fn module_in(&self, root: &Path) -> PathBuf {
+        root.join("lib/modules").join(self.release()).join("kernel/kernel/configs.ko")
+    }
+
+    /// The result of the build, which signing leaves alone.
+    fn unsigned(&self) -> PathBuf {
+        let stages = self.report["stages"].as_array().unwrap();
+        let build = stages.iter().find(|stage| stage["stage"] == "build").unwrap();
+        store().join("results").join(build["key"].as_str().unwrap())
+    }
+
+    pub fn unsigned_image(&self) -> PathBuf {
+        self.unsigned().join("bzImage")
+    }
+
+    pub fn unsigned_module(&self) -> PathBuf {
+        self.module_in(&self.unsigned().join("modules"))
+    }
+}
