@@ -101,18 +101,34 @@ impl Kernel {
         root.join("lib/modules").join(self.release()).join("kernel/kernel/configs.ko")
     }
 
-    /// The result of the build, which signing leaves alone.
-    fn unsigned(&self) -> PathBuf {
+    /// The result of a stage in the store.
+    fn result(&self, stage: &str) -> PathBuf {
         let stages = self.report["stages"].as_array().unwrap();
-        let build = stages.iter().find(|stage| stage["stage"] == "build").unwrap();
-        store().join("results").join(build["key"].as_str().unwrap())
+        let stage = stages.iter().find(|one| one["stage"] == stage).unwrap();
+        store().join("results").join(stage["key"].as_str().unwrap())
+    }
+
+    /// The kernel as built and as signed.
+    pub fn results(&self) -> [PathBuf; 2] {
+        ["build", "sign"].map(|stage| self.result(stage))
+    }
+
+    /// The `O=` folder: the one with this kernel's certificate.
+    pub fn build_folder(&self) -> PathBuf {
+        let cert = std::fs::read(&self.keys.cert).unwrap();
+        let mut folders =
+            std::fs::read_dir(store().join("builds")).unwrap().map(|entry| entry.unwrap().path());
+        let is_ours = |folder: &PathBuf| {
+            std::fs::read(folder.join("certs/kpatch-build.pem")).is_ok_and(|found| found == cert)
+        };
+        folders.find(is_ours).expect("the kernel was built here")
     }
 
     pub fn unsigned_image(&self) -> PathBuf {
-        self.unsigned().join("bzImage")
+        self.result("build").join("bzImage")
     }
 
     pub fn unsigned_module(&self) -> PathBuf {
-        self.module_in(&self.unsigned().join("modules"))
+        self.module_in(&self.result("build").join("modules"))
     }
 }
