@@ -45,6 +45,9 @@ TimeoutStopSec=2
 WantedBy=multi-user.target
 ";
 
+/// A busy host's guest may need more than the minute and a half after which systemd gives a service up.
+const PATIENCE: &str = "[Manager]\nDefaultTimeoutStartSec=600\n";
+
 /// Puts the service into `root`, and takes the login prompt off the console.
 pub fn install(root: &Path) {
     let program = root.join("usr/local/sbin/test-agent");
@@ -56,6 +59,9 @@ pub fn install(root: &Path) {
     fs::create_dir_all(&wants).unwrap();
     fs::write(units.join("test-agent.service"), UNIT).unwrap();
     symlink("../test-agent.service", wants.join("test-agent.service")).unwrap();
+    let settings = root.join("etc/systemd/system.conf.d");
+    fs::create_dir_all(&settings).unwrap();
+    fs::write(settings.join("patience.conf"), PATIENCE).unwrap();
     for masked in ["serial-getty@ttyS0.service", "serial-getty@ttyS1.service", "getty@tty1.service"] {
         symlink("/dev/null", units.join(masked)).unwrap();
     }
@@ -63,5 +69,5 @@ pub fn install(root: &Path) {
 
 /// What an image depends on: part of the key under which it is kept.
 pub fn recipe() -> String {
-    format!("{SCRIPT}{UNIT}")
+    format!("{SCRIPT}{UNIT}{PATIENCE}")
 }

@@ -16,9 +16,13 @@ const MIB: u64 = 1 << 20;
 const ESP: (u64, u64) = (1, 256);
 const ROOT_START: u64 = ESP.0 + ESP.1;
 
-/// Lines for `/etc/fstab`, with the EFI system partition at `esp`.
+/// Lines for `/etc/fstab`, with the EFI system partition at `esp`. A busy host's guest may need more than
+/// the minute and a half after which systemd gives a device up.
 pub fn fstab(esp: &str) -> String {
-    format!("UUID={ROOT_UUID} / ext4 defaults 0 1\nUUID={ESP_UUID} {esp} vfat umask=0077 0 1\n")
+    format!(
+        "UUID={ROOT_UUID} / ext4 defaults 0 1\n\
+         UUID={ESP_UUID} {esp} vfat umask=0077,x-systemd.device-timeout=600 0 1\n"
+    )
 }
 
 /// Makes the raw, sparse image `to` of `mib` MiB: the root file system holds what is in `root`, the EFI
@@ -72,6 +76,11 @@ fn partition(disk: &Path) {
         .expect("sfdisk can be started");
     child.stdin.take().expect("piped").write_all(table.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "sfdisk");
+}
+
+/// What an image depends on: part of the key under which it is kept.
+pub fn recipe() -> String {
+    format!("{ESP:?}{ROOT_START}{ROOT_UUID}{ESP_ID}")
 }
 
 /// Makes an ext4 image of `folder` at `to`, to be handed to a guest as a second disk.

@@ -1,14 +1,13 @@
 //! A Debian 12 as its users have it: Debian's own kernel, initramfs-tools, GRUB for EFI, a compiler, dkms.
-//! Made by debootstrap once, and kept.
+//! Made once, and kept.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::debian_root::{SUITE, cache, mirror, must};
+use crate::debian_root::{Root, SUITE, cache};
 use crate::vm::{Direct, Machine, agent, disk};
 
 /// systemd's, the kernel's that stays, the boot loader's; then what modules are built with.
@@ -16,9 +15,11 @@ const PACKAGES: &str = "systemd-sysv,udev,dbus,kmod,linux-base,initramfs-tools,z
                         grub-efi-amd64,e2fsprogs,gcc,make,dkms,libelf1";
 const DISK_MIB: u64 = 4096;
 
-/// As Debian has it, but that an entry can be chosen for the next boot; `panic=-1` ends QEMU. GRUB's menu is on the console too: the firmware's console is the serial port.
+/// As Debian has it, but that an entry can be chosen for the next boot, and for a guest of a busy host: a panic
+/// ends QEMU, and timer interrupts are not held to the time that the kernel's check of them takes.
+/// The menu is on the serial port, as all that the firmware shows.
 const GRUB: &str = "GRUB_DEFAULT=saved\nGRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\nGRUB_TERMINAL=console\n\
-                    GRUB_CMDLINE_LINUX=\"console=ttyS0 panic=-1\"\n";
+                    GRUB_CMDLINE_LINUX=\"console=ttyS0 panic=-1 no_timer_check\"\n";
 
 /// Housekeeping that has nothing to do with kernels.
 const MASKED: [&str; 6] = [
@@ -38,7 +39,16 @@ pub fn machine(name: &str) -> Machine {
 
 /// Where the disk and the firmware's variables are kept, under a name for all that they are made from.
 fn kept() -> (PathBuf, PathBuf) {
-    let recipe = [PACKAGES, GRUB, &MASKED.concat(), &agent::recipe(), &DISK_MIB.to_string()].concat();
+    let recipe = [
+        PACKAGES,
+        &disk::recipe(),
+        &disk::fstab("/boot/efi"),
+        GRUB,
+        &MASKED.concat(),
+        &agent::recipe(),
+        &DISK_MIB.to_string(),
+    ]
+    .concat();
     let key = &kpatch_build::key::hex(&Sha256::digest(recipe))[..16];
     let folder = cache();
     let path = |ending| folder.join(format!("debian-{SUITE}-vm-{key}.{ending}"));
@@ -56,21 +66,15 @@ fn kept() -> (PathBuf, PathBuf) {
 }
 
 fn make(scratch: &Path) -> Machine {
-    let root = scratch.join("root");
-    must(
-        Command::new("timeout")
-            .args(["1200", "debootstrap", "--variant=minbase"])
-            .arg(format!("--include={PACKAGES}"))
-            .arg(SUITE)
-            .arg(&root)
-            .arg(mirror()),
-    );
-    configure(&root);
+    let name = format!("{SUITE}-vm-{}", &kpatch_build::key::hex(&Sha256::digest(PACKAGES))[..8]);
+    let debian = Root::with(&name, PACKAGES);
+    let root = debian.path();
+    configure(root);
     let image = scratch.join("disk.raw");
-    disk::make(&root, None, DISK_MIB, &image);
+    disk::make(root, None, DISK_MIB, &image);
     let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm-deb-base");
     let mut machine = Machine::on(&image, "raw", None, &logs);
-    let append = format!("root=UUID={} ro console=ttyS0 panic=-1", disk::ROOT_UUID);
+    let append = format!("root=UUID={} ro console=ttyS0 panic=-1 no_timer_check", disk::ROOT_UUID);
     let direct = Direct { kernel: &root.join("vmlinuz"), initrd: &root.join("initrd.img"), append: &append };
     let mut guest = machine.boot_directly(&direct);
     // As Debian's installer does it.
@@ -85,7 +89,6 @@ fn configure(root: &Path) {
     write("etc/hostname", "vm\n");
     write("etc/default/grub", GRUB);
     fs::create_dir_all(root.join("boot/efi")).unwrap();
-    let _ = fs::remove_dir_all(root.join("var/cache/apt/archives"));
     for unit in MASKED {
         symlink("/dev/null", root.join("etc/systemd/system").join(unit)).unwrap();
     }

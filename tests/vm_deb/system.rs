@@ -1,14 +1,10 @@
 //! The booted Debian, and what its tools do with the packages.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use kpatch_build::boot::KernelMessages;
 
-use crate::vm::{Guest, Machine};
-
-/// An initramfs, a module and GRUB's menu are made in it, by an emulated processor.
-const APT: Duration = Duration::from_secs(600);
+use crate::vm::{Finished, Guest, Machine};
 
 pub struct System {
     pub guest: Guest,
@@ -39,9 +35,9 @@ impl System {
         self.guest.must("uname -r").trim_end().to_owned()
     }
 
-    fn apt(&mut self, arguments: &str) -> crate::vm::Finished {
+    fn apt(&mut self, arguments: &str) -> Finished {
         // There is no network: what apt needs is what lies there.
-        self.guest.run_within(&format!("apt-get --yes --quiet {arguments}"), APT)
+        self.guest.run(&format!("apt-get --yes --quiet {arguments}"))
     }
 
     /// Both packages of a build, as a user installs files.
