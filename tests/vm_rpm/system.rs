@@ -24,14 +24,16 @@ const OPTIONS: &str = "rw console=ttyS0 panic=-1 no_timer_check";
 
 /// dracut cannot see the machine from outside, so it takes all that any machine may need, less what this one
 /// has no programs for. In the machine, the next kernel's is made for that machine alone, as Fedora does it.
-const DRACUT_OUTSIDE: &str = "hostonly=no\n";
-const DRACUT_INSIDE: &str = "hostonly=yes\n";
+const OUTSIDE: &str = "hostonly=no";
+const INSIDE: &str = "hostonly=yes";
+/// What costs an emulated processor most.
+const QUICK: &str = "compress=\"gzip -1\"\ndo_strip=no\ndo_hardlink=no\nearly_microcode=no";
 
 pub fn configure(root: &RpmRoot) {
     root.write("/etc/fstab", &disk::fstab("/boot"));
     root.write("/etc/hostname", "vm\n");
     root.write("/etc/kernel/cmdline", &format!("root=UUID={} {OPTIONS}\n", disk::ROOT_UUID));
-    root.write("/etc/dracut.conf.d/test.conf", DRACUT_OUTSIDE);
+    configure_dracut(root, OUTSIDE);
     for unit in MASKED {
         symlink("/dev/null", root.join(&format!("/etc/systemd/system/{unit}"))).unwrap();
     }
@@ -43,6 +45,10 @@ pub fn configure(root: &RpmRoot) {
     fs::write(root.esp().join("loader/loader.conf"), "timeout 0\n").unwrap();
 }
 
+fn configure_dracut(root: &RpmRoot, host: &str) {
+    root.write("/etc/dracut.conf.d/test.conf", &format!("{host}\n{QUICK}\n"));
+}
+
 /// A machine with the root and its /boot on its disk.
 pub struct Installed {
     machine: Machine,
@@ -52,7 +58,7 @@ pub struct Installed {
 
 impl Installed {
     pub fn new(root: &RpmRoot) -> Installed {
-        root.write("/etc/dracut.conf.d/test.conf", DRACUT_INSIDE);
+        configure_dracut(root, INSIDE);
         let scratch = tempfile::tempdir().unwrap();
         let image = scratch.path().join("disk.raw");
         disk::make(root.path(), Some(&root.esp()), DISK_MIB, &image);
