@@ -3,12 +3,16 @@
 //!
 //! `KPATCH_BUILD_TEST_PYTHON` names a Python that has `spdx-tools` and `in-toto-attestation`.
 
+#[path = "real/harness.rs"]
+#[allow(dead_code, reason = "the target real uses all of it")]
+mod harness;
 mod made;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use harness::have;
 use kpatch_build::signing::SigningKey;
 use made::{Made, armoured, certificate, files, secret_key, stderr, stdout};
 use pgp::composed::KeyType;
@@ -31,18 +35,6 @@ fn fails(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(!output.status.success(), "{command:?}: {}", stdout(&output));
     stdout(&output) + &stderr(&output)
-}
-
-/// Whether every program is there. In CI a missing one is a failure.
-fn have(programs: &[&str]) -> bool {
-    let missing: Vec<_> =
-        programs.iter().filter(|name| kpatch_build::process::find(name).is_none()).collect();
-    if missing.is_empty() {
-        return true;
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI lacks {missing:?}");
-    eprintln!("SKIPPED: this machine lacks {missing:?}");
-    false
 }
 
 /// The folder of the Python that has the validators; a relative path is one from the project's folder.

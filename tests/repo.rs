@@ -1,6 +1,7 @@
 //! `repo`: what is published is whole, signed, and replaced in one step.
 
 mod fake_kernel;
+mod http;
 mod repository;
 
 use std::collections::BTreeSet;

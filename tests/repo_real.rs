@@ -3,6 +3,7 @@
 
 mod debian_root;
 mod fake_kernel;
+mod http;
 mod repository;
 mod rpm_root;
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use harness::{Run, can_boot, have, store};
+use kpatch_build::patch::series;
 use kpatch_build::stop::Stop;
 use kpatch_build::toolchain::rust::{Places, discover};
 use serde_json::{Value, json};
@@ -137,16 +138,6 @@ fn the_rust_object_can_not_panic_and_no_path_of_this_machine_is_in_the_kernel() 
     }
 }
 
-/// The shipped series that exist in Rust.
-const ALL: [&str; 7] = [
-    "zeroed",
-    "copy-segments",
-    "user-segments",
-    "einval-regs",
-    "einval-attach",
-    "hide-threads",
-    "user-frame",
-];
 /// Where their object is: each has one of these.
 const SOURCES: [&str; 3] = ["arch/x86/kernel/io_thread.rs", "kernel/io_thread.rs", "fs/proc/io_thread.rs"];
 
@@ -209,7 +200,10 @@ fn every_series_in_rust_passes_the_kernels_rustfmt_and_clippy() {
         Run::new(&[goal, "--release", &release(), "--series", series, "--lang", "rust"]).passed()
     };
     let kbuild = Kbuild::of(build_folder(&tool("build", SERIES).report()));
-    for series in ALL {
+    let shipped = series::list().unwrap().into_iter().filter(|listed| listed.selectable);
+    let names: Vec<String> = shipped.map(|listed| listed.name).collect();
+    assert_eq!(names.len(), 7);
+    for series in &names {
         tool("patch", series);
         let mut sources = SOURCES.iter().map(|name| kbuild.tree.join(name)).filter(|path| path.exists());
         let source = sources.next().expect("a series in Rust has its object");

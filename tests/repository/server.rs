@@ -1,10 +1,12 @@
 //! A web server for a folder, which a test can make hesitate or lie.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+
+use crate::http::{Request, listen};
 
 /// Gets a path and what the folder has there, and may answer something else, or do something first.
 type Hook = Box<dyn FnMut(&str, Option<Vec<u8>>) -> Option<Vec<u8>> + Send>;
@@ -23,18 +25,10 @@ pub struct Server {
 
 impl Server {
     pub fn of(folder: &Path) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let state = State { folder: folder.to_owned(), hook: Mutex::default(), requests: Mutex::default() };
         let state = Arc::new(state);
         let shared = state.clone();
-        std::thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                let state = shared.clone();
-                std::thread::spawn(move || drop(answer(connection, &state)));
-            }
-        });
-        Server { url, state }
+        Server { url: listen(move |connection| answer(connection, &shared)), state }
     }
 
     /// Sets what stands between the folder and the clients.
@@ -83,17 +77,7 @@ impl Server {
 fn answer(connection: TcpStream, state: &State) -> std::io::Result<()> {
     let mut reader = BufReader::new(connection.try_clone()?);
     let mut out = connection;
-    loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request)? == 0 {
-            return Ok(());
-        }
-        let mut line = request.clone();
-        while line.trim() != "" {
-            line.clear();
-            reader.read_line(&mut line)?;
-        }
-        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+    while let Some(Request { path, .. }) = Request::read(&mut reader)? {
         state.requests.lock().unwrap().push(path.clone());
         let mut content = fs::read(state.folder.join(path.trim_start_matches('/'))).ok();
         if let Some(hook) = &mut *state.hook.lock().unwrap() {
@@ -107,4 +91,5 @@ fn answer(connection: TcpStream, state: &State) -> std::io::Result<()> {
             None => out.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
         }
     }
+    Ok(())
 }

@@ -5,6 +5,8 @@ mod debian;
 mod debuggers;
 mod downloads;
 mod elf;
+#[path = "../http/mod.rs"]
+mod http;
 mod kernel_org;
 mod own;
 mod server;

@@ -1,9 +1,11 @@
 //! A small web server that misbehaves on request.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
+
+use crate::http::{Request, listen};
 
 /// How a path is answered.
 #[derive(Clone, Debug)]
@@ -55,17 +57,9 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
-        std::thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                let state = shared.clone();
-                std::thread::spawn(move || drop(answer(connection, &state)));
-            }
-        });
-        Server { url, state }
+        Server { url: listen(move |connection| answer(connection, &shared)), state }
     }
 
     pub fn put(&self, path: &str, body: impl Into<Vec<u8>>) {
@@ -92,26 +86,13 @@ impl Server {
 fn answer(connection: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(connection.try_clone()?);
     let mut out = connection;
-    loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request)? == 0 {
-            return Ok(());
-        }
-        let mut headers = HashMap::new();
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line)?;
-            let Some((name, value)) = line.split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-        let mut words = request.split(' ');
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    while let Some(Request { method, path, headers }) = Request::read(&mut reader)? {
         let range = headers.get("range").cloned();
         let shown = format!("{method} {path} {}", range.clone().unwrap_or_default());
         let resource = {
             let mut state = state.lock().unwrap();
             state.requests.push(shown.trim_end().to_owned());
-            take_turn(&mut state.resources, path)
+            take_turn(&mut state.resources, &path)
         };
         let Some(resource) = resource else {
             out.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
@@ -122,9 +103,10 @@ fn answer(connection: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             .filter(|_| same)
             .and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse::<usize>().ok());
         if !respond(&mut out, method == "HEAD", &resource, from)? {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 /// The resource as this request sees it; behaviours that wear off are counted down.
