@@ -1,5 +1,6 @@
 //! Our packages beside Debian's own kernel for clouds, field by field, as apt knows it.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::deb::fields;
@@ -80,7 +81,28 @@ pub fn differences(kernel: &Kernel) -> Vec<String> {
         found.extend(compare(&format!("Debian's {part}"), &ours, &record(&theirs, &abi), meant));
     }
     found.extend(collisions(kernel));
+    found.extend(shlibs(kernel));
     found
+}
+
+/// The libraries that the headers' host programs need come from the packages that Debian's own tool finds.
+fn shlibs(kernel: &Kernel) -> Option<String> {
+    let root = tempfile::tempdir().unwrap();
+    let headers = kernel.ours("deb", "headers");
+    must(Command::new("dpkg-deb").arg("--extract").arg(&headers).arg(root.path()));
+    // It wants to stand beside a package's control file, and to be given programs alone.
+    std::fs::create_dir(root.path().join("debian")).unwrap();
+    std::fs::write(root.path().join("debian/control"), "").unwrap();
+    let programs =
+        "find usr/src -type f -perm -100 -exec sh -c 'head -c 4 \"$1\" | grep -q ELF' sh {} ';' -print";
+    let line = format!("{programs} | xargs dpkg-shlibdeps -O");
+    let theirs = must(Command::new("sh").args(["-ec", &line]).current_dir(root.path()));
+    let theirs = theirs.trim().strip_prefix("shlibs:Depends=").expect("it found programs").to_owned();
+    let ours = must(Command::new("dpkg-deb").arg("--field").arg(&headers).arg("Depends"));
+    let names = |field: &str| -> BTreeSet<String> {
+        field.split(',').map(|relation| relation.split_whitespace().next().unwrap().to_owned()).collect()
+    };
+    (names(&ours) != names(&theirs)).then(|| format!("shlibs: {} instead of {theirs}", ours.trim()))
 }
 
 /// `6.1.0-56-cloud-amd64`: of the kernel that the package without a number in its name leads to.

@@ -18,12 +18,17 @@ pub const KERNEL: [Meant; 9] = [
         "env-script-interpreter /usr/src/kernels/",
         "upstream's scripts, unchanged; most of them no module's build runs",
     ),
-    ("incorrect-fsf-address /usr/src/kernels/", "upstream's headers, unchanged"),
+    ("incorrect-fsf-address /usr/", "upstream's headers, unchanged"),
     ("no-binary", "the headers of programs have parts that only this architecture has"),
 ];
 
-pub const DEBUG: [Meant; 1] = [("no-signature", SIGNATURE)];
+pub const DEBUG: [Meant; 3] = [
+    ("no-signature", SIGNATURE),
+    ("statically-linked-binary /usr/lib/debug/", NO_PROGRAM),
+    ("missing-PT_GNU_STACK-section /usr/lib/debug/", NO_PROGRAM),
+];
 
+const NO_PROGRAM: &str = "the kernel and its modules, which no loader of programs ever sees";
 const SIGNATURE: &str = "who hands the packages on signs them, with his own key";
 const ROOT_ONLY: &str = "addresses and an initramfs' secrets are root's only, as the distributions have it";
 

@@ -72,11 +72,12 @@ pub const DEB_LIBC_DEV: [Meant; 4] = [
     (Both, "field Description", DESCRIPTION),
 ];
 
-pub const DEB_DEBUG: [Meant; 5] = [
+pub const DEB_DEBUG: [Meant; 6] = [
     (Theirs, "field Source", SOURCE),
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", SIZE),
     (Both, "field Description", DESCRIPTION),
+    (Both, "path usr/lib/debug/lib/modules/@/vmlinux", "data for debuggers: nobody runs it"),
     (
         Ours,
         "path usr/lib/debug/.build-id*",
