@@ -17,6 +17,16 @@ const POSTUN: &str = include_str!("../../../packaging/tool/rpm/postun");
 const DOCUMENTS: [(&str, &str); 3] =
     [("README.packages", README), ("CHANGELOG.md", CHANGELOG), ("Cargo.lock", LOCK)];
 
+/// Of programs that need not be installed: who puts something there owns them too.
+const SHARED: [&str; 6] = [
+    "usr/share/bash-completion",
+    "usr/share/bash-completion/completions",
+    "usr/share/fish",
+    "usr/share/fish/vendor_completions.d",
+    "usr/share/zsh",
+    "usr/share/zsh/site-functions",
+];
+
 /// What only an .rpm has, or has at this place.
 pub(in crate::package) fn files(order: &ToolOrder, about: &About) -> Vec<PayloadFile> {
     let document = |(name, text): &(&str, &str)| {
@@ -32,7 +42,7 @@ pub(in crate::package) fn describe<'a>(
     payload: &'a Payload,
 ) -> Result<Rpm<'a>, Error> {
     let own = ["etc", "usr/share/doc", "usr/share/licenses"].map(|above| format!("{above}/{NAME}"));
-    let members = members_at(&payload.files, |path| is_below(path, &own));
+    let members = members_at(&payload.files, |path| SHARED.contains(&path) || is_below(path, &own));
     let libraries = elf::needed(payload)?;
     let mut builder = common::builder(about, how, &members).map_err(|source| header_error(about, source))?;
     builder.group("Development/Tools");
