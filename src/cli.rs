@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::name;
 use crate::plan::{Compression, Format};
+use crate::reproduce::Wish;
 use crate::settings::Settings;
 
 const EXAMPLES: &str = "\
@@ -122,22 +123,7 @@ pub enum Command {
         keyring: Option<PathBuf>,
     },
     /// Build the packages of a report.json again, from nothing, and compare them bit for bit
-    Reproduce {
-        #[arg(value_name = "REPORT")]
-        report: PathBuf,
-        /// Folder for what is built [default: reproduced]
-        #[arg(short, long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// Compilers to run at once [default: one for each processor]
-        #[arg(short, long, value_name = "N")]
-        jobs: Option<usize>,
-        /// Another C compiler [default: the report's]
-        #[arg(long)]
-        cc: Option<String>,
-        /// Where the source is now, in the words of the general --source [default: the report's]
-        #[arg(long)]
-        source: Option<String>,
-    },
+    Reproduce(Wish),
     /// Make a signed apt repository and a signed dnf repository of the packages in a folder
     Repo(Repo),
     /// List the releases that the sources offer

@@ -67,10 +67,8 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
             print(&show::plan(&plan, explain.then_some(&keys[..])))
         }
         Some(Command::Verify { dir, keyring }) => verify(cli, dir, keyring.as_deref(), &stop),
-        Some(Command::Reproduce { report, out, jobs, cc, source }) => {
-            let (report, out, cc) = (report.clone(), out.clone(), cc.clone());
-            let wish = reproduce::Wish { report, out, jobs: *jobs, cc, source: source.clone() };
-            let comparison = reproduce::reproduce(&context(cli, None, stop)?, &wish)?;
+        Some(Command::Reproduce(wish)) => {
+            let comparison = reproduce::reproduce(&context(cli, None, stop)?, wish)?;
             print(&comparison.to_string())?;
             Ok(if comparison.passed() { Exit::Passed } else { Exit::VerdictFailed })
         }

@@ -1,9 +1,12 @@
 //! Packages built again from a report: the same, or told what is not.
 
+mod keys;
 mod made;
+mod pe;
 
 use std::fs;
 
+use keys::Keys;
 use made::{Made, files, stderr, stdout};
 use serde_json::Value;
 
@@ -75,6 +78,51 @@ fn another_source_or_patch_is_refused() {
     let other = made.run(&["reproduce", "dist/report.json"]);
     assert_eq!(other.status.code(), Some(3), "{}", stderr(&other));
     assert!(stderr(&other).contains("the source is not the recorded one"), "{}", stderr(&other));
+}
+
+/// A tree whose kernel can be signed, with the options that this takes.
+fn make_signable(made: &Made) {
+    fs::write(made.tree.path().join("kernel.efi"), pe::image()).unwrap();
+    made.change_tree("Makefile", "@echo kernel $(LOCALVERSION) >", "@cp kernel.efi");
+    let options =
+        ["EFI", "EFI_STUB", "EFIVAR_FS", "CRYPTO", "CRYPTO_SHA256", "SECURITY", "SECURITY_LOCKDOWN_LSM"];
+    let options: String = options.map(|name| format!("config {name}\n\tbool \"it\"\n")).concat();
+    made.change_tree("Kconfig", "config LOCALVERSION", &format!("{options}config LOCALVERSION"));
+}
+
+#[test]
+fn a_signed_kernel_is_built_again_with_its_own_key_only() {
+    let (made, keys, others) = (Made::new(), Keys::new("My kernels"), Keys::new("Somebody else"));
+    make_signable(&made);
+    let signer = |keys: &Keys| {
+        ["--sign-key", keys.key.to_str().unwrap(), "--sign-cert", keys.cert.to_str().unwrap()]
+            .map(str::to_owned)
+    };
+    let reproduce = |signer: &[String]| {
+        made.tool().args(["reproduce", "dist/report.json"]).args(signer).output().unwrap()
+    };
+    let own = signer(&keys);
+    let Some(_) = made.packages("dist", &own.each_ref().map(String::as_str)) else { return };
+    let again = reproduce(&own);
+    let said = stdout(&again);
+    assert_eq!(again.status.code(), Some(0), "{said}{}", stderr(&again));
+    assert_eq!(said.matches(": identical\n").count(), 4, "{said}");
+
+    for (given, told) in
+        [(&[][..], "signed by: CN=My kernels"), (&signer(&others), "given: CN=Somebody else")]
+    {
+        let refused = reproduce(given);
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert!(
+            stderr(&refused).contains(told) && stderr(&refused).contains("--sign-key"),
+            "{}",
+            stderr(&refused)
+        );
+    }
+    change_report(&made, |report| report["kernel"]["signed_by"] = Value::Null);
+    let refused = reproduce(&own);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("the recorded kernel is not signed"), "{}", stderr(&refused));
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn manual(root: &Root) {
     assert!(about.contains("kpatch-build-kernel (1) - From a kernel release number"), "{about}");
     for page in root.must("ls /usr/share/man/man1/kpatch-build-kernel*.1.gz").lines() {
         // Whatever groff has to say about a page is a fault of it.
-        assert_eq!(root.must(&format!("zcat {page} | groff -ww -man -Tutf8 -z 2>&1")), "", "{page}");
+        assert_eq!(root.must(&format!("zcat {page} | groff -ww -man -Kutf8 -Tutf8 -z 2>&1")), "", "{page}");
         let output = root.run(&format!("zcat {page} | mandoc -T lint -W error"));
         assert!(output.status.success(), "{page}\n{}", text(&output));
     }

@@ -2,6 +2,7 @@
 
 mod fake_kernel;
 mod keys;
+mod pe;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,30 +21,9 @@ use sha2_for_authenticode::{Digest, Sha256};
 const RELEASE: &str = "6.1.187-none-boot-signed";
 const MODULE: &str = "kernel/lib/provider.ko";
 
-/// The smallest PE32+ file with an entry for the certificate table: headers and one section.
-fn pe() -> Vec<u8> {
-    let mut file = vec![0; 0x200];
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, b"MZ");
-    put(0x3c, &0x40_u32.to_le_bytes());
-    put(0x40, b"PE\0\0\x64\x86\x01\0");
-    // Bytes of the optional header: 112, and six data directories.
-    put(0x54, &160_u16.to_le_bytes());
-    put(0x58, &0x20b_u16.to_le_bytes());
-    put(0x58 + 60, &0x200_u32.to_le_bytes());
-    put(0x58 + 108, &6_u32.to_le_bytes());
-    let section = 0x58 + 160;
-    put(section, b".text");
-    put(section + 16, &[0x200_u32.to_le_bytes(), 0x200_u32.to_le_bytes()].concat());
-    file.extend([0x90; 0x200]);
-    // As after a kernel's last section: something that is not a multiple of eight.
-    file.extend(b"tail");
-    file
-}
-
 fn kernel(machine: &Machine) -> KernelBuild {
     let kernel = machine.modular_kernel(RELEASE);
-    fs::write(kernel.image(), pe()).unwrap();
+    fs::write(kernel.image(), pe::image()).unwrap();
     fs::write(kernel.config(), "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_HASH=\"sha512\"\n").unwrap();
     kernel
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Exit, Explain};
 use crate::report::ReadError;
+use crate::sign::Identity;
 use crate::{request, store};
 
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,12 @@ pub enum Error {
     SameFolder { out: PathBuf },
     #[error("the folder {} has a space or a colon in its path, which the kernel's own build refuses", out.display())]
     OutPath { out: PathBuf },
+    #[error("the kernel is signed for Secure Boot, and without its key no build gives the same packages")]
+    Signed { recorded: Identity },
+    #[error("the recorded kernel is not signed")]
+    NotSigned,
+    #[error("the certificate is not the one that the kernel is signed with")]
+    OtherSigner { recorded: Identity, given: Identity },
     #[error("the source is not the recorded one")]
     OtherSource { recorded: String, found: String },
     #[error("the patches are not the recorded ones")]
@@ -43,6 +50,10 @@ impl Explain for Error {
                 vec![format!("recorded: {recorded}"), format!("found: {found}")]
             }
             Error::OtherPatches { differences } => differences.clone(),
+            Error::Signed { recorded } => vec![format!("signed by: {recorded}")],
+            Error::OtherSigner { recorded, given } => {
+                vec![format!("signed by: {recorded}"), format!("given: {given}")]
+            }
             _ => Vec::new(),
         }
     }
@@ -50,6 +61,10 @@ impl Explain for Error {
     fn next_step(&self) -> Option<String> {
         match self {
             Error::SameFolder { .. } | Error::OutPath { .. } => Some("name another folder with --out".into()),
+            Error::Signed { .. } | Error::OtherSigner { .. } => {
+                Some("name its key and certificate with --sign-key and --sign-cert".into())
+            }
+            Error::NotSigned => Some("leave out --sign-key and --sign-cert".into()),
             Error::OtherSource { .. } => Some("name where the recorded one is with --source".into()),
             Error::OtherPatches { .. } => {
                 Some("use the version of this tool, or the folder of patches, that the report is of".into())

@@ -15,21 +15,35 @@ use crate::plan::{self, Part, Plan, Timestamp};
 use crate::report::{Artifact, Kernel, Recorded, Report, Source, Tool, ToolchainPart};
 use crate::request::Request;
 use crate::settings::Settings;
+use crate::sign::{Identity, Signer};
 use crate::store::{Room, Store};
 
 pub use comparison::{Compared, Comparison};
 pub use error::Error;
 
 /// What the user said.
-#[derive(Clone, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct Wish {
+    #[arg(value_name = "REPORT")]
     pub report: PathBuf,
-    /// `None`: [`OUT`].
+    /// Folder for what is built [default: reproduced]
+    #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Compilers to run at once [default: one for each processor]
+    #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Instead of the recorded compiler and source.
+    /// Another C compiler [default: the report's]
+    #[arg(long)]
     pub cc: Option<String>,
+    /// Where the source is now, in the words of the general --source [default: the report's]
+    #[arg(long)]
     pub source: Option<String>,
+    /// Private key that the kernel was signed with for Secure Boot; a report of a signed kernel needs it
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Option<PathBuf>,
+    /// Certificate of --sign-key
+    #[arg(long, value_name = "FILE")]
+    pub sign_cert: Option<PathBuf>,
 }
 
 /// Where the packages that are built again go.
@@ -127,13 +141,28 @@ fn request(recorded: &Recorded, parts: &Parts, wish: &Wish, store: &Store) -> Re
         no_boot: Some(true),
         // The recorded checksum is what the source is held to.
         no_verify: Some(true),
+        sign_key: wish.sign_key.clone(),
+        sign_cert: wish.sign_cert.clone(),
         ..Settings::default()
     };
     let mut request = Request::new(settings)?;
+    check_signer(parts.kernel.signed_by.as_ref(), request.signer.as_ref().map(Signer::identity))?;
     if let Some(seconds) = parts.kernel.timestamp {
         request.timestamp = Timestamp::Given(seconds);
     }
     Ok(request)
+}
+
+/// A signature is a part of image and modules, so that only its own key makes the same packages.
+fn check_signer(recorded: Option<&Identity>, given: Option<&Identity>) -> Result<(), Error> {
+    match (recorded, given) {
+        (Some(recorded), None) => Err(Error::Signed { recorded: recorded.clone() }),
+        (None, Some(_)) => Err(Error::NotSigned),
+        (Some(recorded), Some(given)) if recorded.sha256 != given.sha256 => {
+            Err(Error::OtherSigner { recorded: recorded.clone(), given: given.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The recorded source, by its checksum where it is an archive; `store` may have that one.

@@ -35,6 +35,12 @@ pub struct Identity {
     pub sha256: String,
 }
 
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, SHA-256 {}", self.subject, self.sha256)
+    }
+}
+
 impl fmt::Debug for Signer {
     /// Nothing of the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
