@@ -52,7 +52,7 @@ fn kernel(test: &str, args: &[&str]) -> Option<Kernel> {
 #[test]
 fn the_kernels_own_targets_package_the_same_but_for_what_is_listed() {
     let test = "the_kernels_own_targets_package_the_same_but_for_what_is_listed";
-    let args = ["--series", "copy-segments", "--kconfig", "boot", "--packages", "image,headers,libc-dev"];
+    let args = ["--series", "copy-segments", "--kconfig", "cloud", "--packages", "image,headers,libc-dev"];
     let Some(kernel) = kernel(test, &args) else { return };
     let release = kernel.release();
     let mut found = Vec::new();
