@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::choices::{Compression, Format};
 use crate::name;
-use crate::plan::{Compression, Format};
 use crate::reproduce::Wish;
 use crate::settings::Settings;
 

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::boot::BootResult;
+use crate::choices::Lang;
 use crate::error::{Exit, Explain};
-use crate::plan::Lang;
 use crate::release::{Line, Release};
 use crate::report::{self, Kernel, Source, ToolchainPart};
 

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use clap_complete::Shell;
 
+use crate::choices::{Format, Timestamp};
 use crate::cli::{self, PackageSelf};
 use crate::error::{Exit, Explain};
 use crate::events::Events;
 use crate::package::tool::{self, Completions, NAME, ToolOrder};
 use crate::package::{self, Written};
-use crate::plan::{Format, Timestamp};
 use crate::request;
 use crate::stop::Stop;
 

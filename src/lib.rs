@@ -2,6 +2,7 @@
 //!
 //! The stages stand in pipeline order; [`pipeline::run`] chains them.
 
+pub mod choices;
 pub mod context;
 pub mod decompress;
 pub mod events;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use kpatch_build::choices::Timestamp;
 use kpatch_build::cli::{CacheAction, Cli, Command, PackageSelf, ProgressMode, Repo, SeriesAction};
 use kpatch_build::context::Context;
 use kpatch_build::error::{Exit, Explain, Failure};
 use kpatch_build::pipeline::{self, Goal};
-use kpatch_build::plan::Timestamp;
 use kpatch_build::report::Report;
 use kpatch_build::request::{self, Request};
 use kpatch_build::settings::Settings;

@@ -4,8 +4,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
+use crate::choices::{Compression, Format, Lang, Part, Timestamp};
 use crate::configure::{self, Kconfig};
 use crate::context::Context;
 use crate::doctor;
@@ -17,64 +16,8 @@ use crate::pipeline::Goal;
 use crate::release::Release;
 use crate::request::{BootRequest, Request};
 use crate::sign::Signer;
-use crate::toolchain;
+use crate::toolchain::{self, Toolchain};
 use crate::unpack::SourceTree;
-
-/// The language of a series' patches.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Lang {
-    #[default]
-    C,
-    Rust,
-}
-
-/// A package format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    Deb,
-    Rpm,
-}
-
-/// How packages are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// The smallest; dpkg of Debian 11 and rpm of RHEL 8 read it.
-    #[default]
-    Xz,
-    /// Fast; dpkg reads it from Debian 12 and Ubuntu 18.04 on, rpm from 4.14 on.
-    Zstd,
-    /// Everything reads it.
-    Gzip,
-}
-
-/// A package of a kernel; both formats have the same ones, under names of their own.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// Image, modules, what loads them.
-    Image,
-    /// What building an out-of-tree module needs, host programs included.
-    Headers,
-    /// Debug information of image and modules.
-    Debug,
-    /// The kernel's interface to user programs, as C headers. Takes the place of the distribution's.
-    LibcDev,
-}
-
-/// What QEMU runs the guest's processor with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Accel {
-    Kvm,
-    Tcg,
-}
 
 /// Nothing left open.
 #[derive(Clone, Debug)]
@@ -99,60 +42,6 @@ pub struct Plan {
     pub jobs: usize,
     pub out: PathBuf,
     pub boot: Option<BootRequest>,
-}
-
-/// The time that goes into the image and the packages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Timestamp {
-    /// Seconds since the epoch, from `SOURCE_DATE_EPOCH`.
-    Given(i64),
-    /// When the release was made: the date of the tag, or of the Makefile in the archive.
-    OfSource,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compiler {
-    Gcc,
-    Clang,
-}
-
-/// The programs that make the kernel, by what they say of themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Toolchain {
-    pub compiler: Compiler,
-    /// As found in `PATH`.
-    pub cc: PathBuf,
-    /// `gcc 12.2.0`.
-    pub cc_version: String,
-    /// The first line of `--version`, distribution and all: it goes into the image.
-    pub cc_text: String,
-    /// `GNU ld 2.40`.
-    pub ld_version: String,
-    /// `None` unless the kernel is made with Rust.
-    pub rust: Option<RustToolchain>,
-    /// `pahole v1.24`; makes BTF.
-    pub pahole_version: Option<String>,
-}
-
-/// What makes the Rust parts of a kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RustToolchain {
-    pub rustc: PathBuf,
-    /// `rustc 1.96.0`.
-    pub rustc_version: String,
-    /// The first line of `--version`: it goes into the configuration (`CONFIG_RUSTC_VERSION_TEXT`).
-    pub rustc_text: String,
-    /// The sources of Rust's own library, `core` in them.
-    pub library: PathBuf,
-    pub bindgen: PathBuf,
-    /// `bindgen 0.72.1`.
-    pub bindgen_version: String,
-    /// The folder of the libclang that bindgen loads.
-    pub libclang: PathBuf,
-    /// `clang 19.1.7`.
-    pub libclang_version: String,
 }
 
 impl Plan {

@@ -7,15 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::boot::BootResult;
 use crate::build::KernelBuild;
+use crate::choices::{Compression, Format, Lang, Part, Timestamp};
 use crate::error::{Exit, Failure};
 use crate::events::{Stage, Status};
 use crate::evidence::Document;
 use crate::package::Package;
 use crate::patch::AppliedPatch;
-use crate::plan::{Compression, Format, Lang, Part, Plan, RustToolchain, Timestamp};
+use crate::plan::Plan;
 use crate::release::Release;
 use crate::request::Request;
 use crate::sign::Identity;
+use crate::toolchain::RustToolchain;
 use crate::verify::VerifiedTarball;
 
 mod recorded;

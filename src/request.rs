@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::boot::debuggers::{ChoiceError, DebuggerRequest, Wanted};
+use crate::choices::{Accel, Compression, Format, Lang, Part, Timestamp};
 use crate::error::{Exit, Explain};
 use crate::fetch::{SourceSpec, SourceSpecError};
-use crate::plan::{Accel, Compression, Format, Lang, Part, Timestamp};
 use crate::release::{self, Release, ReleaseSpec};
 use crate::settings::{FormatError, Settings};
 use crate::sign::{KeyError, Signer};

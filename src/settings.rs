@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use crate::choices::{Accel, Compression, Format, Lang, Part};
 use crate::cli::ProgressMode;
-use crate::plan::{Accel, Compression, Format, Lang, Part};
 
 /// Every setting may be absent: the command line wins over the file, the file over the defaults.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]

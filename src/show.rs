@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use crate::choices::{Format, Lang};
 use crate::doctor::Finding;
 use crate::fetch::Listing;
 use crate::patch::series::{self, Row, Verdict};
 use crate::pipeline::StageKey;
-use crate::plan::{Format, Lang, Plan, Toolchain};
+use crate::plan::Plan;
 use crate::release::Line;
 use crate::repo::Published;
+use crate::toolchain::Toolchain;
 
 /// Rows of text in columns; the last column is not padded.
 pub fn columns(rows: &[Vec<String>]) -> String {

@@ -1,14 +1,59 @@
 //! Which programs make the kernel, and what versions they are.
 
-use crate::error::{Exit, Explain};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::plan::{Compiler, Toolchain};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Exit, Explain};
 use crate::process::{self, Command};
 use crate::stop::Stop;
 
 pub mod rust;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compiler {
+    Gcc,
+    Clang,
+}
+
+/// The programs that make the kernel, by what they say of themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Toolchain {
+    pub compiler: Compiler,
+    /// As found in `PATH`.
+    pub cc: PathBuf,
+    /// `gcc 12.2.0`.
+    pub cc_version: String,
+    /// The first line of `--version`, distribution and all: it goes into the image.
+    pub cc_text: String,
+    /// `GNU ld 2.40`.
+    pub ld_version: String,
+    /// `None` unless the kernel is made with Rust.
+    pub rust: Option<RustToolchain>,
+    /// `pahole v1.24`; makes BTF.
+    pub pahole_version: Option<String>,
+}
+
+/// What makes the Rust parts of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RustToolchain {
+    pub rustc: PathBuf,
+    /// `rustc 1.96.0`.
+    pub rustc_version: String,
+    /// The first line of `--version`: it goes into the configuration (`CONFIG_RUSTC_VERSION_TEXT`).
+    pub rustc_text: String,
+    /// The sources of Rust's own library, `core` in them.
+    pub library: PathBuf,
+    pub bindgen: PathBuf,
+    /// `bindgen 0.72.1`.
+    pub bindgen_version: String,
+    /// The folder of the libclang that bindgen loads.
+    pub libclang: PathBuf,
+    /// `clang 19.1.7`.
+    pub libclang_version: String,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

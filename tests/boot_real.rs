@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kpatch_build::boot::{self, BootResult, Error, Subject};
+use kpatch_build::choices::Accel;
 use kpatch_build::claims::{Claims, Evidence, judge};
 use kpatch_build::context::Context;
 use kpatch_build::error::Explain;
 use kpatch_build::events::Events;
 use kpatch_build::patch::series;
-use kpatch_build::plan::Accel;
 use kpatch_build::process::{find, set_supervisor};
 use kpatch_build::release::Line;
 use kpatch_build::request::BootRequest;

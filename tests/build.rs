@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use common::{Bench, fake, fake_toolchain};
 use kpatch_build::build::{Error, KernelBuild, build};
+use kpatch_build::choices::Timestamp;
 use kpatch_build::configure::{Kconfig, configure};
 use kpatch_build::error::Explain;
-use kpatch_build::plan::{Plan, Timestamp};
+use kpatch_build::plan::Plan;
 use kpatch_build::store::Room;
 
 fn plan(bench: &Bench) -> Plan {

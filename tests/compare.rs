@@ -8,9 +8,9 @@ use std::process::Output;
 
 use comparison::{GDBS, cell, comparison, run};
 use kpatch_build::boot::{DebuggerOutcome, DebuggerRun, TraceeAfter, Verdict};
+use kpatch_build::choices::Lang;
 use kpatch_build::compare::summary::summary;
 use kpatch_build::compare::{Absence, Comparison, Unmeasured, markdown, page, terminal, update};
-use kpatch_build::plan::Lang;
 
 const OUTCOMES: [DebuggerOutcome; 6] = [
     DebuggerOutcome::AttachLoop,

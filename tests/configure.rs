@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use common::{Bench, fake, fake_rust, fake_toolchain};
 use keys::Keys;
+use kpatch_build::choices::Lang;
 use kpatch_build::configure::{
     Error, Kconfig, KernelConfig, Place, check_boot_testable, check_release, check_signing, configure,
 };
 use kpatch_build::error::Explain;
-use kpatch_build::plan::{Lang, Plan};
+use kpatch_build::plan::Plan;
 use kpatch_build::request::BootRequest;
 use kpatch_build::store::Room;
 
@@ -262,7 +263,7 @@ fn each_of_the_rust_tools_gives_another_configuration() {
     let bench = Bench::new(tree.path());
     let plan = rust_plan(&bench);
     let mut keys = vec![run(&bench, &plan).unwrap().key];
-    let changes: [fn(&mut kpatch_build::plan::RustToolchain); 3] = [
+    let changes: [fn(&mut kpatch_build::toolchain::RustToolchain); 3] = [
         |rust| rust.rustc_text = "rustc 1.96.0 (def 2026-01-02)".to_owned(),
         |rust| rust.bindgen_version = "bindgen 0.72.2".to_owned(),
         |rust| rust.libclang_version = "clang 20.1.0".to_owned(),

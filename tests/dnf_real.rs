@@ -10,8 +10,8 @@ use std::fs;
 
 use debian_root::{lacks, text};
 use fake_kernel::Machine;
+use kpatch_build::choices::Format;
 use kpatch_build::package::write;
-use kpatch_build::plan::Format;
 use rpm_root::{MACHINE_ID, PROGRAMS, RpmRoot, traces};
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";

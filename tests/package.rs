@@ -9,10 +9,10 @@ use std::path::Path;
 
 use archives::{control, deb_parts, rpm_files, sha256, tar_files};
 use fake_kernel::{Machine, TIMESTAMP, compile_program};
+use kpatch_build::choices::{Compression, Format, Part};
 use kpatch_build::error::Explain;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::package::{Error, Package, write};
-use kpatch_build::plan::{Compression, Format, Part};
 use kpatch_build::stop::Stop;
 use sha2::Digest;
 

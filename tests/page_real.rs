@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kpatch_build::boot::CoreNote;
+use kpatch_build::choices::Lang;
 use kpatch_build::compare::{Absence, Comparison, Unmeasured, page};
-use kpatch_build::plan::Lang;
 
 struct Bench {
     dir: tempfile::TempDir,

@@ -4,15 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use kpatch_build::choices::Lang;
 use kpatch_build::context::Context;
 use kpatch_build::error::Explain;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::key::Key;
 use kpatch_build::patch::series::{self, Series};
 use kpatch_build::patch::{Error, Outcome, PatchedTree, put};
-use kpatch_build::plan::{Compiler, Lang, Toolchain};
 use kpatch_build::stop::Stop;
 use kpatch_build::store::{Room, Store};
+use kpatch_build::toolchain::{Compiler, Toolchain};
 use kpatch_build::unpack::SourceTree;
 
 #[derive(Clone, Default)]

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use kpatch_build::choices::Format::{Deb, Rpm};
 use kpatch_build::error::{Exit, Explain};
-use kpatch_build::plan::Format::{Deb, Rpm};
 use kpatch_build::repo::{Error, Published};
 use repository::{Bench, DATE, Key, sha, snapshot, unpacked};
 

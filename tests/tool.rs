@@ -11,9 +11,9 @@ use std::process::{Command, Output};
 
 use archives::{control, deb_parts, rpm_files, sha256, tar_files};
 use fake_kernel::{TIMESTAMP, compile_program};
+use kpatch_build::choices::{Compression, Format};
 use kpatch_build::events::Events;
 use kpatch_build::package::tool::{Completions, NAME, ToolOrder, write};
-use kpatch_build::plan::{Compression, Format};
 use kpatch_build::stop::Stop;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_kpatch-build");

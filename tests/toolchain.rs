@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use kpatch_build::error::Explain;
-use kpatch_build::plan::Compiler;
 use kpatch_build::process::set_supervisor;
 use kpatch_build::stop::Stop;
+use kpatch_build::toolchain::Compiler;
 use kpatch_build::toolchain::{Error, discover};
 
 fn program(dir: &Path, name: &str, script: &str) -> PathBuf {

@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use super::Error;
 use super::qemu;
+use crate::choices::Accel;
 use crate::context::Context;
 use crate::events::Stage;
 use crate::key::Key;
-use crate::plan::Accel;
 use crate::process;
 use crate::store::{Lookup, Room};
 

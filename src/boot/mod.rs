@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::choices::Accel;
 use crate::claims::{Claims, Evidence, Judgement};
 use crate::context::Context;
-use crate::plan::Accel;
 use crate::release::{Line, Release};
 use crate::request::BootRequest;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::plan::Accel;
+use crate::choices::Accel;
 
 pub const QEMU: &str = "qemu-system-x86_64";
 

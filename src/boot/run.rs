@@ -7,9 +7,9 @@ use super::accel::{self, Choice};
 use super::console::Console;
 use super::records::{Line, Records};
 use super::{Error, qemu};
+use crate::choices::Accel;
 use crate::context::Context;
 use crate::events::{Stage, Unit};
-use crate::plan::Accel;
 use crate::process::{self, Flow};
 
 /// How QEMU came to its end.

@@ -6,8 +6,8 @@ use super::accel::{self, Choice};
 use super::initramfs::Initramfs;
 use super::libraries::libraries;
 use super::{Error, check_image, make_logs, qemu};
+use crate::choices::Accel;
 use crate::context::Context;
-use crate::plan::Accel;
 use crate::process;
 use crate::request::BootRequest;
 

@@ -8,9 +8,10 @@ use super::folder::temporary;
 use crate::configure::Kconfig;
 use crate::context::Context;
 use crate::events::Stage;
-use crate::plan::{Compiler, Plan, RustToolchain};
+use crate::plan::Plan;
 use crate::process::Command;
 use crate::toolchain::{self, LLVM_TOOLS};
+use crate::toolchain::{Compiler, RustToolchain};
 
 /// A name that no program has, for tools that kbuild looks for but must not find.
 const UNUSED: &str = "kpatch-build-unused";

@@ -17,12 +17,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::choices::Part;
 use crate::configure::{KernelConfig, Place};
 use crate::context::Context;
 use crate::events::{Stage, Unit};
 use crate::key::{Key, hex};
 use crate::patch::PatchedTree;
-use crate::plan::{Part, Plan};
+use crate::plan::Plan;
 use crate::process::{self, Flow};
 use crate::sign::Identity;
 use crate::store::{self, Entry};

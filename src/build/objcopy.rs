@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Error, Run};
-use crate::plan::Compiler;
 use crate::process::{self, Command};
 use crate::toolchain;
+use crate::toolchain::Compiler;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Error, Run, debug, headers, same_image};
+use crate::choices::Part;
 use crate::context::Context;
 use crate::events::Stage;
 use crate::key::Key;
-use crate::plan::{Part, Plan};
+use crate::plan::Plan;
 use crate::store::{self, Entry, Lookup, Room, Slot};
 
 /// The kernel and its parts, all in the store.

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::{Absence, Error, Unmeasured};
+use crate::choices::Lang;
 use crate::configure::Kconfig;
 use crate::context::Context;
 use crate::doctor;
 use crate::error::{Explain, Failure};
 use crate::patch::series;
 use crate::pipeline::{self, Goal};
-use crate::plan::Lang;
 use crate::release::ReleaseSpec;
 use crate::request::Request;
 use crate::settings::Settings;

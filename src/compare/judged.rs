@@ -2,7 +2,7 @@
 
 use super::{Absence, Cell, Comparison, Unmeasured, lang_name, lang_slug};
 use crate::boot::{BootResult, DebuggerOutcome, DebuggerRun, Observation, TraceeAfter};
-use crate::plan::Lang;
+use crate::choices::Lang;
 
 /// Both sizes of tracee, in the order of the columns.
 pub const SIZES: [u8; 2] = [64, 32];

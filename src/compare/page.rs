@@ -12,7 +12,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::judged::{Evidence, Outcome, Row, SIZES, State, Table, Tone, claims_words, run_of, slug};
 use super::summary::{Summary, summary};
 use super::{Cell, Comparison, lang_name};
-use crate::plan::Accel;
+use crate::choices::Accel;
 
 const STYLE: &str = include_str!("page/style.css");
 

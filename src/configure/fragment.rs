@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Error;
-use crate::plan::Lang;
+use crate::choices::Lang;
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "kconfigs"]

@@ -20,13 +20,15 @@ pub use survival::{Lost, Reason};
 use crate::build::folder::{self, BuildFolder};
 use crate::build::make::Make;
 use crate::build::{Finished, diagnosis::Missing, result_key};
+use crate::choices::Part;
 use crate::context::Context;
 use crate::events::Stage;
 use crate::key::{Key, hex};
 use crate::patch::PatchedTree;
-use crate::plan::{Part, Plan, Toolchain};
+use crate::plan::Plan;
 use crate::process;
 use crate::store::{self, Room};
+use crate::toolchain::Toolchain;
 
 /// A `.config` that is final.
 #[derive(Debug)]
@@ -257,7 +259,7 @@ struct Inputs<'a> {
     base: Base,
     options: &'a std::collections::BTreeMap<String, Wanted>,
     tools: Tools<'a>,
-    lang: crate::plan::Lang,
+    lang: crate::choices::Lang,
     /// By fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_certificate: Option<&'a str>,

@@ -9,8 +9,9 @@ use crate::build::KernelBuild;
 use crate::key::hex;
 use crate::package::Package;
 use crate::patch::AppliedPatch;
-use crate::plan::{Plan, Toolchain};
+use crate::plan::Plan;
 use crate::report::{self, RequestPart, Source};
+use crate::toolchain::Toolchain;
 
 /// Everything that a set of packages was made from and by.
 #[derive(Debug)]

@@ -13,11 +13,11 @@ use self::format::{CreationInfo, Element, ExternalRef, File, NO_ASSERTION, Relat
 use super::Error;
 use super::facts::{Facts, Tool, file_name, patch_name};
 use super::told::Told;
+use crate::choices::Format;
 use crate::fetch::Origin;
 use crate::key::hex;
 use crate::package::Package;
 use crate::patch::Outcome;
-use crate::plan::Format;
 
 pub(super) use self::format::Document;
 

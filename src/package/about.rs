@@ -1,7 +1,7 @@
 //! What a package says of itself in words, and what a kernel's does.
 
 use super::Job;
-use crate::plan::{Format, Part};
+use crate::choices::{Format, Part};
 
 /// The same in either format.
 pub(super) struct About {

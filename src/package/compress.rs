@@ -9,7 +9,7 @@ use gzp::{GzpError, ZWriter};
 use liblzma::stream::{Check, Filters, LzmaOptions, MtStreamBuilder};
 use liblzma::write::XzEncoder;
 
-use crate::plan::Compression;
+use crate::choices::Compression;
 
 /// Kernel modules come out 13 % larger than with dpkg's and rpmbuild's level 6, after a sixth
 /// of its time: a cloud kernel takes a minute instead of the time of its build.

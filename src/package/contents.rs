@@ -10,7 +10,7 @@ use super::Error;
 use super::elf;
 use super::payload::{Content, Nature, Payload, PayloadFile, Role};
 use crate::build::KernelBuild;
-use crate::plan::Part;
+use crate::choices::Part;
 
 /// Lists a part's files; `dependencies` holds what depmod wrote. Reads no file whole.
 pub(super) fn list(build: &KernelBuild, part: Part, dependencies: &Path) -> Result<Payload, Error> {

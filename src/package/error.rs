@@ -4,7 +4,7 @@ use crate::error::{Exit, Explain};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::plan::Part;
+use crate::choices::Part;
 use crate::{process, store};
 
 #[derive(Debug, thiserror::Error)]

@@ -22,8 +22,9 @@ pub mod tool;
 use std::path::{Path, PathBuf};
 
 use crate::build::KernelBuild;
+use crate::choices::{Compression, Format, Part};
 use crate::context::Context;
-use crate::plan::{Compression, Format, Part, Plan};
+use crate::plan::Plan;
 use crate::release::Release;
 
 use about::About;

@@ -2,7 +2,7 @@
 
 use super::{Error, Order};
 use crate::build::KernelBuild;
-use crate::plan::Part;
+use crate::choices::Part;
 
 /// What identifies the packages of one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]

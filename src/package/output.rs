@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::compress::Encoder;
 use super::{Error, Written};
+use crate::choices::Compression;
 use crate::key::hex;
-use crate::plan::Compression;
 
 /// Compressed data on its way into a package, in a file without a name.
 ///

@@ -9,8 +9,8 @@ use super::output::Ready;
 use super::payload::{Nature, Payload, PayloadFile, Role};
 use super::rpm;
 use super::{About, Error, How, Written};
+use crate::choices::{Compression, Format};
 use crate::events::Events;
-use crate::plan::{Compression, Format};
 use crate::stop::Stop;
 
 /// Of the package, and of the program in it: `kpatch-build` is the live-patching tool's in the

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::series::{self, Series};
 use super::tree::{Folder, Overlay, Pristine};
 use super::{Error, Outcome, shipped, switch};
-use crate::plan::{Lang, Toolchain};
+use crate::choices::Lang;
 use crate::release::{Line, Release};
+use crate::toolchain::Toolchain;
 use crate::unpack::SourceTree;
 
 /// One cell of the table.

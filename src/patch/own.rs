@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::diff::Reading;
 use super::series::{self, Error, Metadata, PatchFile, Series, resolve};
 use super::{mail, shipped};
+use crate::choices::Lang;
 use crate::claims::Claims;
-use crate::plan::Lang;
 use crate::release::Release;
 
 pub(super) fn load(path: &Path, release: &Release, lang: Lang) -> Result<Series, Error> {

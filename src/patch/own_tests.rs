@@ -1,6 +1,6 @@
 use super::*;
 use crate::patch::series::load;
-use crate::plan::{Compiler, Toolchain};
+use crate::toolchain::{Compiler, Toolchain};
 
 const DIFF: &str = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
 

@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 
 use super::diff::Reading;
 use super::{mail, own, shipped};
+use crate::choices::Lang;
 use crate::claims::Claims;
 use crate::key::hex;
-use crate::plan::{Compiler, Lang, Toolchain};
 use crate::release::{Line, Release, ReleaseSpec};
+use crate::toolchain::{Compiler, Toolchain};
 
 pub use super::check::{Row, Verdict, check as check_tree, check_folder};
 pub use shipped::{Listed, Shown, list, show};

@@ -1,6 +1,6 @@
 use super::*;
 use crate::patch::diff;
-use crate::plan::RustToolchain;
+use crate::toolchain::RustToolchain;
 
 fn toolchain(compiler: Compiler, version: &str) -> Toolchain {
     Toolchain {

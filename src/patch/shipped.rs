@@ -7,8 +7,9 @@ use rust_embed::Embed;
 use serde::de::DeserializeOwned;
 
 use super::series::{self, Compat, Error, Metadata, PatchFile, Variant};
-use crate::plan::{Lang, Toolchain};
+use crate::choices::Lang;
 use crate::release::{Line, Release};
+use crate::toolchain::Toolchain;
 
 #[derive(Embed)]
 #[folder = "patches/"]

@@ -5,13 +5,14 @@ mod error;
 
 use std::path::{Path, PathBuf};
 
+use crate::choices::{Part, Timestamp};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::events::Stage;
 use crate::fetch::{Origin, SourceSpec};
 use crate::key::Key;
 use crate::pipeline::{self, Goal};
-use crate::plan::{self, Part, Plan, Timestamp};
+use crate::plan::{self, Plan};
 use crate::report::{Artifact, Kernel, Recorded, Report, Source, Tool, ToolchainPart};
 use crate::request::Request;
 use crate::settings::Settings;
@@ -123,7 +124,7 @@ fn request(recorded: &Recorded, parts: &Parts, wish: &Wish, store: &Store) -> Re
     let asked = &recorded.request;
     let none = || Error::NoPackages { report: wish.report.clone() };
     let release = recorded.release.ok_or_else(none)?;
-    let word = |format: crate::plan::Format| format.to_possible_value().map(|it| it.get_name().to_owned());
+    let word = |format: crate::choices::Format| format.to_possible_value().map(|it| it.get_name().to_owned());
     let settings = Settings {
         release: Some(release.to_string()),
         source: Some(wish.source.clone().unwrap_or_else(|| source(parts.source, store))),

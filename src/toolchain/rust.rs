@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DEADLINE, Error, ask, first_line};
-use crate::plan::RustToolchain;
+use super::{DEADLINE, Error, RustToolchain, ask, first_line};
 use crate::process::{self, Command};
 use crate::stop::Stop;
 

@@ -7,17 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use kpatch_build::choices::{Compression, Lang, Timestamp};
 use kpatch_build::configure::Kconfig;
 use kpatch_build::context::Context;
 use kpatch_build::events::{Event, Events, Sink};
 use kpatch_build::key::Key;
 use kpatch_build::patch::{PatchedTree, series::Series};
-use kpatch_build::plan::{Compiler, Compression, Lang, Plan, RustToolchain, Timestamp, Toolchain};
+use kpatch_build::plan::Plan;
 use kpatch_build::process::set_supervisor;
 use kpatch_build::release::Release;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::{Lookup, Room, Store};
 use kpatch_build::toolchain;
+use kpatch_build::toolchain::{Compiler, RustToolchain, Toolchain};
 use kpatch_build::unpack::SourceTree;
 
 #[derive(Clone, Default)]

@@ -8,10 +8,10 @@ use kpatch_build::boot::{
     BootResult, DebuggerOutcome, DebuggerRun, FRAME, Hex, KernelMessages, Observation, Problem, Records,
     TraceeAfter, Verdict,
 };
+use kpatch_build::choices::{Accel, Lang};
 use kpatch_build::claims::{Evidence, Judgement, judge};
 use kpatch_build::compare::{Cell, Comparison, Making, PatchText, SCHEMA, SeriesText, Tool};
 use kpatch_build::fetch::Origin;
-use kpatch_build::plan::{Accel, Lang};
 use kpatch_build::release::Line;
 use kpatch_build::report::{Kernel, Source, ToolchainPart};
 

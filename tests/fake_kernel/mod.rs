@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kpatch_build::build::KernelBuild;
+use kpatch_build::choices::{Compression, Format, Part};
 use kpatch_build::context::Context;
 use kpatch_build::events::Events;
 use kpatch_build::key::Key;
 use kpatch_build::package::{Error, Order, Package, write};
-use kpatch_build::plan::{Compression, Format, Part};
 use kpatch_build::stop::Stop;
 use kpatch_build::store::{Lookup, Room, Slot, Store};
 

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use deb822_fast::{Deb822, Paragraph};
+use kpatch_build::choices::Format;
 use kpatch_build::decompress::decompress;
 use kpatch_build::key::hex;
 use kpatch_build::package::write;
-use kpatch_build::plan::Format;
 use kpatch_build::repo::{self, Error, Order, Published};
 use kpatch_build::signing::SigningKey;
 use kpatch_build::stop::Stop;

@@ -3,9 +3,9 @@
 use std::io::Read;
 
 use super::{Deb, documents, shlibs};
+use crate::choices::Part;
 use crate::package::payload::{Member, PayloadFile, Role, members};
 use crate::package::{About, Error, Job, elf};
-use crate::plan::Part;
 
 /// The scripts that dpkg runs, in `packaging/deb`.
 const IMAGE_SCRIPTS: [(&str, &str); 4] = [

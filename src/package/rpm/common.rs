@@ -4,10 +4,10 @@ use ::rpm::{
     BuildConfig, CompressionWithLevel, Dependency, FileOptions, FileVerifyFlags, PackageBuilder, Timestamp,
 };
 
+use crate::choices::Compression;
 use crate::package::elf::Library;
 use crate::package::payload::{Kind, Member, Nature};
 use crate::package::{About, How, compress};
-use crate::plan::Compression;
 
 /// `.invalid` is a name that no one can have (RFC 2606).
 const PACKAGER: &str = "kpatch-build <kpatch-build@kpatch-build.invalid>";

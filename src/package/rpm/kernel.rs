@@ -3,10 +3,10 @@
 use ::rpm::{Dependency, DependencyFlags, FileOptions, PackageBuilder, Timestamp};
 
 use super::{Ghost, Rpm, common, header_error, is_below};
+use crate::choices::Part;
 use crate::package::elf::{self, Library};
 use crate::package::payload::{Kind, Member, PayloadFile, Role, members};
 use crate::package::{About, Error, How, Job};
-use crate::plan::Part;
 
 /// The scripts rpm runs, in `packaging/rpm`; `sweep` is part of each package's %post.
 const SWEEP: &str = include_str!("../../../packaging/rpm/sweep");
