@@ -7,11 +7,10 @@ use std::process::Command;
 /// Errors of rpmlint that are meant: how the message begins, and why.
 pub type Meant = (&'static str, &'static str);
 
-pub const KERNEL: [Meant; 9] = [
+pub const KERNEL: [Meant; 8] = [
     ("no-signature", SIGNATURE),
     ("non-readable /boot/", ROOT_ONLY),
     ("non-readable /lib/modules/", ROOT_ONLY),
-    ("zero-length /lib/modules/", "depmod writes modules.devname even where no module makes a device"),
     ("zero-length /usr/src/kernels/", "a header that is empty upstream: it stands in for gcc's own"),
     ("non-executable-script /usr/src/kernels/", "upstream's mode: kbuild runs these by their interpreter"),
     (

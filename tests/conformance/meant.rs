@@ -29,7 +29,7 @@ pub const DEB_IMAGE: [Meant; 9] = [
     ),
 ];
 
-pub const DEB_HEADERS: [Meant; 17] = [
+pub const DEB_HEADERS: [Meant; 18] = [
     (Theirs, "field Source", SOURCE),
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", SIZE),
@@ -51,6 +51,11 @@ pub const DEB_HEADERS: [Meant; 17] = [
     (Theirs, "path usr/src/linux-headers-@/scripts/dtc*", KERNELS_OWN_BUILD),
     (Theirs, "path usr/src/linux-headers-@/scripts/kconfig*", KERNELS_OWN_BUILD),
     (Theirs, "path usr/src/linux-headers-@/scripts/package*", KERNELS_OWN_BUILD),
+    (
+        Theirs,
+        "path usr/src/linux-headers-@/scripts/unifdef",
+        "it makes the headers of programs, and is there only where those were made",
+    ),
     (
         Theirs,
         "path *.cmd",
@@ -85,7 +90,7 @@ pub const DEB_DEBUG: [Meant; 6] = [
     ),
 ];
 
-pub const RPM_IMAGE: [Meant; 25] = [
+pub const RPM_IMAGE: [Meant; 28] = [
     (Both, "field NAME", "kernel would be taken for the distribution's own and updated by it"),
     (Both, "field VERSION", "upstream's alone: the series is in the name"),
     (Both, "field LICENSE", SPDX),
@@ -94,10 +99,12 @@ pub const RPM_IMAGE: [Meant; 25] = [
     (Ours, "require /usr/bin/kernel-install", SCRIPTS),
     (Ours, "require coreutils", SCRIPTS),
     (Ours, "require dracut", SCRIPTS),
+    (Ours, "require findutils", SCRIPTS),
     (Ours, "require kmod", SCRIPTS),
     (Ours, "require rpmlib(PayloadIsXz) <= 5.2-1", "kbuild's is not compressed, for this comparison"),
     (Ours, "recommend linux-firmware", "as Fedora's kernel-core"),
     (Ours, "provide installonlypkg(kernel)", "dnf keeps older kernels beside a newer one"),
+    (Ours, "obsolete kernel-kpatch-@ < *", "a rebuild of the same kernel takes the older build's place"),
     (Ours, "provide kernel-*uname-r = @", "what modules built for this very kernel require"),
     (Ours, "provide kernel-kpatch-@*", "its own name"),
     (Ours, "provide kernel = *", NEVER_NEWER),
@@ -114,6 +121,11 @@ pub const RPM_IMAGE: [Meant; 25] = [
     (Ours, "path /lib/modules/@/System.map", IN_MODULES),
     (Ours, "path /lib/modules/@/config", IN_MODULES),
     (Ours, "path /lib/modules/@/vmlinuz", IN_MODULES),
+    (
+        Both,
+        "path /lib/modules/@/modules.*",
+        "depmod writes these again when a module is added, and systemd's plugin for kernel-install takes them away first",
+    ),
     (Ours, "path /usr/share/licenses/*", LICENCE),
 ];
 
