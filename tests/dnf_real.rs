@@ -1,6 +1,6 @@
 //! dnf and rpm with their real scripts, kernel-install and its plugins: two kernels side by side,
 //! a rebuild, and everything that can go wrong in between. The kernels are small fakes, so what makes
-//! the initramfs is one too; `vm_rpm` has real ones.
+//! the initramfs is one too; `vm_real` has real ones.
 
 mod debian_root;
 mod fake_kernel;

@@ -7,7 +7,9 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::harness::{LINE, Run};
-use crate::{modules, vm};
+use crate::vm;
+
+use super::modules;
 
 pub const SERIES: &str = "copy-segments";
 

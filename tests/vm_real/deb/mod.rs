@@ -1,21 +1,14 @@
-//! Debian 12 in a virtual machine: its apt installs the packages of a real kernel, its initramfs
-//! generator and its GRUB boot it through EFI firmware, modules are built for it, and it goes away again.
-//! `cargo test --test vm_deb`; the store is that of the target `real`.
+//! Debian 12: its apt installs the packages of a real kernel, its initramfs generator and its GRUB boot it,
+//! modules are built for it, and it goes away again.
 
 mod base;
-#[path = "../debian_root/mod.rs"]
-mod debian_root;
-#[path = "../real/harness.rs"]
-#[allow(dead_code, reason = "the target real uses all of it")]
-mod harness;
 mod modules;
 mod packages;
 mod system;
-#[path = "../vm/mod.rs"]
-mod vm;
 
-use debian_root::lacks;
-use harness::can_boot;
+use crate::debian_root::lacks;
+use crate::harness::can_boot;
+use crate::vm;
 use packages::{Delivery, SERIES};
 use system::{Installed, System};
 

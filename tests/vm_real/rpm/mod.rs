@@ -1,26 +1,14 @@
-//! The rpm packages in a virtual machine that boots through its firmware:
-//! `cargo test --test vm_rpm -- --test-threads=1`.
-//!
 //! Real rpm, dnf, kernel-install, dracut and systemd-boot, but Debian's builds of them: see `rpm_root`.
-//! Fedora itself was not at hand. The store is that of the target `real`.
+//! Fedora itself was not at hand.
 
-#[path = "../debian_root/mod.rs"]
-mod debian_root;
-#[path = "../real/harness.rs"]
-#[allow(dead_code, reason = "the target real uses all of it")]
-mod harness;
 mod kernel;
-#[path = "../rpm_root/mod.rs"]
-mod rpm_root;
 mod system;
-#[path = "../vm/mod.rs"]
-#[allow(unused_imports, reason = "vm_deb uses all of it")]
-mod vm;
 
-use debian_root::lacks;
+use crate::debian_root::lacks;
+use crate::harness;
+use crate::rpm_root::{self, MACHINE_ID, RpmRoot, quiet, traces};
+use crate::vm::{self, Guest};
 use kernel::Kernel;
-use rpm_root::{MACHINE_ID, RpmRoot, quiet, traces};
-use vm::Guest;
 
 /// Both are of the same release, so that one build folder makes them. systemd-boot starts the highest
 /// version, which of these is the second.

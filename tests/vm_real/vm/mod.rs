@@ -8,7 +8,6 @@
 //!
 //! There is no `-kernel` here: firmware (OVMF), the boot loader on the EFI system partition, and
 //! what it loads. [`Machine::boot_directly`] is for making the image, before it has a boot loader.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod agent;
 pub mod disk;
