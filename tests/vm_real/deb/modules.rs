@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::vm::Guest;
 
-const SOURCE: &str = r#"#include <linux/module.h>
+const SOURCE: &str = r#"#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#include <linux/module.h>
 
 static int __init hello_init(void)
 {
