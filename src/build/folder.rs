@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +23,21 @@ const OBJECTS: &str = ".kpatch-build-objects";
 
 /// `TMPDIR` of the compilers, which do not clean up when they are killed.
 const TEMPORARY: &str = ".kpatch-build-tmp";
+
+/// What kbuild calls as pahole.
+const PAHOLE: &str = ".kpatch-build-pahole";
+/// Kbuild lets it work in threads (scripts/pahole-flags.sh), and until 1.28 the types come out in the
+/// order in which these finish: then no two builds are the same.
+const ONE_THREAD: &str = "#!/bin/sh
+for argument; do
+    shift
+    case $argument in
+        -j* | --jobs*) ;;
+        *) set -- \"$@\" \"$argument\" ;;
+    esac
+done
+exec pahole \"$@\"
+";
 
 /// A file that make had opened when it was killed was written to shortly before the youngest
 /// file of the folder; nothing that takes longer lacks a `.cmd` file, which is written last.
@@ -63,7 +78,15 @@ impl BuildFolder {
         } else if folder.path().join(MARK).exists() {
             repair(folder.path(), stop)?;
         }
+        folder.write_pahole()?;
         Ok(folder)
+    }
+
+    fn write_pahole(&self) -> Result<(), Error> {
+        let path = pahole(self.path());
+        fs::write(&path, ONE_THREAD)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
+            .map_err(io_error("write", &path))
     }
 
     pub fn path(&self) -> &Path {
@@ -103,6 +126,10 @@ impl BuildFolder {
         })?;
         Ok(count)
     }
+}
+
+pub fn pahole(folder: &Path) -> PathBuf {
+    folder.join(PAHOLE)
 }
 
 pub fn temporary(folder: &Path) -> PathBuf {
@@ -171,7 +198,7 @@ fn repair(folder: &Path, stop: &Stop) -> Result<(), Error> {
 }
 
 fn is_ours(path: &Path, folder: &Path) -> bool {
-    [MARK, MADE_FROM, OBJECTS].iter().any(|name| path == folder.join(name))
+    [MARK, MADE_FROM, OBJECTS, PAHOLE].iter().any(|name| path == folder.join(name))
 }
 
 /// Kbuild writes `.X.cmd` after X (scripts/Kbuild.include, if_changed).
@@ -314,6 +341,22 @@ mod tests {
         folder.finish().unwrap();
         drop(folder);
         assert_eq!(left(&place.open()), ["a.o", "b.h"]);
+    }
+
+    #[test]
+    fn pahole_works_in_one_thread() {
+        use std::process::Command;
+        let (place, bin) = (Place::new(), tempfile::tempdir().unwrap());
+        let real = bin.path().join("pahole");
+        fs::write(&real, "#!/bin/sh\nprintf '<%s>' \"$@\"\n").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
+        let output = Command::new(pahole(place.open().path()))
+            .args(["-J", "-j", "--btf_gen_floats", "-j8", "--jobs=4", "--lang_exclude=rust", "a file"])
+            .env("PATH", format!("{}:/usr/bin:/bin", bin.path().display()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said, "<-J><--btf_gen_floats><--lang_exclude=rust><a file>");
     }
 
     #[test]

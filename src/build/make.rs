@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use super::folder::temporary;
+use super::folder::{pahole, temporary};
 use crate::configure::Kconfig;
 use crate::context::Context;
 use crate::events::Stage;
@@ -88,6 +88,8 @@ impl Make<'_> {
         }
         if !self.kconfig.asks_for("DEBUG_INFO_BTF") {
             variables.push(format!("PAHOLE={UNUSED}").into());
+        } else if toolchain.pahole_version.is_some() {
+            variables.push(joined("PAHOLE=", &pahole(self.folder)));
         }
         variables
     }

@@ -159,7 +159,7 @@ impl Explain for Error {
 }
 
 /// Counts changes in what this stage tells make: an older tool's results are not this one's.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// Names the finished kernel; the configuration's key covers tree, series, kconfig and tools.
 pub fn result_key(plan: &Plan, timestamp: i64, config: &Key) -> Key {

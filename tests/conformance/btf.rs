@@ -6,21 +6,8 @@ use std::process::Command;
 
 use super::kbuild::{Kernel, must};
 
-/// As small as a kernel gets that has a module, debug information and BTF.
-const KCONFIG: &str = "# kpatch-build: base allnoconfig\nCONFIG_64BIT=y\nCONFIG_EXPERT=y\nCONFIG_PRINTK=y\n\
-                       CONFIG_BUG=y\nCONFIG_IO_URING=y\nCONFIG_IA32_EMULATION=y\nCONFIG_KALLSYMS=y\n\
-                       CONFIG_MODULES=y\nCONFIG_IKCONFIG=m\nCONFIG_BPF_SYSCALL=y\nCONFIG_DEBUG_KERNEL=y\n\
-                       CONFIG_DEBUG_INFO=y\nCONFIG_DEBUG_INFO_DWARF4=y\nCONFIG_DEBUG_INFO_BTF=y\n\
-                       CONFIG_DEBUG_INFO_BTF_MODULES=y\n";
 const MODULE: &str = "#include <linux/module.h>\nstruct of_this_module { int a; } of_this_module;\n\
                       MODULE_DESCRIPTION(\"BTF\");\nMODULE_LICENSE(\"GPL\");\n";
-
-/// Writes the configuration; its path.
-pub fn kconfig(folder: &Path) -> String {
-    let path = folder.join("btf.config");
-    fs::write(&path, KCONFIG).unwrap();
-    path.to_str().unwrap().to_owned()
-}
 
 /// Whether an ELF file has the section.
 fn has_btf(file: &Path) -> bool {

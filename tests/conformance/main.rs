@@ -81,8 +81,8 @@ fn the_kernels_own_targets_package_the_same_but_for_what_is_listed() {
 fn debug_information_is_packaged_as_the_kernels_own_target_does_and_modules_get_btf() {
     let test = "debug_information_is_packaged_as_the_kernels_own_target_does_and_modules_get_btf";
     let dir = tempfile::tempdir().unwrap();
-    let kconfig = btf::kconfig(dir.path());
-    let args = ["--series", "copy-segments", "--kconfig", &kconfig, "--packages", "image,headers,debug"];
+    let args =
+        ["--series", "copy-segments", "--kconfig", harness::TYPES, "--packages", "image,headers,debug"];
     let Some(kernel) = kernel(test, &args) else { return };
     let release = kernel.release();
     let (ours, theirs) = (kernel.ours("deb", "debug"), kernel.theirs(&format!("linux-image-{release}-dbg_")));

@@ -8,6 +8,9 @@ use serde_json::Value;
 /// The release line that everything here is built from.
 pub const LINE: &str = "6.1.y";
 
+/// Kconfig of a kernel with debug information and BTF, compiled in a minute.
+pub const TYPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kconfigs/types.config");
+
 pub fn store() -> PathBuf {
     match std::env::var_os("KPATCH_BUILD_TEST_STORE") {
         Some(path) => path.into(),

@@ -3,18 +3,18 @@
 use std::fs;
 use std::process::Command;
 
-use crate::harness::{LINE, Run, can_boot, store};
+use crate::harness::{LINE, Run, TYPES, can_boot, have, store};
 
-/// Image and headers twice. The first run takes its kernel from the store that all tests here share:
-/// some earlier test compiled it, with a compiler for each processor. The second one is `reproduce`, which compiles with
-/// one alone in an empty store, below another folder, later, with another umask, home, time zone and language.
+/// Image, headers and debug information, with BTF, twice. The first run has the store that all tests here share and
+/// a compiler for each of two processors. The second one is `reproduce`, which compiles with one alone in an empty
+/// store, below another folder, later, with another umask, home, time zone and language.
 #[test]
 fn packages_are_bit_identical_elsewhere_later_with_other_jobs_and_from_an_empty_store() {
-    if !can_boot() {
+    if !can_boot() || !have(&["pahole"]) {
         return;
     }
-    let first =
-        Run::new(&["package", "--release", LINE, "--packages", "image,headers", "--jobs", "2"]).passed();
+    let args = ["--release", LINE, "--kconfig", TYPES, "--packages", "image,headers,debug", "--jobs", "2"];
+    let first = Run::new(&[&["package"], &args[..]].concat()).passed();
     let report = first.out.path().join("report.json");
 
     // Not in /tmp, which may be memory: there will be a source tree and a build folder.
@@ -39,7 +39,7 @@ fn packages_are_bit_identical_elsewhere_later_with_other_jobs_and_from_an_empty_
 
     // Not by what the tool says of itself.
     let artifacts = first.report()["artifacts"].as_array().unwrap().clone();
-    assert_eq!(artifacts.len(), 4, "image and headers in both formats: {artifacts:?}");
+    assert_eq!(artifacts.len(), 6, "three packages in both formats: {artifacts:?}");
     for artifact in &artifacts {
         let one = std::path::Path::new(artifact["path"].as_str().unwrap());
         let two = out.join(one.file_name().unwrap());
