@@ -19,6 +19,8 @@ use super::{debian, key_source};
 
 /// How many listed releases may turn out to be gone before the search for a near one ends.
 const DEAD_ENTRIES: usize = 8;
+/// How many lines, likewise.
+const DEAD_LINES: usize = 3;
 
 /// The archives of other people: kernel.org, Debian, and what the store has of them.
 pub struct Archives<'a> {
@@ -194,11 +196,11 @@ impl<'a> Archives<'a> {
             first(&mut known.range(target..).filter(of_line)),
         ];
         let lines: BTreeSet<Line> = known.iter().map(Release::line).collect();
-        let below = lines.range(..target.line()).next_back();
-        let above = lines.range(target.line()..).find(|line| **line != target.line());
-        for line in [below, above].into_iter().flatten() {
-            nearest.push(first(&mut known.iter().rev().filter(|release| release.line() == *line)));
-        }
+        let newest_of =
+            |line: &Line| first(&mut known.iter().rev().filter(|release| release.line() == *line));
+        nearest.push(lines.range(..target.line()).rev().take(DEAD_LINES).find_map(newest_of));
+        let above = lines.range(target.line()..).filter(|line| **line != target.line());
+        nearest.push(above.take(DEAD_LINES).find_map(newest_of));
         if self.cx.stop.is_set() {
             return Err(Error::Interrupted);
         }
