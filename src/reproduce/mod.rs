@@ -39,10 +39,10 @@ pub struct Wish {
     /// Where the source is now, in the words of the general --source [default: the report's]
     #[arg(long)]
     pub source: Option<String>,
-    /// Private key that the kernel was signed with for Secure Boot; a report of a signed kernel needs it
+    /// Private key of --sign-cert [default: none; a kernel that is signed for Secure Boot needs its own]
     #[arg(long, value_name = "FILE")]
     pub sign_key: Option<PathBuf>,
-    /// Certificate of --sign-key
+    /// Certificate that the kernel is signed with [default: none]
     #[arg(long, value_name = "FILE")]
     pub sign_cert: Option<PathBuf>,
 }

@@ -128,7 +128,7 @@ impl System {
         // What apt and dpkg did stays in their logs, and in the journal: those are names of files of theirs.
         let traces = self.guest.must(&format!(
             "{{ {paths} | grep -F -- {release}; dpkg-query -W | grep -F -- {release}; \
-             grep -rlF -- {release} /boot/grub /etc /var/lib --exclude-dir=journal; }} || :"
+             grep -rlF --exclude-dir=journal -- {release} /boot/grub /etc /var/lib; }} || :"
         ));
         if traces.is_empty() {
             return Installed::Nothing;
