@@ -53,14 +53,14 @@ fn real_debian_installs_boots_upgrades_and_removes_the_kernel() {
     assert_eq!(system.release(), other);
     system.remove(&release);
     assert_eq!(system.installed(&release), Installed::Nothing);
-    modules::dkms_forgot(&mut system.guest, &release);
+    modules::dkms_forgot(&mut system.guest);
     system.shut_down();
 
     let mut system = System::boot(&mut machine);
     assert_eq!(system.release(), other);
     system.is_well();
     system.has_nothing_of(&release);
-    modules::remove_from_dkms(&mut system.guest);
+    modules::remove_source(&mut system.guest);
     let after = system.files();
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), [""; 0], "left behind");
     assert_eq!(before.difference(&after).collect::<Vec<_>>(), [""; 0], "gone");
