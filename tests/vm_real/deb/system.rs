@@ -140,13 +140,13 @@ impl System {
         assert_eq!(self.installed(release), Installed::Nothing);
     }
 
-    /// Every path but those of logs, caches and what is made anew on each boot.
+    /// Every path but those of logs, caches, apt's notes and what is made anew on each boot.
     pub fn files(&mut self) -> BTreeSet<String> {
         let listed = self.guest.must(
             "find / -xdev -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' -not -path '/dev/*'",
         );
         let kept = |path: &&str| {
-            !["/var/log/", "/var/cache/", "/tmp/", "/var/tmp/", "/var/lib/systemd/", "/mnt/"]
+            !["/var/log/", "/var/cache/", "/tmp/", "/var/tmp/", "/var/lib/systemd/", "/var/lib/apt/", "/mnt/"]
                 .iter()
                 .any(|folder| path.starts_with(folder))
         };
