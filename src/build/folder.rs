@@ -26,7 +26,7 @@ const TEMPORARY: &str = ".kpatch-build-tmp";
 
 /// What kbuild calls as pahole.
 const PAHOLE: &str = ".kpatch-build-pahole";
-/// Kbuild lets it work in threads (scripts/pahole-flags.sh), and until 1.28 the types come out in the
+/// Kbuild lets it work in threads (scripts/pahole-flags.sh), and Debian 12's 1.24 writes the types in the
 /// order in which these finish: then no two builds are the same.
 const ONE_THREAD: &str = "#!/bin/sh
 for argument; do
