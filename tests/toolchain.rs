@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use kpatch_build::error::Explain;
 use kpatch_build::process::set_supervisor;
 use kpatch_build::stop::Stop;
-use kpatch_build::toolchain::Compiler;
-use kpatch_build::toolchain::{Error, discover};
+use kpatch_build::toolchain::{Compiler, Error, discover};
 
 fn program(dir: &Path, name: &str, script: &str) -> PathBuf {
     set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));

@@ -10,8 +10,7 @@ use crate::context::Context;
 use crate::events::Stage;
 use crate::plan::Plan;
 use crate::process::Command;
-use crate::toolchain::{self, LLVM_TOOLS};
-use crate::toolchain::{Compiler, RustToolchain};
+use crate::toolchain::{self, Compiler, LLVM_TOOLS, RustToolchain};
 
 /// A name that no program has, for tools that kbuild looks for but must not find.
 const UNUSED: &str = "kpatch-build-unused";

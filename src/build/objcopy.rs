@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::{Error, Run};
 use crate::process::{self, Command};
-use crate::toolchain;
-use crate::toolchain::Compiler;
+use crate::toolchain::{self, Compiler};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 

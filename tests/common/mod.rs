@@ -18,8 +18,7 @@ use kpatch_build::process::set_supervisor;
 use kpatch_build::release::Release;
 use kpatch_build::stop::Stop;
 use kpatch_build::store::{Lookup, Room, Store};
-use kpatch_build::toolchain;
-use kpatch_build::toolchain::{Compiler, RustToolchain, Toolchain};
+use kpatch_build::toolchain::{self, Compiler, RustToolchain, Toolchain};
 use kpatch_build::unpack::SourceTree;
 
 #[derive(Clone, Default)]

@@ -51,10 +51,7 @@ impl Kernel {
 
     /// The tool's package.
     pub fn ours(&self, kind: &str, part: &str) -> PathBuf {
-        let report = self.report();
-        let artifacts = report["artifacts"].as_array().unwrap();
-        let found = artifacts.iter().find(|found| found["kind"] == kind && found["part"] == part);
-        PathBuf::from(found.expect(part)["path"].as_str().unwrap())
+        self.run.artifact(kind, part)
     }
 
     /// All of the tool's packages of one kind.

@@ -72,6 +72,14 @@ impl Run {
         read_report(self.out.path())
     }
 
+    /// The package of that format and part.
+    pub fn artifact(&self, kind: &str, part: &str) -> PathBuf {
+        let report = self.report();
+        let artifacts = report["artifacts"].as_array().unwrap();
+        let found = artifacts.iter().find(|artifact| artifact["kind"] == kind && artifact["part"] == part);
+        PathBuf::from(found.unwrap_or_else(|| panic!("no {kind} of {part}"))["path"].as_str().unwrap())
+    }
+
     pub fn passed(self) -> Run {
         assert_eq!(self.code(), Some(0), "{}", self.stderr());
         self

@@ -76,8 +76,8 @@ fn an_out_of_tree_module_is_built_with_the_headers_of_both_formats() {
     for folder in [&deb, &rpm] {
         fs::create_dir(folder).unwrap();
     }
-    unpack_deb(&artifact(&report, "deb", "headers"), &deb);
-    unpack_rpm(&artifact(&report, "rpm", "headers"), &rpm);
+    unpack_deb(&run.artifact("deb", "headers"), &deb);
+    unpack_rpm(&run.artifact("rpm", "headers"), &rpm);
     let link = |root: &Path| fs::read_link(root.join(format!("lib/modules/{release}/build"))).unwrap();
     let (in_deb, in_rpm) = (link(&deb), link(&rpm));
     assert_eq!(in_deb, Path::new(&format!("/usr/src/linux-headers-{release}")));
@@ -113,7 +113,7 @@ fn a_program_is_built_with_the_kernels_own_interface() {
     let run = Run::new(&args).passed();
     let report = run.report();
     let dir = tempfile::tempdir().unwrap();
-    unpack_deb(&artifact(&report, "deb", "libc-dev"), dir.path());
+    unpack_deb(&run.artifact("deb", "libc-dev"), dir.path());
     let source = dir.path().join("version.c");
     fs::write(&source, "#include <linux/version.h>\n#include <linux/io_uring.h>\n#include <asm/ptrace.h>\nLINUX_VERSION_CODE\n")
         .unwrap();

@@ -14,13 +14,6 @@ pub fn output(program: &str, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The package of that kind and part.
-pub fn artifact(report: &Value, kind: &str, part: &str) -> PathBuf {
-    let artifacts = report["artifacts"].as_array().unwrap();
-    let artifact = artifacts.iter().find(|artifact| artifact["kind"] == kind && artifact["part"] == part);
-    PathBuf::from(artifact.expect(part)["path"].as_str().unwrap())
-}
-
 #[test]
 fn dpkg_and_rpm_accept_what_was_built_and_booted() {
     if !can_boot() || !have(&["dpkg-deb", "rpm"]) {

@@ -13,8 +13,18 @@ fn packages_are_bit_identical_elsewhere_later_with_other_jobs_and_from_an_empty_
     if !can_boot() || !have(&["pahole"]) {
         return;
     }
-    let args = ["--release", LINE, "--kconfig", TYPES, "--packages", "image,headers,debug", "--jobs", "2"];
-    let first = Run::new(&[&["package"], &args[..]].concat()).passed();
+    let args = [
+        "package",
+        "--release",
+        LINE,
+        "--kconfig",
+        TYPES,
+        "--packages",
+        "image,headers,debug",
+        "--jobs",
+        "2",
+    ];
+    let first = Run::new(&args).passed();
     let report = first.out.path().join("report.json");
 
     // Not in /tmp, which may be memory: there will be a source tree and a build folder.

@@ -53,20 +53,14 @@ impl Kernel {
         let others = Keys::new("somebody else");
         let kernel = Kernel { keys, others, report, run, unpacked };
         for part in ["image", "headers"] {
-            let deb = kernel.artifact("deb", part);
+            let deb = kernel.run.artifact("deb", part);
             output(Command::new("dpkg-deb").arg("--extract").arg(deb).arg(kernel.deb()));
         }
-        let rpm = kernel.artifact("rpm", "image");
+        let rpm = kernel.run.artifact("rpm", "image");
         std::fs::create_dir(kernel.rpm()).unwrap();
         let line = "rpm2cpio \"$1\" | cpio --quiet -idm";
         output(Command::new("sh").args(["-ec", line, "sh"]).arg(rpm).current_dir(kernel.rpm()));
         kernel
-    }
-
-    fn artifact(&self, kind: &str, part: &str) -> PathBuf {
-        let artifacts = self.report["artifacts"].as_array().unwrap();
-        let artifact = artifacts.iter().find(|one| one["kind"] == kind && one["part"] == part);
-        artifact.expect(part)["path"].as_str().unwrap().into()
     }
 
     fn release(&self) -> &str {

@@ -38,14 +38,11 @@ impl Delivery {
 fn build(revision: &str, delivery: &Path) -> String {
     let args = ["--release", LINE, "--series", SERIES, "--kconfig", "cloud", "--format", "deb", "--no-boot"];
     let run = Run::new(&[&args[..], &["--revision", revision]].concat()).passed();
-    let report = run.report();
     let folder = delivery.join(revision);
     fs::create_dir(&folder).unwrap();
-    for artifact in report["artifacts"].as_array().unwrap() {
-        let path = Path::new(artifact["path"].as_str().unwrap());
-        if ["image", "headers"].contains(&artifact["part"].as_str().unwrap()) {
-            fs::copy(path, folder.join(path.file_name().unwrap())).unwrap();
-        }
+    for part in ["image", "headers"] {
+        let path = run.artifact("deb", part);
+        fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
     }
-    report["kernel"]["release"].as_str().unwrap().to_owned()
+    run.report()["kernel"]["release"].as_str().unwrap().to_owned()
 }

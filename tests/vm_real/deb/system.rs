@@ -6,6 +6,8 @@ use kpatch_build::boot::KernelMessages;
 
 use crate::vm::{Finished, Guest, Machine};
 
+const APT: &str = "apt-get --yes --quiet";
+
 pub struct System {
     pub guest: Guest,
 }
@@ -37,7 +39,7 @@ impl System {
 
     fn apt(&mut self, arguments: &str) -> Finished {
         // There is no network: what apt needs is what lies there.
-        self.guest.run(&format!("apt-get --yes --quiet {arguments}"))
+        self.guest.run(&format!("{APT} {arguments}"))
     }
 
     /// Both packages of a build, as a user installs files.
@@ -94,8 +96,7 @@ impl System {
 
     /// linux-base asks, and nobody says yes; told that nobody is there, it would take that for a yes.
     pub fn refuses_to_remove_what_runs(&mut self, release: &str) {
-        let remove = format!("apt-get --yes --quiet remove linux-image-{release}");
-        let done = self.guest.run(&format!("DEBIAN_FRONTEND=readline {remove}"));
+        let done = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
         assert_ne!(done.status, 0, "{}", done.output);
         assert!(done.output.contains("Aborting removal of the running kernel"), "{}", done.output);
         self.guest.must(&format!(

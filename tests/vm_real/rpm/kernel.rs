@@ -31,14 +31,13 @@ impl Kernel {
             "image,headers",
         ];
         let run = Run::new(&args).passed();
-        let report = run.report();
-        let file = |part: &str| {
-            let artifacts = report["artifacts"].as_array().unwrap();
-            let artifact = artifacts.iter().find(|artifact| artifact["part"] == part).expect(part);
-            PathBuf::from(artifact["path"].as_str().unwrap())
-        };
-        let release = report["kernel"]["release"].as_str().unwrap().to_owned();
-        Kernel { release, image: file("image"), devel: file("headers"), _run: run }
+        let release = run.report()["kernel"]["release"].as_str().unwrap().to_owned();
+        Kernel {
+            release,
+            image: run.artifact("rpm", "image"),
+            devel: run.artifact("rpm", "headers"),
+            _run: run,
+        }
     }
 
     pub fn name(&self) -> String {
