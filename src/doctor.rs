@@ -71,7 +71,7 @@ impl Explain for Error {
             Error::NotRoot { command } => Some(format!("run as root: {command}")),
             Error::NoManager { .. } => Some("install these with your distribution's tools".into()),
             Error::Lacks { command: None, .. } => {
-                Some("no package brings these: see to them yourself".into())
+                Some("see to these yourself: no command that brings them is known for this host".into())
             }
             _ => None,
         }
