@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{LINE, Run, can_boot, have, store};
-use crate::packages::{artifact, output};
+use crate::packages::output;
 
 const MODULE: &str = r#"
 #include <linux/module.h>

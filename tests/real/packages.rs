@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::harness::{LINE, Run, can_boot, have};
 
 /// What a command printed; it must succeed.
