@@ -4,6 +4,7 @@
 //! kernel is fetched and built once. A missing tool fails them where `CI=true`, else they skip
 //! with a message.
 
+#[allow(dead_code, reason = "others use it too")]
 mod harness;
 
 mod boot;
@@ -12,4 +13,3 @@ mod interrupted;
 mod modules;
 mod packages;
 mod refused;
-mod reproducible;

@@ -1,9 +1,14 @@
 //! The same plan gives the same packages, whatever the circumstances.
 
+#[allow(dead_code, reason = "the tests of whole runs use more of it")]
+#[path = "real/harness.rs"]
+mod harness;
+
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{LINE, Run, TYPES, can_boot, have, store};
+use harness::{LINE, Run, TYPES, can_boot, have, store};
 
 /// Image, headers and debug information, with BTF, twice. The first run has the store that all tests here share and
 /// a compiler for each of two processors. The second one is `reproduce`, which compiles with one alone in an empty
@@ -51,7 +56,7 @@ fn packages_are_bit_identical_elsewhere_later_with_other_jobs_and_from_an_empty_
     let artifacts = first.report()["artifacts"].as_array().unwrap().clone();
     assert_eq!(artifacts.len(), 6, "three packages in both formats: {artifacts:?}");
     for artifact in &artifacts {
-        let one = std::path::Path::new(artifact["path"].as_str().unwrap());
+        let one = Path::new(artifact["path"].as_str().unwrap());
         let two = out.join(one.file_name().unwrap());
         assert!(fs::read(one).unwrap() == fs::read(&two).unwrap(), "{} differs", two.display());
     }
