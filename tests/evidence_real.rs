@@ -4,7 +4,6 @@
 //! `KPATCH_BUILD_TEST_PYTHON` names a Python that has `spdx-tools` and `in-toto-attestation`.
 
 #[path = "real/harness.rs"]
-#[allow(dead_code, reason = "the target real uses all of it")]
 mod harness;
 mod made;
 

@@ -1,6 +1,5 @@
 //! The same plan gives the same packages, whatever the circumstances.
 
-#[allow(dead_code, reason = "the tests of whole runs use more of it")]
 #[path = "real/harness.rs"]
 mod harness;
 

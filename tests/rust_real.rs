@@ -4,7 +4,6 @@
 //! `KPATCH_BUILD_TEST_RUST_RELEASE` names another release than the newest of 6.12.y.
 
 #[path = "real/harness.rs"]
-#[allow(dead_code, reason = "the target real uses all of it")]
 mod harness;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,6 @@
 //! The store is that of the target `real`.
 
 #[path = "../real/harness.rs"]
-#[allow(dead_code, reason = "the target real uses all of it")]
 mod harness;
 
 mod btf;

@@ -1,4 +1,5 @@
 //! Runs the tool as a user does and reads what it left.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -4,7 +4,6 @@
 //! kernel is fetched and built once. A missing tool fails them where `CI=true`, else they skip
 //! with a message.
 
-#[allow(dead_code, reason = "others use it too")]
 mod harness;
 
 mod boot;

@@ -1,7 +1,6 @@
 //! A signed kernel of a real release, and a machine whose firmware enforces Secure Boot.
 
 mod firmware;
-#[allow(dead_code, reason = "the tests of whole runs use more of it")]
 #[path = "../real/harness.rs"]
 mod harness;
 mod kernel;

@@ -7,7 +7,6 @@ mod deb;
 #[path = "../debian_root/mod.rs"]
 mod debian_root;
 #[path = "../real/harness.rs"]
-#[allow(dead_code, reason = "the target real uses all of it")]
 mod harness;
 mod rpm;
 #[path = "../rpm_root/mod.rs"]
