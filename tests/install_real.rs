@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";
 const OTHER: &str = "6.1.187-zeroed-boot";
-const NEEDED: [&str; 4] = ["chroot", "debootstrap", "apt-get", "mount"];
+const NEEDED: [&str; 4] = ["chroot", "mmdebstrap", "apt-get", "mount"];
 
 /// Puts the image of `release` into the root; its path there.
 fn deliver(root: &Root, release: &str, revision: u32) -> String {

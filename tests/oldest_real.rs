@@ -38,7 +38,7 @@ fn deliver(root: &Root, compression: Compression) -> (String, String) {
 
 #[test]
 fn real_dpkg_of_debian_11_installs_the_default_and_gzip_and_no_zstd() {
-    if lacks(&["chroot", "debootstrap", "apt-get"]) {
+    if lacks(&["chroot", "mmdebstrap", "apt-get"]) {
         return;
     }
     let root = bullseye();
@@ -60,7 +60,7 @@ fn real_dpkg_of_debian_11_installs_the_default_and_gzip_and_no_zstd() {
 
 #[test]
 fn real_rpm_of_debian_11_reads_every_compression() {
-    if lacks(&["chroot", "debootstrap", "apt-get"]) {
+    if lacks(&["chroot", "mmdebstrap", "apt-get"]) {
         return;
     }
     let root = bullseye();

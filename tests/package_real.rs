@@ -59,7 +59,7 @@ fn real_dpkg_deb_reads_what_was_meant() {
 
 #[test]
 fn real_dpkg_installs_upgrades_removes_and_purges() {
-    if lacks(&["chroot", "debootstrap", "apt-get"]) {
+    if lacks(&["chroot", "mmdebstrap", "apt-get"]) {
         return;
     }
     let (machine, root) = (Machine::new(), Root::new());
@@ -120,7 +120,7 @@ fn real_dpkg_installs_upgrades_removes_and_purges() {
 
 #[test]
 fn real_a_failing_hook_leaves_a_package_that_can_be_repaired() {
-    if lacks(&["chroot", "debootstrap", "apt-get"]) {
+    if lacks(&["chroot", "mmdebstrap", "apt-get"]) {
         return;
     }
     let (machine, root) = (Machine::new(), Root::new());
@@ -245,7 +245,7 @@ fn real_one_changed_byte_of_the_payload_is_noticed_by_rpm() {
 
 #[test]
 fn real_rpm_installs_side_by_side_and_erases() {
-    if lacks(&["rpm", "chroot", "debootstrap", "apt-get"]) {
+    if lacks(&["rpm", "chroot", "mmdebstrap", "apt-get"]) {
         return;
     }
     let (machine, root) = (Machine::new(), Root::new());
@@ -294,7 +294,7 @@ fn real_rpm_installs_side_by_side_and_erases() {
 
 #[test]
 fn real_without_kernel_install_the_image_gets_to_boot() {
-    if lacks(&["rpm", "chroot", "debootstrap", "apt-get"]) {
+    if lacks(&["rpm", "chroot", "mmdebstrap", "apt-get"]) {
         return;
     }
     let (machine, root) = (Machine::new(), Root::new());

@@ -19,7 +19,7 @@ use rpm_root::RpmRoot;
 
 const ONE: &str = "6.1.187-copy-segments-boot";
 const TWO: &str = "6.1.187-zeroed-boot";
-const NEEDED: [&str; 5] = ["chroot", "unshare", "debootstrap", "apt-get", "gpg"];
+const NEEDED: [&str; 5] = ["chroot", "unshare", "mmdebstrap", "apt-get", "gpg"];
 
 /// A repository that is served, with a package of kernel [`ONE`] in it.
 struct Site {

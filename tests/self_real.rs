@@ -102,7 +102,7 @@ fn fetch_kpatch(to: &Path) -> PathBuf {
 
 #[test]
 fn real_dpkg_has_it_beside_the_live_patching_tool() {
-    if lacks(&["chroot", "debootstrap", "apt-get", "strip"]) {
+    if lacks(&["chroot", "mmdebstrap", "apt-get", "strip"]) {
         return;
     }
     let root = Root::new();
@@ -152,7 +152,7 @@ fn container_commands() -> Vec<String> {
 
 #[test]
 fn real_apt_installs_what_a_run_needs_and_systemd_and_the_shells_find_their_parts() {
-    if lacks(&["chroot", "debootstrap", "apt-get", "strip"]) {
+    if lacks(&["chroot", "mmdebstrap", "apt-get", "strip"]) {
         return;
     }
     let root = Root::new();
@@ -275,7 +275,7 @@ fn install_stand_in(root: &Root, package: &str) {
 
 #[test]
 fn real_rpm_installs_upgrades_and_erases() {
-    if lacks(&["rpm", "chroot", "debootstrap", "apt-get", "strip"]) {
+    if lacks(&["rpm", "chroot", "mmdebstrap", "apt-get", "strip"]) {
         return;
     }
     let root = Root::new();

@@ -1,4 +1,4 @@
-//! A Debian system to install into, made by debootstrap once and unpacked for each test.
+//! A Debian system to install into, made by mmdebstrap once and unpacked for each test.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::fs::{self, File};
@@ -141,18 +141,15 @@ fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
     lock.lock().unwrap();
     if !archive.exists() {
         let dir = tempfile::tempdir_in(&cache).unwrap();
-        let root = dir.path().join("root");
+        let made = dir.path().join("root.tar");
         must(
             Command::new("timeout")
-                .args(["1200", "debootstrap", "--variant=minbase"])
+                .args(["1200", "mmdebstrap", "--variant=minbase"])
                 .arg(format!("--include={packages}"))
                 .arg(suite)
-                .arg(&root)
+                .arg(&made)
                 .arg(mirror()),
         );
-        let _ = fs::remove_dir_all(root.join("var/cache/apt/archives"));
-        let made = dir.path().join("root.tar");
-        must(Command::new("tar").arg("-cpf").arg(&made).arg("-C").arg(&root).arg("."));
         fs::rename(made, &archive).unwrap();
     }
     archive

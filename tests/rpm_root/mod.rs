@@ -37,7 +37,7 @@ const DRACUT_PLUGIN: &str = "[ \"$1\" = add ] || exit 0\nexec dracut --force --q
 const BOOT_MIB: u32 = 256;
 
 /// What the host needs for it.
-pub const PROGRAMS: [&str; 4] = ["chroot", "unshare", "debootstrap", "apt-get"];
+pub const PROGRAMS: [&str; 4] = ["chroot", "unshare", "mmdebstrap", "apt-get"];
 
 pub struct RpmRoot {
     root: Root,

@@ -15,7 +15,7 @@ use system::{Installed, System};
 /// Each step stands on the one before it, so they are one test: a machine has one life.
 #[test]
 fn real_debian_installs_boots_upgrades_and_removes_the_kernel() {
-    if !can_boot() || lacks(&vm::PROGRAMS) || lacks(&["debootstrap"]) {
+    if !can_boot() || lacks(&vm::PROGRAMS) || lacks(&["mmdebstrap"]) {
         return;
     }
     let delivery = Delivery::new();

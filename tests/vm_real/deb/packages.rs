@@ -25,7 +25,9 @@ impl Delivery {
         let folder = tempfile::tempdir().unwrap();
         // apt reads what it installs as a user of its own.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let releases = ["1", "2"].map(|revision| build(revision, folder.path()));
+        // An upgrade may find another compression than what it takes the place of.
+        let releases = [("1", "xz"), ("2", "zstd")]
+            .map(|(revision, compression)| build(revision, compression, folder.path()));
         assert_eq!(releases[0], releases[1], "a second build takes the place of the first");
         vm::probe::add(folder.path());
         modules::add(folder.path());
@@ -35,9 +37,10 @@ impl Delivery {
 }
 
 /// Returns the release. The second build costs a link: only the build's number differs.
-fn build(revision: &str, delivery: &Path) -> String {
+fn build(revision: &str, compression: &str, delivery: &Path) -> String {
     let args = ["--release", LINE, "--series", SERIES, "--kconfig", "cloud", "--format", "deb", "--no-boot"];
-    let run = Run::new(&[&args[..], &["--revision", revision]].concat()).passed();
+    let run =
+        Run::new(&[&args[..], &["--revision", revision, "--compression", compression]].concat()).passed();
     let folder = delivery.join(revision);
     fs::create_dir(&folder).unwrap();
     for part in ["image", "headers"] {
