@@ -1,58 +1,15 @@
 //! kpatch-build: from a kernel release number to packages that have booted.
 //!
-//! The stages stand in pipeline order; [`pipeline::run`] chains them.
+//! [`pipeline::run`] chains the stages; ARCHITECTURE.md lists the layers.
 
-pub mod choices;
-pub mod context;
-pub mod decompress;
-pub mod events;
-pub mod key;
-pub mod makefile;
-pub mod name;
-pub mod process;
-pub mod release;
-pub mod stop;
-pub mod store;
-
-pub mod plan;
-
-pub mod fetch;
-pub mod verify;
-
-pub mod unpack;
-
-pub mod patch;
-
-pub mod configure;
-
-pub mod build;
-
-pub mod sign;
-
-pub mod package;
-
-pub mod evidence;
-
+pub mod base;
 pub mod claims;
-
-pub mod boot;
-
-pub mod compare;
-
-pub mod repo;
-
-pub mod cache;
 pub mod cli;
-pub mod distribute;
+pub mod compare;
 pub mod doctor;
-pub mod error;
-pub mod outcome;
+pub mod kernel;
 pub mod pipeline;
-pub mod progress;
+pub mod repo;
 pub mod report;
 pub mod reproduce;
-pub mod request;
-pub mod settings;
-pub mod show;
-pub mod signing;
-pub mod toolchain;
+pub mod stages;

@@ -5,20 +5,22 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
-use kpatch_build::choices::Timestamp;
-use kpatch_build::cli::{CacheAction, Cli, Command, PackageSelf, ProgressMode, Repo, SeriesAction};
-use kpatch_build::context::Context;
-use kpatch_build::error::{Exit, Explain, Failure};
-use kpatch_build::pipeline::{self, Goal};
-use kpatch_build::report::Report;
-use kpatch_build::request::{self, Request};
-use kpatch_build::settings::Settings;
-use kpatch_build::signing::SigningKey;
-use kpatch_build::stop::Stop;
-use kpatch_build::store::Store;
-use kpatch_build::{
-    cache, cli, compare, distribute, doctor, evidence, fetch, name, process, progress, repo, reproduce, show,
-};
+use kpatch_build::base::context::Context;
+use kpatch_build::base::error::{Exit, Explain, Failure};
+use kpatch_build::base::openpgp::sign::SigningKey;
+use kpatch_build::base::options::{Goal, ProgressMode, Timestamp};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::Store;
+use kpatch_build::base::{process, program_name as name};
+use kpatch_build::cli::args::{CacheAction, Cli, Command, PackageSelf, Repo, SeriesAction};
+use kpatch_build::cli::commands::{cache, package_self as distribute};
+use kpatch_build::cli::{args as cli, output as show, progress};
+use kpatch_build::pipeline;
+use kpatch_build::pipeline::request::{self, Request};
+use kpatch_build::pipeline::settings::Settings;
+use kpatch_build::report::{Report, attest as evidence};
+use kpatch_build::stages::fetch;
+use kpatch_build::{compare, doctor, repo, reproduce};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -76,7 +78,7 @@ fn run(cli: &Cli, stop: Stop) -> Result<Exit, Failure> {
         Some(Command::Releases(_)) => {
             let request = request(cli)?;
             let cx = context(cli, Some(&request), stop)?;
-            let listing = fetch::listing(&cx, &request).map_err(|error| before(&error))?;
+            let listing = fetch::listing(&cx, &request.sources).map_err(|error| before(&error))?;
             print(&show::releases(&listing))
         }
         Some(Command::Series { action }) => series(cli, action, stop),
@@ -119,7 +121,7 @@ fn whole(cli: &Cli, goal: Goal, stop: Stop) -> Result<Exit, Failure> {
     let kconfig = pipeline::check(&request, goal)?;
     if cli.install_deps {
         let store = store_path(cli)?;
-        let job = doctor::Job { request: &request, kconfig: &kconfig, goal, store: &store };
+        let job = request.job(&kconfig, goal, &store);
         doctor::install(job, &doctor::examine(job, &stop), &stop).map_err(|error| before(&error))?;
     }
     let cx = context(cli, Some(&request), stop)?;
@@ -297,7 +299,7 @@ fn package_self(cli: &Cli, wish: &PackageSelf, stop: &Stop) -> Result<Exit, Fail
 fn examine(cli: &Cli, install: bool, stop: &Stop) -> Result<Exit, Failure> {
     let (request, store) = (request(cli)?, store_path(cli)?);
     let kconfig = pipeline::check(&request, Goal::Everything)?;
-    let job = doctor::Job { request: &request, kconfig: &kconfig, goal: Goal::Everything, store: &store };
+    let job = request.job(&kconfig, Goal::Everything, &store);
     let mut findings = doctor::examine(job, stop);
     if install {
         findings = doctor::install(job, &findings, stop).map_err(|error| before(&error))?;

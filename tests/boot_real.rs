@@ -4,18 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kpatch_build::boot::{self, BootResult, Error, Subject};
-use kpatch_build::choices::Accel;
+use kpatch_build::base::context::Context;
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::events::Events;
+use kpatch_build::base::options::Accel;
+use kpatch_build::base::process::{find, set_supervisor};
+use kpatch_build::base::release::Line;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::Store;
 use kpatch_build::claims::{Claims, Evidence, judge};
-use kpatch_build::context::Context;
-use kpatch_build::error::Explain;
-use kpatch_build::events::Events;
-use kpatch_build::patch::series;
-use kpatch_build::process::{find, set_supervisor};
-use kpatch_build::release::Line;
-use kpatch_build::request::BootRequest;
-use kpatch_build::stop::Stop;
-use kpatch_build::store::Store;
+use kpatch_build::kernel::series;
+use kpatch_build::stages::boot::{self, BootRequest, BootResult, Error, Subject};
 
 fn context(dir: &Path) -> Context {
     set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
@@ -51,7 +50,7 @@ fn first_image(images: PathBuf) -> PathBuf {
 }
 
 fn request(accel: Option<Accel>, seconds: u64) -> BootRequest {
-    let debuggers = kpatch_build::boot::debuggers::DebuggerRequest::none();
+    let debuggers = kpatch_build::stages::boot::debuggers::DebuggerRequest::none();
     BootRequest { accel, deadline: Duration::from_secs(seconds), debuggers }
 }
 
@@ -103,7 +102,7 @@ fn real_the_accelerator_that_works_is_found_and_remembered() {
     let again = boot::boot(&cx, &request(None, 120), &subject).unwrap();
     assert_eq!(again.accelerator, first.accelerator);
     let has_kvm = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
-    let entries = cx.store.entries(kpatch_build::store::Room::Hosts).unwrap();
+    let entries = cx.store.entries(kpatch_build::base::store::Room::Hosts).unwrap();
     assert_eq!(entries.len(), usize::from(has_kvm));
 }
 

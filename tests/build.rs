@@ -6,14 +6,15 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use common::{Bench, fake, fake_toolchain};
-use kpatch_build::build::{Error, KernelBuild, build};
-use kpatch_build::choices::Timestamp;
-use kpatch_build::configure::{Kconfig, configure};
-use kpatch_build::error::Explain;
-use kpatch_build::plan::Plan;
-use kpatch_build::store::Room;
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::options::Timestamp;
+use kpatch_build::base::store::Room;
+use kpatch_build::kernel::KernelPlan;
+use kpatch_build::kernel::kconfig::Kconfig;
+use kpatch_build::stages::build::{Error, KernelBuild, build};
+use kpatch_build::stages::configure::configure;
 
-fn plan(bench: &Bench) -> Plan {
+fn plan(bench: &Bench) -> KernelPlan {
     let mut plan = bench.plan(&["boot"], 1);
     plan.toolchain = fake_toolchain();
     let text = "# kpatch-build: objects 2\nCONFIG_MODULES=y\n";
@@ -22,7 +23,7 @@ fn plan(bench: &Bench) -> Plan {
     plan
 }
 
-fn run(bench: &Bench, plan: &Plan, series: &str) -> Result<KernelBuild, Error> {
+fn run(bench: &Bench, plan: &KernelPlan, series: &str) -> Result<KernelBuild, Error> {
     let tree = bench.patched_with(series);
     let config = configure(&bench.cx, plan, &tree).unwrap();
     build(&bench.cx, plan, &tree, config)

@@ -6,16 +6,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Bench, trees};
-use kpatch_build::build::{KernelBuild, build};
-use kpatch_build::configure::{Kconfig, Place, configure};
-use kpatch_build::plan::Plan;
+use kpatch_build::kernel::KernelPlan;
+use kpatch_build::kernel::kconfig::Kconfig;
+use kpatch_build::stages::build::{KernelBuild, build};
+use kpatch_build::stages::configure::{Place, configure};
 
 /// As small as a kernel with a module, 32-bit emulation and io threads gets.
 const SMALL: &str = "# kpatch-build: base allnoconfig\nCONFIG_64BIT=y\nCONFIG_SMP=y\nCONFIG_EXPERT=y\n\
                      CONFIG_PRINTK=y\nCONFIG_BUG=y\nCONFIG_IO_URING=y\nCONFIG_IA32_EMULATION=y\n\
                      CONFIG_KALLSYMS=y\nCONFIG_MODULES=y\nCONFIG_IKCONFIG=m\n";
 
-fn small(bench: &Bench, series: &str, jobs: usize) -> Plan {
+fn small(bench: &Bench, series: &str, jobs: usize) -> KernelPlan {
     let mut plan = bench.plan(&["boot"], jobs);
     plan.kconfig = Kconfig::load(&[bench.file("small.config", SMALL)]).unwrap();
     plan.localversion = format!("-{series}-small");

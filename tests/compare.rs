@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::Output;
 
 use comparison::{GDBS, cell, comparison, run};
-use kpatch_build::boot::{DebuggerOutcome, DebuggerRun, TraceeAfter, Verdict};
-use kpatch_build::choices::Lang;
+use kpatch_build::base::options::Lang;
+use kpatch_build::claims::observation::{DebuggerOutcome, DebuggerRun, TraceeAfter};
 use kpatch_build::compare::summary::summary;
 use kpatch_build::compare::{Absence, Comparison, Unmeasured, markdown, page, terminal, update};
+use kpatch_build::stages::boot::Verdict;
 
 const OUTCOMES: [DebuggerOutcome; 6] = [
     DebuggerOutcome::AttachLoop,
@@ -300,14 +301,14 @@ fn a_core_dump_is_held_against_what_ptrace_showed() {
     let seen = &mut comparison.cells[0].boot.observations[1];
     let mut regs = seen.regs.clone();
     regs.insert("cs".into(), Some("0x99".parse().unwrap()));
-    seen.core = Some(kpatch_build::boot::CoreNote { bytes: 68, regs });
+    seen.core = Some(kpatch_build::claims::observation::CoreNote { bytes: 68, regs });
     let html = rendered(&comparison);
     assert!(html.contains("What a core dump holds") && html.contains("0x99") && html.contains("26 of 27"));
 }
 
 #[test]
 fn threads_of_one_kind_are_told_apart() {
-    let mut records = kpatch_build::boot::Records::default();
+    let mut records = kpatch_build::stages::boot::Records::default();
     include_str!("data/boot/zeroed-5.12.9.records").lines().for_each(|line| {
         records.line(line);
     });

@@ -4,27 +4,24 @@ mod common;
 mod keys;
 
 use std::fs;
-use std::time::Duration;
 
 use common::{Bench, fake, fake_rust, fake_toolchain};
 use keys::Keys;
-use kpatch_build::choices::Lang;
-use kpatch_build::configure::{
-    Error, Kconfig, KernelConfig, Place, check_boot_testable, check_release, check_signing, configure,
-};
-use kpatch_build::error::Explain;
-use kpatch_build::plan::Plan;
-use kpatch_build::request::BootRequest;
-use kpatch_build::store::Room;
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::options::Lang;
+use kpatch_build::base::store::Room;
+use kpatch_build::kernel::KernelPlan;
+use kpatch_build::kernel::kconfig::{self, Kconfig, check_boot_testable, check_release, check_signing};
+use kpatch_build::stages::configure::{Error, KernelConfig, Place, configure};
 
-fn plan(bench: &Bench, text: &str) -> Plan {
+fn plan(bench: &Bench, text: &str) -> KernelPlan {
     let mut plan = bench.plan(&["boot"], 1);
     plan.toolchain = fake_toolchain();
     plan.kconfig = Kconfig::load(&[bench.file("mine.config", text)]).unwrap();
     plan
 }
 
-fn run(bench: &Bench, plan: &Plan) -> Result<KernelConfig, Error> {
+fn run(bench: &Bench, plan: &KernelPlan) -> Result<KernelConfig, Error> {
     configure(&bench.cx, plan, &bench.patched())
 }
 
@@ -113,20 +110,16 @@ fn what_cannot_be_boot_tested_is_refused_before_anything_runs_or_at_the_latest_w
     let tree = fake::tree();
     let bench = Bench::new(tree.path());
     let mut clear = plan(&bench, "# CONFIG_SERIAL_8250_CONSOLE is not set\n");
-    clear.boot = Some(BootRequest {
-        accel: None,
-        deadline: Duration::from_secs(1),
-        debuggers: kpatch_build::boot::debuggers::DebuggerRequest::none(),
-    });
+    clear.boot_tested = true;
     let error = check_boot_testable(&clear.kconfig).unwrap_err();
     assert_eq!(error.exit() as u8, 2);
     assert!(error.next_step().unwrap().contains("--no-boot"));
 
     let mut late = plan(&bench, "CONFIG_CGROUPS=y\n");
-    late.boot = clear.boot;
+    late.boot_tested = true;
     check_boot_testable(&late.kconfig).unwrap();
     let error = run(&bench, &late).unwrap_err();
-    assert!(matches!(error, Error::NotBootTestable { .. }), "{error:?}");
+    assert!(matches!(error, Error::Kconfig(kconfig::Error::NotBootTestable { .. })), "{error:?}");
 }
 
 #[test]
@@ -176,7 +169,7 @@ fn a_kconfig_that_fails_has_a_log_and_its_last_lines() {
     assert!(tail.iter().any(|line| line.contains("syntax error")), "{tail:?}");
 }
 
-fn rust_plan(bench: &Bench) -> Plan {
+fn rust_plan(bench: &Bench) -> KernelPlan {
     let mut plan = plan(bench, "CONFIG_MODULES=y\n");
     plan.toolchain.rust = Some(fake_rust());
     plan.lang = Lang::Rust;
@@ -263,7 +256,7 @@ fn each_of_the_rust_tools_gives_another_configuration() {
     let bench = Bench::new(tree.path());
     let plan = rust_plan(&bench);
     let mut keys = vec![run(&bench, &plan).unwrap().key];
-    let changes: [fn(&mut kpatch_build::toolchain::RustToolchain); 3] = [
+    let changes: [fn(&mut kpatch_build::kernel::toolchain::RustToolchain); 3] = [
         |rust| rust.rustc_text = "rustc 1.96.0 (def 2026-01-02)".to_owned(),
         |rust| rust.bindgen_version = "bindgen 0.72.2".to_owned(),
         |rust| rust.libclang_version = "clang 20.1.0".to_owned(),

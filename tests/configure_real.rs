@@ -5,8 +5,9 @@
 mod common;
 
 use common::{Bench, trees};
-use kpatch_build::configure::{Error, Kconfig, configure};
-use kpatch_build::error::Explain;
+use kpatch_build::base::error::Explain;
+use kpatch_build::kernel::kconfig::Kconfig;
+use kpatch_build::stages::configure::{Error, configure};
 
 #[test]
 fn real_shipped_kconfigs_survive_on_every_line() {

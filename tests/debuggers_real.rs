@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::{Child, Command};
 
-use kpatch_build::boot::debuggers::{self, Debugger, DebuggerRequest, Name, Tool, Wanted};
-use kpatch_build::context::Context;
-use kpatch_build::events::Events;
-use kpatch_build::process::set_supervisor;
-use kpatch_build::stop::Stop;
-use kpatch_build::store::Store;
+use kpatch_build::base::context::Context;
+use kpatch_build::base::events::Events;
+use kpatch_build::base::process::set_supervisor;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::Store;
+use kpatch_build::stages::boot::debuggers::{self, Debugger, DebuggerRequest, Name, Tool, Wanted};
 
 /// What a root may weigh: it is held in the guest's memory.
 const MIB: u64 = 1 << 20;
@@ -23,7 +23,7 @@ fn is_here(here: bool, what: &str) -> bool {
 }
 
 fn tools_are_here() -> bool {
-    let found = |name: &str| kpatch_build::process::find(name).is_some();
+    let found = |name: &str| kpatch_build::base::process::find(name).is_some();
     is_here(is_root(), "root")
         && is_here(Path::new("/etc/apt").is_dir(), "apt")
         && ["chroot", "unshare", "gdb", "strace"].iter().all(|name| is_here(found(name), name))

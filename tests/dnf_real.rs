@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use debian_root::{lacks, text};
 use fake_kernel::Machine;
-use kpatch_build::choices::Format;
-use kpatch_build::package::write;
+use kpatch_build::base::options::Format;
+use kpatch_build::stages::package::write;
 use rpm_root::{MACHINE_ID, PROGRAMS, RpmRoot, traces};
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";

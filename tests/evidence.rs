@@ -5,10 +5,11 @@ mod made;
 use std::fs;
 use std::path::Path;
 
-use kpatch_build::evidence::{self, Verdict};
-use kpatch_build::key::hex;
-use kpatch_build::stop::Stop;
-use kpatch_build::verify::openpgp::Certificates;
+use kpatch_build::base::cache_key::hex;
+use kpatch_build::base::openpgp::verify::Certificates;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::report::attest as evidence;
+use kpatch_build::report::attest::Verdict;
 use made::{Made, armoured, certificate, files, secret_key, stderr, stdout};
 use pgp::composed::KeyType;
 use serde_json::Value;

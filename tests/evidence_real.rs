@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use harness::have;
-use kpatch_build::signing::SigningKey;
+use kpatch_build::base::openpgp::sign::SigningKey;
 use made::{Made, armoured, certificate, files, secret_key, stderr, stdout};
 use pgp::composed::KeyType;
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use debian_root::{Root, lacks, must, text};
 use fake_kernel::Machine;
-use kpatch_build::choices::Format;
-use kpatch_build::package::write;
+use kpatch_build::base::options::Format;
+use kpatch_build::stages::package::write;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use debian_root::{Root, lacks, must, text};
 use fake_kernel::Machine;
-use kpatch_build::choices::{Compression, Format};
-use kpatch_build::package::write;
+use kpatch_build::base::options::{Compression, Format};
+use kpatch_build::stages::package::write;
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";
 /// rpm of RHEL 8.

@@ -9,11 +9,11 @@ use std::path::Path;
 
 use archives::{control, deb_parts, rpm_files, sha256, tar_files};
 use fake_kernel::{Machine, TIMESTAMP, compile_program};
-use kpatch_build::choices::{Compression, Format, Part};
-use kpatch_build::error::Explain;
-use kpatch_build::events::{Event, Events, Sink};
-use kpatch_build::package::{Error, Package, write};
-use kpatch_build::stop::Stop;
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::events::{Event, Events, Sink};
+use kpatch_build::base::options::{Compression, Format, Part};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::stages::package::{Error, Package, write};
 use sha2::Digest;
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";
@@ -90,7 +90,7 @@ fn the_control_file_says_what_dpkg_and_apt_need() {
     for line in sums.lines() {
         let (sum, path) = line.split_once("  ").unwrap();
         let content = files[path].content.as_ref().unwrap();
-        assert_eq!(kpatch_build::key::hex(&<md5::Md5 as Digest>::digest(content)), sum, "{path}");
+        assert_eq!(kpatch_build::base::cache_key::hex(&<md5::Md5 as Digest>::digest(content)), sum, "{path}");
     }
     for script in ["preinst", "postinst", "prerm", "postrm"] {
         let text = control(deb, script);
@@ -187,7 +187,7 @@ fn all_parts(machine: &Machine) -> Vec<Package> {
     });
     let mut order = machine.order();
     order.parts = vec![Part::Image, Part::Headers, Part::Debug, Part::LibcDev];
-    kpatch_build::package::write(&machine.context, &order, &kernel).unwrap()
+    kpatch_build::stages::package::write(&machine.context, &order, &kernel).unwrap()
 }
 
 fn link(text: &str) -> Option<Vec<u8>> {

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use debian_root::{Root, lacks, must, text};
 use fake_kernel::Machine;
-use kpatch_build::choices::Format;
-use kpatch_build::package::{Package, write};
+use kpatch_build::base::options::Format;
+use kpatch_build::stages::package::{Package, write};
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";
 const OTHER: &str = "6.1.187-zeroed-boot";

@@ -6,8 +6,8 @@ mod comparison;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kpatch_build::boot::CoreNote;
-use kpatch_build::choices::Lang;
+use kpatch_build::base::options::Lang;
+use kpatch_build::claims::observation::CoreNote;
 use kpatch_build::compare::{Absence, Comparison, Unmeasured, page};
 
 struct Bench {
@@ -119,7 +119,7 @@ fn full() -> Comparison {
     let mut comparison = comparison::comparison(&[Lang::C, Lang::Rust]);
     comparison.cells.pop();
     comparison.cells[2].boot.claims[0].holds = false;
-    comparison.cells[2].boot.verdict = kpatch_build::boot::Verdict::Fail;
+    comparison.cells[2].boot.verdict = kpatch_build::stages::boot::Verdict::Fail;
     let boot = &mut comparison.cells[5].boot;
     boot.observations.retain(|seen| seen.tracee_bits == 64);
     boot.debuggers.retain(|run| run.tracee_bits == 64);

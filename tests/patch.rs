@@ -4,17 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use kpatch_build::choices::Lang;
-use kpatch_build::context::Context;
-use kpatch_build::error::Explain;
-use kpatch_build::events::{Event, Events, Sink};
-use kpatch_build::key::Key;
-use kpatch_build::patch::series::{self, Series};
-use kpatch_build::patch::{Error, Outcome, PatchedTree, put};
-use kpatch_build::stop::Stop;
-use kpatch_build::store::{Room, Store};
-use kpatch_build::toolchain::{Compiler, Toolchain};
-use kpatch_build::unpack::SourceTree;
+use kpatch_build::base::cache_key::Key;
+use kpatch_build::base::context::Context;
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::events::{Event, Events, Sink};
+use kpatch_build::base::options::Lang;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::{Room, Store};
+use kpatch_build::kernel::series::{self, Series};
+use kpatch_build::kernel::toolchain::{Compiler, Toolchain};
+use kpatch_build::stages::patch::{Error, Outcome, PatchedTree, patch};
+use kpatch_build::stages::unpack::SourceTree;
 
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
@@ -64,13 +64,14 @@ impl Bench {
     }
 
     fn tree(&self) -> SourceTree {
-        let entry = self.cx.lease(kpatch_build::events::Stage::Patch, Room::Sources, "6.1.187").unwrap();
+        let entry =
+            self.cx.lease(kpatch_build::base::events::Stage::Patch, Room::Sources, "6.1.187").unwrap();
         let release = "6.1.187".parse().unwrap();
         SourceTree { entry, release, key: Key::of("unpack", &"tree"), made: 0, cached: false }
     }
 
     fn put(&self, series: &Series) -> Result<PatchedTree, Error> {
-        put(&self.cx, series, self.tree())
+        patch(&self.cx, series, self.tree())
     }
 
     fn file(&self) -> String {

@@ -9,10 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kpatch_build::error::Explain;
-use kpatch_build::patch::series::{self, PatchFile};
-use kpatch_build::patch::tree::{Folder, Overlay};
-use kpatch_build::patch::{apply, diff};
+use kpatch_build::base::error::Explain;
+use kpatch_build::kernel::series::{self, PatchFile, diff};
+use kpatch_build::stages::patch::apply;
+use kpatch_build::stages::patch::tree::{Folder, Overlay};
 
 /// Whether git is here; on CI it must be.
 fn has_git() -> bool {

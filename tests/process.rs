@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use kpatch_build::process::{Command, Error, Flow, set_supervisor};
-use kpatch_build::stop::Stop;
+use kpatch_build::base::process::{Command, Error, Flow, set_supervisor};
+use kpatch_build::base::stop::Stop;
 
 fn sh(script: &str) -> Command<'_> {
     set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use kpatch_build::choices::Format::{Deb, Rpm};
-use kpatch_build::error::{Exit, Explain};
+use kpatch_build::base::error::{Exit, Explain};
+use kpatch_build::base::options::Format::{Deb, Rpm};
 use kpatch_build::repo::{Error, Published};
 use repository::{Bench, DATE, Key, sha, snapshot, unpacked};
 
@@ -207,7 +207,7 @@ fn two_packages_of_one_name_and_version_are_refused_and_both_are_named() {
         let kernel = machine.kernel(ONE, |modules| fs::write(modules.join("modules.order"), "x\n").unwrap());
         let mut order = machine.order();
         (order.formats, order.out) = (vec![format], bench.packages());
-        kpatch_build::package::write(&machine.context, &order, &kernel).unwrap();
+        kpatch_build::stages::package::write(&machine.context, &order, &kernel).unwrap();
 
         let error = bench.publish().unwrap_err();
         assert!(matches!(error, Error::Differ { .. }), "{error}");

@@ -12,7 +12,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use debian_root::{Root, lacks, text};
-use kpatch_build::choices::Format::{self, Deb, Rpm};
+use kpatch_build::base::options::Format::{self, Deb, Rpm};
 use repository::server::Server;
 use repository::{Bench, Key};
 use rpm_root::RpmRoot;

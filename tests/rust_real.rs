@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use harness::{Run, can_boot, have, store};
-use kpatch_build::patch::series;
-use kpatch_build::stop::Stop;
-use kpatch_build::toolchain::rust::{Places, discover};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::kernel::series;
+use kpatch_build::kernel::toolchain::rust::{Places, discover};
 use serde_json::{Value, json};
 
 /// Deterministic in every register: none is an address of the tracee.
@@ -25,7 +25,7 @@ fn release() -> String {
 }
 
 fn can_build_rust() -> bool {
-    kpatch_build::process::set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+    kpatch_build::base::process::set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
     match discover(&Places::of_this_host(), &Stop::default()) {
         Ok(_) => true,
         Err(error) => {
@@ -109,7 +109,7 @@ fn build_folder(report: &Value) -> PathBuf {
     let mut folders = fs::read_dir(store().join("builds")).unwrap().flatten().map(|folder| folder.path());
     let built = folders.find(|folder| {
         let text = fs::read(folder.join(".config")).unwrap_or_default();
-        kpatch_build::key::hex(&Sha256::digest(&text)) == config
+        kpatch_build::base::cache_key::hex(&Sha256::digest(&text)) == config
     });
     // A kernel that the store had before may have no build folder any more.
     built.expect("no build folder has the kernel's configuration")

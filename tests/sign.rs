@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use authenticode::{AttributeCertificateIterator, AuthenticodeSignature, authenticode_digest};
 use fake_kernel::Machine;
 use keys::Keys;
-use kpatch_build::build::KernelBuild;
-use kpatch_build::error::{Exit, Explain};
-use kpatch_build::sign::{Error, KeyError, Signer, sign};
+use kpatch_build::base::error::{Exit, Explain};
+use kpatch_build::base::x509::{KeyError, Signer};
+use kpatch_build::stages::build::KernelBuild;
+use kpatch_build::stages::secure_boot::{Error, sign};
 use object::read::pe::PeFile64;
 use openssl::cms::{CMSOptions, CmsContentInfo};
 use openssl::stack::Stack;
@@ -128,10 +129,13 @@ fn the_signed_kernel_is_a_result_of_its_own() {
     assert_ne!((signed.entry.path(), &signed.key), (folder.as_path(), &key));
     assert!(!signed.cached);
     let image = fs::read(signed.image()).unwrap();
-    assert_eq!(signed.image_sha256, kpatch_build::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(image)));
+    assert_eq!(
+        signed.image_sha256,
+        kpatch_build::base::cache_key::hex(&<sha2::Sha256 as sha2::Digest>::digest(image))
+    );
     let identity = signed.signed_by.as_ref().unwrap();
     assert_eq!(identity.subject, "CN=My kernels");
-    assert_eq!(identity.sha256, kpatch_build::key::hex(&keys.fingerprint()));
+    assert_eq!(identity.sha256, kpatch_build::base::cache_key::hex(&keys.fingerprint()));
     // All of it is there, System.map and the lists of modules too.
     assert_eq!(content(signed.entry.path()).len(), before.len());
 }
@@ -145,7 +149,7 @@ fn what_cannot_be_signed_says_why() {
         spoil(&kernel);
         let error = sign(&machine.context, &keys.signer(), kernel).unwrap_err();
         assert_eq!(error.exit(), Exit::StageFailed);
-        assert!(machine.context.store.entries(kpatch_build::store::Room::Results).unwrap().len() == 1);
+        assert!(machine.context.store.entries(kpatch_build::base::store::Room::Results).unwrap().len() == 1);
         error
     };
     let error = refused(&|kernel| fs::write(kernel.image(), vec![0x55; 5000]).unwrap());

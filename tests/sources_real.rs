@@ -5,15 +5,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kpatch_build::context::Context;
-use kpatch_build::error::Explain;
-use kpatch_build::events::{Event, Events, Sink};
-use kpatch_build::fetch::{self, Content, Error, Origin, SourceSpec};
-use kpatch_build::request::Request;
-use kpatch_build::settings::Settings;
-use kpatch_build::stop::Stop;
-use kpatch_build::store::Store;
-use kpatch_build::{unpack, verify};
+use kpatch_build::base::context::Context;
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::events::{Event, Events, Sink};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::Store;
+use kpatch_build::pipeline::request::Request;
+use kpatch_build::pipeline::settings::Settings;
+use kpatch_build::stages::fetch::{self, Content, Error, Origin, SourceRequest, SourceSpec};
+use kpatch_build::stages::{unpack, verify};
 
 struct Told;
 
@@ -35,9 +35,9 @@ fn context(dir: &tempfile::TempDir) -> Context {
     }
 }
 
-fn request(release: &str, source: SourceSpec) -> Request {
+fn request(release: &str, source: SourceSpec) -> SourceRequest {
     let release = release.parse().unwrap();
-    Request { release, source, ..Request::new(Settings::default()).unwrap() }
+    SourceRequest { release, source, ..Request::new(Settings::default()).unwrap().sources }
 }
 
 /// Whether the test can run here. In CI it has to.
@@ -148,7 +148,7 @@ fn serve(dir: &Path) -> (Daemon, String) {
 
 #[test]
 fn real_a_remote_repository_is_fetched_one_commit_deep_and_then_used_offline() {
-    if !is_here(kpatch_build::process::find("git").is_some(), "git") {
+    if !is_here(kpatch_build::base::process::find("git").is_some(), "git") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -11,10 +11,10 @@ use std::process::{Command, Output};
 
 use archives::{control, deb_parts, rpm_files, sha256, tar_files};
 use fake_kernel::{TIMESTAMP, compile_program};
-use kpatch_build::choices::{Compression, Format};
-use kpatch_build::events::Events;
-use kpatch_build::package::tool::{Completions, NAME, ToolOrder, write};
-use kpatch_build::stop::Stop;
+use kpatch_build::base::events::Events;
+use kpatch_build::base::options::{Compression, Format};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::stages::package::tool::{Completions, NAME, ToolOrder, write};
 
 const TOOL: &str = env!("CARGO_BIN_EXE_kpatch-build");
 /// What the live-patching tool's packages own and this tool's name could meet: kpatch-build 0.9.11-1.1 of sid.

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use kpatch_build::error::Explain;
-use kpatch_build::process::set_supervisor;
-use kpatch_build::stop::Stop;
-use kpatch_build::toolchain::{Compiler, Error, discover};
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::process::set_supervisor;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::kernel::toolchain::{Compiler, Error, discover};
 
 fn program(dir: &Path, name: &str, script: &str) -> PathBuf {
     set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
@@ -73,7 +73,7 @@ fn real_gcc_and_its_linker_have_versions() {
 
 mod rust {
     use super::*;
-    use kpatch_build::toolchain::rust::{Places, bindgen, discover, libclang, rustc};
+    use kpatch_build::kernel::toolchain::rust::{Places, bindgen, discover, libclang, rustc};
 
     /// A host of a few folders: `rustup` has no library sources, `system` has all that Rust needs.
     struct Host(tempfile::TempDir);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::{Bits, Conditions, Evidence, Judgement};
-use crate::boot::{DebuggerOutcome, DebuggerRun, TraceeAfter};
+use crate::claims::observation::{DebuggerOutcome, DebuggerRun, TraceeAfter};
 
 /// One `[[debugger]]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -19,7 +19,7 @@ pub struct DebuggerClaim {
     pub before: Option<Version>,
     pub tracee: Option<Bits>,
     #[serde(default, deserialize_with = "super::lines")]
-    pub lines: Option<Vec<crate::release::Line>>,
+    pub lines: Option<Vec<crate::base::release::Line>>,
     pub shows: DebuggerShows,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::boot::{FRAME, Hex, THREAD};
+use crate::claims::observation::{FRAME, Hex, THREAD};
 
 /// What a claim expects of one key. [`std::fmt::Display`] gives it as `report.json` shows it.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,16 +3,15 @@
 use std::path::Path;
 
 use super::{Absence, Error, Unmeasured};
-use crate::choices::Lang;
-use crate::configure::Kconfig;
-use crate::context::Context;
-use crate::doctor;
-use crate::error::{Explain, Failure};
-use crate::patch::series;
-use crate::pipeline::{self, Goal};
-use crate::release::ReleaseSpec;
-use crate::request::Request;
-use crate::settings::Settings;
+use crate::base::context::Context;
+use crate::base::error::{Explain, Failure};
+use crate::base::options::{Goal, Lang};
+use crate::base::release::ReleaseSpec;
+use crate::kernel::kconfig::Kconfig;
+use crate::kernel::series;
+use crate::pipeline::request::Request;
+use crate::pipeline::settings::Settings;
+use crate::{doctor, pipeline};
 
 /// The word for every shipped series.
 const ALL: &str = "all";
@@ -97,7 +96,7 @@ impl Wish {
         settings.format.clear();
         let request = Request::new(settings).map_err(|error| refused(&error))?;
         let wish = Wish { request, series, langs };
-        let spec = wish.request.release;
+        let spec = wish.request.sources.release;
         if matches!(spec, ReleaseSpec::Exact(_) | ReleaseSpec::Newest(_)) {
             wish.grid(spec)?;
         }
@@ -119,12 +118,7 @@ impl Wish {
     pub fn require_tools(&self, cx: &Context) -> Result<(), Failure> {
         for lang in self.langs.iter().skip(1) {
             let (request, kconfig) = self.check(*lang)?;
-            let job = doctor::Job {
-                request: &request,
-                kconfig: &kconfig,
-                goal: Goal::Boot,
-                store: cx.store.root(),
-            };
+            let job = request.job(&kconfig, Goal::Boot, cx.store.root());
             doctor::require(&doctor::examine(job, &cx.stop)).map_err(|error| Failure::new(None, &error))?;
         }
         Ok(())
@@ -228,7 +222,7 @@ mod tests {
     #[test]
     fn a_language_that_no_series_has_is_wrong_usage() {
         let failure = wish("all", &[Lang::C, Lang::Rust]).unwrap_err();
-        assert_eq!(failure.exit, crate::error::Exit::Usage);
+        assert_eq!(failure.exit, crate::base::error::Exit::Usage);
         assert!(failure.message().contains("Rust") && failure.message().contains("6.1.y"));
         assert!(wish("nope", &[]).unwrap_err().message().contains("nope"));
     }
@@ -242,7 +236,7 @@ mod tests {
             "title = \"t\"\n[lines.\"6.1.y\"]\nrust = { unpatched = \"so\" }\nc = { unpatched = \"so\" }\n";
         std::fs::write(own.join("series.toml"), metadata).unwrap();
         let wish = wish(&format!("zeroed,{}", own.display()), &[Lang::Rust, Lang::C]).unwrap();
-        let grid = wish.grid(wish.request.release).unwrap();
+        let grid = wish.grid(wish.request.sources.release).unwrap();
         let cells: Vec<_> = grid.wanted.iter().map(|cell| (cell.label.as_str(), cell.lang)).collect();
         assert_eq!(cells, [("zeroed", Lang::C), ("own", Lang::C), ("own", Lang::Rust)]);
         assert_eq!((grid.absent.len(), grid.absent[0].series.as_str()), (1, "zeroed"));

@@ -1,8 +1,9 @@
 //! What each cell of the matrix says, in words and with its evidence.
 
 use super::{Absence, Cell, Comparison, Unmeasured, lang_name, lang_slug};
-use crate::boot::{BootResult, DebuggerOutcome, DebuggerRun, Observation, TraceeAfter};
-use crate::choices::Lang;
+use crate::base::options::Lang;
+use crate::claims::observation::{DebuggerOutcome, DebuggerRun, Observation, TraceeAfter};
+use crate::stages::boot::BootResult;
 
 /// Both sizes of tracee, in the order of the columns.
 pub const SIZES: [u8; 2] = [64, 32];

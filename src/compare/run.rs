@@ -3,20 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use super::grid::{Grid, Wanted, Wish};
-use super::{Absence, Cell, Comparison, FILE, Making, PatchText, SCHEMA, SeriesText, Tool, Unmeasured};
-use super::{judged, lang_name, lang_slug};
-use crate::boot::BootResult;
-use crate::context::Context;
-use crate::error::{Exit, Explain, Failure};
-use crate::events::Stage;
-use crate::patch::series::{self, Series};
-use crate::pipeline::{self, Goal};
-use crate::plan;
-use crate::release::ReleaseSpec;
+use super::{
+    Absence, Cell, Comparison, FILE, Making, PatchText, SCHEMA, SeriesText, Tool, Unmeasured, judged,
+    lang_name, lang_slug,
+};
+use crate::base::context::Context;
+use crate::base::error::{Exit, Explain, Failure};
+use crate::base::events::Stage;
+use crate::base::options::Goal;
+use crate::base::release::ReleaseSpec;
+use crate::base::text::columns;
+use crate::kernel::series::{self, Series};
+use crate::kernel::toolchain;
+use crate::pipeline::request::Request;
+use crate::pipeline::{self, plan};
 use crate::report::{BootPart, Report};
-use crate::request::Request;
-use crate::show;
-use crate::toolchain;
+use crate::stages::boot::BootResult;
+use crate::stages::fetch::SourceRequest;
 
 /// Measures every cell and leaves `compare.json` in the output folder after each of them.
 ///
@@ -42,7 +45,7 @@ pub fn measure(mut cx: Context, wish: &Wish, command: String) -> (Comparison, Re
 fn cells(cx: &mut Context, wish: &Wish, comparison: &mut Comparison) -> Result<(), Failure> {
     wish.require_tools(cx)?;
     let out = &wish.request.out;
-    let mut release = wish.request.release;
+    let mut release = wish.request.sources.release;
     if matches!(release, ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm) {
         release = ReleaseSpec::Exact(plan::offers(cx, &wish.request)?.0);
     }
@@ -57,7 +60,7 @@ fn cells(cx: &mut Context, wish: &Wish, comparison: &mut Comparison) -> Result<(
         let folder = PathBuf::from("cells").join(format!("{}-{}", cell.label, lang_slug(cell.lang)));
         cx.logs = out.join(&folder).join("logs");
         let request = Request {
-            release,
+            sources: SourceRequest { release, ..wish.request.sources.clone() },
             series: cell.series.clone(),
             lang: cell.lang,
             out: out.join(&folder),
@@ -181,7 +184,7 @@ pub fn terminal(comparison: &Comparison, out: &Path) -> String {
     let table = judged::Table::of(comparison);
     let mut rows = vec![table.heading()];
     rows.extend(table.rows.iter().map(judged::Row::words));
-    text += &show::columns(&rows);
+    text += &columns(&rows);
     for failure in comparison.failures() {
         text += &format!("failed: {failure}\n");
     }

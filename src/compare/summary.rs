@@ -2,7 +2,7 @@
 
 use super::judged::{Row, SIZES, Table, Tone, claims_words};
 use super::{Absence, Cell, Comparison, lang_name};
-use crate::boot::{DebuggerOutcome, DebuggerRun, TraceeAfter};
+use crate::claims::observation::{DebuggerOutcome, DebuggerRun, TraceeAfter};
 
 /// The summary of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]

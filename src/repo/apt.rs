@@ -10,7 +10,7 @@ use super::Release;
 use super::error::Error;
 use super::found::{self, Deb};
 use super::generation::{Draft, Half, link_or_copy};
-use crate::key::hex;
+use crate::base::cache_key::hex;
 
 /// The suite, and what the repository calls itself.
 pub const SUITE: &str = "kpatch-build";

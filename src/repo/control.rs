@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use deb822_fast::Paragraph;
 
-use crate::decompress::decompress;
+use crate::base::archive::decompress::decompress;
 
 /// Checksums of the files of a package with headers, packed, have less than a tenth of that.
 const LONGEST_ARCHIVE: u64 = 64 << 20;

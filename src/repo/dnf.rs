@@ -20,8 +20,8 @@ use super::apt::gzip;
 use super::error::Error;
 use super::found::{self, Rpm, is_plain, not_an_rpm};
 use super::generation::{Draft, Half, place};
-use crate::key::hex;
-use crate::signing::SigningKey;
+use crate::base::cache_key::hex;
+use crate::base::openpgp::sign::SigningKey;
 
 pub fn half(root: std::path::PathBuf) -> Result<Half, Error> {
     Half::open(root, "repodata", "packages")

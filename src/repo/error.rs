@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rpmrepo_metadata::MetadataError;
 
-use crate::error::{Exit, Explain};
-use crate::signing;
+use crate::base::error::{Exit, Explain};
+use crate::base::openpgp::sign as signing;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

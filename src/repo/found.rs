@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::control;
 use super::error::Error;
-use crate::key::hex;
-use crate::stop::Stop;
+use crate::base::cache_key::hex;
+use crate::base::stop::Stop;
 
 /// Each package once, by what clients call it: name, version, architecture.
 #[derive(Debug, Default)]

@@ -16,8 +16,8 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::signing::SigningKey;
-use crate::stop::Stop;
+use crate::base::openpgp::sign::SigningKey;
+use crate::base::stop::Stop;
 
 pub use client::PLACEHOLDER;
 pub use error::Error;

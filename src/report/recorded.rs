@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Artifact, Kernel, RequestPart, SCHEMA, Source, Tool, ToolchainPart};
-use crate::error::{Exit, Explain};
-use crate::evidence::Document;
-use crate::patch::AppliedPatch;
-use crate::release::Release;
+use crate::base::error::{Exit, Explain};
+use crate::base::release::Release;
+use crate::report::Document;
+use crate::stages::patch::AppliedPatch;
 
 /// What a report says of the packages and of what they were made from.
 #[derive(Debug, Deserialize)]

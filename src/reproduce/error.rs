@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Exit, Explain};
+use crate::base::error::{Exit, Explain};
+use crate::base::store;
+use crate::base::x509::Identity;
+use crate::pipeline::request;
 use crate::report::ReadError;
-use crate::sign::Identity;
-use crate::{request, store};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

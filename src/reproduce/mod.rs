@@ -5,19 +5,19 @@ mod error;
 
 use std::path::{Path, PathBuf};
 
-use crate::choices::{Part, Timestamp};
-use crate::context::Context;
-use crate::error::Failure;
-use crate::events::Stage;
-use crate::fetch::{Origin, SourceSpec};
-use crate::key::Key;
-use crate::pipeline::{self, Goal};
-use crate::plan::{self, Plan};
+use crate::base::cache_key::Key;
+use crate::base::context::Context;
+use crate::base::error::Failure;
+use crate::base::events::Stage;
+use crate::base::options::{Goal, Part, Timestamp};
+use crate::base::store::{Room, Store};
+use crate::base::x509::{Identity, Signer};
+use crate::pipeline;
+use crate::pipeline::plan::{self, Plan};
+use crate::pipeline::request::Request;
+use crate::pipeline::settings::Settings;
 use crate::report::{Artifact, Kernel, Recorded, Report, Source, Tool, ToolchainPart};
-use crate::request::Request;
-use crate::settings::Settings;
-use crate::sign::{Identity, Signer};
-use crate::store::{Room, Store};
+use crate::stages::fetch::{Origin, SourceSpec};
 
 pub use comparison::{Compared, Comparison};
 pub use error::Error;
@@ -124,7 +124,8 @@ fn request(recorded: &Recorded, parts: &Parts, wish: &Wish, store: &Store) -> Re
     let asked = &recorded.request;
     let none = || Error::NoPackages { report: wish.report.clone() };
     let release = recorded.release.ok_or_else(none)?;
-    let word = |format: crate::choices::Format| format.to_possible_value().map(|it| it.get_name().to_owned());
+    let word =
+        |format: crate::base::options::Format| format.to_possible_value().map(|it| it.get_name().to_owned());
     let settings = Settings {
         release: Some(release.to_string()),
         source: Some(wish.source.clone().unwrap_or_else(|| source(parts.source, store))),
@@ -174,7 +175,7 @@ fn source(source: &Source, store: &Store) -> String {
         Origin::Directory => format!("dir:{url}"),
         Origin::KernelOrg | Origin::Debian | Origin::Tarball => {
             let key = Key::from_sha256(sha256);
-            let stored = crate::fetch::stored::archive(&store.path(Room::Tarballs, key.as_str()));
+            let stored = crate::stages::fetch::stored::archive(&store.path(Room::Tarballs, key.as_str()));
             let place = if stored.exists() { stored.display().to_string() } else { url.clone() };
             format!("tarball:{place}#{sha256}")
         }
@@ -194,7 +195,7 @@ fn check_out(out: &Path, report: &Path) -> Result<(), Error> {
 
 /// This tool is one of them: it writes the packages.
 fn other_tools(report: &Recorded, recorded: &ToolchainPart, plan: &Plan) -> Vec<String> {
-    let here = &ToolchainPart::of(plan);
+    let here = &ToolchainPart::of(&plan.kernel);
     let cc = |tools: &ToolchainPart| tools.cc_text.clone().unwrap_or_else(|| tools.cc.clone());
     let or_none = |tool: &Option<String>| tool.clone().unwrap_or_else(|| "none".to_owned());
     let both = [
@@ -212,7 +213,8 @@ fn other_tools(report: &Recorded, recorded: &ToolchainPart, plan: &Plan) -> Vec<
 
 /// A build with other patches would only show that it is another kernel.
 fn check_patches(recorded: &Recorded, plan: &Plan, toolchain: &[String]) -> Result<(), Error> {
-    let here: Vec<_> = plan.series.in_order().map(|patch| (patch.name.clone(), patch.sha256())).collect();
+    let here: Vec<_> =
+        plan.kernel.series.in_order().map(|patch| (patch.name.clone(), patch.sha256())).collect();
     let sums = |it: &[(String, String)]| it.iter().map(|(_, sha256)| sha256.clone()).collect::<Vec<_>>();
     let then: Vec<_> = recorded.patches.iter().map(|it| (it.file.clone(), it.sha256.clone())).collect();
     if sums(&here) == sums(&then) {
@@ -231,7 +233,7 @@ fn check_patches(recorded: &Recorded, plan: &Plan, toolchain: &[String]) -> Resu
 
 /// Whether nothing but the recorded archive would be taken; other sources are looked at before the build.
 fn is_pinned(request: &Request, recorded: &Source) -> bool {
-    matches!(&request.source, SourceSpec::Tarball { sha256: Some(sha256), .. } if *sha256 == recorded.sha256)
+    matches!(&request.sources.source, SourceSpec::Tarball { sha256: Some(sha256), .. } if *sha256 == recorded.sha256)
 }
 
 fn check_source(parts: &Parts, fetched: &Report) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use kpatch_build::decompress::decompress;
+use kpatch_build::base::archive::decompress::decompress;
 use sha2::{Digest, Sha256};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -98,5 +98,5 @@ pub fn rpm_files(path: &Path) -> BTreeMap<String, Found> {
 }
 
 pub fn sha256(content: &[u8]) -> String {
-    kpatch_build::key::hex(&Sha256::digest(content))
+    kpatch_build::base::cache_key::hex(&Sha256::digest(content))
 }

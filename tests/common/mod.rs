@@ -7,19 +7,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use kpatch_build::choices::{Compression, Lang, Timestamp};
-use kpatch_build::configure::Kconfig;
-use kpatch_build::context::Context;
-use kpatch_build::events::{Event, Events, Sink};
-use kpatch_build::key::Key;
-use kpatch_build::patch::{PatchedTree, series::Series};
-use kpatch_build::plan::Plan;
-use kpatch_build::process::set_supervisor;
-use kpatch_build::release::Release;
-use kpatch_build::stop::Stop;
-use kpatch_build::store::{Lookup, Room, Store};
-use kpatch_build::toolchain::{self, Compiler, RustToolchain, Toolchain};
-use kpatch_build::unpack::SourceTree;
+use kpatch_build::base::cache_key::Key;
+use kpatch_build::base::context::Context;
+use kpatch_build::base::events::{Event, Events, Sink};
+use kpatch_build::base::options::{Compression, Lang, Timestamp};
+use kpatch_build::base::process::set_supervisor;
+use kpatch_build::base::release::Release;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::{Lookup, Room, Store};
+use kpatch_build::kernel::KernelPlan;
+use kpatch_build::kernel::kconfig::Kconfig;
+use kpatch_build::kernel::series::Series;
+use kpatch_build::kernel::toolchain::{self, Compiler, RustToolchain, Toolchain};
+use kpatch_build::stages::patch::PatchedTree;
+use kpatch_build::stages::unpack::SourceTree;
 
 #[derive(Clone, Default)]
 pub struct Seen(Arc<Mutex<Vec<Event>>>);
@@ -100,11 +101,10 @@ impl Bench {
         self
     }
 
-    pub fn plan(&self, kconfigs: &[&str], jobs: usize) -> Plan {
+    pub fn plan(&self, kconfigs: &[&str], jobs: usize) -> KernelPlan {
         let names: Vec<String> = kconfigs.iter().map(|name| name.to_string()).collect();
-        Plan {
+        KernelPlan {
             release: self.release,
-            offers: Vec::new(),
             series: no_series(),
             lang: Lang::C,
             kconfig: Kconfig::load(&names).unwrap(),
@@ -118,7 +118,7 @@ impl Bench {
             signer: None,
             jobs,
             out: self.dir.path().join("out"),
-            boot: None,
+            boot_tested: false,
         }
     }
 

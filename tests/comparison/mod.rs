@@ -4,16 +4,14 @@
 
 use std::path::Path;
 
-use kpatch_build::boot::{
-    BootResult, DebuggerOutcome, DebuggerRun, FRAME, Hex, KernelMessages, Observation, Problem, Records,
-    TraceeAfter, Verdict,
-};
-use kpatch_build::choices::{Accel, Lang};
+use kpatch_build::base::options::{Accel, Lang};
+use kpatch_build::base::release::Line;
+use kpatch_build::claims::observation::{DebuggerOutcome, DebuggerRun, FRAME, Hex, Observation, TraceeAfter};
 use kpatch_build::claims::{Evidence, Judgement, judge};
 use kpatch_build::compare::{Cell, Comparison, Making, PatchText, SCHEMA, SeriesText, Tool};
-use kpatch_build::fetch::Origin;
-use kpatch_build::release::Line;
 use kpatch_build::report::{Kernel, Source, ToolchainPart};
+use kpatch_build::stages::boot::{BootResult, KernelMessages, Problem, Records, Verdict};
+use kpatch_build::stages::fetch::Origin;
 
 const RECORDED: &str = include_str!("../data/boot/user-frame-6.1.187.records");
 

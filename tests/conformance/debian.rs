@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::deb::fields;
-use super::difference::{Facts, Meant, Side::Both, Side::Ours, Side::Theirs, compare};
+use super::difference::Side::{Both, Ours, Theirs};
+use super::difference::{Facts, Meant, compare};
 use super::kbuild::{Kernel, must};
 
 /// Of an index and not of a package (apt's `Packages` files).

@@ -4,18 +4,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
-use kpatch_build::build::folder::BuildFolder;
-use kpatch_build::build::make::{Make, build_timestamp};
-use kpatch_build::cli::Cli;
-use kpatch_build::context::Context;
-use kpatch_build::events::{Events, Stage};
-use kpatch_build::patch::{PatchedTree, patch};
-use kpatch_build::pipeline::{self, Goal};
-use kpatch_build::plan::{self, Plan};
-use kpatch_build::request::Request;
-use kpatch_build::stop::Stop;
-use kpatch_build::store::{Lookup, Room, Store};
-use kpatch_build::{fetch, key, process, unpack, verify};
+use kpatch_build::base::context::Context;
+use kpatch_build::base::events::{Events, Stage};
+use kpatch_build::base::options::Goal;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::{Lookup, Room, Store};
+use kpatch_build::base::{cache_key as key, process};
+use kpatch_build::cli::args::Cli;
+use kpatch_build::kernel::kbuild::build_dir::BuildFolder;
+use kpatch_build::kernel::kbuild::make::{Make, build_timestamp};
+use kpatch_build::pipeline::plan::Plan;
+use kpatch_build::pipeline::request::Request;
+use kpatch_build::pipeline::{self, plan};
+use kpatch_build::stages::patch::{PatchedTree, patch};
+use kpatch_build::stages::{fetch, unpack, verify};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -88,25 +90,25 @@ impl Kernel {
         must(Command::new("mount").arg("--bind").arg(self.theirs.path()).arg(builds));
         let make = Make {
             cx: &cx,
-            plan: &plan,
-            kconfig: &plan.kconfig,
+            plan: &plan.kernel,
+            kconfig: &plan.kernel.kconfig,
             tree: &source,
             folder: folder.path(),
             stage: Stage::Package,
         };
-        std::fs::create_dir_all(kpatch_build::build::folder::temporary(folder.path())).unwrap();
+        std::fs::create_dir_all(kpatch_build::kernel::kbuild::build_dir::temporary(folder.path())).unwrap();
         for target in ["bindeb-pkg", "binrpm-pkg"] {
             let made = make
                 .command()
-                .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(plan.time_of(&tree.tree)))
-                .env("KDEB_PKGVERSION", format!("{}-{}", plan.release, plan.revision))
+                .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(plan.kernel.time_of(tree.tree.made)))
+                .env("KDEB_PKGVERSION", format!("{}-{}", plan.kernel.release, plan.kernel.revision))
                 .env("KDEB_CHANGELOG_DIST", "unstable")
                 .env("KDEB_COMPRESS", "none")
                 .arg(format!(
                     "RPMOPTS=--define '_topdir {}' {PLAIN}",
                     self.theirs.path().join("rpm").display()
                 ))
-                .arg(format!("-j{}", plan.jobs))
+                .arg(format!("-j{}", plan.kernel.jobs))
                 .arg(target)
                 .run(&cx.stop);
             made.unwrap_or_else(|error| panic!("{target}: {error:?}"));
@@ -151,7 +153,7 @@ impl Kernel {
 /// The kernel's source with its series. It stays locked.
 fn patched(cx: &Context, plan: &Plan) -> PatchedTree {
     let source = verify::verify(cx, fetch::fetch(cx, &plan.offers).unwrap()).unwrap();
-    patch(cx, plan, unpack::unpack(cx, &source).unwrap()).unwrap()
+    patch(cx, &plan.kernel.series, unpack::unpack(cx, &source).unwrap()).unwrap()
 }
 
 /// Runs the test `name` in a process of its own, whose mounts nobody else sees. Whether this is it.

@@ -14,7 +14,7 @@ const KERNEL_NEEDS: &str = "kmod,linux-base,initramfs-tools";
 /// Whether the test has to be left out, because `programs` or root's rights are missing.
 /// In CI that is a failure.
 pub fn lacks(programs: &[&str]) -> bool {
-    let missing = programs.iter().find(|program| kpatch_build::process::find(program).is_none());
+    let missing = programs.iter().find(|program| kpatch_build::base::process::find(program).is_none());
     let reason = match missing {
         Some(program) => format!("{program} is not installed"),
         None if !rustix::process::geteuid().is_root() => "only root can change its root".to_owned(),

@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kpatch_build::build::KernelBuild;
-use kpatch_build::choices::{Compression, Format, Part};
-use kpatch_build::context::Context;
-use kpatch_build::events::Events;
-use kpatch_build::key::Key;
-use kpatch_build::package::{Error, Order, Package, write};
-use kpatch_build::stop::Stop;
-use kpatch_build::store::{Lookup, Room, Slot, Store};
+use kpatch_build::base::cache_key::Key;
+use kpatch_build::base::context::Context;
+use kpatch_build::base::events::Events;
+use kpatch_build::base::options::{Compression, Format, Part};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::{Lookup, Room, Slot, Store};
+use kpatch_build::stages::build::KernelBuild;
+use kpatch_build::stages::package::{Error, Order, Package, write};
 
 pub const TIMESTAMP: i64 = 1_700_000_000;
 
@@ -41,7 +41,7 @@ impl Machine {
     }
 
     pub fn with_events(events: Events) -> Machine {
-        kpatch_build::process::set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+        kpatch_build::base::process::set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
         let dir = tempfile::tempdir().unwrap();
         let context = Context {
             store: Store::open(&dir.path().join("store")).unwrap(),

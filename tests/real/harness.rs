@@ -22,7 +22,7 @@ pub fn store() -> PathBuf {
 /// Whether every program is there. In CI a missing one is a failure.
 pub fn have(programs: &[&str]) -> bool {
     let missing: Vec<_> =
-        programs.iter().filter(|name| kpatch_build::process::find(name).is_none()).collect();
+        programs.iter().filter(|name| kpatch_build::base::process::find(name).is_none()).collect();
     if missing.is_empty() {
         return true;
     }

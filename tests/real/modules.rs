@@ -127,7 +127,7 @@ fn a_program_is_built_with_the_kernels_own_interface() {
         .output()
         .unwrap();
     assert!(text.status.success(), "{}", String::from_utf8_lossy(&text.stderr));
-    let release: kpatch_build::release::Release = report["release"].as_str().unwrap().parse().unwrap();
+    let release: kpatch_build::base::release::Release = report["release"].as_str().unwrap().parse().unwrap();
     // KERNEL_VERSION() has eight bits for the last number (include/uapi/linux/version.h).
     let code = (release.major << 16) + (release.minor << 8) + release.point.min(255);
     let last = String::from_utf8_lossy(&text.stdout).trim_end().lines().last().unwrap().to_owned();

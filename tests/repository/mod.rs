@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use deb822_fast::{Deb822, Paragraph};
-use kpatch_build::choices::Format;
-use kpatch_build::decompress::decompress;
-use kpatch_build::key::hex;
-use kpatch_build::package::write;
+use kpatch_build::base::archive::decompress::decompress;
+use kpatch_build::base::cache_key::hex;
+use kpatch_build::base::openpgp::sign::SigningKey;
+use kpatch_build::base::openpgp::verify::Certificates;
+use kpatch_build::base::options::Format;
+use kpatch_build::base::stop::Stop;
 use kpatch_build::repo::{self, Error, Order, Published};
-use kpatch_build::signing::SigningKey;
-use kpatch_build::stop::Stop;
-use kpatch_build::verify::openpgp::Certificates;
+use kpatch_build::stages::package::write;
 use pgp::composed::{KeyType, SecretKeyParamsBuilder};
 use sha2::{Digest, Sha256};
 

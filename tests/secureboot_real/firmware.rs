@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use kpatch_build::process::{self, Flow, set_supervisor};
-use kpatch_build::stop::Stop;
+use kpatch_build::base::process::{self, Flow, set_supervisor};
+use kpatch_build::base::stop::Stop;
 
 const CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd";
 const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
@@ -98,7 +98,7 @@ fn boot_entry() -> serde_json::Value {
     let option = [&active[..], &length, &wide("kernel"), &path, &wide(COMMAND_LINE)].concat();
     let variable = |name: &str, data: &[u8]| {
         // Kept, and seen before and after the start of the system.
-        serde_json::json!({"name": name, "guid": GLOBAL, "attr": 7, "data": kpatch_build::key::hex(data)})
+        serde_json::json!({"name": name, "guid": GLOBAL, "attr": 7, "data": kpatch_build::base::cache_key::hex(data)})
     };
     serde_json::json!({"version": 2, "variables": [variable("Boot0000", &option), variable("BootOrder", &[0, 0])]})
 }

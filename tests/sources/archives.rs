@@ -1,11 +1,16 @@
-use kpatch_build::error::Explain;
-use kpatch_build::unpack::{Error, Unsafe};
+use kpatch_build::base::archive::path::Unsafe;
+use kpatch_build::base::error::Explain;
+use kpatch_build::stages::unpack::Error;
 use tar::EntryType;
 
 use crate::world::{Failure, Tar, World, kernel, makefile, xz};
 
 /// Unpacks an archive of the user's own whose checksum is right.
-fn unpack(world: &World, name: &str, file: &[u8]) -> Result<kpatch_build::unpack::SourceTree, Failure> {
+fn unpack(
+    world: &World,
+    name: &str,
+    file: &[u8],
+) -> Result<kpatch_build::stages::unpack::SourceTree, Failure> {
     let path = world.write(name, file);
     let sum = crate::world::sha256(file);
     world.tree(&world.request("6.1.5", &format!("tarball:{}#{sum}", path.display())))
@@ -153,7 +158,7 @@ fn a_stop_in_the_middle_leaves_no_tree() {
     let sum = crate::world::sha256(&kernel("6.1.5"));
     let source = world.obtain(&world.request("6.1.5", &format!("tarball:{}#{sum}", path.display()))).unwrap();
     world.cx.stop.set();
-    let error = kpatch_build::unpack::unpack(&world.cx, &source).unwrap_err();
+    let error = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap_err();
     assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130);
     assert_eq!(world.room("sources"), Vec::<String>::new());
 }

@@ -1,5 +1,5 @@
-use kpatch_build::error::Explain;
-use kpatch_build::fetch::{self, Error};
+use kpatch_build::base::error::Explain;
+use kpatch_build::stages::fetch::{self, Error};
 
 use crate::world::{Failure, Signer, World, kernel, xz};
 
@@ -47,7 +47,7 @@ fn the_default_is_the_newest_long_term_line_that_can_be_reached() {
     let mut request = world.request("latest", "debian");
     let (latest, _) = fetch::offers(&world.cx, &request).unwrap();
     assert_eq!(latest.to_string(), "7.2.1");
-    request.release = kpatch_build::release::ReleaseSpec::NewestLongTerm;
+    request.release = kpatch_build::base::release::ReleaseSpec::NewestLongTerm;
     let (long_term, _) = fetch::offers(&world.cx, &request).unwrap();
     assert_eq!(long_term.to_string(), "6.12.3");
 }

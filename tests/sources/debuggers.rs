@@ -1,7 +1,7 @@
-use kpatch_build::boot::debuggers::{self, Debugger, DebuggerRequest, Error, Name, Wanted};
-use kpatch_build::error::Explain;
-use kpatch_build::fetch;
-use kpatch_build::unpack::Unsafe;
+use kpatch_build::base::archive::path::Unsafe;
+use kpatch_build::base::error::Explain;
+use kpatch_build::stages::boot::debuggers::{self, Debugger, DebuggerRequest, Error, Name, Wanted};
+use kpatch_build::stages::fetch;
 use tar::EntryType;
 
 use crate::elf::elf;
@@ -143,7 +143,7 @@ fn obtain(world: &World) -> Result<Debugger, Error> {
 
 /// The error with its causes, as the user reads it.
 fn told(error: &Error) -> String {
-    kpatch_build::error::Failure::new(None, error).to_string()
+    kpatch_build::base::error::Failure::new(None, error).to_string()
 }
 
 /// All files of a root, links not followed.

@@ -1,13 +1,13 @@
 use std::time::{Duration, Instant};
 
-use kpatch_build::fetch::{self, Error, Location};
-use kpatch_build::stop::Stop;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::stages::fetch::{self, Error, Location};
 
 use crate::server::Behaviour;
 use crate::world::{Failure, World, kernel, sha256};
 
 /// An archive at `/linux-6.1.5.tar` whose checksum the user gives.
-fn request(world: &World, file: &[u8], behaviour: Behaviour) -> kpatch_build::request::Request {
+fn request(world: &World, file: &[u8], behaviour: Behaviour) -> kpatch_build::stages::fetch::SourceRequest {
     world.server.put_as("/linux-6.1.5.tar", file, behaviour);
     let source = format!("tarball:{}/linux-6.1.5.tar#{}", world.server.url, sha256(file));
     world.request("6.1.5", &source)
@@ -29,7 +29,7 @@ fn a_broken_connection_is_resumed_where_it_broke() {
 }
 
 /// A run that is stopped after 50 000 bytes; the next one is free to run.
-fn interrupted(world: &mut World, request: &kpatch_build::request::Request) {
+fn interrupted(world: &mut World, request: &kpatch_build::stages::fetch::SourceRequest) {
     let stop = world.cx.stop.clone();
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(500));

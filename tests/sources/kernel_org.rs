@@ -1,6 +1,6 @@
-use kpatch_build::error::Explain;
-use kpatch_build::fetch::{self, Error};
-use kpatch_build::verify;
+use kpatch_build::base::error::Explain;
+use kpatch_build::stages::fetch::{self, Error};
+use kpatch_build::stages::verify;
 use pgp::composed::KeyType;
 use pgp::crypto::hash::HashAlgorithm;
 
@@ -20,7 +20,7 @@ fn a_signed_release_becomes_a_tree() {
     assert!(by.contains("checksum list") && by.contains("detached signature by releaser"), "{by}");
     assert_eq!(source.sha256, sha256(&xz(&kernel("6.1.5"))));
 
-    let tree = kpatch_build::unpack::unpack(&world.cx, &source).unwrap();
+    let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap();
     assert_eq!(tree.made, MADE as i64);
     assert!(tree.path().join("Makefile").is_file());
     assert_eq!(mode(&tree.path().join("Makefile")), 0o644);
@@ -59,7 +59,7 @@ fn what_the_store_holds_counts_only_while_its_signer_is_trusted() {
     world.obtain(&world.request("6.1.5", "auto")).unwrap();
     world.cx.offline = true;
     let mut request = world.request("6.1.5", "auto");
-    request.pins = kpatch_build::verify::pins::Pins::default();
+    request.pins = kpatch_build::stages::fetch::pins::Pins::default();
     assert!(matches!(fetch::offers(&world.cx, &request), Err(Error::NotStored { .. })));
 }
 
@@ -241,6 +241,6 @@ fn a_byte_changed_in_the_store_fails_the_run_and_says_how_to_go_on() {
         format!("drop it and fetch it again: kpatch-build cache remove tarballs/{sum}")
     );
     // Doing that is enough.
-    world.cx.store.remove(kpatch_build::store::Room::Tarballs, &sum, &world.cx.stop).unwrap();
+    world.cx.store.remove(kpatch_build::base::store::Room::Tarballs, &sum, &world.cx.stop).unwrap();
     assert!(world.obtain(&request).is_ok());
 }

@@ -1,7 +1,7 @@
 use std::io::{Cursor, Read};
 
-use kpatch_build::verify::openpgp::{Certificates, SignatureError};
-use kpatch_build::verify::pins::Pins;
+use kpatch_build::base::openpgp::verify::{Certificates, SignatureError};
+use kpatch_build::stages::fetch::pins::Pins;
 use pgp::crypto::hash::HashAlgorithm;
 
 use crate::world::Signer;

@@ -4,18 +4,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use kpatch_build::context::Context;
-use kpatch_build::error::Explain;
-use kpatch_build::events::{Event, Events, Sink};
-use kpatch_build::fetch::{self, SourceSpec};
-use kpatch_build::key::hex;
-use kpatch_build::request::Request;
-use kpatch_build::settings::Settings;
-use kpatch_build::stop::Stop;
-use kpatch_build::store::Store;
-use kpatch_build::unpack::{self, SourceTree};
-use kpatch_build::verify::pins::{Pin, Pins};
-use kpatch_build::verify::{self, VerifiedTarball};
+use kpatch_build::base::cache_key::hex;
+use kpatch_build::base::context::Context;
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::events::{Event, Events, Sink};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::Store;
+use kpatch_build::stages::fetch::pins::{Pin, Pins};
+use kpatch_build::stages::fetch::{self, SourceRequest, SourceSpec};
+use kpatch_build::stages::unpack::{self, SourceTree};
+use kpatch_build::stages::verify::{self, VerifiedTarball};
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, DetachedSignature, KeyType, SecretKeyParamsBuilder, SignedSecretKey,
 };
@@ -109,19 +107,18 @@ impl World {
     }
 
     /// A request that reaches nothing but the test's server, with the keys of a keyring file.
-    pub fn request(&self, release: &str, source: &str) -> Request {
+    pub fn request(&self, release: &str, source: &str) -> SourceRequest {
         let keyring = self.path("keyring.gpg");
         let keys = [self.releaser.certificate(), self.archive.certificate()].concat();
         std::fs::write(&keyring, keys).unwrap();
-        Request {
+        SourceRequest {
             release: release.parse().unwrap(),
             source: source.parse::<SourceSpec>().unwrap(),
-            out: self.path("out"),
+            no_verify: false,
             keyring: Some(keyring),
             kernel_org: vec![self.server.url.clone()],
             debian_mirror: Some(format!("{}/debian", self.server.url)),
             pins: self.pins(),
-            ..Request::new(Settings::default()).unwrap()
         }
     }
 
@@ -202,14 +199,14 @@ impl World {
     }
 
     /// Fetches and verifies.
-    pub fn obtain(&self, request: &Request) -> Result<VerifiedTarball, Failure> {
+    pub fn obtain(&self, request: &SourceRequest) -> Result<VerifiedTarball, Failure> {
         let (_, offers) = fetch::offers(&self.cx, request).map_err(Failure::Fetch)?;
         let tarball = fetch::fetch(&self.cx, &offers).map_err(Failure::Fetch)?;
         verify::verify(&self.cx, tarball).map_err(Failure::Verify)
     }
 
     /// Fetches, verifies and unpacks.
-    pub fn tree(&self, request: &Request) -> Result<SourceTree, Failure> {
+    pub fn tree(&self, request: &SourceRequest) -> Result<SourceTree, Failure> {
         unpack::unpack(&self.cx, &self.obtain(request)?).map_err(Failure::Unpack)
     }
 

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::boot::Records;
+use crate::stages::boot::Records;
 
 /// What probes printed under unpatched kernels of two lines.
 const MERGED: &str = include_str!("../../../tests/data/boot/user-frame-6.1.187.records");

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 
 use super::frame::{self, Kind};
 use super::{patch, run_id, symbol, tone_class, transcript};
-use crate::boot::{DebuggerRun, FRAME, Hex, Observation, THREAD};
 use crate::claims::Judgement;
+use crate::claims::observation::{DebuggerRun, FRAME, Hex, Observation, THREAD};
 use crate::compare::judged::{Row, SIZES, State, Table, claims_words, run_of};
 use crate::compare::summary::list;
 use crate::compare::{Cell, Making, PatchText, lang_name};
@@ -259,8 +259,9 @@ fn conduct(row: &Row, cell: &Cell) -> Markup {
 fn core_dumps(row: &Row, cell: &Cell) -> Markup {
     let notes: Vec<_> =
         cell.boot.observations.iter().filter_map(|seen| Some((seen, seen.core.as_ref()?))).collect();
-    let value = |regs: &crate::boot::Registers, name: &str| shown(regs.get(name).copied().flatten());
-    let same = |seen: &Observation, regs: &crate::boot::Registers| {
+    let value =
+        |regs: &crate::claims::observation::Registers, name: &str| shown(regs.get(name).copied().flatten());
+    let same = |seen: &Observation, regs: &crate::claims::observation::Registers| {
         let both = regs.iter().filter_map(|(name, core)| Some(((*core)?, seen.register(name)?)));
         let (mut equal, mut all) = (0, 0);
         for (core, live) in both {

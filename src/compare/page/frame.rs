@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::boot::{FRAME, Hex, Observation};
+use crate::claims::observation::{FRAME, Hex, Observation};
 
 /// What a register of an io thread holds, as far as its value tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,11 +6,12 @@ mod modules;
 mod packages;
 mod system;
 
+use packages::{Delivery, SERIES};
+use system::{Installed, System};
+
 use crate::debian_root::lacks;
 use crate::harness::can_boot;
 use crate::vm;
-use packages::{Delivery, SERIES};
-use system::{Installed, System};
 
 /// Each step stands on the one before it, so they are one test: a machine has one life.
 #[test]

@@ -6,10 +6,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::modules;
 use crate::harness::{LINE, Run};
 use crate::vm;
-
-use super::modules;
 
 pub const SERIES: &str = "copy-segments";
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kpatch_build::boot::KernelMessages;
+use kpatch_build::stages::boot::KernelMessages;
 
 use crate::vm::{Finished, Guest, Machine};
 

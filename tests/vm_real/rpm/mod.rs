@@ -4,11 +4,12 @@
 mod kernel;
 mod system;
 
+use kernel::Kernel;
+
 use crate::debian_root::lacks;
 use crate::harness;
 use crate::rpm_root::{self, MACHINE_ID, RpmRoot, quiet, traces};
 use crate::vm::{self, Guest};
-use kernel::Kernel;
 
 /// Both are of the same release, so that one build folder makes them. systemd-boot starts the highest
 /// version, which of these is the second.

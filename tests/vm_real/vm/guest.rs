@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kpatch_build::boot::Console;
-use kpatch_build::process::{self, set_supervisor};
-use kpatch_build::stop::Stop;
+use kpatch_build::base::process::{self, set_supervisor};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::stages::boot::Console;
 
 use super::agent::{DONE, READY};
 

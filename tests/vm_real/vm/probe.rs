@@ -4,15 +4,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use kpatch_build::boot::{Records, programs};
+use kpatch_build::base::context::Context;
+use kpatch_build::base::events::Events;
+use kpatch_build::base::process::set_supervisor;
+use kpatch_build::base::release::{Line, Release};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::Store;
 use kpatch_build::claims::{Evidence, judge};
-use kpatch_build::context::Context;
-use kpatch_build::events::Events;
-use kpatch_build::patch::series;
-use kpatch_build::process::set_supervisor;
-use kpatch_build::release::{Line, Release};
-use kpatch_build::stop::Stop;
-use kpatch_build::store::Store;
+use kpatch_build::kernel::series;
+use kpatch_build::stages::boot::{Records, programs};
 
 use super::Guest;
 

@@ -1,0 +1,186 @@
+//! One voice for all errors: what failed, why, the facts that help, the next step, the log.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::base::events::Stage;
+use crate::base::program_name as name;
+
+/// The tool's exit codes, a public interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    Passed = 0,
+    /// A claim did not hold, or the kernel panicked; what `verify` or `reproduce` looked at is not what
+    /// it should be.
+    VerdictFailed = 1,
+    /// Wrong usage or configuration: nothing was written.
+    Usage = 2,
+    /// A stage failed.
+    StageFailed = 3,
+    /// The host is missing something: a tool, disk space.
+    HostLacks = 69,
+    Interrupted = 130,
+}
+
+/// What the top level prints beneath an error's own sentence.
+pub trait Explain: std::error::Error {
+    fn exit(&self) -> Exit {
+        Exit::StageFailed
+    }
+
+    /// Whole sentences or `name: value` lines, most helpful first.
+    fn facts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What the user can do about it.
+    fn next_step(&self) -> Option<String> {
+        None
+    }
+
+    fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        (None, &[])
+    }
+}
+
+/// An error on its way to the user, with the stage that it ended.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// `None` before the first stage.
+    pub stage: Option<Stage>,
+    pub exit: Exit,
+    /// The error and what caused it, outermost first.
+    pub chain: Vec<String>,
+    pub facts: Vec<String>,
+    pub next_step: Option<String>,
+    pub log: Option<PathBuf>,
+    pub tail: Vec<String>,
+}
+
+impl Failure {
+    pub fn new(stage: Option<Stage>, error: &dyn Explain) -> Failure {
+        let (log, tail) = error.log_and_tail();
+        let full = full_disk(error);
+        Failure {
+            stage,
+            exit: if full { Exit::HostLacks } else { error.exit() },
+            chain: chain(error),
+            facts: error.facts(),
+            next_step: if full { Some(MAKE_ROOM.into()) } else { error.next_step() },
+            log: log.map(Path::to_owned),
+            tail: tail.to_vec(),
+        }
+    }
+
+    /// An interruption that left stage `stage` unfinished.
+    pub fn interrupted(stage: Option<Stage>) -> Failure {
+        Failure {
+            stage,
+            exit: Exit::Interrupted,
+            chain: vec!["interrupted".into()],
+            facts: Vec::new(),
+            next_step: Some("the same command continues where this run stopped".into()),
+            log: None,
+            tail: Vec::new(),
+        }
+    }
+
+    pub fn message(&self) -> String {
+        self.chain.join(": ")
+    }
+}
+
+fn chain(error: &dyn Explain) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // A transparent variant repeats its cause.
+        if texts.last() != Some(&text) {
+            texts.push(text);
+        }
+        source = cause.source();
+    }
+    texts
+}
+
+const MAKE_ROOM: &str = "make room on that file system (`kpatch-build cache list` shows what the store holds), \
+     or give another --store or --out";
+
+/// A full disk is the host's lack, whichever stage met it.
+pub fn full_disk(error: &dyn std::error::Error) -> bool {
+    let is_full = |error: &std::io::Error| {
+        matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    };
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.downcast_ref().is_some_and(is_full) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.stage {
+            Some(stage) => write!(f, "{}: {stage}: {}", name::get(), self.message())?,
+            None => write!(f, "{}: {}", name::get(), self.message())?,
+        }
+        for fact in &self.facts {
+            write!(f, "\n  {fact}")?;
+        }
+        if let Some(log) = &self.log {
+            write!(f, "\n  log: {}", log.display())?;
+        }
+        for line in &self.tail {
+            write!(f, "\n  | {line}")?;
+        }
+        match &self.next_step {
+            Some(step) => write!(f, "\n  next: {}", name::in_commands(step, name::get())),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write {path}")]
+    struct Write {
+        path: &'static str,
+        source: std::io::Error,
+    }
+
+    impl Explain for Write {
+        fn facts(&self) -> Vec<String> {
+            vec!["needs: 3 GiB".into()]
+        }
+        fn next_step(&self) -> Option<String> {
+            Some("free some room".into())
+        }
+    }
+
+    #[test]
+    fn an_error_is_shown_with_stage_cause_facts_and_next_step() {
+        let error = Write { path: "x", source: std::io::Error::other("broken") };
+        let failure = Failure::new(Some(Stage::Unpack), &error);
+        assert_eq!(failure.exit, Exit::StageFailed);
+        assert_eq!(
+            failure.to_string(),
+            "kpatch-build: unpack: cannot write x: broken\n  needs: 3 GiB\n  next: free some room"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_the_hosts_lack() {
+        let error = Write { path: "x", source: std::io::ErrorKind::StorageFull.into() };
+        let failure = Failure::new(None, &error);
+        assert_eq!(failure.exit, Exit::HostLacks);
+        assert!(failure.next_step.unwrap().starts_with("make room"));
+    }
+}

@@ -1,0 +1,16 @@
+//! The foundation: what every layer above uses and what uses none of them.
+
+pub mod archive;
+pub mod cache_key;
+pub mod context;
+pub mod error;
+pub mod events;
+pub mod openpgp;
+pub mod options;
+pub mod process;
+pub mod program_name;
+pub mod release;
+pub mod stop;
+pub mod store;
+pub mod text;
+pub mod x509;

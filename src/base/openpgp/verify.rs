@@ -1,0 +1,450 @@
+//! OpenPGP signatures (RFC 9580) and what is asked of one before it counts.
+//!
+//! The policy, and why:
+//!
+//! - A certificate is trusted because its primary key is known: its fingerprint is pinned, or
+//!   it stands in a keyring that the user or the distribution put there. Self-signatures
+//!   therefore add no trust. They are read for what they take away (expiry, revocation, a key
+//!   that may not sign), which is why those made with SHA-1 are still heeded: the release
+//!   certificates of Torvalds and Kroah-Hartman date from 2011 and carry such ones.
+//! - A binding is different, since it adds a key: a signing subkey counts only with a binding
+//!   and a back signature made with a strong hash. None of the pinned people signs with a
+//!   subkey, so this costs nothing.
+//! - A signature over data must use SHA-2 or SHA-3. MD5, SHA-1 and RIPEMD-160 are refused.
+//! - Expiry and soft revocation (retired, superseded) are judged at the time of the signature,
+//!   because archives stay valid when their signer's key has run out. Any other revocation
+//!   refuses everything that the key ever signed.
+//! - A signature that itself expires is refused: a source archive has no use for one.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, BufReader, Read};
+
+use pgp::composed::{
+    CleartextSignedMessage, Deserializable, DetachedSignature, SignedKeyDetails, SignedPublicKey,
+    SignedPublicSubKey,
+};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{RevocationCode, Signature, SignatureType, SubpacketData};
+use pgp::types::{KeyDetails, Tag};
+
+use crate::base::cache_key::hex;
+
+/// Public certificates that may sign.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates(Vec<SignedPublicKey>);
+
+/// Who made a good signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// Of the certificate's primary key: 40 upper-case hexadecimal digits for version 4 keys.
+    pub fingerprint: String,
+    /// The first user ID of the certificate.
+    pub name: String,
+}
+
+/// Why a signature that is arithmetically fine does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    WeakHash,
+    NotOverData,
+    NoTime,
+    Expires,
+    UnknownCritical,
+    KeyExpired,
+    KeyRevoked,
+    KeyYounger,
+    NoSelfSignature,
+    MayNotSign,
+    WeakBinding,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::WeakHash => "it uses a hash that can be forged (MD5, SHA-1 or RIPEMD-160)",
+            Refusal::NotOverData => "it is not a signature over data",
+            Refusal::NoTime => "it does not say when it was made",
+            Refusal::Expires => "it has an expiry date",
+            Refusal::UnknownCritical => "it has a critical part that is not understood",
+            Refusal::KeyExpired => "the key had expired when it was made",
+            Refusal::KeyRevoked => "the key is revoked",
+            Refusal::KeyYounger => "the key is younger than it",
+            Refusal::NoSelfSignature => "the key's certificate has no valid self-signature",
+            Refusal::MayNotSign => "the key is not one for signing data",
+            Refusal::WeakBinding => "the signing subkey is not soundly bound to its certificate",
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SignatureError {
+    #[error("the signature cannot be read")]
+    Malformed { source: Box<pgp::errors::Error> },
+    #[error("no trusted key made this signature (it names {})", list(.issuers))]
+    NoTrustedSigner { issuers: Vec<String> },
+    #[error("the signature by {signer} is not accepted: {refusal}")]
+    Refused { signer: String, refusal: Refusal },
+    #[error("the signature by {signer} does not match: the data was altered")]
+    Bad { signer: String },
+    #[error("cannot read the signed data")]
+    Read { source: io::Error },
+}
+
+fn list(issuers: &[String]) -> String {
+    if issuers.is_empty() { "no key".to_owned() } else { issuers.join(", ") }
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.fingerprint)
+    }
+}
+
+impl Certificates {
+    /// Reads what can be read of a keyring: binary, or any number of armoured blocks.
+    ///
+    /// Keyrings hold certificates that are too old or too new for this reader; those are
+    /// passed over, since a missing certificate can only make a signature untrusted.
+    pub fn parse(bytes: &[u8]) -> Certificates {
+        const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        if !text.contains(BEGIN) {
+            let parsed = SignedPublicKey::from_bytes_many(bytes);
+            return Certificates(parsed.into_iter().flatten().filter_map(Result::ok).collect());
+        }
+        let mut certificates = Vec::new();
+        for (start, _) in text.match_indices(BEGIN) {
+            let block = &text[start..];
+            let end = block[BEGIN.len()..].find(BEGIN).map_or(block.len(), |next| next + BEGIN.len());
+            if let Ok((parsed, _)) = SignedPublicKey::from_string_many(&block[..end]) {
+                certificates.extend(parsed.filter_map(Result::ok));
+            }
+        }
+        Certificates(certificates)
+    }
+
+    pub fn add(&mut self, more: Certificates) {
+        self.0.extend(more.0);
+    }
+
+    /// Only those whose primary key has one of these fingerprints.
+    pub fn only(&self, fingerprints: &[String]) -> Certificates {
+        let wanted = |key: &&SignedPublicKey| {
+            fingerprints.iter().any(|wanted| wanted.eq_ignore_ascii_case(&fingerprint(*key)))
+        };
+        Certificates(self.0.iter().filter(wanted).cloned().collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.0.iter().map(fingerprint).collect()
+    }
+
+    /// Checks a signature kept apart from its data, armoured or binary. `open` is called once
+    /// for each certificate that the signature may be by.
+    pub fn check_detached(
+        &self,
+        signature: &[u8],
+        open: impl FnMut() -> io::Result<Box<dyn Read>>,
+    ) -> Result<Signer, SignatureError> {
+        let malformed = |source| SignatureError::Malformed { source: Box::new(source) };
+        let (parsed, _) =
+            DetachedSignature::from_reader_many_buf(BufReader::new(signature)).map_err(malformed)?;
+        let signatures: Vec<_> = parsed
+            .map(|signature| signature.map(|detached| detached.signature))
+            .collect::<Result<_, _>>()
+            .map_err(malformed)?;
+        self.check(&signatures, open)
+    }
+
+    /// Checks a clearsigned document and returns the text that is signed, with `\n` line ends.
+    /// Nothing outside that text may be used.
+    pub fn check_clearsigned(&self, document: &[u8]) -> Result<(String, Signer), SignatureError> {
+        let (message, _) = CleartextSignedMessage::from_armor(document)
+            .map_err(|source| SignatureError::Malformed { source: Box::new(source) })?;
+        let text = message.signed_text();
+        let bytes = text.as_bytes().to_vec();
+        let signer = self
+            .check(message.signatures(), || Ok(Box::new(io::Cursor::new(bytes.clone())) as Box<dyn Read>))?;
+        Ok((text.replace("\r\n", "\n"), signer))
+    }
+
+    /// One good signature by a trusted key is enough: archives are signed by several keys so
+    /// that each reader finds one that it knows.
+    fn check(
+        &self,
+        signatures: &[Signature],
+        mut open: impl FnMut() -> io::Result<Box<dyn Read>>,
+    ) -> Result<Signer, SignatureError> {
+        let mut failure = None;
+        for signature in signatures {
+            for certificate in &self.0 {
+                for key in keys_of(certificate).filter(|key| key.is_named_by(signature)) {
+                    match check_one(signature, certificate, key, &mut open) {
+                        Ok(signer) => return Ok(signer),
+                        Err(error @ SignatureError::Read { .. }) => return Err(error),
+                        Err(error) => failure = Some(error),
+                    }
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| SignatureError::NoTrustedSigner {
+            issuers: signatures.iter().filter_map(issuer).collect(),
+        }))
+    }
+}
+
+impl From<SignedPublicKey> for Certificates {
+    fn from(certificate: SignedPublicKey) -> Certificates {
+        Certificates(vec![certificate])
+    }
+}
+
+fn fingerprint(key: &impl KeyDetails) -> String {
+    hex(key.fingerprint().as_bytes()).to_ascii_uppercase()
+}
+
+fn issuer(signature: &Signature) -> Option<String> {
+    match signature.issuer_fingerprint().first() {
+        Some(fingerprint) => Some(hex(fingerprint.as_bytes()).to_ascii_uppercase()),
+        None => signature.issuer_key_id().first().map(|id| hex(id.as_ref()).to_ascii_uppercase()),
+    }
+}
+
+/// A key of a certificate that may have made a signature.
+#[derive(Clone, Copy)]
+enum Candidate<'a> {
+    Primary(&'a SignedPublicKey),
+    Subkey(&'a SignedPublicSubKey),
+}
+
+fn keys_of(certificate: &SignedPublicKey) -> impl Iterator<Item = Candidate<'_>> {
+    std::iter::once(Candidate::Primary(certificate))
+        .chain(certificate.public_subkeys.iter().map(Candidate::Subkey))
+}
+
+impl Candidate<'_> {
+    fn is_named_by(&self, signature: &Signature) -> bool {
+        let (id, fingerprint) = match self {
+            Candidate::Primary(key) => (key.legacy_key_id(), key.fingerprint()),
+            Candidate::Subkey(subkey) => (subkey.key.legacy_key_id(), subkey.key.fingerprint()),
+        };
+        signature.issuer_fingerprint().contains(&&fingerprint) || signature.issuer_key_id().contains(&&id)
+    }
+
+    fn verify(&self, signature: &Signature, data: impl Read) -> pgp::errors::Result<()> {
+        match self {
+            Candidate::Primary(key) => signature.verify(&key.primary_key, data),
+            Candidate::Subkey(subkey) => signature.verify(&subkey.key, data),
+        }
+    }
+}
+
+fn check_one(
+    signature: &Signature,
+    certificate: &SignedPublicKey,
+    key: Candidate<'_>,
+    open: &mut impl FnMut() -> io::Result<Box<dyn Read>>,
+) -> Result<Signer, SignatureError> {
+    let signer = Signer { fingerprint: fingerprint(certificate), name: name(&certificate.details) };
+    // Judged first: it is cheap, and the data may be a gigabyte.
+    may_have_signed(signature, certificate, key)
+        .map_err(|refusal| SignatureError::Refused { signer: signer.to_string(), refusal })?;
+    let failed = RefCell::new(None);
+    let data = open().map_err(|source| SignatureError::Read { source })?;
+    let verified = key.verify(signature, Watched { inner: data, failed: &failed });
+    if let Some(source) = failed.into_inner() {
+        return Err(SignatureError::Read { source });
+    }
+    verified.map_err(|_| SignatureError::Bad { signer: signer.to_string() })?;
+    Ok(signer)
+}
+
+/// Keeps a read error apart from a signature that does not match.
+struct Watched<'a> {
+    inner: Box<dyn Read>,
+    failed: &'a RefCell<Option<io::Error>>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            self.failed.borrow_mut().get_or_insert(error);
+            kind.into()
+        })
+    }
+}
+
+fn name(details: &SignedKeyDetails) -> String {
+    let id = details.users.first().and_then(|user| user.id.as_str().map(str::to_owned));
+    id.unwrap_or_else(|| "a key without a name".to_owned())
+}
+
+fn may_have_signed(
+    signature: &Signature,
+    certificate: &SignedPublicKey,
+    key: Candidate<'_>,
+) -> Result<(), Refusal> {
+    if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
+        return Err(Refusal::NotOverData);
+    }
+    if !has_strong_hash(signature) {
+        return Err(Refusal::WeakHash);
+    }
+    if signature.signature_expiration_time().is_some_and(|expiry| expiry.as_secs() > 0) {
+        return Err(Refusal::Expires);
+    }
+    let critical = signature.config().into_iter().flat_map(|config| &config.hashed_subpackets).any(|part| {
+        use SubpacketData::{Experimental, Notation, Other};
+        part.is_critical && matches!(part.data, Experimental(..) | Other(..) | Notation(..))
+    });
+    if critical {
+        return Err(Refusal::UnknownCritical);
+    }
+    let made = signature.created().ok_or(Refusal::NoTime)?.as_secs();
+    primary_is_valid(certificate, made, matches!(key, Candidate::Primary(_)))?;
+    match key {
+        Candidate::Primary(_) => Ok(()),
+        Candidate::Subkey(subkey) => subkey_is_valid(certificate, subkey, made),
+    }
+}
+
+fn has_strong_hash(signature: &Signature) -> bool {
+    use HashAlgorithm::{Sha3_256, Sha3_512, Sha224, Sha256, Sha384, Sha512};
+    matches!(signature.hash_alg(), Some(Sha224 | Sha256 | Sha384 | Sha512 | Sha3_256 | Sha3_512))
+}
+
+fn primary_is_valid(certificate: &SignedPublicKey, made: u32, signs: bool) -> Result<(), Refusal> {
+    let key = &certificate.primary_key;
+    let details = &certificate.details;
+    let revocations = details.revocation_signatures.iter().filter(|sig| sig.verify_key(key).is_ok());
+    check_revocations(revocations, made)?;
+    let by_user = details.users.iter().flat_map(|user| {
+        user.signatures.iter().filter(move |sig| {
+            sig.is_certification() && sig.verify_certification(key, Tag::UserId, &user.id).is_ok()
+        })
+    });
+    let direct = details.direct_signatures.iter().filter(|sig| sig.verify_key(key).is_ok());
+    // The newest one states what the holder wants now: it is how an expiry date is moved.
+    let newest = by_user.chain(direct).max_by_key(|sig| sig.created()).ok_or(Refusal::NoSelfSignature)?;
+    check_lifetime(key.created_at().as_secs(), newest, made)?;
+    if signs && states_flags(newest) && !newest.key_flags().sign() {
+        return Err(Refusal::MayNotSign);
+    }
+    Ok(())
+}
+
+fn subkey_is_valid(
+    certificate: &SignedPublicKey,
+    subkey: &SignedPublicSubKey,
+    made: u32,
+) -> Result<(), Refusal> {
+    let primary = &certificate.primary_key;
+    let of_type = |wanted| {
+        subkey.signatures.iter().filter(move |sig: &&Signature| {
+            sig.typ() == Some(wanted) && sig.verify_subkey_binding(primary, &subkey.key).is_ok()
+        })
+    };
+    check_revocations(of_type(SignatureType::SubkeyRevocation), made)?;
+    let binding = of_type(SignatureType::SubkeyBinding)
+        .max_by_key(|sig| sig.created())
+        .filter(|sig| has_strong_hash(sig))
+        .ok_or(Refusal::WeakBinding)?;
+    if !binding.key_flags().sign() {
+        return Err(Refusal::MayNotSign);
+    }
+    let back = binding.embedded_signature().ok_or(Refusal::WeakBinding)?;
+    if !has_strong_hash(back) || back.verify_primary_key_binding(&subkey.key, primary).is_err() {
+        return Err(Refusal::WeakBinding);
+    }
+    check_lifetime(subkey.key.created_at().as_secs(), binding, made)
+}
+
+fn check_revocations<'a>(revocations: impl Iterator<Item = &'a Signature>, made: u32) -> Result<(), Refusal> {
+    for revocation in revocations {
+        let soft = matches!(
+            revocation.revocation_reason_code(),
+            Some(RevocationCode::KeySuperseded | RevocationCode::KeyRetired)
+        );
+        let since = revocation.created().map_or(0, |time| time.as_secs());
+        if !soft || made >= since {
+            return Err(Refusal::KeyRevoked);
+        }
+    }
+    Ok(())
+}
+
+fn check_lifetime(created: u32, statement: &Signature, made: u32) -> Result<(), Refusal> {
+    if made < created {
+        return Err(Refusal::KeyYounger);
+    }
+    match statement.key_expiration_time().map(|lifetime| lifetime.as_secs()) {
+        Some(lifetime) if lifetime > 0 && made - created >= lifetime => Err(Refusal::KeyExpired),
+        _ => Ok(()),
+    }
+}
+
+fn states_flags(signature: &Signature) -> bool {
+    let parts = signature.config().into_iter().flat_map(|config| &config.hashed_subpackets);
+    parts.into_iter().any(|part| matches!(part.data, SubpacketData::KeyFlags(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::fetch::pins::Pins;
+
+    /// Public certificates of the release signers as the distributions ship them.
+    const REAL: &[u8] = include_bytes!("../../../tests/data/kernel-signers.asc");
+    /// Somewhere in 2024, seconds since the epoch.
+    const RECENTLY: u32 = 1_710_000_000;
+
+    fn real() -> Vec<SignedPublicKey> {
+        Certificates::parse(REAL).only(&Pins::default().release_fingerprints()).0
+    }
+
+    #[test]
+    fn the_release_signers_may_sign_although_their_certificates_are_bound_with_sha_1() {
+        let certificates = real();
+        assert_eq!(certificates.len(), 3);
+        for certificate in &certificates {
+            let name = name(&certificate.details);
+            assert_eq!(primary_is_valid(certificate, RECENTLY, true), Ok(()), "{name}");
+        }
+        let uses_sha_1 = |certificate: &&SignedPublicKey| {
+            let signatures = certificate.details.users.iter().flat_map(|user| &user.signatures);
+            signatures.clone().count() > 0 && !signatures.clone().any(has_strong_hash)
+        };
+        // If this ever fails, the policy can be made stricter.
+        assert_eq!(certificates.iter().filter(uses_sha_1).count(), 2);
+    }
+
+    #[test]
+    fn no_subkey_of_the_release_signers_may_sign() {
+        for certificate in &real() {
+            for subkey in &certificate.public_subkeys {
+                assert!(subkey_is_valid(certificate, subkey, RECENTLY).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_older_than_its_key_does_not_count() {
+        for certificate in &real() {
+            assert_eq!(primary_is_valid(certificate, 1_000_000_000, true), Err(Refusal::KeyYounger));
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_a_valid_self_signature_does_not_count() {
+        let mut certificates = real();
+        let mut foreign = certificates.pop().unwrap();
+        foreign.details = certificates.pop().unwrap().details;
+        assert_eq!(primary_is_valid(&foreign, RECENTLY, true), Err(Refusal::NoSelfSignature));
+    }
+}

@@ -1,0 +1,450 @@
+//! The one place where external programs are started.
+//!
+//! Every program runs below a small supervisor: this binary again, in its own process group,
+//! with a pipe (the lifeline) from the tool as its standard input. When the lifeline closes,
+//! because the tool let go of it or because the tool was killed, the supervisor kills all of
+//! its descendants, those included that moved to a group or session of their own (it is their
+//! subreaper), and ends. So nothing outlives the run, not even after SIGKILL.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::base::program_name as name;
+use crate::base::stop::Stop;
+
+/// First argument with which this binary becomes the supervisor.
+pub const SUPERVISE: &str = "__supervise";
+/// Like [`SUPERVISE`], with the terminal given to the program.
+pub const SUPERVISE_TERMINAL: &str = "__supervise-terminal";
+
+/// Lines kept for the error message when a program fails.
+const TAIL_LINES: usize = 20;
+/// Bytes of standard output kept for [`Command::capture`].
+const CAPTURE_LIMIT: u64 = 64 << 20;
+/// Longest line handed on; a program that prints no newline must not fill the memory.
+const LINE_LIMIT: u64 = 64 << 10;
+
+static SUPERVISOR: OnceLock<PathBuf> = OnceLock::new();
+
+/// Names the binary that supervises, where it is not the running one (in tests).
+pub fn set_supervisor(path: impl Into<PathBuf>) {
+    let _ = SUPERVISOR.set(path.into());
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{program} is not installed (not found in PATH)")]
+    Missing { program: String },
+    #[error("cannot start {program}")]
+    Spawn { program: String, source: io::Error },
+    #[error("{program} {}", ended(status))]
+    Failed { program: String, status: ExitStatus, tail: Vec<String>, log: Option<PathBuf> },
+    #[error("{program} was still running after {} s", deadline.as_secs())]
+    TimedOut { program: String, deadline: Duration, tail: Vec<String>, log: Option<PathBuf> },
+    #[error("{program} was interrupted")]
+    Interrupted { program: String },
+    #[error("cannot write the log {}", path.display())]
+    Log { path: PathBuf, source: io::Error },
+    #[error("cannot read the output of {program}")]
+    Output { program: String, source: io::Error },
+}
+
+impl Error {
+    /// The log's path and the last lines of output, where there are any.
+    pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
+        match self {
+            Error::Failed { log, tail, .. } | Error::TimedOut { log, tail, .. } => (log.as_deref(), tail),
+            _ => (None, &[]),
+        }
+    }
+}
+
+fn ended(status: &ExitStatus) -> String {
+    // The supervisor passes on a signal as 128 + its number, as a shell does.
+    match status.code() {
+        Some(code) if code > 128 => format!("was killed by signal {}", code - 128),
+        Some(code) => format!("ended with exit status {code}"),
+        None => format!("was killed by signal {}", status.signal().unwrap_or(0)),
+    }
+}
+
+/// What a program that succeeded left behind.
+#[derive(Debug)]
+pub struct Output {
+    /// Standard output, only with [`Command::capture`].
+    pub stdout: Vec<u8>,
+    /// The last lines of output.
+    pub tail: Vec<String>,
+    pub status: ExitStatus,
+}
+
+impl Output {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+type OnLine<'a> = Box<dyn FnMut(&str) -> Flow + 'a>;
+
+/// What a line handler answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Continue,
+    /// The program has shown what was wanted of it: end it now, and count that as success.
+    Enough,
+}
+
+/// A program to run, with nothing inherited but what is said here.
+pub struct Command<'a> {
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    dir: Option<PathBuf>,
+    deadline: Option<Duration>,
+    log: Option<PathBuf>,
+    capture: bool,
+    any_status: bool,
+    on_line: Option<OnLine<'a>>,
+}
+
+impl<'a> Command<'a> {
+    /// `program` is looked up in `PATH` unless it has a slash.
+    pub fn new(program: impl AsRef<OsStr>) -> Command<'a> {
+        Command {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            dir: None,
+            deadline: None,
+            log: None,
+            capture: false,
+            any_status: false,
+            on_line: None,
+        }
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Besides these, a program sees `PATH`, `HOME`, `TMPDIR`, `LC_ALL=C` and `TZ=UTC`.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Appends the command line and all output to this file.
+    pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.log = Some(path.into());
+        self
+    }
+
+    /// Keeps standard output (at most 64 MiB) for [`Output::stdout`] instead of splitting it into lines.
+    pub fn capture(mut self) -> Self {
+        self.capture = true;
+        self
+    }
+
+    /// Any exit status is a success; the caller looks at [`Output::status`].
+    pub fn any_status(mut self) -> Self {
+        self.any_status = true;
+        self
+    }
+
+    /// Sees each line of both streams, without its end.
+    pub fn on_line(mut self, handler: impl FnMut(&str) -> Flow + 'a) -> Self {
+        self.on_line = Some(Box::new(handler));
+        self
+    }
+
+    pub fn run(mut self, stop: &Stop) -> Result<Output, Error> {
+        let mut log = self.open_log()?;
+        let mut child = self.spawn(Stdio::piped(), Stdio::piped(), SUPERVISE)?;
+        let lifeline = child.stdin.take();
+        let (sender, lines) = channel();
+        let stderr = pump(child.stderr.take().expect("piped"), sender.clone());
+        let stdout = child.stdout.take().expect("piped");
+        let stdout = if self.capture {
+            let done = sender;
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                let result = stdout.take(CAPTURE_LIMIT).read_to_end(&mut bytes).map(|_| bytes);
+                drop(done);
+                result
+            })
+        } else {
+            let pumped = pump(stdout, sender);
+            std::thread::spawn(move || pumped.join().expect("pump does not panic").map(|()| Vec::new()))
+        };
+
+        let mut tail = VecDeque::new();
+        let end = self.follow(&lines, &mut tail, log.as_mut(), stop);
+        // Closing the lifeline is what ends a program that is still running.
+        drop(lifeline);
+        let status = child.wait();
+        let program = self.name();
+        let read =
+            stderr.join().expect("pump does not panic").and(stdout.join().expect("pump does not panic"));
+        let end = end?;
+        let status = status.map_err(|source| Error::Output { program: program.clone(), source })?;
+        let stdout = read.map_err(|source| Error::Output { program: program.clone(), source })?;
+        let tail = Vec::from(tail);
+        match end {
+            End::Stopped => Err(Error::Interrupted { program }),
+            End::Deadline(deadline) => Err(Error::TimedOut { program, deadline, tail, log: self.log }),
+            End::Enough => Ok(Output { stdout, tail, status: ExitStatus::default() }),
+            End::Exit if status.success() || self.any_status => Ok(Output { stdout, tail, status }),
+            End::Exit if status.code() == Some(NOT_STARTED) => {
+                Err(Error::Spawn { program, source: io::Error::other(tail.join("; ")) })
+            }
+            End::Exit => Err(Error::Failed { program, status, tail, log: self.log }),
+        }
+    }
+
+    /// Runs the program on the user's terminal, keeping and logging nothing.
+    pub fn run_on_terminal(self, stop: &Stop) -> Result<ExitStatus, Error> {
+        let mut child = self.spawn(Stdio::inherit(), Stdio::inherit(), SUPERVISE_TERMINAL)?;
+        let lifeline = child.stdin.take();
+        loop {
+            let waited = child.try_wait().map_err(|source| Error::Output { program: self.name(), source })?;
+            if let Some(status) = waited {
+                return Ok(status);
+            }
+            if stop.is_set() {
+                drop(lifeline);
+                let _ = child.wait();
+                return Err(Error::Interrupted { program: self.name() });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn name(&self) -> String {
+        self.program.to_string_lossy().into_owned()
+    }
+
+    fn open_log(&self) -> Result<Option<(PathBuf, File)>, Error> {
+        let Some(path) = &self.log else { return Ok(None) };
+        let error = |source| Error::Log { path: path.clone(), source };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(error)?;
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(error)?;
+        let words: Vec<_> = self.args.iter().map(|arg| arg.to_string_lossy()).collect();
+        writeln!(file, "$ {} {}", self.name(), words.join(" ")).map_err(error)?;
+        Ok(Some((path.clone(), file)))
+    }
+
+    fn spawn(&self, stdout: Stdio, stderr: Stdio, mode: &str) -> Result<Child, Error> {
+        let program = find(&self.program).ok_or_else(|| Error::Missing { program: self.name() })?;
+        let spawn_error = |source| Error::Spawn { program: self.name(), source };
+        // Not the path of this program's file: an upgrade may take that away in the middle of a run.
+        let supervisor = SUPERVISOR.get().cloned().unwrap_or_else(|| "/proc/self/exe".into());
+        let mut command = std::process::Command::new(supervisor);
+        command.arg0(name::get()).arg(mode).arg(program).args(&self.args);
+        command.env_clear();
+        command.env("PATH", search_path());
+        for name in ["HOME", "TMPDIR"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("LC_ALL", "C").env("TZ", "UTC").envs(self.env.iter().cloned());
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
+        if mode == SUPERVISE {
+            // Ctrl-C is the tool's to answer; the programs below must not see it first.
+            command.process_group(0);
+        }
+        command.spawn().map_err(spawn_error)
+    }
+
+    fn follow(
+        &mut self,
+        lines: &Receiver<String>,
+        tail: &mut VecDeque<String>,
+        mut log: Option<&mut (PathBuf, File)>,
+        stop: &Stop,
+    ) -> Result<End, Error> {
+        let started = Instant::now();
+        loop {
+            match lines.recv_timeout(Duration::from_millis(50)) {
+                Ok(line) => {
+                    if let Some((path, file)) = log.as_mut() {
+                        writeln!(file, "{line}")
+                            .map_err(|source| Error::Log { path: path.clone(), source })?;
+                    }
+                    let flow = self.on_line.as_mut().map_or(Flow::Continue, |handler| handler(&line));
+                    if tail.len() == TAIL_LINES {
+                        tail.pop_front();
+                    }
+                    tail.push_back(line);
+                    if flow == Flow::Enough {
+                        return Ok(End::Enough);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(End::Exit),
+            }
+            if stop.is_set() {
+                return Ok(End::Stopped);
+            }
+            if let Some(deadline) = self.deadline.filter(|deadline| started.elapsed() > *deadline) {
+                return Ok(End::Deadline(deadline));
+            }
+        }
+    }
+}
+
+enum End {
+    Exit,
+    Enough,
+    Stopped,
+    Deadline(Duration),
+}
+
+fn pump(
+    stream: impl Read + Send + 'static,
+    sender: Sender<String>,
+) -> std::thread::JoinHandle<io::Result<()>> {
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if reader.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            let end = line.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+            // Nobody listens any more once the program was given up; keep reading so that it
+            // is not blocked on a full pipe while it is being ended.
+            let _ = sender.send(String::from_utf8_lossy(&line[..end]).into_owned());
+        }
+    })
+}
+
+/// Where `program` is, as a shell would find it.
+pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let program = Path::new(program.as_ref());
+    let executable = |path: &Path| {
+        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    if program.components().count() > 1 {
+        return executable(program).then(|| program.to_owned());
+    }
+    std::env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|candidate| executable(candidate))
+}
+
+/// `PATH`, and after it the folders that Debian leaves out of an ordinary user's (depmod is there).
+fn search_path() -> OsString {
+    let mut folders: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    for folder in ["/usr/sbin", "/sbin"].map(PathBuf::from) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    std::env::join_paths(folders).expect("each came out of a path list")
+}
+
+/// Exit status of a supervisor whose program could not be started.
+const NOT_STARTED: i32 = 127;
+
+/// Whether the tool was started with this first argument to supervise, not to be used.
+pub fn is_supervisor(first: &OsStr) -> bool {
+    first == SUPERVISE || first == SUPERVISE_TERMINAL
+}
+
+/// The supervisor's whole life; `args` is the program with its arguments.
+pub fn supervise(mode: &str, args: &[OsString]) -> i32 {
+    let Some((program, args)) = args.split_first() else { return NOT_STARTED };
+    match run_supervised(mode, program, args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}: {error}", program.to_string_lossy());
+            NOT_STARTED
+        }
+    }
+}
+
+fn run_supervised(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<i32> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        // The lifeline says when to end, and it closes only after the tool has seen the signal.
+        signal_hook::flag::register(signal, ignored.clone())?;
+    }
+    let stdin = match mode {
+        SUPERVISE_TERMINAL => Stdio::from(File::open("/dev/tty")?),
+        _ => Stdio::null(),
+    };
+    let mut child = std::process::Command::new(program).args(args).stdin(stdin).spawn()?;
+    let pid = rustix::process::Pid::from_child(&child);
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        // The tool writes nothing: any return but an interrupted one means its end is closed.
+        while io::stdin().read(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    });
+    let status = child.wait()?;
+    // Neither what a killed program had started nor what it left in the background lives on.
+    kill_descendants();
+    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+}
+
+/// Kills children until there are none: grandchildren become children when their parent dies.
+fn kill_descendants() {
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+    let own = std::process::id().to_string();
+    loop {
+        for pid in children_of(&own).into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+            Err(_) => return,
+        }
+    }
+}
+
+fn children_of(parent: &str) -> Vec<i32> {
+    let parent_of = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // proc(5): pid (comm) state ppid …; comm may hold anything, a parenthesis too.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1).map(str::to_owned)
+    };
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent_of(*pid).as_deref() == Some(parent))
+        .collect()
+}

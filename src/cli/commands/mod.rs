@@ -1,0 +1,4 @@
+//! One file for each command.
+
+pub mod cache;
+pub mod package_self;

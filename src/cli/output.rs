@@ -1,0 +1,184 @@
+//! What the subcommands print for people.
+
+use std::fmt::Write;
+
+use crate::base::options::{Format, Lang};
+use crate::base::release::Line;
+use crate::base::text::columns;
+use crate::doctor::Finding;
+use crate::kernel::series;
+use crate::kernel::toolchain::Toolchain;
+use crate::pipeline::StageKey;
+use crate::pipeline::plan::Plan;
+use crate::repo::Published;
+use crate::stages::fetch::Listing;
+use crate::stages::patch::check::{Row, Verdict};
+
+/// What `doctor` found: present or missing, and for what it is needed.
+pub fn findings(findings: &[Finding]) -> String {
+    let row = |finding: &Finding| {
+        let word = if finding.present { "ok" } else { "MISSING" };
+        vec![word.to_owned(), finding.need.what.to_owned(), format!("for {}", finding.need.used_for)]
+    };
+    columns(&findings.iter().map(row).collect::<Vec<_>>())
+}
+
+fn toolchain(tools: &Toolchain) -> String {
+    let mut names = vec![tools.cc_version.as_str(), &tools.ld_version];
+    if let Some(rust) = &tools.rust {
+        names.extend([rust.rustc_version.as_str(), &rust.bindgen_version]);
+    }
+    names.join(", ")
+}
+
+/// What would be done, and with `explain` each stage's key and whether the store has it.
+pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
+    let offer = &plan.offers[0];
+    let mut rows = vec![
+        vec!["release".into(), plan.kernel.release.to_string()],
+        vec!["source".into(), format!("{} {}", offer.origin.name(), offer.url)],
+        vec!["series".into(), series_line(plan)],
+        vec!["kconfig".into(), plan.kernel.kconfig.name.clone()],
+        vec!["toolchain".into(), toolchain(&plan.kernel.toolchain)],
+        vec!["kernel".into(), plan.kernel.kernel_release()],
+        vec!["packages".into(), formats(&plan.kernel.formats)],
+        vec!["boot".into(), if plan.boot.is_some() { "yes".into() } else { "no".into() }],
+        vec!["out".into(), plan.kernel.out.display().to_string()],
+    ];
+    if let Some(signer) = &plan.kernel.signer {
+        rows.push(vec!["signed by".into(), signer.identity().subject.clone()]);
+    }
+    for patch in plan.kernel.series.in_order() {
+        rows.push(vec!["patch".into(), patch.name.clone()]);
+    }
+    let mut text = columns(&rows);
+    if let Some(keys) = keys {
+        let row = |stage: &StageKey| {
+            let (key, state) = match &stage.key {
+                Some(key) if stage.stored => (key.to_string(), "in the store"),
+                Some(key) => (key.to_string(), ""),
+                None => ("known once the source is unpacked".into(), ""),
+            };
+            vec![stage.stage.to_string(), key, state.into()]
+        };
+        text += "\n";
+        text += &columns(&keys.iter().map(row).collect::<Vec<_>>());
+    }
+    text
+}
+
+fn series_line(plan: &Plan) -> String {
+    match plan.kernel.series.borrowed_from {
+        Some(line) => {
+            format!("{} with the patches of {line}: untested on this line", plan.kernel.series.name)
+        }
+        None => plan.kernel.series.name.clone(),
+    }
+}
+
+fn formats(formats: &[Format]) -> String {
+    let names: Vec<_> = formats
+        .iter()
+        .map(|format| match format {
+            Format::Deb => "deb",
+            Format::Rpm => "rpm",
+        })
+        .collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+/// One line for each line of releases, then one for each release with who offers it.
+pub fn releases(listing: &Listing) -> String {
+    let mut text = String::new();
+    for (line, listed) in &listing.lines {
+        let supported = if Line::SUPPORTED.contains(line) { "" } else { "  (not a supported line)" };
+        writeln!(text, "{line}{supported}").expect("a String takes every text");
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for entry in listed {
+            let name = format!("  {}", entry.release);
+            let place = format!("{} {}", entry.origin.name(), entry.listed_by);
+            match rows.last_mut().filter(|row| row[0] == name) {
+                Some(row) => row[1] += &format!(", {place}"),
+                None => {
+                    let stored = if entry.stored { "in the store" } else { "" };
+                    rows.push(vec![name, place, stored.into()]);
+                }
+            }
+        }
+        text += &columns(&rows);
+    }
+    for tried in &listing.failed {
+        writeln!(text, "not listed: {}: {}", tried.source, tried.reason).expect("a String takes every text");
+    }
+    text
+}
+
+pub fn series_list() -> Result<String, series::Error> {
+    let mut rows = Vec::new();
+    for listed in series::list()? {
+        let lines: Vec<_> = listed.lines.keys().map(ToString::to_string).collect();
+        let note = if listed.selectable { "" } else { " (applied by itself where it is needed)" };
+        rows.push(vec![listed.name, format!("{}{note}", listed.title), lines.join(" ")]);
+    }
+    Ok(columns(&rows))
+}
+
+pub fn series(name: &str) -> Result<String, series::Error> {
+    let shown = series::show(name)?;
+    let mut text = format!(
+        "{}: {}\n\n{}\n\norigin: {}\n\n",
+        shown.name,
+        shown.title,
+        shown.summary.trim(),
+        shown.origin.trim()
+    );
+    let mut rows = Vec::new();
+    for variant in &shown.variants {
+        let what = match &variant.unpatched {
+            Some(reason) => format!("no patch: {reason}"),
+            None => variant.patches.iter().map(|patch| patch.name.clone()).collect::<Vec<_>>().join(", "),
+        };
+        rows.push(vec![variant.applies_to.clone(), lang(variant.lang).into(), what]);
+    }
+    text += &columns(&rows);
+    if let Some(patch) = shown.variants.iter().rev().find_map(|variant| variant.patches.last()) {
+        write!(text, "\n{}:\n\n{}", patch.name, String::from_utf8_lossy(&patch.content))
+            .expect("a String takes every text");
+    }
+    Ok(text)
+}
+
+fn lang(lang: Lang) -> &'static str {
+    match lang {
+        Lang::C => "c",
+        Lang::Rust => "rust",
+    }
+}
+
+/// `repo`: one row for each repository.
+pub fn published(published: &[Published]) -> String {
+    let row = |half: &Published| {
+        let noun = if half.packages == 1 { "package" } else { "packages" };
+        let path = half.path.display().to_string();
+        vec![path, format!("{} {noun}", half.packages), format!("generation {}", half.generation)]
+    };
+    columns(&published.iter().map(row).collect::<Vec<_>>())
+}
+
+/// `series check`: one row for each series.
+pub fn series_table(rows: &[Row]) -> String {
+    let row = |row: &Row| {
+        let verdict = match &row.verdict {
+            Verdict::Applies { max_offset: 0 } => "applies".to_owned(),
+            Verdict::Applies { max_offset } => format!("applies, moved by up to {max_offset} lines"),
+            Verdict::AlreadyUpstream => "already upstream".to_owned(),
+            Verdict::Unpatched { reason } => format!("no patch needed: {reason}"),
+            Verdict::Absent(error) => format!("absent: {error}"),
+            Verdict::Conflict(error) => format!("CONFLICT: {error}"),
+        };
+        let borrowed =
+            row.borrowed_from.map_or(String::new(), |line| format!("patches of {line}, untested here"));
+        vec![row.series.clone(), lang(row.lang).into(), verdict, borrowed]
+    };
+    columns(&rows.iter().map(row).collect::<Vec<_>>())
+}

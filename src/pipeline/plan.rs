@@ -1,0 +1,102 @@
+//! A [`Request`] is what the user said; a [`Plan`] is the same with nothing left open.
+//!
+//! After the plan no stage reads the environment, the clock or a default.
+
+use crate::base::context::Context;
+use crate::base::error::Failure;
+use crate::base::events::Stage;
+use crate::base::options::{Goal, Lang, Part};
+use crate::base::release::Release;
+use crate::doctor;
+use crate::kernel::kconfig::{self, Kconfig};
+use crate::kernel::toolchain::{self, Toolchain};
+use crate::kernel::{KernelPlan, series};
+use crate::pipeline::request::Request;
+use crate::stages::boot::BootRequest;
+use crate::stages::fetch::{self, Offer};
+
+/// A fully resolved request.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where to get the release, in the order to try; never empty.
+    pub offers: Vec<Offer>,
+    pub kernel: KernelPlan,
+    /// `None`: nothing is booted.
+    pub boot: Option<BootRequest>,
+}
+
+/// The exact release, and who offers it.
+pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), Failure> {
+    fetch::offers(cx, &request.sources).map_err(|error| Failure::new(Some(Stage::Fetch), &error))
+}
+
+/// Closes what the request left open: contacts the sources and looks at the host's tools.
+pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
+    let lacks = |error| Failure::new(Some(Stage::Build), &error);
+    if goal.builds() {
+        let job = request.job(&kconfig, goal, cx.store.root());
+        doctor::require(&doctor::examine(job, &cx.stop)).map_err(lacks)?;
+    }
+    let toolchain = toolchain(cx, request, goal.builds() && kconfig.asks_for("RUST"))
+        .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
+    let (release, offers) = offers(cx, request)?;
+    let series = series::load(&request.series, &release, request.lang, &toolchain)
+        .map_err(|error| Failure::new(Some(Stage::Patch), &error))?;
+    let kconfig = kconfig.with_switches(&series.switches, &series.name);
+    let localversion = match &request.localversion {
+        Some(text) => text.clone(),
+        None => default_localversion(&series.name, request.lang, &kconfig.name, request.signer.is_some()),
+    };
+    let parts = match goal.packages() && !request.formats.is_empty() {
+        true => parts(request.parts.as_deref(), &kconfig),
+        false => Vec::new(),
+    };
+    let boot = request.boot.clone().filter(|_| goal.boots());
+    let kernel = KernelPlan {
+        release,
+        series,
+        lang: request.lang,
+        kconfig,
+        toolchain,
+        localversion,
+        revision: request.revision,
+        formats: request.formats.clone(),
+        parts,
+        compression: request.compression,
+        timestamp: request.timestamp,
+        signer: request.signer.clone(),
+        jobs: request.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        out: request.out.clone(),
+        boot_tested: boot.is_some(),
+    };
+    kconfig::check_release(kernel.kernel_release()).map_err(|error| Failure::new(None, &error))?;
+    Ok(Plan { offers, kernel, boot })
+}
+
+/// Those that were asked for, or all but what would replace a package of the distribution.
+fn parts(given: Option<&[Part]>, kconfig: &Kconfig) -> Vec<Part> {
+    match given {
+        Some(given) => given.to_vec(),
+        None if kconfig.has_debug_info() => vec![Part::Image, Part::Headers, Part::Debug],
+        None => vec![Part::Image, Part::Headers],
+    }
+}
+
+fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, toolchain::Error> {
+    let mut toolchain = toolchain::discover(&request.cc, &cx.stop)?;
+    if rust {
+        let places = toolchain::rust::Places::of_this_host();
+        toolchain.rust = Some(toolchain::rust::discover(&places, &cx.stop)?);
+    }
+    Ok(toolchain)
+}
+
+/// A signed kernel is configured otherwise than an unsigned one, and modules of one crash the other.
+fn default_localversion(series: &str, lang: Lang, kconfig: &str, signed: bool) -> String {
+    let lang = match lang {
+        Lang::C => "",
+        Lang::Rust => "-rust",
+    };
+    let signed = if signed { "-signed" } else { "" };
+    format!("-{series}{lang}-{kconfig}{signed}")
+}

@@ -1,0 +1,194 @@
+//! Which accelerator works on this host.
+//!
+//! That `/dev/kvm` exists and opens says little: nested and emulated virtualisation can leave
+//! a guest hanging or dead. So a boot sector is run first, then the kernel itself, both with a
+//! short deadline, and the answer is kept for this host, kernel and QEMU.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Error, qemu};
+use crate::base::cache_key::Key;
+use crate::base::context::Context;
+use crate::base::events::Stage;
+use crate::base::options::Accel;
+use crate::base::process;
+use crate::base::store::{Lookup, Room};
+
+/// A working KVM runs the BIOS and the sector in about 0.2 s.
+const SECTOR_DEADLINE: Duration = Duration::from_secs(3);
+/// A working KVM reaches user space in about a second.
+pub const KERNEL_DEADLINE: Duration = Duration::from_secs(15);
+
+const KVM: &str = "/dev/kvm";
+const ANSWER: &str = "accelerator";
+
+/// What is known before the kernel has been booted.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Asked for, remembered, or the only one.
+    Settled(Accel),
+    /// KVM ran the boot sector: let it prove itself with the kernel.
+    TryKvm(Host),
+}
+
+/// What an answer holds for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Host {
+    kernel: String,
+    qemu: String,
+    processor: String,
+}
+
+impl Host {
+    fn of_this_machine(cx: &Context) -> Result<Host, Error> {
+        let version = process::Command::new(qemu::QEMU)
+            .arg("--version")
+            .capture()
+            .deadline(Duration::from_secs(20))
+            .run(&cx.stop)
+            .map_err(Error::qemu)?
+            .text();
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let processor = read("/proc/cpuinfo");
+        let processor = processor.lines().find(|line| line.starts_with("model name")).unwrap_or_default();
+        Ok(Host {
+            kernel: format!("{} {}", read("/proc/sys/kernel/osrelease"), read("/proc/sys/kernel/version")),
+            qemu: version.lines().next().unwrap_or_default().to_owned(),
+            processor: processor.to_owned(),
+        })
+    }
+
+    fn key(&self) -> Key {
+        Key::of("accelerator", self)
+    }
+}
+
+pub fn choose(cx: &Context, asked: Option<Accel>) -> Result<Choice, Error> {
+    if let Some(accel) = asked {
+        return Ok(Choice::Settled(accel));
+    }
+    if std::fs::OpenOptions::new().read(true).write(true).open(KVM).is_err() {
+        return Ok(Choice::Settled(Accel::Tcg));
+    }
+    let host = Host::of_this_machine(cx)?;
+    if let Some(accel) = remembered(cx, &host)? {
+        return Ok(Choice::Settled(accel));
+    }
+    if runs_boot_sector(cx)? {
+        return Ok(Choice::TryKvm(host));
+    }
+    remember(cx, &host, Accel::Tcg)?;
+    cx.events.note(Stage::Boot, "KVM is there but does not run a boot sector in time: using TCG");
+    Ok(Choice::Settled(Accel::Tcg))
+}
+
+fn remembered(cx: &Context, host: &Host) -> Result<Option<Accel>, Error> {
+    let path = cx.store.path(Room::Hosts, host.key().as_str()).join(ANSWER);
+    match std::fs::read_to_string(path).as_deref().map(str::trim) {
+        Ok("kvm") => Ok(Some(Accel::Kvm)),
+        Ok("tcg") => Ok(Some(Accel::Tcg)),
+        // No answer, or none that this version understands.
+        _ => Ok(None),
+    }
+}
+
+pub fn remember(cx: &Context, host: &Host, accel: Accel) -> Result<(), Error> {
+    if let Lookup::Miss(slot) = cx.lookup(Stage::Boot, Room::Hosts, host.key().as_str())? {
+        let answer = match accel {
+            Accel::Kvm => "kvm\n",
+            Accel::Tcg => "tcg\n",
+        };
+        let path = slot.path().join(ANSWER);
+        std::fs::write(&path, answer).map_err(|source| Error::Io { action: "write", path, source })?;
+        slot.commit()?;
+    }
+    Ok(())
+}
+
+/// `mov dx, port; mov al, value; out dx, al; hlt; jmp` back to the hlt, and the signature.
+fn boot_sector() -> [u8; 512] {
+    let code = [0xba, qemu::EXIT_PORT, 0x00, 0xb0, qemu::EXIT_VALUE, 0xee, 0xf4, 0xeb, 0xfd];
+    let mut sector = [0; 512];
+    sector[..code.len()].copy_from_slice(&code);
+    sector[510..].copy_from_slice(&[0x55, 0xaa]);
+    sector
+}
+
+fn runs_boot_sector(cx: &Context) -> Result<bool, Error> {
+    run_boot_sector(cx, Accel::Kvm, SECTOR_DEADLINE)
+}
+
+/// Whether a boot sector comes to its end in time. An error only where QEMU cannot be run at all.
+pub fn run_boot_sector(cx: &Context, accel: Accel, deadline: Duration) -> Result<bool, Error> {
+    let file = tempfile::NamedTempFile::new().map_err(|source| Error::Io {
+        action: "create",
+        path: std::env::temp_dir(),
+        source,
+    })?;
+    let path: &Path = file.path();
+    std::fs::write(path, boot_sector()).map_err(|source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })?;
+    let ran = process::Command::new(qemu::QEMU)
+        .args(qemu::boot_sector(accel, path))
+        .log(cx.log(Stage::Boot))
+        .deadline(deadline)
+        .any_status()
+        .run(&cx.stop);
+    match ran {
+        Ok(output) => Ok(output.status.code() == Some(qemu::EXIT_STATUS)),
+        Err(process::Error::TimedOut { .. }) => Ok(false),
+        Err(error) => Err(Error::qemu(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::events::Events;
+    use crate::base::stop::Stop;
+    use crate::base::store::Store;
+
+    fn context(dir: &Path) -> Context {
+        Context {
+            store: Store::open(&dir.join("store")).unwrap(),
+            events: Events::silent(),
+            stop: Stop::default(),
+            offline: true,
+            logs: dir.to_owned(),
+        }
+    }
+
+    fn host(kernel: &str) -> Host {
+        Host { kernel: kernel.into(), qemu: "QEMU 7.2".into(), processor: "model name : x".into() }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_not_probed() {
+        let dir = tempfile::tempdir().unwrap();
+        let cx = context(dir.path());
+        assert_eq!(choose(&cx, Some(Accel::Kvm)).unwrap(), Choice::Settled(Accel::Kvm));
+    }
+
+    #[test]
+    fn an_answer_is_remembered_for_this_host_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let cx = context(dir.path());
+        assert_eq!(remembered(&cx, &host("6.1")).unwrap(), None);
+        remember(&cx, &host("6.1"), Accel::Kvm).unwrap();
+        assert_eq!(remembered(&cx, &host("6.1")).unwrap(), Some(Accel::Kvm));
+        assert_eq!(remembered(&cx, &host("6.2")).unwrap(), None);
+    }
+
+    #[test]
+    fn the_boot_sector_is_one() {
+        let sector = boot_sector();
+        assert_eq!(sector[510..], [0x55, 0xaa]);
+        assert!(sector.contains(&qemu::EXIT_VALUE));
+    }
+}

@@ -1,0 +1,176 @@
+//! The root file system of the guest: a cpio archive in the kernel's "newc" format
+//! (Documentation/driver-api/early-userspace/buffer-format.rst).
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::{fs, io};
+
+const DIRECTORY: u32 = 0o040755;
+const CHARACTER_DEVICE: u32 = 0o020600;
+const REGULAR: u32 = 0o100000;
+const LINK: u32 = 0o120777;
+
+/// Grows by whole entries; folders above an entry come by themselves.
+#[derive(Debug, Default)]
+pub struct Initramfs {
+    bytes: Vec<u8>,
+    folders: BTreeSet<String>,
+    entries: u32,
+}
+
+struct Header<'a> {
+    name: &'a str,
+    mode: u32,
+    device: (u32, u32),
+    size: u32,
+}
+
+impl Initramfs {
+    /// With `/dev/console`, which the kernel opens before anything is mounted.
+    pub fn new() -> Initramfs {
+        let mut archive = Initramfs::default();
+        archive.device("dev/console", 5, 1);
+        archive
+    }
+
+    /// `name` has no leading slash. Files of 4 GiB and more do not fit the format.
+    pub fn file(&mut self, name: &str, permissions: u32, content: &[u8]) {
+        self.folders_above(name);
+        let size = u32::try_from(content.len()).expect("a file in an initramfs is smaller than 4 GiB");
+        self.header(&Header { name, mode: REGULAR | permissions, device: (0, 0), size });
+        self.bytes.extend_from_slice(content);
+        self.pad();
+    }
+
+    pub fn link(&mut self, name: &str, target: &str) {
+        self.folders_above(name);
+        self.header(&Header { name, mode: LINK, device: (0, 0), size: target.len() as u32 });
+        self.bytes.extend_from_slice(target.as_bytes());
+        self.pad();
+    }
+
+    /// Everything below a folder of the host, as `name` and what follows.
+    pub fn tree(&mut self, name: &str, folder: &Path) -> io::Result<()> {
+        self.folder(name);
+        let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+        // In an order that does not depend on the host's file system.
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+            if kind.is_dir() {
+                self.tree(&name, &path)?;
+            } else if kind.is_symlink() {
+                self.link(&name, &fs::read_link(&path)?.to_string_lossy());
+            } else {
+                self.file(&name, entry.metadata()?.permissions().mode() & 0o777, &fs::read(&path)?);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn folder(&mut self, name: &str) {
+        self.folders_above(name);
+        if self.folders.insert(name.to_owned()) {
+            self.header(&Header { name, mode: DIRECTORY, device: (0, 0), size: 0 });
+        }
+    }
+
+    pub fn device(&mut self, name: &str, major: u32, minor: u32) {
+        self.folders_above(name);
+        self.header(&Header { name, mode: CHARACTER_DEVICE, device: (major, minor), size: 0 });
+    }
+
+    pub fn finish(mut self) -> Vec<u8> {
+        self.entries = 0;
+        self.header(&Header { name: "TRAILER!!!", mode: 0, device: (0, 0), size: 0 });
+        self.bytes
+    }
+
+    fn folders_above(&mut self, name: &str) {
+        if let Some((parent, _)) = name.rsplit_once('/') {
+            self.folder(parent);
+        }
+    }
+
+    fn header(&mut self, header: &Header) {
+        self.entries += 1;
+        let name_size = header.name.len() as u32 + 1;
+        let links = 1 + u32::from(header.mode == DIRECTORY);
+        let (major, minor) = header.device;
+        self.bytes.extend_from_slice(b"070701");
+        // ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
+        for field in
+            [self.entries, header.mode, 0, 0, links, 0, header.size, 0, 0, major, minor, name_size, 0]
+        {
+            self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());
+        }
+        self.bytes.extend_from_slice(header.name.as_bytes());
+        self.bytes.push(0);
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    fn archive() -> Vec<u8> {
+        let mut archive = Initramfs::new();
+        archive.file("init", 0o755, b"#!");
+        archive.file("usr/lib/x", 0o644, b"12345");
+        archive.file("usr/lib/y", 0o644, b"");
+        archive.link("lib", "usr/lib");
+        archive.finish()
+    }
+
+    #[test]
+    fn every_part_starts_at_a_multiple_of_four() {
+        let bytes = archive();
+        assert_eq!(bytes.len() % 4, 0);
+        let starts: Vec<_> = bytes.windows(6).enumerate().filter(|(_, w)| w == b"070701").collect();
+        assert!(starts.iter().all(|(at, _)| at % 4 == 0));
+        // dev, dev/console, init, usr, usr/lib, x, y, lib and the trailer.
+        assert_eq!(starts.len(), 9);
+    }
+
+    #[test]
+    fn a_header_has_the_fields_of_the_format() {
+        let mut archive = Initramfs::default();
+        archive.file("a", 0o755, b"xyz");
+        let bytes = archive.finish();
+        let field = |n: usize| std::str::from_utf8(&bytes[6 + 8 * n..14 + 8 * n]).unwrap();
+        assert_eq!(u32::from_str_radix(field(1), 16).unwrap(), 0o100755);
+        assert_eq!(field(6), "00000003");
+        assert_eq!(field(11), "00000002");
+        assert_eq!(&bytes[110..119], b"a\0xyz\x00070");
+    }
+
+    #[test]
+    fn cpio_lists_what_was_written() {
+        let Ok(mut cpio) = Command::new("cpio")
+            .args(["-t", "--quiet", "-H", "newc"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+        else {
+            eprintln!("skipped: no cpio here");
+            return;
+        };
+        cpio.stdin.take().unwrap().write_all(&archive()).unwrap();
+        let output = cpio.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let listed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            listed.lines().collect::<Vec<_>>(),
+            ["dev", "dev/console", "init", "usr", "usr/lib", "usr/lib/x", "usr/lib/y", "lib"]
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! The QEMU command line, put together from small pure functions.
+
+use std::path::Path;
+
+use crate::base::options::Accel;
+
+pub const QEMU: &str = "qemu-system-x86_64";
+
+/// `ttyS0` has the kernel's messages, `ttyS1` the records: what the kernel prints cannot get
+/// between them.
+const APPEND: &[&str] = &[
+    "console=ttyS0",
+    // The same addresses on every boot, so that two boots can be compared.
+    "norandmaps",
+    // With -no-reboot a panic ends QEMU at once instead of standing still until the deadline.
+    "panic=-1",
+];
+
+/// A file name inside an option's value: QEMU reads a comma as the end of the value unless doubled.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+pub fn accelerator(accel: Accel) -> Vec<String> {
+    let name = match accel {
+        Accel::Kvm => "kvm",
+        Accel::Tcg => "tcg",
+    };
+    // `max` is the host's processor under KVM, and all that TCG can do otherwise.
+    strings(&["-accel", name, "-cpu", "max"])
+}
+
+pub fn machine() -> Vec<String> {
+    // Nothing that is not asked for: no network, no display, no monitor that waits for a command.
+    strings(&["-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-monitor", "none"])
+}
+
+fn kernel(image: &Path, initramfs: &Path, extra: &[&str]) -> Vec<String> {
+    let append = [APPEND, extra].concat().join(" ");
+    let mut args = strings(&["-no-reboot", "-kernel"]);
+    args.push(image.to_string_lossy().into_owned());
+    args.push("-initrd".into());
+    args.push(initramfs.to_string_lossy().into_owned());
+    args.extend(["-append".into(), append]);
+    args
+}
+
+/// The console goes to a file, the records to standard output.
+fn ports(console: &Path) -> Vec<String> {
+    let console = format!("file,id=console,path={}", escaped(console));
+    strings(&[
+        "-chardev",
+        &console,
+        "-serial",
+        "chardev:console",
+        "-chardev",
+        "stdio,id=records,signal=off",
+        "-serial",
+        "chardev:records",
+    ])
+}
+
+/// A boot with the probe as init.
+pub fn observed(accel: Accel, image: &Path, initramfs: &Path, console: &Path) -> Vec<String> {
+    [accelerator(accel), machine(), kernel(image, initramfs, &[]), ports(console)].concat()
+}
+
+/// A boot with a shell on the terminal; Ctrl-A X leaves it.
+pub fn interactive(accel: Accel, image: &Path, initramfs: &Path) -> Vec<String> {
+    let machine = strings(&["-smp", "2", "-m", "1024", "-nodefaults", "-display", "none"]);
+    let quiet = kernel(image, initramfs, &["quiet"]);
+    [accelerator(accel), machine, quiet, strings(&["-serial", "mon:stdio"])].concat()
+}
+
+/// Exit status of QEMU when a guest writes [`EXIT_VALUE`] to the port of [`boot_sector`].
+pub const EXIT_STATUS: i32 = (EXIT_VALUE as i32) << 1 | 1;
+pub const EXIT_VALUE: u8 = 0x10;
+pub const EXIT_PORT: u8 = 0xf4;
+
+/// A guest that is one boot sector, with a port that ends QEMU.
+pub fn boot_sector(accel: Accel, sector: &Path) -> Vec<String> {
+    let drive = format!("file={},format=raw,if=ide,snapshot=on", escaped(sector));
+    let port = format!("isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1");
+    [accelerator(accel), machine(), strings(&["-no-reboot", "-drive", &drive, "-device", &port])].concat()
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value_after<'a>(args: &'a [String], flag: &str) -> Vec<&'a str> {
+        args.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].as_str()).collect()
+    }
+
+    #[test]
+    fn the_console_is_the_first_port_and_the_records_the_second() {
+        let args = observed(Accel::Tcg, Path::new("/k"), Path::new("/i"), Path::new("/c"));
+        assert_eq!(value_after(&args, "-serial"), ["chardev:console", "chardev:records"]);
+        assert!(value_after(&args, "-chardev").contains(&"file,id=console,path=/c"));
+        assert_eq!(value_after(&args, "-kernel"), ["/k"]);
+        assert_eq!(value_after(&args, "-initrd"), ["/i"]);
+        assert!(value_after(&args, "-append")[0].split(' ').any(|word| word == "norandmaps"));
+    }
+
+    #[test]
+    fn the_accelerator_is_the_one_asked_for() {
+        assert_eq!(value_after(&accelerator(Accel::Kvm), "-accel"), ["kvm"]);
+        assert_eq!(value_after(&accelerator(Accel::Tcg), "-accel"), ["tcg"]);
+    }
+
+    #[test]
+    fn a_panic_ends_qemu_instead_of_restarting_the_guest() {
+        let args = observed(Accel::Tcg, Path::new("/k"), Path::new("/i"), Path::new("/c"));
+        assert!(args.contains(&"-no-reboot".to_owned()));
+        assert!(value_after(&args, "-append")[0].split(' ').any(|word| word == "panic=-1"));
+    }
+
+    #[test]
+    fn a_comma_in_a_path_does_not_end_the_value() {
+        let args = observed(Accel::Tcg, Path::new("/k"), Path::new("/i"), Path::new("/a,b"));
+        assert!(value_after(&args, "-chardev").contains(&"file,id=console,path=/a,,b"));
+    }
+
+    #[test]
+    fn the_exit_status_is_what_the_debug_port_makes_of_the_value() {
+        assert_eq!(EXIT_STATUS, 33);
+    }
+}

@@ -1,0 +1,152 @@
+use std::time::Duration;
+
+use super::*;
+use crate::base::error::{Exit, Explain};
+
+const MERGED: &str = include_str!("../../../tests/data/boot/user-frame-6.1.187.records");
+
+fn boot(records: &str, console: &str, ending: Ending) -> run::Boot {
+    let mut read = Records::default();
+    records.lines().for_each(|line| {
+        read.line(line);
+    });
+    read.finish();
+    run::Boot {
+        accel: Accel::Tcg,
+        seconds: 3.0,
+        ending,
+        records: read,
+        console: Console::read(console.as_bytes()),
+        log: "logs/console.log".into(),
+    }
+}
+
+fn judged(boot: run::Boot) -> BootResult {
+    judge(boot, &Claims::default(), &[], Vec::new())
+}
+
+/// The recording up to and without its first line that contains `text`.
+fn until(text: &str) -> String {
+    MERGED.lines().take_while(|line| !line.contains(text)).map(|line| format!("{line}\n")).collect()
+}
+
+const DEADLINE: Ending = Ending::Deadline(Duration::from_secs(60));
+const LAST_WORDS: &str = "[    1.000000] Run /init as init process\n";
+
+fn only_problem(boot: run::Boot) -> Problem {
+    let result = judged(boot);
+    assert_eq!(result.verdict, Verdict::Fail);
+    assert_eq!(result.problems.len(), 1, "{:?}", result.problems);
+    result.problems.into_iter().next().unwrap()
+}
+
+#[test]
+fn a_boot_that_shows_what_was_claimed_passes() {
+    let result = judged(boot(MERGED, LAST_WORDS, Ending::Exit));
+    assert_eq!(result.failures(), [""; 0]);
+    assert!(result.passed());
+    assert_eq!(result.observations.len(), 6);
+}
+
+#[test]
+fn a_panic_fails_the_verdict_and_names_the_console() {
+    let console = "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs\n";
+    let problem = only_problem(boot("", console, Ending::Exit));
+    assert_eq!(problem.kind, ProblemKind::Panic);
+    assert!(problem.message.contains("Unable to mount root") && problem.message.contains("logs/console.log"));
+}
+
+#[test]
+fn an_oops_fails_a_boot_whose_claims_all_hold() {
+    let console = "[    1.0] Oops: 0002 [#1] SMP\n";
+    assert_eq!(only_problem(boot(MERGED, console, Ending::Exit)).kind, ProblemKind::Oops);
+}
+
+#[test]
+fn a_warning_is_noted_and_fails_nothing() {
+    let console = "[    0.5] WARNING: CPU: 0 PID: 1 at kernel/smp.c:912 x+0x1/0x2\n";
+    let result = judged(boot(MERGED, console, Ending::Exit));
+    assert!(result.passed());
+    assert_eq!(result.kernel_messages.warnings, 1);
+    assert!(result.notes.iter().any(|note| note.contains("kernel/smp.c:912")), "{:?}", result.notes);
+}
+
+#[test]
+fn a_hang_tells_the_last_step_and_the_last_line() {
+    let problem = only_problem(boot(&until("freeze and thaw"), LAST_WORDS, DEADLINE));
+    assert_eq!(problem.kind, ProblemKind::Hang);
+    assert!(problem.message.contains("stop and continue the process (64-bit tracee)"), "{}", problem.message);
+    assert!(problem.message.contains("Run /init"), "{}", problem.message);
+}
+
+#[test]
+fn a_kernel_that_prints_nothing_is_no_ordinary_hang() {
+    assert_eq!(only_problem(boot("", "", DEADLINE)).kind, ProblemKind::Silent);
+    assert_eq!(only_problem(boot("", "", Ending::Exit)).kind, ProblemKind::Died);
+    assert_eq!(only_problem(boot("", LAST_WORDS, DEADLINE)).kind, ProblemKind::Hang);
+}
+
+#[test]
+fn a_guest_that_restarts_too_early_has_died() {
+    let problem = only_problem(boot(&until("\"tracee_bits\":32"), LAST_WORDS, Ending::Exit));
+    assert_eq!(problem.kind, ProblemKind::Died);
+}
+
+#[test]
+fn a_complete_run_passes_even_if_the_machine_does_not_switch_off() {
+    assert!(judged(boot(MERGED, LAST_WORDS, DEADLINE)).passed());
+}
+
+#[test]
+fn damaged_records_fail_a_boot_that_came_to_its_end() {
+    let lost: String =
+        MERGED.lines().filter(|line| !line.contains("iou-wrk")).map(|line| format!("{line}\n")).collect();
+    let result = judged(boot(&lost, LAST_WORDS, Ending::Exit));
+    assert!(result.problems.iter().any(|problem| problem.kind == ProblemKind::Records));
+}
+
+#[test]
+fn a_kernel_without_32_bit_emulation_is_judged_by_its_64_bit_tracee() {
+    let mut boot = boot(MERGED, LAST_WORDS, Ending::Exit);
+    boot.records.observations.retain(|seen| seen.tracee_bits == 64);
+    let why = |error: &str| Missing { what: "its program cannot be executed".into(), error: error.into() };
+    boot.records.missing = vec![(32, why("ENOEXEC"))];
+    let result = judged(boot);
+    assert!(result.passed(), "{:?}", result.failures());
+    assert!(result.notes.iter().any(|note| note.contains("no 32-bit tracee")));
+}
+
+#[test]
+fn a_tracee_missing_for_any_other_reason_fails() {
+    for (bits, error) in [(32, "EAGAIN"), (64, "ENOEXEC")] {
+        let mut boot = boot(MERGED, LAST_WORDS, Ending::Exit);
+        boot.records.observations.retain(|seen| seen.tracee_bits != bits);
+        boot.records.missing = vec![(bits, Missing { what: "x".into(), error: error.into() })];
+        assert!(!judged(boot).passed(), "{bits} {error}");
+    }
+}
+
+#[test]
+fn the_line_is_read_from_the_guests_own_release() {
+    for (uname, line) in [
+        ("6.1.187-copy-segments-boot", Some(Line::new(6, 1))),
+        ("5.12.9", Some(Line::new(5, 12))),
+        ("6.6.30+", Some(Line::new(6, 1))),
+        ("5.12.0-zeroed-boot", Some(Line::new(5, 12))),
+        ("custom", None),
+    ] {
+        assert_eq!(line_of(uname), line, "{uname}");
+    }
+}
+
+#[test]
+fn only_a_kernel_image_is_booted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bzImage");
+    for content in [vec![], vec![0; 4096], b"\x7fELF".repeat(300)] {
+        std::fs::write(&path, content).unwrap();
+        let error = check_image(&path).unwrap_err();
+        assert!(matches!(error, Error::NotAKernel { .. }) && error.exit() == Exit::StageFailed, "{error:?}");
+    }
+    assert!(matches!(check_image(&dir.path().join("none")), Err(Error::Io { .. })));
+}

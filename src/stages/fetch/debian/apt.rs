@@ -1,0 +1,181 @@
+//! Which mirror the host's apt uses: sources.list(5), in both of its formats.
+
+use std::path::{Path, PathBuf};
+
+use deb822_fast::Deb822;
+
+use crate::base::openpgp::verify::Certificates;
+
+/// One repository that apt is configured with.
+#[derive(Clone, Debug)]
+pub struct AptSource {
+    /// Without a slash at the end.
+    pub uri: String,
+    pub suites: Vec<String>,
+    pub components: Vec<String>,
+    pub signed_by: SignedBy,
+}
+
+#[derive(Clone, Debug)]
+pub enum SignedBy {
+    /// Whatever apt trusts in general.
+    Default,
+    Keyrings(Vec<PathBuf>),
+    /// The certificate stands in the source file itself.
+    Inline(Certificates),
+}
+
+/// All enabled binary or source repositories below `etc` (normally `/etc/apt`).
+///
+/// What cannot be read is passed over: apt itself complains about it better.
+pub fn sources(etc: &Path) -> Vec<AptSource> {
+    let mut files = vec![etc.join("sources.list")];
+    let parts = std::fs::read_dir(etc.join("sources.list.d")).into_iter().flatten().flatten();
+    let mut parts: Vec<_> = parts.map(|entry| entry.path()).collect();
+    parts.sort();
+    files.append(&mut parts);
+    files
+        .iter()
+        .filter_map(|file| {
+            let text = std::fs::read_to_string(file).ok()?;
+            match file.extension()?.to_str()? {
+                "list" => Some(one_line(&text)),
+                "sources" => Some(deb822(&text)),
+                _ => None,
+            }
+        })
+        .flatten()
+        .collect()
+}
+
+/// `deb [signed-by=/usr/share/keyrings/x.gpg] http://example.org/debian bookworm main`
+fn one_line(text: &str) -> Vec<AptSource> {
+    text.lines().filter_map(|line| one_source(line.split('#').next()?)).collect()
+}
+
+fn one_source(line: &str) -> Option<AptSource> {
+    let line = line.trim();
+    let rest = line.strip_prefix("deb-src").or_else(|| line.strip_prefix("deb"))?;
+    if !rest.starts_with([' ', '\t', '[']) {
+        return None;
+    }
+    let rest = rest.trim_start();
+    let (options, rest) = match rest.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => ("", rest),
+    };
+    let mut words = rest.split_whitespace();
+    let uri = words.next()?;
+    let suite = words.next()?.to_owned();
+    let keyrings: Vec<PathBuf> = options
+        .split_whitespace()
+        .filter_map(|option| option.strip_prefix("signed-by="))
+        .flat_map(|paths| paths.split(','))
+        .filter(|path| path.starts_with('/'))
+        .map(PathBuf::from)
+        .collect();
+    Some(AptSource {
+        uri: address(uri)?,
+        suites: vec![suite],
+        components: words.map(str::to_owned).collect(),
+        signed_by: if keyrings.is_empty() { SignedBy::Default } else { SignedBy::Keyrings(keyrings) },
+    })
+}
+
+fn deb822(text: &str) -> Vec<AptSource> {
+    // Comments between fields are legal there; the parser reads the plain format.
+    let plain: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let Ok(document) = plain.join("\n").parse::<Deb822>() else { return Vec::new() };
+    document.iter().flat_map(of_paragraph).collect()
+}
+
+fn of_paragraph(paragraph: &deb822_fast::Paragraph) -> Vec<AptSource> {
+    let words = |field: &str| -> Vec<String> {
+        let value = paragraph.get(field).unwrap_or_default();
+        value.split_whitespace().map(str::to_owned).collect()
+    };
+    let enabled = paragraph.get("Enabled");
+    if enabled.is_some_and(|value| ["no", "false", "0"].contains(&value.trim())) {
+        return Vec::new();
+    }
+    let signed_by = signed_by(paragraph.get("Signed-By").unwrap_or_default());
+    words("URIs")
+        .iter()
+        .filter_map(|uri| address(uri))
+        .map(|uri| AptSource {
+            uri,
+            suites: words("Suites"),
+            components: words("Components"),
+            signed_by: signed_by.clone(),
+        })
+        .collect()
+}
+
+fn signed_by(value: &str) -> SignedBy {
+    if value.contains("-----BEGIN") {
+        // A lone dot stands for an empty line.
+        let lines: Vec<_> =
+            value.lines().map(str::trim).map(|line| if line == "." { "" } else { line }).collect();
+        return SignedBy::Inline(Certificates::parse(lines.join("\n").trim_start().as_bytes()));
+    }
+    let paths: Vec<_> =
+        value.split([',', ' ', '\n']).filter(|path| path.starts_with('/')).map(PathBuf::from).collect();
+    if paths.is_empty() { SignedBy::Default } else { SignedBy::Keyrings(paths) }
+}
+
+/// Only what HTTP can fetch: no CD-ROMs, no local folders.
+fn address(uri: &str) -> Option<String> {
+    let http = uri.starts_with("http://") || uri.starts_with("https://");
+    http.then(|| uri.trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(files: &[(&str, &str)]) -> Vec<AptSource> {
+        let etc = tempfile::tempdir().unwrap();
+        std::fs::create_dir(etc.path().join("sources.list.d")).unwrap();
+        for (name, text) in files {
+            std::fs::write(etc.path().join(name), text).unwrap();
+        }
+        sources(etc.path())
+    }
+
+    #[test]
+    fn one_line_sources_are_read_with_their_options() {
+        let found = configured(&[(
+            "sources.list",
+            "# deb http://no.example.org/debian x main\n\
+             deb [arch=amd64 signed-by=/k.gpg,/l.gpg] http://example.org/debian/ bookworm main contrib # it\n\
+             deb-src http://example.org/debian bookworm main\ndeb cdrom:[x]/ bookworm main\ndebx y z\n",
+        )]);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].uri, "http://example.org/debian");
+        assert_eq!(found[0].components, ["main", "contrib"]);
+        let SignedBy::Keyrings(keyrings) = &found[0].signed_by else { panic!() };
+        assert_eq!(keyrings, &[PathBuf::from("/k.gpg"), PathBuf::from("/l.gpg")]);
+        assert!(matches!(found[1].signed_by, SignedBy::Default));
+    }
+
+    #[test]
+    fn deb822_sources_are_read_and_disabled_ones_are_not() {
+        let found = configured(&[(
+            "sources.list.d/debian.sources",
+            "Types: deb\n# a comment\nURIs: http://example.org/debian http://b.example.org/debian\n\
+             Suites: bookworm bookworm-updates\nComponents: main\nSigned-By: /k.gpg\n\n\
+             Types: deb\nEnabled: no\nURIs: http://off.example.org/\nSuites: x\nComponents: main\n",
+        )]);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[1].uri, "http://b.example.org/debian");
+        assert_eq!(found[0].suites, ["bookworm", "bookworm-updates"]);
+        assert!(matches!(&found[0].signed_by, SignedBy::Keyrings(paths) if paths.len() == 1));
+    }
+
+    #[test]
+    fn files_with_other_endings_are_ignored_as_apt_does() {
+        let line = "deb http://example.org/debian bookworm main\n";
+        assert!(configured(&[("sources.list.d/a.list.save", line)]).is_empty());
+        assert_eq!(configured(&[("sources.list.d/a.list", line)]).len(), 1);
+    }
+}

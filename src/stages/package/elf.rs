@@ -1,0 +1,128 @@
+//! What an ELF file says of itself: its build id, and the libraries that it needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use goblin::elf::Elf;
+use goblin::elf::header::header64::Header;
+use goblin::elf::note::NT_GNU_BUILD_ID;
+use goblin::elf::section_header::SHT_NOTE;
+use goblin::elf::section_header::section_header64::SectionHeader;
+
+use super::Error;
+use super::payload::{Content, Payload};
+use crate::base::cache_key::hex;
+
+/// A library that programs need, with the versions of its symbols that they use.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Library {
+    /// `libelf.so.1`
+    pub soname: String,
+    /// `GLIBC_2.34`
+    pub versions: BTreeSet<String>,
+}
+
+/// The GNU build id in hexadecimal; `None` where the file has none or is no 64-bit ELF file.
+///
+/// Reads the headers and the notes only: a vmlinux is larger than what this tool may hold.
+pub(super) fn build_id(path: &Path) -> Result<Option<String>, Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let Ok(header) = Header::from_fd(&mut file) else { return Ok(None) };
+    let sections = SectionHeader::from_fd(&mut file, header.e_shoff, header.e_shnum.into());
+    for section in sections.unwrap_or_default().iter().filter(|section| section.sh_type == SHT_NOTE) {
+        if let Some(id) = build_id_in(&part(&mut file, section).map_err(failed)?) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+fn part(file: &mut File, section: &SectionHeader) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(section.sh_offset))?;
+    let mut content = Vec::new();
+    file.take(section.sh_size).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// A note is the lengths of its name and its content, its type, and both, each filled up to four
+/// bytes (elf(5)).
+fn build_id_in(mut notes: &[u8]) -> Option<String> {
+    loop {
+        let word = |at: usize| Some(u32::from_le_bytes(notes.get(at..at + 4)?.try_into().ok()?) as usize);
+        let (name, content, kind) = (word(0)?, word(4)?, word(8)?);
+        let start = 12 + name.next_multiple_of(4);
+        if kind == NT_GNU_BUILD_ID as usize && notes.get(12..12 + name)? == b"GNU\0" {
+            return Some(hex(notes.get(start..start + content)?));
+        }
+        notes = notes.get(start + content.next_multiple_of(4)..)?;
+    }
+}
+
+/// The libraries of all programs of a payload, each once.
+pub(super) fn needed(payload: &Payload) -> Result<Vec<Library>, Error> {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in payload.files.iter().filter(|file| file.mode & 0o100 != 0) {
+        let Content::Disk(path) = &file.content else { continue };
+        let content = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        for library in libraries(&content) {
+            all.entry(library.soname).or_default().extend(library.versions);
+        }
+    }
+    Ok(all.into_iter().map(|(soname, versions)| Library { soname, versions }).collect())
+}
+
+/// The libraries of a program; empty for what is not an ELF file or needs none.
+fn libraries(content: &[u8]) -> Vec<Library> {
+    let Ok(elf) = Elf::parse(content) else { return Vec::new() };
+    let named = |soname: &&str| Library { soname: (*soname).to_owned(), versions: BTreeSet::new() };
+    let mut libraries: Vec<_> = elf.libraries.iter().map(named).collect();
+    for need in elf.verneed.iter().flatten() {
+        let soname = elf.dynstrtab.get_at(need.vn_file).unwrap_or_default();
+        let versions = need.iter().filter_map(|version| elf.dynstrtab.get_at(version.vna_name));
+        if let Some(library) = libraries.iter_mut().find(|library| library.soname == soname) {
+            library.versions.extend(versions.map(str::to_owned));
+        }
+    }
+    libraries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_id_is_found_behind_other_notes() {
+        let note = |name: &[u8], kind: u32, content: &[u8]| {
+            let mut note = [name.len() as u32, content.len() as u32, kind].map(u32::to_le_bytes).concat();
+            for part in [name, content] {
+                note.extend(part);
+                note.resize(note.len().next_multiple_of(4), 0);
+            }
+            note
+        };
+        let other = note(b"Linux\0", 0x100, b"x");
+        let id = note(b"GNU\0", 3, &[0xab, 0xcd, 0x01, 0x02]);
+        assert_eq!(build_id_in(&[other.clone(), id.clone()].concat()), Some("abcd0102".into()));
+        assert_eq!(build_id_in(&other), None);
+        assert_eq!(build_id_in(&id[..id.len() - 1]), None);
+        assert_eq!(build_id_in(&[]), None);
+    }
+
+    #[test]
+    fn a_program_names_its_libraries_and_their_versions() {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let libraries = libraries(&program);
+        let libc = libraries.iter().find(|library| library.soname == "libc.so.6").expect("a glibc program");
+        assert!(libc.versions.iter().any(|version| version.starts_with("GLIBC_2.")), "{libc:?}");
+        assert!(super::libraries(b"#!/bin/sh\n").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_elf_file_has_no_build_id() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(build_id(file.path()).unwrap(), None);
+    }
+}
