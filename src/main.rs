@@ -15,10 +15,10 @@ use kpatch_build::base::{process, program_name as name};
 use kpatch_build::cli::args::{CacheAction, Cli, Command, PackageSelf, Repo, SeriesAction};
 use kpatch_build::cli::commands::{cache, package_self as distribute};
 use kpatch_build::cli::{args as cli, output as show, progress};
-use kpatch_build::pipeline;
+use kpatch_build::pipeline::{self, Finished};
 use kpatch_build::pipeline::request::{self, Request};
 use kpatch_build::pipeline::settings::Settings;
-use kpatch_build::report::{Report, attest as evidence};
+use kpatch_build::report::attest as evidence;
 use kpatch_build::stages::fetch;
 use kpatch_build::{compare, doctor, repo, reproduce};
 
@@ -125,16 +125,15 @@ fn whole(cli: &Cli, goal: Goal, stop: Stop) -> Result<Exit, Failure> {
         doctor::install(job, &doctor::examine(job, &stop), &stop).map_err(|error| before(&error))?;
     }
     let cx = context(cli, Some(&request), stop)?;
-    let report = pipeline::run(&cx, &request, goal)?;
-    finish(cli, &report)
+    finish(cli, &pipeline::run(&cx, &request, goal)?)
 }
 
-fn finish(cli: &Cli, report: &Report) -> Result<Exit, Failure> {
+fn finish(cli: &Cli, finished: &Finished) -> Result<Exit, Failure> {
     // Standard output is the events' with `--progress json`.
     if settings(cli)?.progress != Some(ProgressMode::Json) {
-        print(&report.summary())?;
+        print(&finished.summary())?;
     }
-    Ok(report.exit())
+    Ok(finished.exit())
 }
 
 fn boot_only(cli: &Cli, image: Option<&Path>, shell: bool, stop: Stop) -> Result<Exit, Failure> {
@@ -149,8 +148,7 @@ fn boot_only(cli: &Cli, image: Option<&Path>, shell: bool, stop: Stop) -> Result
         pipeline::shell(&cx, &request, &image)?;
         return Ok(Exit::Passed);
     }
-    let report = pipeline::boot_image(&cx, &request, &image)?;
-    finish(cli, &report)
+    finish(cli, &pipeline::boot_image(&cx, &request, &image)?)
 }
 
 /// `compare`: measure, then write.

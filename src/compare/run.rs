@@ -8,16 +8,15 @@ use super::{
     lang_name, lang_slug,
 };
 use crate::base::context::Context;
-use crate::base::error::{Exit, Explain, Failure};
+use crate::base::error::{Exit, Failure};
 use crate::base::events::Stage;
 use crate::base::options::Goal;
 use crate::base::release::ReleaseSpec;
 use crate::base::text::columns;
 use crate::kernel::series::{self, Series};
-use crate::kernel::toolchain;
 use crate::pipeline::request::Request;
-use crate::pipeline::{self, plan};
-use crate::report::{BootPart, Report};
+use crate::pipeline::{self, Finished, plan};
+use crate::report::Report;
 use crate::stages::boot::BootResult;
 use crate::stages::fetch::SourceRequest;
 
@@ -86,27 +85,25 @@ fn cells(cx: &mut Context, wish: &Wish, comparison: &mut Comparison) -> Result<(
 fn measured(
     cx: &Context,
     request: &Request,
-    cell: &Wanted,
+    planned: &Wanted,
     folder: PathBuf,
 ) -> Result<(Cell, Series), Failure> {
-    let failed = |error: &dyn Explain| Failure::new(Some(Stage::Patch), error);
-    let mut report = pipeline::run(cx, request, Goal::Boot)?;
-    let release = report.release().expect("a run that came to its end has a release");
-    let toolchain = toolchain::discover(&request.cc, &cx.stop).map_err(|error| failed(&error))?;
-    let series =
-        series::load(&request.series, &release, request.lang, &toolchain).map_err(|error| failed(&error))?;
-    let Some(BootPart::Done(boot)) = report.boot.take() else { unreachable!("a run to its boot has booted") };
+    let Finished { report, plan, boot } = pipeline::run(cx, request, Goal::Boot)?;
+    let kernel = plan.expect("a run that builds has a plan").kernel;
+    let boot = boot.expect("a run to its boot has booted");
     let cell = Cell {
-        release,
-        series: cell.label.clone(),
-        lang: cell.lang,
+        release: kernel.release,
+        series: planned.label.clone(),
+        lang: planned.lang,
         kconfig: request.kconfig.clone(),
-        boot: relative(*boot, &request.out, &folder),
-        making: Some(making(report, &series, folder)),
+        boot: relative(boot, &request.out, &folder),
+        making: Some(making(report, &kernel.series, folder)),
     };
-    Ok((cell, series))
+    Ok((cell, kernel.series))
 }
 
+/// `series` is the one that the run applied: loaded again it could differ, because a series in a
+/// directory can change meanwhile and the build fixes depend on the toolchain of the run.
 fn making(report: Report, series: &Series, folder: PathBuf) -> Making {
     let text = |file: &series::PatchFile| PatchText {
         file: file.name.clone(),

@@ -24,7 +24,7 @@ use crate::pipeline::plan::Plan;
 use crate::pipeline::request::Request;
 use crate::report::attest::Facts;
 use crate::report::{self, Report, RequestPart, attest as evidence};
-use crate::stages::boot::{self, BootRequest, Subject};
+use crate::stages::boot::{self, BootRequest, BootResult, Subject};
 use crate::stages::build::{self, KernelBuild};
 use crate::stages::fetch::{self, Offer};
 use crate::stages::package::{self, Package};
@@ -32,10 +32,35 @@ use crate::stages::patch::check::Row;
 use crate::stages::verify::{self, VerifiedTarball};
 use crate::stages::{configure, patch, secure_boot as sign, unpack};
 
-/// Runs the stages up to `goal` and leaves `report.json` in the output folder.
-///
-/// `Ok` is a run that came to its end: its report may still hold a failed verdict.
-pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Report, Failure> {
+/// A run that reached its goal; its boot may still have a failed verdict.
+#[derive(Debug)]
+pub struct Finished {
+    /// The last `report.json` of the run, as written.
+    pub report: Report,
+    /// What the run built. `None` for runs without a plan: `fetch`, and a boot of an external image.
+    pub plan: Option<Plan>,
+    /// `None` if nothing was booted.
+    pub boot: Option<BootResult>,
+}
+
+impl Finished {
+    /// [`Exit::VerdictFailed`] for a boot that did not show what its series claims, otherwise
+    /// [`Exit::Passed`].
+    pub fn exit(&self) -> Exit {
+        match &self.boot {
+            Some(result) if !result.passed() => Exit::VerdictFailed,
+            _ => Exit::Passed,
+        }
+    }
+
+    /// The last lines of a run for the terminal: the paths of its files, then the boot's result.
+    pub fn summary(&self) -> String {
+        self.report.files() + &self.boot.as_ref().map(BootResult::summary).unwrap_or_default()
+    }
+}
+
+/// Runs the stages up to `goal` and leaves `report.json` in the output directory.
+pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Finished, Failure> {
     let kconfig = check(request, goal)?;
     let signing = request.signing_key.as_deref().map(SigningKey::load).transpose();
     let signing = signing.map_err(|error| Failure::new(None, &error))?;
@@ -69,21 +94,35 @@ struct Run<'a> {
     signing: Option<SigningKey>,
 }
 
+/// What the stages leave besides the report.
+#[derive(Default)]
+struct Results {
+    plan: Option<Plan>,
+    boot: Option<BootResult>,
+}
+
 impl Run<'_> {
-    fn stages(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<(), Failure> {
-        let cx = self.cx;
+    fn stages(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Results, Failure> {
         if goal == Goal::Fetch {
-            let (release, offers) = plan::offers(cx, request)?;
-            return self.source(release, &offers).map(|_| ());
+            let (release, offers) = plan::offers(self.cx, request)?;
+            self.source(release, &offers)?;
+            return Ok(Results::default());
         }
         let plan = self.plan(request, kconfig, goal)?;
+        let boot = self.kernel(&plan, goal)?;
+        Ok(Results { plan: Some(plan), boot })
+    }
+
+    /// The stages from the source to the boot, whose result is returned.
+    fn kernel(&mut self, plan: &Plan, goal: Goal) -> Result<Option<BootResult>, Failure> {
+        let cx = self.cx;
         let source = self.source(plan.kernel.release, &plan.offers)?;
         let tree = self.stage(Stage::Unpack, &plan.kernel.release, || unpack::unpack(cx, &source))?;
         let tree = self
             .stage(Stage::Patch, &plan.kernel.series.name, || patch::patch(cx, &plan.kernel.series, tree))?;
         self.report.patches.clone_from(&tree.patches);
         if goal == Goal::Patch {
-            return Ok(());
+            return Ok(None);
         }
         let config = self.stage(Stage::Configure, &plan.kernel.kconfig.name, || {
             configure::configure(cx, &plan.kernel, &tree)
@@ -94,14 +133,14 @@ impl Run<'_> {
         self.report.built(&plan.kernel, &build);
         // Its lock is let go here, so that another run may switch the series meanwhile.
         drop(tree);
-        let build = self.sign(&plan, build)?;
+        let build = self.sign(plan, build)?;
         if goal.packages() && !plan.kernel.formats.is_empty() {
             let packages =
                 self.stage(Stage::Package, &build.release, || package::package(cx, &plan.kernel, &build))?;
             self.report.packaged(&packages);
-            self.describe(&plan, &build, &packages)?;
+            self.describe(plan, &build, &packages)?;
         }
-        self.boot(&plan, &build, goal)
+        self.boot(plan, &build, goal)
     }
 
     fn source(&mut self, release: Release, offers: &[Offer]) -> Result<VerifiedTarball, Failure> {
@@ -153,10 +192,10 @@ impl Run<'_> {
         self.write()
     }
 
-    fn boot(&mut self, plan: &Plan, build: &KernelBuild, goal: Goal) -> Result<(), Failure> {
+    fn boot(&mut self, plan: &Plan, build: &KernelBuild, goal: Goal) -> Result<Option<BootResult>, Failure> {
         let (true, Some(request)) = (goal.boots(), &plan.boot) else {
             self.report.skipped_boot();
-            return Ok(());
+            return Ok(None);
         };
         let subject = Subject {
             image: build.image(),
@@ -165,11 +204,11 @@ impl Run<'_> {
         };
         let cx = self.cx;
         let result = self.stage(Stage::Boot, &build.release, || boot::boot(cx, request, &subject))?;
-        self.report.booted(result);
-        Ok(())
+        self.report.booted(&result);
+        Ok(Some(result))
     }
 
-    fn elsewhere(&mut self, request: &Request, image: &Path) -> Result<(), Failure> {
+    fn boot_external_image(&mut self, request: &Request, image: &Path) -> Result<Results, Failure> {
         let cx = self.cx;
         let failed = |error: &dyn Explain| Failure::new(Some(Stage::Boot), error);
         let boot = boot_request(request)?;
@@ -177,8 +216,8 @@ impl Run<'_> {
         let toolchain = toolchain::discover(&request.cc, &cx.stop).map_err(|error| failed(&error))?;
         let subject = Subject { image: image.to_owned(), cc: toolchain.cc, claims: &claims };
         let result = self.stage(Stage::Boot, &image.display(), || boot::boot(cx, boot, &subject))?;
-        self.report.booted(result);
-        Ok(())
+        self.report.booted(&result);
+        Ok(Results { plan: None, boot: Some(result) })
     }
 }
 
@@ -233,10 +272,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn end(mut self, outcome: Result<(), Failure>) -> Result<Report, Failure> {
-        let Err(mut failure) = outcome else {
-            self.seal()?;
-            return Ok(self.report);
+    fn end(mut self, outcome: Result<Results, Failure>) -> Result<Finished, Failure> {
+        let mut failure = match outcome {
+            Ok(Results { plan, boot }) => {
+                self.seal()?;
+                return Ok(Finished { report: self.report, plan, boot });
+            }
+            Err(failure) => failure,
         };
         if self.cx.stop.is_set() {
             failure = Failure::interrupted(failure.stage);
@@ -310,15 +352,16 @@ pub fn check_series(cx: &Context, request: Request) -> Result<Vec<Row>, Failure>
 
 /// Builds what the request describes, for `boot --shell`.
 pub fn built_image(cx: &Context, request: &Request) -> Result<PathBuf, Failure> {
-    let report = run(cx, request, Goal::Build)?;
-    Ok(report.image().expect("a run that builds leaves an image").to_owned())
+    let finished = run(cx, request, Goal::Build)?;
+    Ok(finished.report.image().expect("a run that builds leaves an image").to_owned())
 }
 
-/// `boot --image`: judges a kernel built elsewhere by the claims of the request's series.
-pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Report, Failure> {
+/// `boot --image`: boots an image that this tool did not build, and judges it by the claims of the
+/// request's series.
+pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Finished, Failure> {
     check(request, Goal::Boot)?;
     let mut run = Run::begin(cx, request, None)?;
-    let outcome = run.elsewhere(request, image);
+    let outcome = run.boot_external_image(request, image);
     run.end(outcome)
 }
 

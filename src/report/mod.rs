@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Exit, Failure};
+use crate::base::error::Failure;
 use crate::base::events::{Stage, Status};
 use crate::base::options::{Compression, Format, Lang, Part};
 use crate::base::release::Release;
@@ -291,20 +291,12 @@ impl Report {
         self.stages.push(StagePart { stage, status, seconds, key, log });
     }
 
-    pub fn booted(&mut self, result: BootResult) {
-        self.boot = Some(BootPart::Done(Box::new(result)));
+    pub fn booted(&mut self, result: &BootResult) {
+        self.boot = Some(BootPart::Done(Box::new(result.clone())));
     }
 
     pub fn skipped_boot(&mut self) {
         self.boot = Some(BootPart::Skipped { verdict: "skipped" });
-    }
-
-    /// How the whole run ended, where no stage failed.
-    pub fn exit(&self) -> Exit {
-        match &self.boot {
-            Some(BootPart::Done(result)) if !result.passed() => Exit::VerdictFailed,
-            _ => Exit::Passed,
-        }
     }
 
     pub fn request(&self) -> &RequestPart {
@@ -326,20 +318,12 @@ impl Report {
         self.kernel.as_ref().map(|kernel| kernel.image.as_path())
     }
 
-    /// The last lines of a run, for people.
-    pub fn summary(&self) -> String {
-        let mut text = String::new();
-        for artifact in &self.artifacts {
-            text += &format!("{}\n", artifact.path.display());
-        }
-        for document in &self.evidence {
-            text += &format!("{}\n", document.path.display());
-        }
-        text += &format!("{}\n", self.path.display());
-        if let Some(BootPart::Done(result)) = &self.boot {
-            text += &result.summary();
-        }
-        text
+    /// The paths of everything in the output directory that is meant for users, a line for each.
+    pub fn files(&self) -> String {
+        let packages = self.artifacts.iter().map(|artifact| &artifact.path);
+        let documents = self.evidence.iter().map(|document| &document.path);
+        let paths = packages.chain(documents).chain([&self.path]);
+        paths.map(|path| format!("{}\n", path.display())).collect()
     }
 
     /// Replaces the file atomically; what it holds now.

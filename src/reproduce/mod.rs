@@ -76,9 +76,9 @@ pub fn reproduce(cx: &Context, wish: &Wish) -> Result<Comparison, Failure> {
     }
     check_patches(&recorded, &plan, &toolchain).map_err(failed)?;
     if !is_pinned(&request, parts.source) {
-        check_source(&parts, &pipeline::run(&inner, &request, Goal::Fetch)?).map_err(failed)?;
+        check_source(&parts, &pipeline::run(&inner, &request, Goal::Fetch)?.report).map_err(failed)?;
     }
-    let report = pipeline::run(&inner, &request, Goal::Package)?;
+    let report = pipeline::run(&inner, &request, Goal::Package)?.report;
     let path = request.out.join(STORE);
     drop(inner);
     std::fs::remove_dir_all(&path).map_err(|source| failed(Error::Remove { path, source }))?;
