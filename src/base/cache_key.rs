@@ -3,7 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+pub use super::digest::hex;
+use super::digest::sha256;
 
 /// 64 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,12 +19,12 @@ impl Key {
     pub fn of<T: Serialize>(stage: &str, inputs: &T) -> Key {
         // serde_json::Value keeps objects in a BTreeMap, which is what makes this canonical.
         let value = serde_json::json!({ "stage": stage, "inputs": inputs });
-        Key(hex(&Sha256::digest(value.to_string())))
+        Key(sha256(value.to_string()))
     }
 
     /// A key that is a checksum already, such as a tarball's.
-    pub fn from_sha256(sha256: &str) -> Key {
-        Key(sha256.to_ascii_lowercase())
+    pub fn from_sha256(digest: &str) -> Key {
+        Key(digest.to_ascii_lowercase())
     }
 
     pub fn as_str(&self) -> &str {
@@ -39,10 +41,6 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

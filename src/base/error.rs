@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::events::Stage;
 use crate::base::program_name as name;
+use crate::base::stop::Interrupted;
 
 /// The tool's exit codes, a public interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,23 +25,38 @@ pub enum Exit {
 }
 
 /// What the top level prints beneath an error's own sentence.
+///
+/// An error that wraps another one names it in [`Explain::inner`]; everything else then comes from there.
 pub trait Explain: std::error::Error {
+    /// The wrapped error that explains this one.
+    fn inner(&self) -> Option<&dyn Explain> {
+        None
+    }
+
+    /// The exit code of a run that this error ends.
     fn exit(&self) -> Exit {
-        Exit::StageFailed
+        self.inner().map_or(Exit::StageFailed, Explain::exit)
     }
 
     /// Whole sentences or `name: value` lines, most helpful first.
     fn facts(&self) -> Vec<String> {
-        Vec::new()
+        self.inner().map_or_else(Vec::new, Explain::facts)
     }
 
-    /// What the user can do about it.
+    /// What the user can do about it, as an imperative.
     fn next_step(&self) -> Option<String> {
-        None
+        self.inner()?.next_step()
     }
 
+    /// The log of the program that failed, and its last lines.
     fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
-        (None, &[])
+        self.inner().map_or((None, &[]), Explain::log_and_tail)
+    }
+}
+
+impl Explain for Interrupted {
+    fn exit(&self) -> Exit {
+        Exit::Interrupted
     }
 }
 

@@ -3,13 +3,16 @@
 pub mod archive;
 pub mod cache_key;
 pub mod context;
+pub mod digest;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod openpgp;
 pub mod options;
 pub mod process;
 pub mod program_name;
 pub mod release;
+pub mod stage_result;
 pub mod stop;
 pub mod store;
 pub mod text;

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::error::Explain;
+use crate::base::error::{Exit, Explain};
 use crate::base::stop::Stop;
 
 /// One folder of the store. The names are those on disk.
@@ -73,6 +73,13 @@ pub enum Error {
 }
 
 impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Error::Io { .. } => Exit::StageFailed,
+            Error::Interrupted { .. } => Exit::Interrupted,
+        }
+    }
+
     fn next_step(&self) -> Option<String> {
         match self {
             Error::Io { .. } => {

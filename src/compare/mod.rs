@@ -202,7 +202,7 @@ impl Comparison {
 
 /// Replaces a file atomically.
 pub fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
-    report::replace(path, content).map_err(|source| Error::Io {
+    crate::base::files::replace(path, content).map_err(|source| Error::Io {
         action: "write",
         path: path.to_owned(),
         source,

@@ -3,12 +3,10 @@
 pub mod plan;
 pub mod request;
 pub mod settings;
-mod stage_result;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use self::stage_result::Outcome;
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::error::{Exit, Explain, Failure};
@@ -16,6 +14,7 @@ use crate::base::events::{Event, Stage, Status};
 use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::Goal;
 use crate::base::release::Release;
+use crate::base::stage_result::StageResult;
 use crate::base::store::Room;
 use crate::kernel::kbuild::result_key;
 use crate::kernel::kconfig::{self, Kconfig};
@@ -231,7 +230,7 @@ impl<'a> Run<'a> {
     }
 
     /// One stage: announced, timed, and recorded in the report however it ends.
-    fn stage<T: Outcome, E: Explain>(
+    fn stage<T: StageResult, E: Explain>(
         &mut self,
         stage: Stage,
         what: &dyn std::fmt::Display,

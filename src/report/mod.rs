@@ -1,12 +1,12 @@
 //! Report: `report.json`, written after every stage, so that a killed run leaves a readable one.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::Failure;
 use crate::base::events::{Stage, Status};
+use crate::base::files;
 use crate::base::options::{Compression, Format, Lang, Part};
 use crate::base::release::Release;
 use crate::base::x509::Identity;
@@ -331,23 +331,11 @@ impl Report {
         let write = || {
             let mut text = serde_json::to_vec_pretty(self)?;
             text.push(b'\n');
-            replace(&self.path, &text)?;
+            files::replace(&self.path, &text)?;
             Ok(text)
         };
         write().map_err(|source| Error { path: self.path.clone(), source })
     }
-}
-
-/// Gives a file this content, atomically: whoever reads it meanwhile sees the old one, whole.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".report").tempfile_in(folder)?;
-    file.write_all(content)?;
-    // The temporary file is the owner's alone; a report is for everybody.
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 impl ToolchainPart {

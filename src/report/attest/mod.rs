@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::base::cache_key::hex;
 use crate::base::openpgp::sign::SigningKey;
-use crate::report::{self, Document, DocumentKind, Report};
+use crate::report::{Document, DocumentKind, Report};
 
 pub use check::{Verdict, check, keyring};
 pub use error::Error;
@@ -87,7 +87,8 @@ fn signature_of(path: &Path) -> PathBuf {
 }
 
 fn write(path: &Path, kind: DocumentKind, text: &[u8]) -> Result<Document, Error> {
-    report::replace(path, text).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+    crate::base::files::replace(path, text)
+        .map_err(|source| Error::Write { path: path.to_owned(), source })?;
     Ok(Document { path: path.to_owned(), kind, sha256: Some(hex(&Sha256::digest(text))) })
 }
 

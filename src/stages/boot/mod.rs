@@ -24,6 +24,7 @@ use self::debuggers::DebuggerRequest;
 use crate::base::context::Context;
 use crate::base::options::Accel;
 use crate::base::release::{Line, Release};
+use crate::base::stage_result::StageResult;
 use crate::claims::observation::{DebuggerRun, Observation};
 use crate::claims::{Claims, Evidence, Judgement};
 
@@ -297,6 +298,12 @@ fn check_image(image: &Path) -> Result<(), Error> {
     std::fs::File::open(image).and_then(|file| file.take(0x206).read_to_end(&mut head)).map_err(io)?;
     let is_kernel = head.get(0x1fe..0x200) == Some(&[0x55, 0xaa]) && head.get(0x202..0x206) == Some(b"HdrS");
     if is_kernel { Ok(()) } else { Err(Error::NotAKernel { path: image.to_owned() }) }
+}
+
+impl StageResult for BootResult {
+    fn summary(&self) -> String {
+        self.headline()
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::base::error::{Exit, Explain};
 use crate::base::events::{Stage, Unit};
 use crate::base::options::Part;
 use crate::base::process::{self, Flow};
+use crate::base::stage_result::StageResult;
 use crate::base::store::{self, Entry};
 use crate::base::x509::Identity;
 use crate::kernel::KernelPlan;
@@ -370,4 +371,18 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { action, path, source }
+}
+
+impl StageResult for KernelBuild {
+    fn cached(&self) -> bool {
+        self.cached
+    }
+
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        self.release.clone()
+    }
 }

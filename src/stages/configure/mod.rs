@@ -12,6 +12,7 @@ use crate::base::context::Context;
 use crate::base::error::{Exit, Explain};
 use crate::base::events::Stage;
 use crate::base::process;
+use crate::base::stage_result::StageResult;
 use crate::base::store::{self, Room};
 use crate::kernel::KernelPlan;
 use crate::kernel::kbuild::build_dir::{self, BuildFolder};
@@ -413,4 +414,18 @@ fn check_survival(
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { action, path, source }
+}
+
+impl StageResult for KernelConfig {
+    fn cached(&self) -> bool {
+        matches!(self.at, Place::Finished(_))
+    }
+
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        "every requested option has its value".into()
+    }
 }

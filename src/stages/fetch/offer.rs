@@ -8,6 +8,7 @@ use super::git::Checkout;
 use super::keys::KeySource;
 use crate::base::openpgp::verify::Certificates;
 use crate::base::release::Release;
+use crate::base::stage_result::StageResult;
 use crate::base::store::Entry;
 
 /// Where a source came from; the words are those of `report.json`.
@@ -119,4 +120,15 @@ pub enum Content {
     Directory {
         path: PathBuf,
     },
+}
+
+impl StageResult for Tarball {
+    fn cached(&self) -> bool {
+        self.cached
+    }
+
+    fn summary(&self) -> String {
+        let file = self.url.rsplit('/').next().unwrap_or(&self.url);
+        format!("{file} from {}", self.origin.name())
+    }
 }

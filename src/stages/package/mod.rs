@@ -22,10 +22,12 @@ pub mod tool;
 use std::path::{Path, PathBuf};
 
 use about::About;
+use indicatif::HumanBytes;
 
 use crate::base::context::Context;
 use crate::base::options::{Compression, Format, Part};
 use crate::base::release::Release;
+use crate::base::stage_result::StageResult;
 use crate::kernel::KernelPlan;
 use crate::stages::build::KernelBuild;
 
@@ -175,5 +177,12 @@ fn write_one(job: &Job, format: Format, meter: &Meter) -> Result<Ready, Error> {
             let documents = rpm::kernel::documents(&about);
             rpm::write(rpm::kernel::describe(job, &how, &about, &documents)?, &how)
         }
+    }
+}
+
+impl StageResult for Vec<Package> {
+    fn summary(&self) -> String {
+        let total: u64 = self.iter().map(|package| package.bytes).sum();
+        format!("{} files, {}", self.len(), HumanBytes(total))
     }
 }

@@ -15,6 +15,7 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::error::{Exit, Explain};
 use crate::base::events::Stage;
+use crate::base::stage_result::StageResult;
 use crate::kernel::series::{BadName, PatchFile, Series, diff};
 use crate::stages::unpack::SourceTree;
 
@@ -182,5 +183,20 @@ fn tell_of_moves(cx: &Context, moves: &[tree::Move]) {
         let tree::Move { patch, path, hunk, lines } = step;
         let path = path.display();
         cx.events.note(Stage::Patch, format!("{patch}: hunk {hunk} of {path} applies {lines:+} lines away"));
+    }
+}
+
+impl StageResult for PatchedTree {
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        let count = |outcome| self.patches.iter().filter(|patch| patch.status == outcome).count();
+        match (count(Outcome::Applied), count(Outcome::AlreadyUpstream)) {
+            (0, 0) => "nothing to apply: the release behaves so already".into(),
+            (applied, 0) => format!("{applied} applied"),
+            (applied, upstream) => format!("{applied} applied, {upstream} already upstream"),
+        }
     }
 }

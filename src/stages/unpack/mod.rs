@@ -16,6 +16,7 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::{Stage, Unit};
 use crate::base::release::Release;
+use crate::base::stage_result::StageResult;
 use crate::base::store::{Entry, Lookup, Room};
 use crate::kernel::version::Version;
 use crate::stages::fetch::git::Checkout;
@@ -197,5 +198,19 @@ fn told(url: &str, entry: &Path, failure: Failure) -> Error {
         Failure::Unsafe(reason) => Error::Unsafe { url: url.to_owned(), entry: entry.to_owned(), reason },
         Failure::Read(source) => Error::Read { path: entry.to_owned(), source },
         Failure::Write(path, source) => Error::Write { path, source },
+    }
+}
+
+impl StageResult for SourceTree {
+    fn cached(&self) -> bool {
+        self.cached
+    }
+
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        self.release.to_string()
     }
 }

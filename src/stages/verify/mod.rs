@@ -8,6 +8,7 @@ pub mod repository;
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::release::Release;
+use crate::base::stage_result::StageResult;
 use crate::stages::fetch::{Content, Origin, Tarball};
 
 pub use self::error::Error;
@@ -70,4 +71,17 @@ pub fn verify(cx: &Context, tarball: Tarball) -> Result<VerifiedTarball, Error> 
         key,
         content,
     })
+}
+
+impl StageResult for VerifiedTarball {
+    fn key(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn summary(&self) -> String {
+        match &self.verified_by {
+            Some(chain) => chain.clone(),
+            None => "NOT VERIFIED, as --no-verify asked".into(),
+        }
+    }
 }

@@ -1,0 +1,86 @@
+//! Replacing and removing files.
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use fs_err as fs;
+
+/// Replaces the content of `path` atomically: a reader sees the old content or the new one, never a part.
+/// The file is readable by everybody (mode 0644).
+///
+/// # Errors
+/// The directory of `path` is missing or cannot be written to.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = tempfile::Builder::new().prefix(".kpatch-build-").tempfile_in(parent)?;
+        file.write_all(content)?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(|error| at("replace", path, error))
+}
+
+/// Removes the file `path`; returns whether it existed.
+///
+/// # Errors
+/// The file exists and cannot be removed.
+pub fn remove_if_exists(path: &Path) -> io::Result<bool> {
+    existed(fs::remove_file(path))
+}
+
+/// Removes the directory `path` with everything in it; returns whether it existed.
+///
+/// # Errors
+/// The directory exists and cannot be removed.
+pub fn remove_dir_if_exists(path: &Path) -> io::Result<bool> {
+    existed(fs::remove_dir_all(path))
+}
+
+fn existed(removed: io::Result<()>) -> io::Result<bool> {
+    match removed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts operation and path in front of an error from a call that [`fs_err`] does not wrap.
+pub fn at(operation: &str, path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("failed to {operation} `{}`: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_has_its_new_content_and_everybody_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        replace(&path, b"old").unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_is_named() {
+        let error = replace(Path::new("/no/such/directory/file"), b"").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("/no/such/directory/file"), "{error}");
+    }
+
+    #[test]
+    fn removing_what_does_not_exist_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "").unwrap();
+        assert!(remove_if_exists(&path).unwrap());
+        assert!(!remove_if_exists(&path).unwrap());
+        assert!(!remove_dir_if_exists(&path).unwrap());
+        assert!(remove_if_exists(dir.path()).is_err(), "a directory is no file");
+    }
+}

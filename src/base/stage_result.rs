@@ -1,0 +1,17 @@
+//! What each stage's result shows on the screen and in the report.
+
+/// The result of a stage; implemented beside each stage's result type.
+pub trait StageResult {
+    /// Whether the store already had it.
+    fn cached(&self) -> bool {
+        false
+    }
+
+    /// The stage's cache key, for stages that have one.
+    fn key(&self) -> Option<String> {
+        None
+    }
+
+    /// One line for the user.
+    fn summary(&self) -> String;
+}
