@@ -219,6 +219,28 @@ macro_rules! serde_as_text {
 }
 serde_as_text!(Release, Line, ReleaseSpec);
 
+macro_rules! schema_of_text {
+    ($($name:ident, $description:literal, $pattern:literal);*) => {$(
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "description": $description,
+                    "type": "string",
+                    "pattern": $pattern,
+                })
+            }
+        }
+    )*};
+}
+schema_of_text!(
+    Release, "An exact kernel release: `6.1.187`, `5.12`, `6.2-rc1`.", "^[0-9]+\\.[0-9]+(\\.[0-9]+)?(-rc[0-9]+)?$";
+    Line, "A release line: `6.1.y`.", "^[0-9]+\\.[0-9]+\\.y$"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

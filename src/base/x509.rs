@@ -70,7 +70,7 @@ pub struct Signer {
 }
 
 /// Who signed, as the report tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Identity {
     /// As RFC 4514 writes it: `CN=My kernels`.
     pub subject: String,

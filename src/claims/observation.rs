@@ -38,6 +38,20 @@ impl<'de> Deserialize<'de> for Hex {
     }
 }
 
+impl schemars::JsonSchema for Hex {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Register".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "The value of a register, in lower-case hexadecimal digits.",
+            "type": "string",
+            "pattern": "^0x[0-9a-f]{1,16}$",
+        })
+    }
+}
+
 /// Registers of the kernel's `struct pt_regs`, named and ordered as in `struct
 /// user_regs_struct` of arch/x86/include/asm/user_64.h.
 pub const FRAME: [&str; 21] = [
@@ -54,7 +68,7 @@ pub type Registers = BTreeMap<String, Option<Hex>>;
 /// One thread of one tracee: an entry of `observations` in `report.json`.
 ///
 /// `attach` and the like are `ok` or the errno's name; what was not observed is `null`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Observation {
     pub tracee_bits: u8,
     /// `leader`, or `iou-sqp`, `iou-mgr`, `iou-wrk` without the process id.
@@ -98,7 +112,7 @@ pub struct Observation {
 }
 
 /// What a core dump says of a thread.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CoreNote {
     /// Of the registers in the note: 216 in a 64-bit view, 68 in a 32-bit one.
     pub bytes: u64,
@@ -162,7 +176,7 @@ impl Observation {
 }
 
 /// One debugger on one tracee: an entry of `debuggers` in `report.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DebuggerRun {
     /// With its version: `gdb 10.1`, `strace 6.1`.
     pub debugger: String,
@@ -184,7 +198,9 @@ pub struct DebuggerRun {
 }
 
 /// How a debugger fared; the first that fits, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum DebuggerOutcome {
     /// It came to its deadline or its output's limit while attaching to the same thread kept failing.
@@ -203,7 +219,7 @@ pub enum DebuggerOutcome {
 }
 
 /// The tracee after the debugger has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TraceeAfter {
     Running,

@@ -12,12 +12,13 @@ pub mod summary;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Exit, Explain};
 use crate::base::options::Lang;
 use crate::base::release::{Line, Release};
-use crate::report::{self, Kernel, Source, ToolchainPart};
+use crate::report::{self, Kernel, Source, Tool, ToolchainRecord};
 use crate::stages::boot::BootResult;
 
 pub use grid::{Formats, Wish};
@@ -30,7 +31,7 @@ pub const FILE: &str = "compare.json";
 pub const PAGE: &str = "compare.html";
 
 /// The whole of `compare.json`; fields are added, never renamed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     pub schema: String,
     #[serde(default)]
@@ -50,15 +51,8 @@ pub struct Comparison {
     pub unmeasured: Vec<Unmeasured>,
 }
 
-/// The version that measured.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Tool {
-    pub version: String,
-    pub commit: Option<String>,
-}
-
 /// What a series says of itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SeriesText {
     pub name: String,
     pub title: String,
@@ -67,7 +61,7 @@ pub struct SeriesText {
 }
 
 /// One booted kernel.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     pub release: Release,
     pub series: String,
@@ -80,12 +74,12 @@ pub struct Cell {
 }
 
 /// What the kernel of a cell was made from.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Making {
     /// Of the run's own `report.json` and logs, relative to `compare.json`.
     pub folder: PathBuf,
     pub source: Option<Source>,
-    pub toolchain: Option<ToolchainPart>,
+    pub toolchain: Option<ToolchainRecord>,
     pub kernel: Option<Kernel>,
     /// In the order in which they were applied.
     pub patches: Vec<PatchText>,
@@ -95,7 +89,7 @@ pub struct Making {
     pub borrowed_from: Option<Line>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PatchText {
     pub file: String,
     pub sha256: String,
@@ -103,7 +97,7 @@ pub struct PatchText {
 }
 
 /// A cell without a boot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Unmeasured {
     pub series: String,
     pub lang: Lang,
@@ -112,7 +106,7 @@ pub struct Unmeasured {
     pub why: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Absence {
     /// The series does not exist on this line in this language.
@@ -163,6 +157,11 @@ impl Explain for Error {
             _ => None,
         }
     }
+}
+
+/// Returns the JSON schema of `compare.json`, as JSON text.
+pub fn schema() -> String {
+    report::schema_of::<Comparison>()
 }
 
 impl Comparison {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::grid::{Grid, Wanted, Wish};
 use super::{
-    Absence, Cell, Comparison, FILE, Making, PatchText, SCHEMA, SeriesText, Tool, Unmeasured, judged,
-    lang_name, lang_slug,
+    Absence, Cell, Comparison, FILE, Making, PatchText, SCHEMA, SeriesText, Unmeasured, judged, lang_name,
+    lang_slug,
 };
 use crate::base::context::Context;
 use crate::base::error::{Exit, Failure};
@@ -16,7 +16,7 @@ use crate::base::text::columns;
 use crate::kernel::series::{self, Series};
 use crate::pipeline::request::Request;
 use crate::pipeline::{self, Finished, plan};
-use crate::report::Report;
+use crate::report::{Report, Tool};
 use crate::stages::boot::BootResult;
 use crate::stages::fetch::SourceRequest;
 
@@ -27,10 +27,7 @@ use crate::stages::fetch::SourceRequest;
 pub fn measure(mut cx: Context, wish: &Wish, command: String) -> (Comparison, Result<(), Failure>) {
     let mut comparison = Comparison {
         schema: SCHEMA.into(),
-        tool: Some(Tool {
-            version: env!("CARGO_PKG_VERSION").into(),
-            commit: option_env!("KPATCH_BUILD_COMMIT").map(str::to_owned),
-        }),
+        tool: Some(Tool::this()),
         command: Some(command),
         release: None,
         series: Vec::new(),
@@ -88,7 +85,7 @@ fn measured(
     planned: &Wanted,
     folder: PathBuf,
 ) -> Result<(Cell, Series), Failure> {
-    let Finished { report, plan, boot } = pipeline::run(cx, request, Goal::Boot)?;
+    let Finished { report, plan, boot, .. } = pipeline::run(cx, request, Goal::Boot)?;
     let kernel = plan.expect("a run that builds has a plan").kernel;
     let boot = boot.expect("a run to its boot has booted");
     let cell = Cell {

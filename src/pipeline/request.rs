@@ -10,7 +10,7 @@ use crate::base::x509::{KeyError, Signer};
 use crate::doctor;
 use crate::kernel::kconfig::Kconfig;
 use crate::pipeline::settings::{FormatError, Settings};
-use crate::report::RequestPart;
+use crate::report::RequestRecord;
 use crate::stages::boot::BootRequest;
 use crate::stages::boot::debuggers::{ChoiceError, DebuggerRequest, Wanted};
 use crate::stages::fetch::pins::Pins;
@@ -152,9 +152,9 @@ impl Request {
     }
 }
 
-impl From<&Request> for RequestPart {
-    fn from(request: &Request) -> RequestPart {
-        RequestPart {
+impl From<&Request> for RequestRecord {
+    fn from(request: &Request) -> RequestRecord {
+        RequestRecord {
             release: request.sources.release.to_string(),
             series: request.series.clone(),
             lang: request.lang,

@@ -16,7 +16,7 @@ use crate::pipeline;
 use crate::pipeline::plan::{self, Plan};
 use crate::pipeline::request::Request;
 use crate::pipeline::settings::Settings;
-use crate::report::{Artifact, Kernel, Recorded, Report, Source, Tool, ToolchainPart};
+use crate::report::{Artifact, Kernel, Report, Source, Tool, ToolchainRecord};
 use crate::stages::fetch::{Origin, SourceSpec};
 
 pub use comparison::{Compared, Comparison};
@@ -57,7 +57,7 @@ const STORE: &str = ".store";
 /// The store of `cx` gives the source's archive if it has it; nothing else is taken from there.
 pub fn reproduce(cx: &Context, wish: &Wish) -> Result<Comparison, Failure> {
     let failed = |error: Error| Failure::new(None, &error);
-    let recorded = Recorded::load(&wish.report).map_err(|error| failed(error.into()))?;
+    let recorded = Report::load(&wish.report).map_err(|error| failed(error.into()))?;
     let parts = Parts::of(&recorded, wish).map_err(failed)?;
     let request = request(&recorded, &parts, wish, &cx.store).map_err(failed)?;
     check_out(&request.out, &wish.report).map_err(failed)?;
@@ -89,12 +89,12 @@ pub fn reproduce(cx: &Context, wish: &Wish) -> Result<Comparison, Failure> {
 struct Parts<'a> {
     source: &'a Source,
     kernel: &'a Kernel,
-    toolchain: &'a ToolchainPart,
+    toolchain: &'a ToolchainRecord,
     artifacts: &'a [Artifact],
 }
 
 impl<'a> Parts<'a> {
-    fn of(recorded: &'a Recorded, wish: &Wish) -> Result<Parts<'a>, Error> {
+    fn of(recorded: &'a Report, wish: &Wish) -> Result<Parts<'a>, Error> {
         let none = || Error::NoPackages { report: wish.report.clone() };
         if recorded.artifacts.is_empty() {
             return Err(none());
@@ -119,7 +119,7 @@ impl<'a> Parts<'a> {
 }
 
 /// What the recorded request resolved to, asked for outright.
-fn request(recorded: &Recorded, parts: &Parts, wish: &Wish, store: &Store) -> Result<Request, Error> {
+fn request(recorded: &Report, parts: &Parts, wish: &Wish, store: &Store) -> Result<Request, Error> {
     use clap::ValueEnum;
     let asked = &recorded.request;
     let none = || Error::NoPackages { report: wish.report.clone() };
@@ -194,12 +194,12 @@ fn check_out(out: &Path, report: &Path) -> Result<(), Error> {
 }
 
 /// This tool is one of them: it writes the packages.
-fn other_tools(report: &Recorded, recorded: &ToolchainPart, plan: &Plan) -> Vec<String> {
-    let here = &ToolchainPart::of(&plan.kernel);
-    let cc = |tools: &ToolchainPart| tools.cc_text.clone().unwrap_or_else(|| tools.cc.clone());
+fn other_tools(report: &Report, recorded: &ToolchainRecord, plan: &Plan) -> Vec<String> {
+    let here = &ToolchainRecord::from(&plan.kernel.toolchain);
+    let cc = |tools: &ToolchainRecord| tools.cc_text.clone().unwrap_or_else(|| tools.cc.clone());
     let or_none = |tool: &Option<String>| tool.clone().unwrap_or_else(|| "none".to_owned());
     let both = [
-        (report.tool.to_string(), Tool::own().to_string()),
+        (report.tool.to_string(), Tool::this().to_string()),
         (cc(recorded), cc(here)),
         (recorded.ld.clone(), here.ld.clone()),
         (or_none(&recorded.rustc), or_none(&here.rustc)),
@@ -212,7 +212,7 @@ fn other_tools(report: &Recorded, recorded: &ToolchainPart, plan: &Plan) -> Vec<
 }
 
 /// A build with other patches would only show that it is another kernel.
-fn check_patches(recorded: &Recorded, plan: &Plan, toolchain: &[String]) -> Result<(), Error> {
+fn check_patches(recorded: &Report, plan: &Plan, toolchain: &[String]) -> Result<(), Error> {
     let here: Vec<_> =
         plan.kernel.series.in_order().map(|patch| (patch.name.clone(), patch.sha256())).collect();
     let sums = |it: &[(String, String)]| it.iter().map(|(_, sha256)| sha256.clone()).collect::<Vec<_>>();
@@ -251,7 +251,7 @@ fn compare(parts: &Parts, report: &Report, toolchain: Vec<String>, out: PathBuf)
         name: artifact.file(),
         recorded: artifact.sha256.clone(),
         built: report
-            .artifacts()
+            .artifacts
             .iter()
             .find(|built| (built.kind, built.part) == (artifact.kind, artifact.part))
             .map(|built| built.sha256.clone()),

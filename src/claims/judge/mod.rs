@@ -37,7 +37,7 @@ impl Evidence<'_> {
 }
 
 /// An entry of `claims` in `report.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Judgement {
     /// `64-bit io threads: peekuser_cs`.
     pub claim: String,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How often the kernel complained. Panics and oopses fail the verdict; warnings are counted
 /// and noted, because TCG and odd hosts provoke some that have nothing to do with the series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KernelMessages {
     pub warnings: u32,
     pub oopses: u32,

@@ -56,7 +56,7 @@ pub struct Subject<'a> {
     pub claims: &'a Claims,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Pass,
@@ -64,8 +64,19 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// The word in `report.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Skipped => "skipped",
+        }
+    }
+}
+
 /// What went wrong in the guest, whatever the claims say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
     Panic,
@@ -80,7 +91,7 @@ pub enum ProblemKind {
     Records,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// A sentence with the evidence.
@@ -88,7 +99,7 @@ pub struct Problem {
 }
 
 /// `boot` of `report.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, schemars::JsonSchema)]
 pub struct BootResult {
     pub verdict: Verdict,
     /// What really ran.

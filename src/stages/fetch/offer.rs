@@ -12,7 +12,7 @@ use crate::base::stage_result::StageResult;
 use crate::base::store::Entry;
 
 /// Where a source came from; the words are those of `report.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Origin {
     #[serde(rename = "kernel.org")]
     KernelOrg,

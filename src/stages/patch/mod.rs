@@ -20,14 +20,14 @@ use crate::kernel::series::{BadName, PatchFile, Series, diff};
 use crate::stages::unpack::SourceTree;
 
 /// What became of one patch file; the words are those of `report.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Applied,
     AlreadyUpstream,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, schemars::JsonSchema)]
 pub struct AppliedPatch {
     /// `patches/<series>/<line>/<file>`, or the user's path.
     pub file: String,
