@@ -15,6 +15,7 @@ use kpatch_build::base::{process, program_name as name};
 use kpatch_build::cli::args::{CacheAction, Cli, Command, PackageSelf, Repo, SeriesAction};
 use kpatch_build::cli::commands::{cache, package_self as distribute};
 use kpatch_build::cli::{args as cli, output as show, progress};
+use kpatch_build::compare::{CompareFormat, CompareRequest};
 use kpatch_build::pipeline::request::{self, Request};
 use kpatch_build::pipeline::settings::Settings;
 use kpatch_build::pipeline::{self, Finished};
@@ -153,19 +154,19 @@ fn boot_only(cli: &Cli, image: Option<&Path>, shell: bool, stop: Stop) -> Result
 
 /// `compare`: measure, then write.
 fn compare_series(cli: &Cli, update: Option<&Path>, stop: Stop) -> Result<Exit, Failure> {
-    let formats =
-        compare_formats(cli)?.unwrap_or(compare::Formats { html: true, json: true, markdown: false });
+    let formats = compare_formats(cli)?.unwrap_or(vec![CompareFormat::Html, CompareFormat::Json]);
     if let Some(file) = update {
         compare::check_markers(file).map_err(|error| before(&error))?;
     }
-    let wish = compare::Wish::new(settings(cli)?)?;
+    let wish = compare_request(settings(cli)?)?;
     let cx = context(cli, Some(&wish.request), stop)?;
     let out = wish.request.out.clone();
     let (comparison, outcome) = compare::measure(cx, &wish, command_line());
-    // Also of a comparison that was cut short: what was measured is worth a look.
+    // Partial results are rendered too.
     if !comparison.cells.is_empty() {
         let update = update.filter(|_| outcome.is_ok());
-        let quiet = formats.markdown || settings(cli)?.progress == Some(ProgressMode::Json);
+        let quiet =
+            formats.contains(&CompareFormat::Markdown) || settings(cli)?.progress == Some(ProgressMode::Json);
         show_comparison(&comparison, &out, &out, Shown { formats, update, quiet })?;
         if !quiet {
             print(&compare::terminal(&comparison, &out))?;
@@ -175,23 +176,33 @@ fn compare_series(cli: &Cli, update: Option<&Path>, stop: Stop) -> Result<Exit, 
     Ok(if comparison.passed() { Exit::Passed } else { Exit::VerdictFailed })
 }
 
+fn compare_request(mut settings: Settings) -> Result<CompareRequest, Failure> {
+    let series = settings.series.take();
+    let series: Vec<_> = series.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+    let langs = std::mem::take(&mut settings.lang);
+    // Those of packages; a comparison makes none.
+    settings.format.clear();
+    let request = Request::new(settings).map_err(|error| before(&error))?;
+    CompareRequest::new(request, &series, &langs)
+}
+
 /// `compare --from`: what an earlier comparison measured.
 fn show_again(cli: &Cli, from: &Path, update: Option<&Path>) -> Result<Exit, Failure> {
-    let page_alone = compare::Formats { html: update.is_none(), ..Default::default() };
+    let page_alone = if update.is_none() { vec![CompareFormat::Html] } else { Vec::new() };
     let formats = compare_formats(cli)?.unwrap_or(page_alone);
-    if formats.json {
+    if formats.contains(&CompareFormat::Json) {
         return Err(before(&compare::Error::JsonFromJson));
     }
     let comparison = compare::Comparison::load(from).map_err(|error| before(&error))?;
     let folder = from.parent().unwrap_or(Path::new(""));
     let out = settings(cli)?.out.unwrap_or_else(|| folder.to_owned());
-    let quiet = formats.markdown;
+    let quiet = formats.contains(&CompareFormat::Markdown);
     show_comparison(&comparison, folder, &out, Shown { formats, update, quiet })?;
     Ok(Exit::Passed)
 }
 
 struct Shown<'a> {
-    formats: compare::Formats,
+    formats: Vec<CompareFormat>,
     update: Option<&'a Path>,
     /// Standard output is for something else than the names of what was written.
     quiet: bool,
@@ -205,12 +216,8 @@ fn show_comparison(
     how: Shown,
 ) -> Result<(), Failure> {
     let failed = |error: compare::Error| before(&error);
-    if how.formats.html {
-        let page = out.join(compare::PAGE);
-        std::fs::create_dir_all(out).map_err(|source| {
-            failed(compare::Error::Io { action: "create", path: out.to_owned(), source })
-        })?;
-        compare::write(&page, compare::page(comparison, folder).as_bytes()).map_err(failed)?;
+    if how.formats.contains(&CompareFormat::Html) {
+        let page = compare::write_page(comparison, folder, out).map_err(failed)?;
         if !how.quiet {
             print(&format!("{}\n", page.display()))?;
         }
@@ -218,15 +225,22 @@ fn show_comparison(
     if let Some(file) = how.update {
         compare::update(file, &compare::markdown(comparison)).map_err(failed)?;
     }
-    if how.formats.markdown {
+    if how.formats.contains(&CompareFormat::Markdown) {
         print(&compare::markdown(comparison))?;
     }
     Ok(())
 }
 
-fn compare_formats(cli: &Cli) -> Result<Option<compare::Formats>, Failure> {
+/// `None` without `--format`.
+fn compare_formats(cli: &Cli) -> Result<Option<Vec<CompareFormat>>, Failure> {
     // Those of the configuration file are packages'.
-    compare::Formats::parse(&cli.settings().format).map_err(|error| before(&error))
+    let given = cli.settings().format;
+    let format = |word: &String| {
+        let unknown = |_| before(&compare::Error::Format { given: word.clone() });
+        <CompareFormat as clap::ValueEnum>::from_str(word, false).map_err(unknown)
+    };
+    let formats = given.iter().map(format).collect::<Result<Vec<_>, _>>()?;
+    Ok((!formats.is_empty()).then_some(formats))
 }
 
 /// `repo`: what was published, in a line for each repository.
