@@ -56,3 +56,9 @@ pub mod settings;
 pub mod show;
 pub mod signing;
 pub mod toolchain;
+
+/// What a unit test needs of the machine, by the same rule as all other tests.
+#[cfg(test)]
+#[path = "../tests/support/need.rs"]
+#[allow(dead_code, reason = "the unit tests need less than the others")]
+mod need;

@@ -17,7 +17,7 @@ use super::debian_root::Root;
 use crate::support::output::{must, text};
 
 /// The package managers; what they start; what a machine boots with; what modules are built with.
-const PACKAGES: &str = "rpm,dnf,dracut-core,kmod,cpio,systemd-sysv,udev,dbus,systemd-boot,e2fsprogs,strace,\
+pub const PACKAGES: &str = "rpm,dnf,dracut-core,kmod,cpio,systemd-sysv,udev,dbus,systemd-boot,e2fsprogs,strace,\
                         gcc,make,libelf1,libssl3";
 /// Names that Fedora's packages have, and the file in the root that shows that they would be right.
 const PROVIDED: [(&str, &str); 6] = [
@@ -48,8 +48,12 @@ pub struct RpmRoot {
 
 impl RpmRoot {
     pub fn new() -> RpmRoot {
-        let (root, esp) = (Root::with("rpm", PACKAGES), tempfile::tempdir().unwrap());
-        let this = RpmRoot { root, esp, boot_mib: Cell::new(BOOT_MIB) };
+        RpmRoot::of(Root::with("rpm", PACKAGES))
+    }
+
+    /// Of a system that holds [`PACKAGES`].
+    pub fn of(root: Root) -> RpmRoot {
+        let this = RpmRoot { root, esp: tempfile::tempdir().unwrap(), boot_mib: Cell::new(BOOT_MIB) };
         // Debian's rpm has it in the user's home, so that nobody uses it for the system.
         this.write("/etc/rpm/macros", "%_dbpath /var/lib/rpm\n");
         this.write("/etc/dnf/vars/releasever", "12\n");
