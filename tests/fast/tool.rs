@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +13,7 @@ use kpatch_build::stop::Stop;
 
 use crate::support::archives::{control, deb_parts, rpm_files, sha256, tar_files};
 use crate::support::fixtures::fake_kernel::{TIMESTAMP, compile_program};
+use crate::support::fixtures::{copy_program, write_program};
 use crate::support::output::text;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_kpatch-build");
@@ -232,10 +233,9 @@ fn usage_errors_and_completions_have_the_name_that_was_typed() {
 fn a_run_goes_on_when_the_programs_file_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("kb");
-    fs::copy(TOOL, &program).unwrap();
+    copy_program(Path::new(TOOL), &program);
     let cc = dir.path().join("cc");
-    fs::write(&cc, "#!/bin/sh\nrm -f \"${0%/cc}/kb\"\nexec gcc \"$@\"\n").unwrap();
-    fs::set_permissions(&cc, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&cc, "rm -f \"${0%/cc}/kb\"\nexec gcc \"$@\"");
     let doctor = |program: &Path, cc: &str| {
         let command = &mut Command::new(program);
         let output = command.args(["doctor", "--cc", cc, "--store"]).arg(dir.path()).output().unwrap();

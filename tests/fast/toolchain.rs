@@ -1,7 +1,6 @@
 //! Compilers are known by what they say of themselves.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use kpatch_build::error::Explain;
@@ -9,13 +8,13 @@ use kpatch_build::process::set_supervisor;
 use kpatch_build::stop::Stop;
 use kpatch_build::toolchain::{Compiler, Error, discover};
 
+use crate::support::fixtures::write_program;
 use crate::support::need::present;
 
 fn program(dir: &Path, name: &str, script: &str) -> PathBuf {
     set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
     let path = dir.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&path, script);
     path
 }
 
