@@ -15,6 +15,7 @@ mod process;
 mod repo;
 mod reproduce;
 mod sign;
+mod skips;
 mod sources;
 mod tool;
 mod toolchain;
