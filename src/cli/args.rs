@@ -8,11 +8,13 @@ use super::commands::{
 };
 use super::flags::GlobalArgs;
 use super::invocation::CommandLine;
+use super::request;
 use super::settings::Settings;
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::options::Goal;
 use crate::base::program_name;
 use crate::base::stop::Stop;
+use crate::pipeline::request::Request;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,6 +129,17 @@ pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
     }
 }
 
+/// Returns the request that a command line describes, without a configuration file. `words` starts with the name of
+/// the program.
+///
+/// # Errors
+/// A word is wrong, or a file that the flags name cannot be used. Mistakes that clap finds end the process.
+pub fn request(words: &[&str]) -> Result<Request, Failure> {
+    let cli = Cli::parse_from(words);
+    let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
+    request::request(&after.or(cli.settings)).map_err(|error| Failure::new(None, &error))
+}
+
 impl Command {
     /// Returns the flags after the subcommand.
     fn settings(&self) -> Settings {
@@ -229,4 +242,121 @@ fn check_places(matches: &ArgMatches) -> Result<(), PlaceError> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_about_the_name_that_was_typed() {
+        let mut command = command("kb");
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("\n      kb --release 6.1.y\n") && help.contains("Usage: kb "), "{help}");
+        assert!(command.render_version().starts_with("kb "));
+    }
+
+    #[test]
+    fn flags_may_be_before_or_after_the_subcommand_and_those_after_it_win() {
+        for words in [
+            &["kpatch-build", "--release", "6.1.5", "build"][..],
+            &["kpatch-build", "build", "--release", "6.1.5"],
+            &["kpatch-build", "--release", "6.1.6", "build", "--release", "6.1.5"],
+        ] {
+            assert_eq!(request(words).unwrap().sources.release, "6.1.5".parse().unwrap(), "{words:?}");
+        }
+    }
+
+    fn place(words: &[&str]) -> Result<(), PlaceError> {
+        check_places(&Cli::command().try_get_matches_from(words).unwrap())
+    }
+
+    #[test]
+    fn a_flag_before_a_subcommand_that_does_not_use_it_is_refused() {
+        let text = |words: &[&str]| place(words).unwrap_err().to_string();
+        let words = ["kpatch-build", "--format", "deb", "releases"];
+        assert_eq!(text(&words), "`--format` has no effect on `releases`");
+        assert!(Cli::command().try_get_matches_from(["kpatch-build", "releases", "--format", "deb"]).is_err());
+        let words = ["kpatch-build", "--release", "6.1.y", "series", "list"];
+        assert_eq!(text(&words), "`--release` has no effect on `series list`");
+        let words = ["kpatch-build", "--format", "deb", "compare"];
+        assert_eq!(text(&words), "`--format` before `compare` has no effect");
+        for words in [
+            &["kpatch-build", "--format", "deb"][..],
+            &["kpatch-build", "--format", "deb", "package"],
+            &["kpatch-build", "--release", "6.1.y", "series", "check"],
+            &["kpatch-build", "--store", "s", "--offline", "cache", "list"],
+            &["kpatch-build", "--keyring", "k", "verify", "dist"],
+            &["kpatch-build", "--openpgp-key", "k", "repo", "dist"],
+        ] {
+            assert_eq!(place(words), Ok(()), "{words:?}");
+        }
+    }
+
+    /// Calls `check` for every argument that a user can see, and its command.
+    fn for_each_argument(check: impl Fn(&clap::Command, &clap::Arg) + Copy) {
+        fn walk(command: &clap::Command, check: impl Fn(&clap::Command, &clap::Arg) + Copy) {
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            shown.filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())).for_each(
+                |argument| check(command, argument),
+            );
+            command.get_subcommands().for_each(|command| walk(command, check));
+        }
+        walk(&Cli::command(), check);
+    }
+
+    #[test]
+    fn an_option_with_a_value_has_a_default_and_a_switch_has_none() {
+        for_each_argument(|command, argument| {
+            let Some(flag) = argument.get_long() else { return };
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let is_switch = !argument.get_action().takes_values() || argument.is_require_equals_set();
+            let has_default = help.contains("[default: ") || !argument.get_default_values().is_empty();
+            assert_eq!(has_default, !is_switch, "--{flag} of {}: {help:?}", command.get_name());
+            assert!(!help.ends_with('.') && help.len() > 10, "--{flag} of {}: {help:?}", command.get_name());
+        });
+    }
+
+    #[test]
+    fn every_positional_argument_has_help_and_a_value_name() {
+        for_each_argument(|command, argument| {
+            if argument.is_positional() {
+                assert!(argument.get_help().is_some(), "{argument} of {}", command.get_name());
+                let name = &argument.get_value_names().unwrap()[0];
+                assert!(name.chars().all(|c| c.is_uppercase() || "/_".contains(c)), "{name}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_path_or_an_address_has_the_value_name_that_says_so() {
+        for_each_argument(|command, argument| {
+            let Some(flag) = argument.get_long() else { return };
+            let wanted = match flag {
+                "out" | "store" => "DIR",
+                "config" | "image" | "from" | "update" | "keyring" => "FILE",
+                flag if flag.ends_with("-key") || flag.ends_with("-cert") => "FILE",
+                flag if flag.ends_with("-mirror") || flag == "url" => "URL",
+                _ => return,
+            };
+            let names = argument.get_value_names().unwrap();
+            assert_eq!(names, [wanted], "--{flag} of {}", command.get_name());
+        });
+    }
+
+    #[test]
+    fn the_old_names_of_flags_are_hidden_and_still_work() {
+        for (old, new) in
+            [("sign-key", "secure-boot-key"), ("sign-cert", "secure-boot-cert"), ("signing-key", "openpgp-key")]
+        {
+            let flags = |flag: &str| Cli::parse_from(["kpatch-build", &format!("--{flag}"), "k"]).settings;
+            assert_eq!(flags(old), flags(new));
+            assert!(!Cli::command().render_long_help().to_string().contains(&format!("--{old}")), "{old}");
+        }
+    }
 }

@@ -35,9 +35,9 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
         (&["series", "show", "zeroe"], "zeroed"),
         (&["--release", "6.1.y", "--lang", "rust"], "Rust"),
         (&["boot", "--no-boot"], "--no-boot"),
-        (&["--sign-key", "k.pem"], "add --sign-cert"),
-        (&["--sign-cert", "c.pem"], "add --sign-key"),
-        (&["--sign-key", "k.pem", "--sign-cert", "c.pem"], "cannot read k.pem"),
+        (&["--secure-boot-key", "k.pem"], "add --secure-boot-cert"),
+        (&["--secure-boot-cert", "c.pem"], "add --secure-boot-key"),
+        (&["--secure-boot-key", "k.pem", "--secure-boot-cert", "c.pem"], "cannot read k.pem"),
         (&["boot", "--image", "x", "--series", "nope"], "nope"),
     ] {
         let fixture = Fixture::new();
