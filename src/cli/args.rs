@@ -66,15 +66,15 @@ enum Command {
     Build(run::BuildArgs),
     /// Run every stage up to packaging
     Package(run::PackageStageArgs),
-    /// Build and boot-test a kernel, or boot-test the one in --image
+    /// Boot-test a kernel: the one that the flags describe, or an image
     Boot(boot::BootArgs),
-    /// Build and boot several series, in C and in Rust, and show them side by side on one page
+    /// Build and boot several series and show them side by side on one page
     Compare(compare::CompareArgs),
-    /// Check a directory of packages: checksums, signatures, and whether its documents agree
+    /// Check the checksums, signatures and documents of a directory of packages
     Verify(verify::VerifyArgs),
     /// Rebuild the packages of a report.json from scratch and compare them bit for bit
     Reproduce(reproduce::ReproduceArgs),
-    /// Publish the packages of a directory in a signed apt repository and a signed dnf repository
+    /// Publish a directory of packages as signed apt and dnf repositories
     Repo(repo::RepoArgs),
     /// List the releases that the sources offer
     Releases(releases::ReleasesArgs),
@@ -83,14 +83,14 @@ enum Command {
         #[command(subcommand)]
         action: series::Action,
     },
-    /// List what this host lacks for the run that the flags describe
+    /// List what this host lacks for a run with these flags
     Doctor(doctor::DoctorArgs),
     /// List or remove what the store holds
     Cache {
         #[command(subcommand)]
         action: cache::Action,
     },
-    /// Package this program, with manual pages, completions and a timer, as a distribution would
+    /// Package this program with its manual pages, completions and a timer
     PackageSelf(package_self::PackageSelfArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),

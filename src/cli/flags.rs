@@ -55,7 +55,7 @@ pub struct SourceArgs {
 pub struct SeriesArgs {
     /// Patch series: a shipped name (see `series list`), none, or the path of your own directory or
     /// mbox [default: copy-segments]
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "NAME|PATH")]
     pub series: Option<String>,
 
     /// Language of the patches [default: c]
@@ -70,7 +70,7 @@ pub struct SeriesArgs {
 #[command(next_help_heading = "Kernel options")]
 pub struct CompilerArgs {
     /// C compiler: gcc, clang, or the path of one [default: gcc]
-    #[arg(long)]
+    #[arg(long, value_name = "COMPILER")]
     pub cc: Option<String>,
 }
 
@@ -93,8 +93,8 @@ pub struct KernelArgs {
     #[arg(long, value_name = "N")]
     pub revision: Option<NonZeroU32>,
 
-    /// RSA private key (PEM, unencrypted) to sign the image and the modules with, for Secure Boot; adds
-    /// the kconfig secure-boot [default: none]
+    /// RSA private key (unencrypted PEM) that signs the image and the modules for Secure Boot; adds the
+    /// kconfig secure-boot [default: none]
     #[arg(long, value_name = "FILE", alias = "sign-key")]
     #[serde(alias = "sign-key")]
     pub secure_boot_key: Option<PathBuf>,
@@ -123,8 +123,8 @@ pub struct PackageArgs {
     #[arg(long, value_enum, value_name = "METHOD")]
     pub compression: Option<Compression>,
 
-    /// OpenPGP secret key to sign SHA256SUMS, the bill of materials and the provenance with; the first
-    /// line of the file that $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE names unlocks it [default: none]
+    /// OpenPGP secret key that signs SHA256SUMS, the bill of materials and the provenance; its passphrase
+    /// is the first line of the file in $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE [default: none]
     #[arg(long, value_name = "FILE", alias = "signing-key")]
     #[serde(alias = "signing-key")]
     pub openpgp_key: Option<PathBuf>,
@@ -138,7 +138,7 @@ pub enum FormatChoice {
     Deb,
     /// Fedora, RHEL and openSUSE
     Rpm,
-    /// No packages; stands for all formats that there are none of
+    /// No packages
     None,
 }
 

@@ -11,7 +11,8 @@ const HEAD: &str = "\
 
 Flags of a run may be before or after the subcommand: `kpatch-build --release 6.1.y build` and
 `kpatch-build build --release 6.1.y` are the same. A flag that a command does not use is an error. The long flags are
-the keys of the [configuration file](config-file.md) too. For exit codes, see [Exit status](exit-status.md).
+the keys of the [configuration file](config-file.md) too. Every command accepts the global options and `--help`. For
+exit codes, see [Exit status](exit-status.md).
 ";
 
 /// The heading of flags that have none.
@@ -20,44 +21,45 @@ const OWN: &str = "Options";
 /// Returns the page for a definition. Hidden commands and flags are not on it.
 pub fn page(mut definition: Command) -> String {
     definition.build();
-    let mut page = HEAD.to_owned();
-    let globals = ids(definition.get_arguments().filter(|flag| flag.is_global_set()));
-    section(&mut page, &definition, &[]);
-    commands(&mut page, &definition, &globals);
+    let mut page = HEAD.to_owned() + &section(&definition, &[]);
+    let run: Vec<&Arg> = definition.get_arguments().collect();
+    subcommands(&mut page, &definition, &run);
     page
 }
 
-fn ids<'a>(flags: impl Iterator<Item = &'a Arg>) -> Vec<String> {
-    flags.map(|flag| flag.get_id().to_string()).collect()
-}
-
-fn commands(page: &mut String, parent: &Command, globals: &[String]) {
+fn subcommands(page: &mut String, parent: &Command, run: &[&Arg]) {
     let shown = parent.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
     for command in shown {
-        section(page, command, globals);
-        commands(page, command, globals);
+        *page += &section(command, run);
+        subcommands(page, command, run);
     }
 }
 
-/// One command: what it does, how to call it, its arguments and flags except `without`.
-fn section(page: &mut String, command: &Command, without: &[String]) {
+/// One command: what it does, how to call it, its arguments and flags. Flags that it shares with a whole run, `run`,
+/// are named only.
+fn section(command: &Command, run: &[&Arg]) -> String {
     let name = command.get_bin_name().unwrap_or(command.get_name());
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+    let about: Vec<_> = about.split("\n\n").map(sentence).collect();
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim();
-    let mut text = format!("\n## `{name}`\n\n{}\n\n```text\n{usage}\n```\n", sentence(&about));
-    let flags = command.get_arguments().filter(|flag| !flag.is_hide_set());
-    let flags: Vec<_> = flags.filter(|flag| !without.contains(&flag.get_id().to_string())).collect();
-    for heading in headings(&flags) {
+    let mut text = format!("\n## `{name}`\n\n{}\n\n```text\n{usage}\n```\n", about.join("\n\n"));
+    let is_known = |flag: &&Arg| !flag.is_hide_set() && !["help", "version"].contains(&flag.get_id().as_str());
+    let is_shared = |flag: &&Arg| {
+        run.iter().any(|shared| shared.get_id() == flag.get_id() && shared.get_help() == flag.get_help())
+    };
+    let (shared, own): (Vec<&Arg>, Vec<&Arg>) = command.get_arguments().filter(is_known).partition(is_shared);
+    for heading in headings(&own) {
         write!(text, "\n**{heading}**\n\n").expect("a String takes every text");
-        for flag in flags.iter().filter(|flag| heading_of(flag) == heading) {
-            text += &entry(flag);
-        }
+        own.iter().filter(|flag| heading_of(flag) == heading).for_each(|flag| text += &entry(flag));
     }
-    if !without.is_empty() {
-        text += "\nThe global options apply too.\n";
+    let shared: Vec<_> = shared.iter().filter(|flag| !flag.is_global_set()).map(|flag| names(flag)).collect();
+    if !shared.is_empty() {
+        let list = shared.join(", ");
+        write!(text, "\nFlags of a run (see [`kpatch-build`](#kpatch-build)): {list}.\n")
+            .expect("a String takes every text");
     }
-    *page += &text;
+    text
 }
 
 /// The headings in the order of their first flags.

@@ -17,18 +17,18 @@ use crate::repo;
 /// Flags of `repo`.
 #[derive(Args, Clone, Debug)]
 pub struct RepoArgs {
-    /// Directory to search for .deb and .rpm files, with its subdirectories; the repositories hold these
-    /// packages and no others
+    /// Directory with the .deb and .rpm files, also in subdirectories; the repositories hold these packages
+    /// and no others
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// OpenPGP secret key to sign the indexes and the rpms with; the first line of the file that
-    /// $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE names unlocks it [default: the configuration file's; required]
+    /// OpenPGP secret key that signs the indexes and the rpms; its passphrase is the first line of the
+    /// file in $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE [default: the one of the configuration file]
     #[arg(long, value_name = "FILE", alias = "signing-key")]
     openpgp_key: Option<PathBuf>,
     /// Directory to serve, created or updated [default: repository]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Address of that directory for clients, written into the client configuration for apt and dnf
+    /// Address at which clients find that directory; part of their configuration for apt and dnf
     #[arg(long, value_name = "URL", default_value = repo::PLACEHOLDER)]
     url: String,
     /// Number of generations to keep, including the new one

@@ -15,16 +15,17 @@ use crate::reproduce::{self, ReproduceRequest};
 /// Flags of `reproduce`.
 #[derive(Args, Clone, Debug)]
 pub struct ReproduceArgs {
-    /// The report.json of the run to repeat, in the directory of its packages
-    #[arg(value_name = "REPORT")]
+    /// Report of the run to repeat: dist/report.json
+    #[arg(value_name = "FILE")]
     report: PathBuf,
-    /// Where the source is now, in the form of `kpatch-build --source` [default: as in the report]
+    /// Where the source is now: auto, kernel.org, debian, git:URL[#REF], tarball:PATH-or-URL[#SHA256] or
+    /// dir:PATH [default: as in the report]
     #[arg(long)]
     source: Option<String>,
-    /// Other C compiler [default: as in the report]
-    #[arg(long)]
+    /// C compiler [default: as in the report]
+    #[arg(long, value_name = "COMPILER")]
     cc: Option<String>,
-    /// RSA private key that the kernel was signed with, for Secure Boot [default: none]
+    /// RSA private key that signed the kernel for Secure Boot [default: none]
     #[arg(long, value_name = "FILE", alias = "sign-key")]
     secure_boot_key: Option<PathBuf>,
     /// Certificate of --secure-boot-key [default: none]
