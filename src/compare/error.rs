@@ -10,15 +10,6 @@ use crate::base::options::Lang;
 /// Errors of `compare` itself. Failures of its runs are those of the pipeline.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not a value of `--format`.
-    #[error("{given:?} is not a format of a comparison; use html, json or markdown")]
-    Format {
-        /// The value.
-        given: String,
-    },
-    /// `--format json` together with `--from`.
-    #[error("--format json cannot be combined with --from, which reads that file")]
-    JsonFromJson,
     /// None of the requested series exists in one of the requested languages.
     #[error("none of the series exists in {} for {release}", lang.name())]
     NoneInLanguage {

@@ -17,7 +17,7 @@ pub use self::comparison::{Absence, BuildInfo, Cell, Comparison, PatchInfo, Seri
 pub use self::error::Error;
 pub use self::markdown::{check_markers, matrix as markdown, update};
 pub use self::page::{render as page, write as write_page};
-pub use self::request::{CompareFormat, CompareRequest};
+pub use self::request::{ALL, CompareRequest};
 pub use self::run::{measure, terminal};
 
 /// Identifies the format of `compare.json`, in its field `schema`.

@@ -8,13 +8,12 @@ use crate::base::context::Context;
 use crate::base::error::{Explain, Failure};
 use crate::base::options::{Goal, Lang};
 use crate::base::release::ReleaseSpec;
-use crate::kernel::kconfig::Kconfig;
 use crate::kernel::series;
 use crate::pipeline::request::Request;
 use crate::{doctor, pipeline};
 
 /// The word for every shipped series.
-const ALL: &str = "all";
+pub const ALL: &str = "all";
 
 /// The order of the dispute: the behaviour that started it, then each proposal in turn.
 const ORDER: [&str; 7] = [
@@ -27,26 +26,14 @@ const ORDER: [&str; 7] = [
     "user-frame",
 ];
 
-/// An output of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum CompareFormat {
-    /// The page, `compare.html`.
-    Html,
-    /// The measurements, `compare.json`, which are always written.
-    Json,
-    /// The matrix in Markdown, on standard output.
-    Markdown,
-}
-
 /// A checked request for a comparison.
 #[derive(Clone, Debug)]
 pub struct CompareRequest {
-    /// Everything that the cells have in common. Its series and language are those of the first cell.
-    pub request: Request,
+    /// One request for each language, C first. Series and output directory are those of the whole
+    /// comparison; each cell replaces them.
+    requests: Vec<Request>,
     /// Shipped names, `none` or paths, each once, in the order in which they are shown.
-    pub series: Vec<String>,
-    /// Each once, C first.
-    pub langs: Vec<Lang>,
+    series: Vec<String>,
 }
 
 /// A cell that will be measured.
@@ -77,41 +64,50 @@ pub(super) struct Grid {
 impl CompareRequest {
     /// Checks what is known before the release is resolved. Nothing is written.
     ///
-    /// `series` has shipped names, `none`, `all` or paths; empty means `all`. `langs` may be empty: C.
-    /// `request` provides everything else; its series and language are replaced.
+    /// `request` provides what the cells have in common; its series and language are replaced.
+    /// `series` has shipped names, `none`, paths or [`ALL`]. Without `langs` the language is C.
     ///
     /// # Errors
     /// A series, a language or their combination with the request is not usable.
     pub fn new(request: Request, series: &[String], langs: &[Lang]) -> Result<CompareRequest, Failure> {
+        request.check().map_err(refused)?;
         let series = chosen(series).map_err(refused)?;
         let mut langs = if langs.is_empty() { vec![Lang::default()] } else { langs.to_vec() };
         langs.sort();
         langs.dedup();
-        let request = Request { series: series[0].clone(), lang: langs[0], ..request };
-        let compare = CompareRequest { request, series, langs };
-        let release = compare.request.sources.release;
+        let requests = langs.into_iter().map(|lang| request.with_lang(lang)).collect::<Result<_, _>>();
+        let compare = CompareRequest { requests: requests.map_err(refused)?, series };
+        let release = compare.common().sources.release;
         if matches!(release, ReleaseSpec::Exact(_) | ReleaseSpec::Newest(_)) {
             compare.grid(release)?;
         }
-        for lang in &compare.langs {
-            compare.check(*lang)?;
+        for request in &compare.requests {
+            let request = Request { series: series::NONE.into(), ..request.clone() };
+            pipeline::check(&request, Goal::Boot)?;
         }
         Ok(compare)
     }
 
-    /// Checks what every cell of a language needs, whatever its series.
-    fn check(&self, lang: Lang) -> Result<(Request, Kconfig), Failure> {
-        let request = Request { series: series::NONE.into(), lang, ..self.request.clone() };
-        let kconfig = pipeline::check(&request, Goal::Boot)?;
-        Ok((request, kconfig))
+    /// The directory for `compare.json` and everything that it names.
+    pub fn out(&self) -> &Path {
+        &self.common().out
+    }
+
+    /// A request for what does not depend on the language.
+    pub(super) fn common(&self) -> &Request {
+        &self.requests[0]
+    }
+
+    /// The request for cells in `lang`, which must be one of the languages.
+    pub(super) fn in_lang(&self, lang: Lang) -> &Request {
+        self.requests.iter().find(|request| request.lang == lang).expect("a cell has one of the languages")
     }
 
     /// Refuses a host that lacks a tool for the second language now, and not hours later when its
     /// first cell begins.
     pub(super) fn require_tools(&self, cx: &Context) -> Result<(), Failure> {
-        for lang in self.langs.iter().skip(1) {
-            let (request, kconfig) = self.check(*lang)?;
-            let job = request.job(&kconfig, Goal::Boot, cx.store.root());
+        for request in self.requests.iter().skip(1) {
+            let job = request.job(Goal::Boot, cx.store.root());
             doctor::require(&doctor::examine(job, &cx.stop)).map_err(refused)?;
         }
         Ok(())
@@ -120,7 +116,7 @@ impl CompareRequest {
     /// The cells on this release, which is an exact one or the newest of a line.
     pub(super) fn grid(&self, release: ReleaseSpec) -> Result<Grid, Failure> {
         let mut grid = Grid::default();
-        for lang in self.langs.iter().copied() {
+        for lang in self.requests.iter().map(|request| request.lang) {
             for name in &self.series {
                 let label = label(name);
                 match series::check(name, release, lang) {
@@ -146,9 +142,8 @@ fn refused<E: Explain>(error: E) -> Failure {
 
 /// The requested series, each once, in the order in which they are shown.
 fn chosen(given: &[String]) -> Result<Vec<String>, Error> {
-    let mut names: Vec<String> =
-        given.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-    if given.is_empty() || names.iter().any(|name| name == ALL) {
+    let mut names = given.to_vec();
+    if names.iter().any(|name| name == ALL) {
         names.retain(|name| name != ALL);
         names.extend(shipped());
     }
@@ -180,37 +175,74 @@ fn label(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::pipeline::settings::Settings;
+    use std::time::Duration;
 
-    fn names(words: &str) -> Vec<String> {
-        words.split(',').map(str::to_owned).collect()
-    }
+    use super::*;
+    use crate::base::options::{Compression, Timestamp};
+    use crate::pipeline::request::Keys;
+    use crate::stages::boot::BootRequest;
+    use crate::stages::boot::debuggers::DebuggerRequest;
+    use crate::stages::fetch::pins::Pins;
+    use crate::stages::fetch::{SourceRequest, SourceSpec};
 
     #[test]
     fn all_series_are_the_shipped_ones_in_the_order_of_the_dispute() {
-        let all = chosen(&[]).unwrap();
-        assert_eq!(all.first().map(String::as_str), Some("zeroed"));
-        assert_eq!(chosen(&names("all")).unwrap(), all);
-        assert!(!all.iter().any(|name| name == "compat"));
-        assert_eq!(chosen(&names("user-frame,zeroed,user-frame")).unwrap(), ["zeroed", "user-frame"]);
-        let mixed = chosen(&names("./own/x, all")).unwrap();
-        assert_eq!((mixed.len(), mixed.last().map(String::as_str)), (all.len() + 1, Some("./own/x")));
-        assert!(matches!(chosen(&names(",")), Err(Error::NoSeries)));
-        assert!(matches!(chosen(&names("./a/x,./b/x")), Err(Error::SameLabel { .. })));
+        let chosen = |words: &[&str]| super::chosen(&owned(words));
+        let names = chosen(&["all"]).unwrap();
+        assert_eq!(names.first().map(String::as_str), Some("zeroed"));
+        assert!(!names.iter().any(|name| name == "compat"));
+        assert_eq!(chosen(&["user-frame", "zeroed", "user-frame"]).unwrap(), ["zeroed", "user-frame"]);
+        let mixed = chosen(&["./own/x", "all"]).unwrap();
+        assert_eq!((mixed.len(), mixed.last().map(String::as_str)), (names.len() + 1, Some("./own/x")));
+        assert!(matches!(chosen(&[]), Err(Error::NoSeries)));
+        assert!(matches!(chosen(&["./a/x", "./b/x"]), Err(Error::SameLabel { .. })));
     }
 
-    fn compare(series: &str, langs: &[Lang]) -> Result<CompareRequest, Failure> {
-        let settings = Settings { release: Some("6.1.y".into()), ..Default::default() };
-        CompareRequest::new(Request::new(settings).unwrap(), &names(series), langs)
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn request(series: &[&str], langs: &[Lang]) -> Result<CompareRequest, Failure> {
+        let kconfig_names = owned(&["boot"]);
+        let cell = Request {
+            sources: SourceRequest {
+                release: "6.1.y".parse().unwrap(),
+                source: SourceSpec::Auto,
+                no_verify: false,
+                keyring: None,
+                kernel_org: Vec::new(),
+                debian_mirror: None,
+                pins: Pins::default(),
+            },
+            series: series::DEFAULT.into(),
+            lang: Lang::C,
+            kconfig: Request::load_kconfig(&kconfig_names, Lang::C, &Keys::default()).unwrap(),
+            kconfig_names,
+            formats: Vec::new(),
+            parts: None,
+            compression: Compression::default(),
+            cc: "gcc".into(),
+            localversion: None,
+            revision: 1,
+            jobs: None,
+            timestamp: Timestamp::OfSource,
+            keys: Keys::default(),
+            out: "/nowhere".into(),
+            boot: Some(BootRequest {
+                accel: None,
+                deadline: Duration::from_secs(1),
+                debuggers: DebuggerRequest::none(),
+            }),
+        };
+        CompareRequest::new(cell, &owned(series), langs)
     }
 
     #[test]
     fn a_language_in_which_no_series_exists_is_wrong_usage() {
-        let failure = compare("all", &[Lang::C, Lang::Rust]).unwrap_err();
+        let failure = request(&["all"], &[Lang::C, Lang::Rust]).unwrap_err();
         assert_eq!(failure.exit, crate::base::error::Exit::Usage);
         assert!(failure.message().contains("Rust") && failure.message().contains("6.1.y"));
-        assert!(compare("nope", &[]).unwrap_err().message().contains("nope"));
+        assert!(request(&["nope"], &[]).unwrap_err().message().contains("nope"));
     }
 
     #[test]
@@ -221,9 +253,8 @@ mod tests {
         let metadata =
             "title = \"t\"\n[lines.\"6.1.y\"]\nrust = { unpatched = \"so\" }\nc = { unpatched = \"so\" }\n";
         std::fs::write(own.join("series.toml"), metadata).unwrap();
-        let series = format!("zeroed,{}", own.display());
-        let compare = compare(&series, &[Lang::Rust, Lang::C]).unwrap();
-        let grid = compare.grid(compare.request.sources.release).unwrap();
+        let request = request(&["zeroed", own.to_str().unwrap()], &[Lang::Rust, Lang::C]).unwrap();
+        let grid = request.grid(request.common().sources.release).unwrap();
         let cells: Vec<_> = grid.planned.iter().map(|cell| (cell.label.as_str(), cell.lang)).collect();
         assert_eq!(cells, [("zeroed", Lang::C), ("own", Lang::C), ("own", Lang::Rust)]);
         assert_eq!((grid.absent.len(), grid.absent[0].series.as_str()), (1, "zeroed"));

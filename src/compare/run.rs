@@ -35,10 +35,10 @@ pub fn measure(
 
 fn cells(cx: &mut Context, compare: &CompareRequest, comparison: &mut Comparison) -> Result<(), Failure> {
     compare.require_tools(cx)?;
-    let out = &compare.request.out;
-    let mut release = compare.request.sources.release;
+    let out = compare.out();
+    let mut release = compare.common().sources.release;
     if matches!(release, ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm) {
-        release = ReleaseSpec::Exact(plan::offers(cx, &compare.request)?.0);
+        release = ReleaseSpec::Exact(plan::offers(cx, compare.common())?.0);
     }
     let Grid { planned, absent } = compare.grid(release)?;
     for cell in &absent {
@@ -51,11 +51,10 @@ fn cells(cx: &mut Context, compare: &CompareRequest, comparison: &mut Comparison
         let directory = PathBuf::from("cells").join(format!("{}-{}", cell.label, cell.lang.slug()));
         cx.logs = out.join(&directory).join("logs");
         let request = Request {
-            sources: SourceRequest { release, ..compare.request.sources.clone() },
+            sources: SourceRequest { release, ..compare.common().sources.clone() },
             series: cell.series.clone(),
-            lang: cell.lang,
             out: out.join(&directory),
-            ..compare.request.clone()
+            ..compare.in_lang(cell.lang).clone()
         };
         match measured(cx, &request, cell, directory) {
             Ok((measured, series)) => {
@@ -87,7 +86,7 @@ fn measured(
         release: kernel.release,
         series: planned.label.clone(),
         lang: planned.lang,
-        kconfig: request.kconfig.clone(),
+        kconfig: request.kconfig_names.clone(),
         boot: relative(boot, &request.out, &directory),
         build: Some(build_info(report, &kernel.series, directory)),
     };

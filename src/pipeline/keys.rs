@@ -29,8 +29,8 @@ pub struct StageKey {
 /// # Errors
 /// The request is refused, the host lacks a tool, or no source has the release.
 pub fn plan(cx: &Context, request: &Request) -> Result<(Plan, Vec<StageKey>), Failure> {
-    let kconfig = check(request, Goal::Everything)?;
-    let plan = plan::resolve(cx, request, kconfig, Goal::Everything)?;
+    check(request, Goal::Everything)?;
+    let plan = plan::resolve(cx, request, Goal::Everything)?;
     let keys = keys(cx, &plan);
     Ok((plan, keys))
 }

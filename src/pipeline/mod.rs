@@ -10,7 +10,6 @@ pub mod plan;
 mod recorder;
 pub mod request;
 mod run;
-pub mod settings;
 
 use std::path::{Path, PathBuf};
 
@@ -34,8 +33,8 @@ pub fn check_series(cx: &Context, request: Request) -> Result<Vec<Row>, Failure>
         move |error| Failure::new(Some(stage), &error)
     }
     let request = Request { series: "none".into(), ..request };
-    let kconfig = check(&request, Goal::Patch)?;
-    let plan = plan::resolve(cx, &request, kconfig, Goal::Patch)?;
+    check(&request, Goal::Patch)?;
+    let plan = plan::resolve(cx, &request, Goal::Patch)?;
     let tarball = fetch::fetch(cx, &plan.offers).map_err(failed(Stage::Fetch))?;
     let source = verify::verify(cx, tarball).map_err(failed(Stage::Verify))?;
     let tree = unpack::unpack(cx, &source).map_err(failed(Stage::Unpack))?;

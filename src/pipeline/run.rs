@@ -14,7 +14,6 @@ use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::Goal;
 use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
-use crate::kernel::kconfig::Kconfig;
 use crate::kernel::{series, toolchain};
 use crate::pipeline::request::Request;
 use crate::report::{Artifact, BootRecord, Kernel, Report, RequestRecord, Source, StageRecord, attest};
@@ -63,11 +62,9 @@ impl Finished {
 /// # Errors
 /// The request is refused, or a stage fails; the report then says why. A failed verdict is not an error.
 pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Finished, Failure> {
-    let kconfig = check(request, goal)?;
-    let signing_key = request.signing_key.as_deref().map(SigningKey::load).transpose();
-    let signing_key = signing_key.map_err(|error| Failure::new(None, &error))?;
-    let mut run = Run::begin(cx, request, signing_key)?;
-    let outcome = run.stages(request, kconfig, goal);
+    check(request, goal)?;
+    let mut run = Run::begin(cx, request)?;
+    let outcome = run.stages(request, goal);
     run.end(outcome)
 }
 
@@ -78,7 +75,7 @@ pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Finished, Fail
 /// The request is refused, or the boot test cannot be run. A failed verdict is not an error.
 pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Finished, Failure> {
     check(request, Goal::Boot)?;
-    let mut run = Run::begin(cx, request, None)?;
+    let mut run = Run::begin(cx, request)?;
     let outcome = run.boot_external_image(request, image);
     run.end(outcome)
 }
@@ -86,7 +83,7 @@ pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Finis
 struct Run<'a> {
     cx: &'a Context,
     recorder: Recorder,
-    signing_key: Option<SigningKey>,
+    openpgp_key: Option<&'a SigningKey>,
 }
 
 /// What the stages return besides the report.
@@ -97,13 +94,13 @@ struct Results {
 }
 
 impl Run<'_> {
-    fn stages(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Results, Failure> {
+    fn stages(&mut self, request: &Request, goal: Goal) -> Result<Results, Failure> {
         if goal == Goal::Fetch {
             let (release, offers) = plan::offers(self.cx, request)?;
             self.source(release, &offers)?;
             return Ok(Results::default());
         }
-        let plan = self.plan(request, kconfig, goal)?;
+        let plan = self.plan(request, goal)?;
         let boot = self.kernel(&plan, goal)?;
         Ok(Results { plan: Some(plan), boot })
     }
@@ -145,11 +142,11 @@ impl Run<'_> {
         Ok(source)
     }
 
-    fn plan(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
+    fn plan(&mut self, request: &Request, goal: Goal) -> Result<Plan, Failure> {
         let cx = self.cx;
         cx.events.send(Event::Started { stage: Stage::Plan, what: request.sources.release.to_string() });
         let started = Instant::now();
-        let plan = plan::resolve(cx, request, kconfig, goal)?;
+        let plan = plan::resolve(cx, request, goal)?;
         let kernel = &plan.kernel;
         cx.events.send(Event::Finished {
             stage: Stage::Plan,
@@ -187,7 +184,7 @@ impl Run<'_> {
             build,
             packages,
         };
-        let documents = attest::describe(&facts, self.signing_key.as_ref(), &plan.kernel.out);
+        let documents = attest::describe(&facts, self.openpgp_key, &plan.kernel.out);
         report.evidence = documents.map_err(|error| Failure::new(Some(Stage::Package), &error))?;
         self.recorder.write()
     }
@@ -222,13 +219,9 @@ impl Run<'_> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(
-        cx: &'a Context,
-        request: &Request,
-        signing_key: Option<SigningKey>,
-    ) -> Result<Run<'a>, Failure> {
+    fn begin(cx: &'a Context, request: &'a Request) -> Result<Run<'a>, Failure> {
         let recorder = Recorder::begin(RequestRecord::from(request), &request.out)?;
-        Ok(Run { cx, recorder, signing_key })
+        Ok(Run { cx, recorder, openpgp_key: request.keys.openpgp.as_ref() })
     }
 
     /// Runs one stage, and announces, times and records it however it ends.
@@ -263,7 +256,7 @@ impl<'a> Run<'a> {
     fn end(mut self, outcome: Result<Results, Failure>) -> Result<Finished, Failure> {
         match outcome {
             Ok(Results { plan, boot }) => {
-                self.recorder.seal(self.signing_key.as_ref())?;
+                self.recorder.seal(self.openpgp_key)?;
                 let (report, path) = self.recorder.into_report();
                 Ok(Finished { report, path, plan, boot })
             }

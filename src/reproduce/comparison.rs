@@ -1,36 +1,44 @@
-//! What building again came to.
+//! The result of building packages again.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What came of it.
+/// Rebuilt packages compared with the recorded ones. [`fmt::Display`] shows the result in lines for the
+/// terminal.
 #[derive(Debug)]
 pub struct Comparison {
-    /// Sentences on what the toolchain has otherwise.
+    /// What differs between the toolchains, one line each.
     pub toolchain: Vec<String>,
+    /// Whether the kernel configurations are identical.
     pub config: bool,
+    /// Whether the images are identical.
     pub image: bool,
+    /// The recorded packages.
     pub packages: Vec<Compared>,
-    /// Where the packages are that were built here.
+    /// Directory of the packages that were built here.
     pub out: PathBuf,
 }
 
-/// A package's file name and its two SHA-256.
+/// One recorded package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
+    /// File name.
     pub name: String,
+    /// Recorded SHA-256.
     pub recorded: String,
-    /// `None`: none was built.
+    /// SHA-256 of the package built here; `None` if there is no such package.
     pub built: Option<String>,
 }
 
 impl Compared {
+    /// Whether both packages are identical.
     pub fn is_same(&self) -> bool {
         self.built.as_ref() == Some(&self.recorded)
     }
 }
 
 impl Comparison {
+    /// Whether every package is identical.
     pub fn passed(&self) -> bool {
         self.packages.iter().all(Compared::is_same)
     }
@@ -54,7 +62,7 @@ impl fmt::Display for Comparison {
             }
         }
         if !self.passed() {
-            writeln!(f, "what was built here is in {}; diffoscope shows what differs", self.out.display())?;
+            writeln!(f, "packages built here: {}; diffoscope shows the differences", self.out.display())?;
         }
         writeln!(f, "verdict: {}", if self.passed() { "pass" } else { "FAIL" })
     }

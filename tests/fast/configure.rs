@@ -291,7 +291,7 @@ fn no_key_is_made_up_for_modules() {
         assert!(text.contains(line), "no {line} in {text}");
     }
     let told =
-        |note: &String| note.contains("MODULE_SIG_ALL") && note.contains("only --sign-key signs modules");
+        |note: &String| note.contains("MODULE_SIG_ALL") && note.contains("only --secure-boot-key signs modules");
     assert!(fixture.seen.notes().iter().any(told), "{:?}", fixture.seen.notes());
     assert!(!text.contains("SYSTEM_TRUSTED_KEYS"), "{text}");
 }
@@ -330,7 +330,7 @@ fn a_kernel_that_would_refuse_its_own_modules_is_refused() {
         let text = format!("CONFIG_MODULES=y\nCONFIG_{symbol}=y\n");
         let error = check(&text, false).unwrap_err();
         assert!(error.to_string().contains(symbol) && error.exit() as u8 == 2, "{error}");
-        assert!(error.next_step().unwrap().contains("--sign-key"));
+        assert!(error.next_step().unwrap().contains("--secure-boot-key"));
         check(&text, true).unwrap();
         check(&format!("CONFIG_{symbol}=y\n# CONFIG_MODULES is not set\n"), false).unwrap();
     }

@@ -94,7 +94,7 @@ fn every_series_shows_what_it_claims_and_one_wrong_claim_is_named_and_stops_noth
 /// Below the output folder, and named relative to it: a path of this machine would lead nowhere elsewhere.
 fn has_its_files(cell: &Cell, out: &Path) {
     assert!(out.join(&cell.boot.console).is_file(), "{}", cell.boot.console.display());
-    assert!(out.join(&cell.making.as_ref().unwrap().folder).join("report.json").is_file());
+    assert!(out.join(&cell.build.as_ref().unwrap().directory).join("report.json").is_file());
     assert_eq!(cell.boot.debuggers.len(), 4);
     for run in &cell.boot.debuggers {
         assert!(run.transcript.is_relative() && out.join(&run.transcript).is_file());

@@ -54,7 +54,7 @@ impl Explain for Error {
                 Some(format!("set CONFIG_{symbol}=y, or build without the boot test: --no-boot"))
             }
             Error::Unsigned { symbol } => {
-                Some(format!("sign them with --sign-key and --sign-cert, or leave CONFIG_{symbol} out"))
+                Some(format!("sign them with --secure-boot-key and --secure-boot-cert, or leave CONFIG_{symbol} out"))
             }
             Error::NoDebugInfo => {
                 Some("put the fragment debug-info on top: --kconfig NAME,debug-info".to_owned())

@@ -4,7 +4,7 @@
 //! - [`SBOM`]: a bill of materials in SPDX 2.3 (`spdx/`);
 //! - [`PROVENANCE`]: SLSA provenance in an in-toto statement (`provenance.rs`);
 //! - [`SUMS`]: SHA-256 of the packages, of both documents and of `report.json` (`sums.rs`);
-//! - with an OpenPGP key, a detached signature `*.asc` of each of the three.
+//! - with `--openpgp-key`, a detached signature `*.asc` of each of the three.
 //!
 //! The first two contain neither time nor place of the run: the same plan produces the same bytes.
 //! The checksums are written last, because they cover the finished report.

@@ -240,11 +240,11 @@ fn with_the_tools_options(plan: &KernelPlan, tree: &Path) -> Kconfig {
         // The kernel's build would sign with a key that it makes up, never the same again, or with one
         // that no cache key knows of.
         for (symbol, value) in [("MODULE_SIG_ALL", "n"), ("MODULE_SIG_KEY", "\"\"")] {
-            set(&mut kconfig, symbol, value, ", since only --sign-key signs modules,");
+            set(&mut kconfig, symbol, value, ", since only --secure-boot-key signs modules,");
         }
     }
     if plan.signer.is_some() {
-        set(&mut kconfig, "SYSTEM_TRUSTED_KEYS", &format!("{CERTIFICATE:?}"), ", for --sign-cert,");
+        set(&mut kconfig, "SYSTEM_TRUSTED_KEYS", &format!("{CERTIFICATE:?}"), ", for --secure-boot-cert,");
         // A signature stands in the module itself; the packages are compressed as a whole.
         for symbol in ["", "_GZIP", "_XZ", "_ZSTD"] {
             let symbol = format!("MODULE_COMPRESS{symbol}");

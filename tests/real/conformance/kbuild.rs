@@ -3,19 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::Parser;
 use kpatch_build::base::context::Context;
 use kpatch_build::base::events::{Events, Stage};
 use kpatch_build::base::options::Goal;
 use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::{Lookup, Room, Store};
 use kpatch_build::base::{cache_key as key, process};
-use kpatch_build::cli::args::Cli;
+use kpatch_build::cli::args;
 use kpatch_build::kernel::kbuild::build_dir::BuildFolder;
 use kpatch_build::kernel::kbuild::make::{Make, build_timestamp};
 use kpatch_build::pipeline;
 use kpatch_build::pipeline::plan::{self, Plan};
-use kpatch_build::pipeline::request::Request;
 use kpatch_build::stages::patch::{PatchedTree, patch};
 use kpatch_build::stages::{fetch, unpack, verify};
 use serde_json::Value;
@@ -116,12 +114,11 @@ impl Kernel {
         }
     }
 
-    fn plan(&self, args: &[&str]) -> (Context, Plan) {
+    fn plan(&self, more: &[&str]) -> (Context, Plan) {
         let exact = self.report()["release"].as_str().unwrap().to_owned();
         let out = self.run.out.path().to_str().unwrap();
-        let words = [&["kpatch-build", "package", "--release", &exact, "--out", out], args].concat();
-        let settings = Cli::parse_from(words).settings();
-        let request = Request::new(settings).unwrap();
+        let words = [&["kpatch-build", "package", "--release", &exact, "--out", out], more].concat();
+        let request = args::request(&words).map_err(|error| error.to_string()).unwrap();
         let cx = Context {
             store: Store::open(&store()).unwrap(),
             events: Events::silent(),
@@ -129,8 +126,8 @@ impl Kernel {
             offline: false,
             logs: self.theirs.path().join("logs"),
         };
-        let kconfig = pipeline::check(&request, Goal::Package).map_err(|error| error.to_string()).unwrap();
-        let plan = plan::resolve(&cx, &request, kconfig, Goal::Package);
+        pipeline::check(&request, Goal::Package).map_err(|error| error.to_string()).unwrap();
+        let plan = plan::resolve(&cx, &request, Goal::Package);
         (cx, plan.map_err(|error| error.to_string()).unwrap())
     }
 
