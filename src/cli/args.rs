@@ -281,7 +281,9 @@ mod tests {
         let text = |words: &[&str]| place(words).unwrap_err().to_string();
         let words = ["kpatch-build", "--format", "deb", "releases"];
         assert_eq!(text(&words), "`--format` has no effect on `releases`");
-        assert!(Cli::command().try_get_matches_from(["kpatch-build", "releases", "--format", "deb"]).is_err());
+        assert!(
+            Cli::command().try_get_matches_from(["kpatch-build", "releases", "--format", "deb"]).is_err()
+        );
         let words = ["kpatch-build", "--release", "6.1.y", "series", "list"];
         assert_eq!(text(&words), "`--release` has no effect on `series list`");
         let words = ["kpatch-build", "--format", "deb", "compare"];
@@ -302,9 +304,9 @@ mod tests {
     fn for_each_argument(check: impl Fn(&clap::Command, &clap::Arg) + Copy) {
         fn walk(command: &clap::Command, check: impl Fn(&clap::Command, &clap::Arg) + Copy) {
             let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
-            shown.filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())).for_each(
-                |argument| check(command, argument),
-            );
+            shown
+                .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+                .for_each(|argument| check(command, argument));
             command.get_subcommands().for_each(|command| walk(command, check));
         }
         walk(&Cli::command(), check);
@@ -351,9 +353,11 @@ mod tests {
 
     #[test]
     fn the_old_names_of_flags_are_hidden_and_still_work() {
-        for (old, new) in
-            [("sign-key", "secure-boot-key"), ("sign-cert", "secure-boot-cert"), ("signing-key", "openpgp-key")]
-        {
+        for (old, new) in [
+            ("sign-key", "secure-boot-key"),
+            ("sign-cert", "secure-boot-cert"),
+            ("signing-key", "openpgp-key"),
+        ] {
             let flags = |flag: &str| Cli::parse_from(["kpatch-build", &format!("--{flag}"), "k"]).settings;
             assert_eq!(flags(old), flags(new));
             assert!(!Cli::command().render_long_help().to_string().contains(&format!("--{old}")), "{old}");

@@ -75,7 +75,9 @@ impl Explain for Error {
             Error::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Error::SameSetting { name, .. } => Some(format!("keep `{name}`")),
             Error::Read(_) => None,
-            _ => Some("use the long flags of `kpatch-build --help` as keys, without the leading dashes".into()),
+            _ => {
+                Some("use the long flags of `kpatch-build --help` as keys, without the leading dashes".into())
+            }
         }
     }
 }
@@ -175,7 +177,17 @@ mod tests {
     fn every_key_sets_something() {
         for names in keys() {
             for name in names.0 {
-                let forms = ["true", "7", "\"c\"", "[\"c\"]", "\"xz\"", "\"kvm\"", "\"plain\"", "[\"image\"]", "[\"deb\"]"];
+                let forms = [
+                    "true",
+                    "7",
+                    "\"c\"",
+                    "[\"c\"]",
+                    "\"xz\"",
+                    "\"kvm\"",
+                    "\"plain\"",
+                    "[\"image\"]",
+                    "[\"deb\"]",
+                ];
                 let set = forms.iter().any(|value| {
                     file(&format!("{name} = {value}")).is_ok_and(|settings| settings != Settings::default())
                 });
@@ -214,7 +226,9 @@ mod tests {
         let error = file("# a comment\nrelase = \"6.1.y\"").unwrap_err();
         assert!(matches!(&error, Error::UnknownKey { line: 2, .. }), "{error}");
         assert_eq!(error.next_step().unwrap(), "did you mean `release`?");
-        for text in ["config = \"x\"", "install-deps = true", "explain = true", "[table]\nrelease = \"6.1.y\""] {
+        for text in
+            ["config = \"x\"", "install-deps = true", "explain = true", "[table]\nrelease = \"6.1.y\""]
+        {
             assert!(matches!(file(text), Err(Error::UnknownKey { .. })), "{text}");
         }
     }

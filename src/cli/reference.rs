@@ -28,7 +28,8 @@ pub fn page(mut definition: Command) -> String {
 }
 
 fn subcommands(page: &mut String, parent: &Command, run: &[&Arg]) {
-    let shown = parent.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
+    let shown =
+        parent.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
     for command in shown {
         *page += &section(command, run);
         subcommands(page, command, run);
@@ -44,7 +45,8 @@ fn section(command: &Command, run: &[&Arg]) -> String {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim();
     let mut text = format!("\n## `{name}`\n\n{}\n\n```text\n{usage}\n```\n", about.join("\n\n"));
-    let is_known = |flag: &&Arg| !flag.is_hide_set() && !["help", "version"].contains(&flag.get_id().as_str());
+    let is_known =
+        |flag: &&Arg| !flag.is_hide_set() && !["help", "version"].contains(&flag.get_id().as_str());
     let is_shared = |flag: &&Arg| {
         run.iter().any(|shared| shared.get_id() == flag.get_id() && shared.get_help() == flag.get_help())
     };
@@ -85,7 +87,8 @@ fn entry(flag: &Arg) -> String {
     let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
     let (help, default) = split_default(&help);
     let mut text = format!("- {}: {}", names(flag), sentence(&escape(help)));
-    let values: Vec<_> = flag.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+    let values: Vec<_> =
+        flag.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if takes_value(flag) && !flag.is_hide_possible_values_set() && !values.is_empty() {
         write!(text, " Values: {}.", values.join(", ")).expect("a String takes every text");
     }

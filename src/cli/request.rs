@@ -207,7 +207,10 @@ mod tests {
     fn the_defaults_are_those_of_the_bare_command() {
         let request = request(&Settings::default()).unwrap();
         assert_eq!(request.sources.release, ReleaseSpec::NewestLongTerm);
-        assert_eq!((request.series.as_str(), &request.kconfig_names[..]), ("copy-segments", &["boot".to_owned()][..]));
+        assert_eq!(
+            (request.series.as_str(), &request.kconfig_names[..]),
+            ("copy-segments", &["boot".to_owned()][..])
+        );
         assert_eq!(request.kconfig.name, "boot");
         assert!(request.boot.is_some() && !request.sources.no_verify && request.out.is_absolute());
         assert!(request.keys.secure_boot.is_none() && request.keys.openpgp.is_none());

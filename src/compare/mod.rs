@@ -31,3 +31,6 @@ pub const PAGE: &str = "compare.html";
 const BEGIN: &str = "<!-- kpatch-build compare -->";
 /// Marks in a Markdown file where the matrix ends.
 const END: &str = "<!-- /kpatch-build compare -->";
+
+#[cfg(test)]
+mod tests;

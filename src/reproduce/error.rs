@@ -125,7 +125,8 @@ impl Explain for Error {
             Error::NotSigned => Some("omit --secure-boot-key and --secure-boot-cert".into()),
             Error::OtherSource { .. } => Some("name the recorded source with --source".into()),
             Error::OtherPatches { .. } => Some(
-                "use the version of kpatch-build, or the directory of patches, that wrote the packages".into(),
+                "use the version of kpatch-build, or the directory of patches, that wrote the packages"
+                    .into(),
             ),
             _ => self.inner()?.next_step(),
         }

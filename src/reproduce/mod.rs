@@ -74,7 +74,8 @@ pub fn reproduce(cx: &Context, wanted: &ReproduceRequest) -> Result<Comparison, 
     }
     check_patches(&report.patches, &plan, &toolchain).map_err(failed)?;
     if !is_pinned(&request, recorded.source) {
-        check_source(recorded.source, &pipeline::run(&inner, &request, Goal::Fetch)?.report).map_err(failed)?;
+        check_source(recorded.source, &pipeline::run(&inner, &request, Goal::Fetch)?.report)
+            .map_err(failed)?;
     }
     let rebuilt = pipeline::run(&inner, &request, Goal::Package)?.report;
     let store = request.out.join(STORE);
@@ -225,11 +226,9 @@ fn toolchain_differences(report: &Report, recorded: &ToolchainRecord, plan: &Pla
 fn check_patches(recorded: &[AppliedPatch], plan: &Plan, toolchain: &[String]) -> Result<(), Error> {
     let here: Vec<_> =
         plan.kernel.series.in_order().map(|patch| (patch.name.clone(), patch.sha256())).collect();
-    let sums = |patches: &[(String, String)]| {
-        patches.iter().map(|(_, sha256)| sha256.clone()).collect::<Vec<_>>()
-    };
-    let recorded: Vec<_> =
-        recorded.iter().map(|patch| (patch.file.clone(), patch.sha256.clone())).collect();
+    let sums =
+        |patches: &[(String, String)]| patches.iter().map(|(_, sha256)| sha256.clone()).collect::<Vec<_>>();
+    let recorded: Vec<_> = recorded.iter().map(|patch| (patch.file.clone(), patch.sha256.clone())).collect();
     if sums(&here) == sums(&recorded) {
         return Ok(());
     }

@@ -350,7 +350,7 @@ fn the_markdown_matrix_is_a_table_with_the_same_words() {
     assert!(text.contains("returns EINVAL? With `einval-regs`"), "{text}");
 }
 
-const README: &str = "before\n<!-- kpatch-build compare -->\nold\n<!-- /kpatch-build compare -->\nafter\n";
+const README: &str = "before\n<!-- kpatch-build compare -->\nstale\n<!-- /kpatch-build compare -->\nafter\n";
 
 #[test]
 fn an_update_replaces_only_the_text_between_the_markers() {
@@ -359,7 +359,7 @@ fn an_update_replaces_only_the_text_between_the_markers() {
     std::fs::write(&file, README).unwrap();
     assert!(update(&file, &markdown(&in_c())).unwrap());
     let once = std::fs::read_to_string(&file).unwrap();
-    assert!(once.starts_with("before\n<!--") && once.ends_with("-->\nafter\n") && !once.contains("old"));
+    assert!(once.starts_with("before\n<!--") && once.ends_with("-->\nafter\n") && !once.contains("stale"));
     assert!(once.contains("| `zeroed` |"));
     assert!(!update(&file, &markdown(&in_c())).unwrap());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), once);

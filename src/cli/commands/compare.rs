@@ -26,7 +26,14 @@ pub struct CompareArgs {
     update: Option<PathBuf>,
     /// Formats of the comparison [default: html,json]
     // Its id differs from that of the packages' formats, which have no effect here.
-    #[arg(id = "comparison_format", short, long = "format", value_enum, value_delimiter = ',', value_name = "FORMAT")]
+    #[arg(
+        id = "comparison_format",
+        short,
+        long = "format",
+        value_enum,
+        value_delimiter = ',',
+        value_name = "FORMAT"
+    )]
     format: Vec<CompareFormat>,
     /// Series to compare: shipped names, paths, or all [default: all]
     #[arg(short, long, value_delimiter = ',', value_name = "LIST")]
@@ -170,7 +177,8 @@ fn request(settings: &Settings) -> Result<CompareRequest, Failure> {
     let names = series.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
     let names: Vec<_> = names.collect();
     let mut cell = settings.clone();
-    cell.series = SeriesArgs { series: None, lang: settings.series.lang.first().copied().into_iter().collect() };
+    cell.series =
+        SeriesArgs { series: None, lang: settings.series.lang.first().copied().into_iter().collect() };
     cell.package.format.clear();
     let cell = crate::cli::request::request(&cell).map_err(|error| failure(&error))?;
     CompareRequest::new(cell, &names, &settings.series.lang)

@@ -23,7 +23,14 @@ use crate::stages::package::tool::{self, Completions, NAME, ToolOrder};
 pub struct PackageSelfArgs {
     /// Package formats [default: deb,rpm]
     // Its id differs from that of a kernel's package formats, which may be `none`.
-    #[arg(id = "self_format", short, long = "format", value_enum, value_delimiter = ',', value_name = "FORMAT")]
+    #[arg(
+        id = "self_format",
+        short,
+        long = "format",
+        value_enum,
+        value_delimiter = ',',
+        value_name = "FORMAT"
+    )]
     format: Vec<Format>,
     /// Compression of the packages [default: xz]
     #[arg(long, value_enum, value_name = "METHOD")]

@@ -42,7 +42,8 @@ pub struct ReproduceArgs {
 impl ReproduceArgs {
     /// Returns the flags as settings.
     pub fn settings(&self) -> Settings {
-        let ReproduceArgs { report: _, source, cc, secure_boot_key, secure_boot_cert, out, jobs } = self.clone();
+        let ReproduceArgs { report: _, source, cc, secure_boot_key, secure_boot_cert, out, jobs } =
+            self.clone();
         Settings {
             source: SourceArgs { source, ..SourceArgs::default() },
             compiler: CompilerArgs { cc },

@@ -3,14 +3,15 @@
 use crate::base::error::{Exit, Failure};
 use crate::base::options::Goal;
 use crate::cli::flags::{
-    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, PackageArgs, ReleaseArgs, SeriesArgs, SourceArgs,
+    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, PackageArgs, ReleaseArgs, SeriesArgs,
+    SourceArgs,
 };
 use crate::cli::invocation::{CommandLine, Invocation, failure};
 use crate::cli::output::print;
 use crate::cli::settings::{Settings, command_flags};
 use crate::doctor;
-use crate::pipeline::{self, Finished};
 use crate::pipeline::request::Request;
+use crate::pipeline::{self, Finished};
 
 command_flags! {
     /// Flags of `fetch`.
@@ -63,11 +64,7 @@ pub(in crate::cli) fn run(start: CommandLine, goal: Goal) -> Result<Exit, Failur
 }
 
 /// Installs what the host lacks for the run, with `--install-deps`.
-pub(super) fn install_missing(
-    invocation: &Invocation,
-    request: &Request,
-    goal: Goal,
-) -> Result<(), Failure> {
+pub(super) fn install_missing(invocation: &Invocation, request: &Request, goal: Goal) -> Result<(), Failure> {
     if !invocation.flags.install.install_deps {
         return Ok(());
     }
