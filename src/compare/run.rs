@@ -176,3 +176,64 @@ pub fn terminal(comparison: &Comparison, out: &Path) -> String {
     }
     text + &format!("verdict: {}\n", if comparison.passed() { "pass" } else { "FAIL" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::options::{Compression, Lang};
+    use crate::kernel::toolchain::{Compiler, RustToolchain, Toolchain};
+    use crate::report::RequestRecord;
+
+    fn toolchain(rustc_version: &str) -> Toolchain {
+        Toolchain {
+            compiler: Compiler::Gcc,
+            cc: "/usr/bin/gcc".into(),
+            cc_version: "gcc 12.2.0".into(),
+            cc_text: "gcc 12.2.0".into(),
+            ld_version: "GNU ld 2.40".into(),
+            rust: Some(RustToolchain {
+                rustc: "/usr/bin/rustc".into(),
+                rustc_version: rustc_version.into(),
+                rustc_text: rustc_version.into(),
+                library: "/usr/lib/library".into(),
+                bindgen: "/usr/bin/bindgen".into(),
+                bindgen_version: "bindgen 0.72.1".into(),
+                libclang: "/usr/lib".into(),
+                libclang_version: "clang 19.1.7".into(),
+            }),
+            pahole_version: None,
+        }
+    }
+
+    #[test]
+    fn the_build_fixes_of_the_run_are_shown_first() {
+        let request = RequestRecord {
+            release: "6.12.107".into(),
+            series: "zeroed".into(),
+            lang: Lang::Rust,
+            kconfig: vec!["boot".into()],
+            formats: Vec::new(),
+            source: "auto".into(),
+            packages: None,
+            compression: Compression::Xz,
+            localversion: None,
+            revision: 1,
+            source_date_epoch: None,
+            cc: "gcc".into(),
+        };
+        let shown = |release: &str, rustc: &str| -> Vec<String> {
+            let release = release.parse().unwrap();
+            let series = series::load("zeroed", &release, Lang::Rust, &toolchain(rustc)).unwrap();
+            let build = build_info(Report::new(request.clone()), &series, "cells/zeroed-rust".into());
+            build.patches.into_iter().map(|patch| patch.file).collect()
+        };
+        let places = |files: &[String]| -> Vec<String> {
+            files.iter().map(|file| file.split('/').take(3).collect::<Vec<_>>().join("/")).collect()
+        };
+        assert_eq!(places(&shown("6.12.43", "rustc 1.94.0")), ["patches/zeroed/6.12"]);
+        let new = shown("6.12.43", "rustc 1.96.0");
+        assert_eq!(places(&new), ["patches/compat/6.12", "patches/zeroed/6.12"]);
+        let newer_line = places(&shown("6.18.15", "rustc 1.96.0"));
+        assert_eq!(newer_line[..2], ["patches/compat/6.12", "patches/compat/6.18"]);
+    }
+}
