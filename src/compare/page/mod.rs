@@ -158,13 +158,13 @@ fn in_short(summary: &Summary) -> Markup {
                 }
             }
             div class="answer" id="einval" {
-                h3 { "The open question: what does gdb do when register reads of io threads return EINVAL?" }
+                h3 { "The open question: what does gdb do when reading an io thread’s registers returns EINVAL?" }
                 @for text in &summary.einval.answer { p { (sentence(text)) } }
                 @if !summary.einval.quotes.is_empty() {
-                    p class="small" { "In gdb’s own words:" }
+                    p class="small" { "gdb prints:" }
                     ul class="quotes" {
-                        @for (who, line) in &summary.einval.quotes {
-                            li { span class="small" { (who) ": " } q class="said" { (line) } }
+                        @for (runs, line) in &summary.einval.quotes {
+                            li { span class="small" { (runs) ": " } q class="said" { (line) } }
                         }
                     }
                 }
@@ -178,11 +178,11 @@ fn matrix(table: &Table) -> Markup {
     html! {
         section id="matrix" class="wide" aria-labelledby="matrix-h" {
             h2 id="matrix-h" { "Side by side" }
-            p { "Each cell opens: it holds what was seen. " span class="phone-only" { "The table scrolls sideways." } }
+            p { "Open a cell to see the observations behind it. " span class="phone-only" { "The table scrolls horizontally." } }
             (tones())
             div class="scroll" role="region" aria-label="The matrix" tabindex="0" {
                 table class="matrix" {
-                    caption class="hidden" { "For each series what its io threads show and how each debugger fares, on 64-bit and 32-bit tracees" }
+                    caption class="hidden" { "What the io threads of each series show, and the result of each debugger, on 64-bit and 32-bit tracees" }
                     thead {
                         tr {
                             th scope="col" rowspan="2" { "Series" }
