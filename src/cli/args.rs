@@ -6,7 +6,7 @@ use super::commands::{
     boot, cache, cli_reference, compare, completions, doctor, man, package_self, plan, releases, repo,
     reproduce, run, series, verify,
 };
-use super::flags::GlobalArgs;
+use super::flags::{GlobalArgs, InstallArgs};
 use super::invocation::CommandLine;
 use super::request;
 use super::settings::Settings;
@@ -48,6 +48,8 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    install: InstallArgs,
     #[command(flatten)]
     global: GlobalArgs,
 }
@@ -105,7 +107,7 @@ enum Command {
 }
 
 /// Returns the definition for a program that is called `name`.
-pub fn command(name: &str) -> clap::Command {
+pub(crate) fn command(name: &str) -> clap::Command {
     let name = name.to_owned();
     let examples = program_name::in_commands(EXAMPLES, &name);
     Cli::command().after_help(examples).display_name(&name).bin_name(&name).name(name)
@@ -120,7 +122,7 @@ pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
     let matches = command(program_name::get()).get_matches();
     check_places(&matches).map_err(|error| Failure::new(None, &error))?;
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let before = Settings { global: cli.global, ..cli.settings };
+    let before = Settings { install: cli.install, global: cli.global, ..cli.settings };
     let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
     let start = CommandLine { flags: after.or(before), stop, definition: command };
     match cli.command {
@@ -281,11 +283,15 @@ mod tests {
         let text = |words: &[&str]| place(words).unwrap_err().to_string();
         let words = ["kpatch-build", "--format", "deb", "releases"];
         assert_eq!(text(&words), "`--format` has no effect on `releases`");
-        assert!(Cli::command().try_get_matches_from(["kpatch-build", "releases", "--format", "deb"]).is_err());
+        assert!(
+            Cli::command().try_get_matches_from(["kpatch-build", "releases", "--format", "deb"]).is_err()
+        );
         let words = ["kpatch-build", "--release", "6.1.y", "series", "list"];
         assert_eq!(text(&words), "`--release` has no effect on `series list`");
         let words = ["kpatch-build", "--format", "deb", "compare"];
         assert_eq!(text(&words), "`--format` before `compare` has no effect");
+        let words = ["kpatch-build", "--install-deps", "plan"];
+        assert_eq!(text(&words), "`--install-deps` has no effect on `plan`");
         for words in [
             &["kpatch-build", "--format", "deb"][..],
             &["kpatch-build", "--format", "deb", "package"],
@@ -293,6 +299,9 @@ mod tests {
             &["kpatch-build", "--store", "s", "--offline", "cache", "list"],
             &["kpatch-build", "--keyring", "k", "verify", "dist"],
             &["kpatch-build", "--openpgp-key", "k", "repo", "dist"],
+            &["kpatch-build", "--install-deps", "doctor"],
+            &["kpatch-build", "compare", "-f", "html"],
+            &["kpatch-build", "package-self", "-f", "deb"],
         ] {
             assert_eq!(place(words), Ok(()), "{words:?}");
         }
@@ -302,9 +311,9 @@ mod tests {
     fn for_each_argument(check: impl Fn(&clap::Command, &clap::Arg) + Copy) {
         fn walk(command: &clap::Command, check: impl Fn(&clap::Command, &clap::Arg) + Copy) {
             let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
-            shown.filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())).for_each(
-                |argument| check(command, argument),
-            );
+            shown
+                .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+                .for_each(|argument| check(command, argument));
             command.get_subcommands().for_each(|command| walk(command, check));
         }
         walk(&Cli::command(), check);
@@ -351,9 +360,11 @@ mod tests {
 
     #[test]
     fn the_old_names_of_flags_are_hidden_and_still_work() {
-        for (old, new) in
-            [("sign-key", "secure-boot-key"), ("sign-cert", "secure-boot-cert"), ("signing-key", "openpgp-key")]
-        {
+        for (old, new) in [
+            ("sign-key", "secure-boot-key"),
+            ("sign-cert", "secure-boot-cert"),
+            ("signing-key", "openpgp-key"),
+        ] {
             let flags = |flag: &str| Cli::parse_from(["kpatch-build", &format!("--{flag}"), "k"]).settings;
             assert_eq!(flags(old), flags(new));
             assert!(!Cli::command().render_long_help().to_string().contains(&format!("--{old}")), "{old}");

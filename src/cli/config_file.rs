@@ -11,14 +11,11 @@ use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
 
 /// The file in the working directory that is read if `--config` names no other one.
-pub const FILE: &str = "kpatch-build.toml";
-
-/// Flags that are not settings.
-const NOT_IN_THE_FILE: [&str; 2] = ["config", "install-deps"];
+pub(crate) const FILE: &str = "kpatch-build.toml";
 
 /// Why the configuration file cannot be used. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The file that `--config` names does not exist or cannot be read.
     #[error("cannot read the configuration file")]
     Read(#[source] std::io::Error),
@@ -75,7 +72,9 @@ impl Explain for Error {
             Error::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Error::SameSetting { name, .. } => Some(format!("keep `{name}`")),
             Error::Read(_) => None,
-            _ => Some("use the long flags of `kpatch-build --help` as keys, without the leading dashes".into()),
+            _ => {
+                Some("use the long flags of `kpatch-build --help` as keys, without the leading dashes".into())
+            }
         }
     }
 }
@@ -109,7 +108,8 @@ fn keys() -> Vec<Key> {
         let names = [argument.get_long()?].into_iter().chain(argument.get_all_aliases().unwrap_or_default());
         Some(Key(names.map(str::to_owned).collect()))
     });
-    flags.filter(|key| !NOT_IN_THE_FILE.contains(&key.0[0].as_str())).collect()
+    // The one flag of these that names the file.
+    flags.filter(|key| key.0[0] != "config").collect()
 }
 
 /// Refuses unknown keys, and two names of one setting.
@@ -175,7 +175,17 @@ mod tests {
     fn every_key_sets_something() {
         for names in keys() {
             for name in names.0 {
-                let forms = ["true", "7", "\"c\"", "[\"c\"]", "\"xz\"", "\"kvm\"", "\"plain\"", "[\"image\"]", "[\"deb\"]"];
+                let forms = [
+                    "true",
+                    "7",
+                    "\"c\"",
+                    "[\"c\"]",
+                    "\"xz\"",
+                    "\"kvm\"",
+                    "\"plain\"",
+                    "[\"image\"]",
+                    "[\"deb\"]",
+                ];
                 let set = forms.iter().any(|value| {
                     file(&format!("{name} = {value}")).is_ok_and(|settings| settings != Settings::default())
                 });
@@ -214,7 +224,9 @@ mod tests {
         let error = file("# a comment\nrelase = \"6.1.y\"").unwrap_err();
         assert!(matches!(&error, Error::UnknownKey { line: 2, .. }), "{error}");
         assert_eq!(error.next_step().unwrap(), "did you mean `release`?");
-        for text in ["config = \"x\"", "install-deps = true", "explain = true", "[table]\nrelease = \"6.1.y\""] {
+        for text in
+            ["config = \"x\"", "install-deps = true", "explain = true", "[table]\nrelease = \"6.1.y\""]
+        {
             assert!(matches!(file(text), Err(Error::UnknownKey { .. })), "{text}");
         }
     }

@@ -7,7 +7,7 @@ mod flags;
 mod invocation;
 mod output;
 mod progress;
-pub mod reference;
+mod reference;
 mod request;
 mod settings;
 

@@ -202,8 +202,9 @@ pub(super) fn series_table(rows: &[Row]) -> String {
             Verdict::Absent(error) => format!("absent: {error}"),
             Verdict::Conflict(error) => format!("CONFLICT: {error}"),
         };
-        let borrowed =
-            row.borrowed_from.map_or(String::new(), |line| format!("with the patches of {line}, untested on this line"));
+        let borrowed = row
+            .borrowed_from
+            .map_or(String::new(), |line| format!("with the patches of {line}, untested on this line"));
         vec![row.series.clone(), lang(row.lang).into(), verdict, borrowed]
     };
     columns(&rows.iter().map(row).collect::<Vec<_>>())

@@ -19,7 +19,7 @@ exit codes, see [Exit status](exit-status.md).
 const OWN: &str = "Options";
 
 /// Returns the page for a definition. Hidden commands and flags are not on it.
-pub fn page(mut definition: Command) -> String {
+pub(crate) fn page(mut definition: Command) -> String {
     definition.build();
     let mut page = HEAD.to_owned() + &section(&definition, &[]);
     let run: Vec<&Arg> = definition.get_arguments().collect();
@@ -28,7 +28,8 @@ pub fn page(mut definition: Command) -> String {
 }
 
 fn subcommands(page: &mut String, parent: &Command, run: &[&Arg]) {
-    let shown = parent.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
+    let shown =
+        parent.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
     for command in shown {
         *page += &section(command, run);
         subcommands(page, command, run);
@@ -44,7 +45,8 @@ fn section(command: &Command, run: &[&Arg]) -> String {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim();
     let mut text = format!("\n## `{name}`\n\n{}\n\n```text\n{usage}\n```\n", about.join("\n\n"));
-    let is_known = |flag: &&Arg| !flag.is_hide_set() && !["help", "version"].contains(&flag.get_id().as_str());
+    let is_known =
+        |flag: &&Arg| !flag.is_hide_set() && !["help", "version"].contains(&flag.get_id().as_str());
     let is_shared = |flag: &&Arg| {
         run.iter().any(|shared| shared.get_id() == flag.get_id() && shared.get_help() == flag.get_help())
     };
@@ -53,9 +55,11 @@ fn section(command: &Command, run: &[&Arg]) -> String {
         write!(text, "\n**{heading}**\n\n").expect("a String takes every text");
         own.iter().filter(|flag| heading_of(flag) == heading).for_each(|flag| text += &entry(flag));
     }
-    let shared: Vec<_> = shared.iter().filter(|flag| !flag.is_global_set()).map(|flag| names(flag)).collect();
+    let shared: Vec<_> =
+        shared.iter().filter(|flag| !flag.is_global_set()).filter_map(|flag| flag.get_long()).collect();
     if !shared.is_empty() {
-        let list = shared.join(", ");
+        let list: Vec<_> = shared.iter().map(|flag| format!("`--{flag}`")).collect();
+        let list = list.join(", ");
         write!(text, "\nFlags of a run (see [`kpatch-build`](#kpatch-build)): {list}.\n")
             .expect("a String takes every text");
     }
@@ -85,7 +89,8 @@ fn entry(flag: &Arg) -> String {
     let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
     let (help, default) = split_default(&help);
     let mut text = format!("- {}: {}", names(flag), sentence(&escape(help)));
-    let values: Vec<_> = flag.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+    let values: Vec<_> =
+        flag.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if takes_value(flag) && !flag.is_hide_possible_values_set() && !values.is_empty() {
         write!(text, " Values: {}.", values.join(", ")).expect("a String takes every text");
     }

@@ -15,14 +15,14 @@ use crate::stages::fetch::pins::Pins;
 use crate::stages::fetch::{SourceRequest, SourceSpecError};
 
 /// The directory for results if `--out` is not set.
-pub const OUT: &str = "dist";
+pub(crate) const OUT: &str = "dist";
 
 /// Seconds that a guest has if `--boot-deadline` is not set.
 const BOOT_DEADLINE: u64 = 180;
 
 /// Settings that make no request. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// `--release` is not a release.
     #[error(transparent)]
     Release(#[from] release::ParseError),
@@ -207,7 +207,10 @@ mod tests {
     fn the_defaults_are_those_of_the_bare_command() {
         let request = request(&Settings::default()).unwrap();
         assert_eq!(request.sources.release, ReleaseSpec::NewestLongTerm);
-        assert_eq!((request.series.as_str(), &request.kconfig_names[..]), ("copy-segments", &["boot".to_owned()][..]));
+        assert_eq!(
+            (request.series.as_str(), &request.kconfig_names[..]),
+            ("copy-segments", &["boot".to_owned()][..])
+        );
         assert_eq!(request.kconfig.name, "boot");
         assert!(request.boot.is_some() && !request.sources.no_verify && request.out.is_absolute());
         assert!(request.keys.secure_boot.is_none() && request.keys.openpgp.is_none());

@@ -25,7 +25,11 @@ use crate::stages::fetch::SourceRequest;
 ///
 /// A verdict that is not `pass` stops nothing; a stage that fails does, and what was measured
 /// until then is in the comparison. `command` is the command line, for whoever wants it again.
-pub fn measure(mut cx: Context, compared: &CompareRequest, command: String) -> (Comparison, Result<(), Failure>) {
+pub fn measure(
+    mut cx: Context,
+    compared: &CompareRequest,
+    command: String,
+) -> (Comparison, Result<(), Failure>) {
     let mut comparison = Comparison {
         schema: SCHEMA.into(),
         tool: Some(Tool {

@@ -223,8 +223,9 @@ impl<'a> Run<'a> {
     fn seal(&mut self) -> Result<(), Failure> {
         match self.report.artifacts().is_empty() {
             true => self.write(),
-            false => evidence::seal(&mut self.report, self.openpgp)
-                .map_err(|error| Failure::new(None, &error)),
+            false => {
+                evidence::seal(&mut self.report, self.openpgp).map_err(|error| Failure::new(None, &error))
+            }
         }
     }
 

@@ -45,7 +45,12 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
     let kconfig = request.kconfig.clone().with_switches(&series.switches, &series.name);
     let localversion = match &request.localversion {
         Some(text) => text.clone(),
-        None => default_localversion(&series.name, request.lang, &kconfig.name, request.keys.secure_boot.is_some()),
+        None => default_localversion(
+            &series.name,
+            request.lang,
+            &kconfig.name,
+            request.keys.secure_boot.is_some(),
+        ),
     };
     let parts = match goal.packages() && !request.formats.is_empty() {
         true => parts(request.parts.as_deref(), &kconfig),

@@ -140,10 +140,7 @@ impl Keys {
     ///
     /// # Errors
     /// A file cannot be used, or only one of key and certificate is named.
-    pub fn load(
-        secure_boot: (Option<&Path>, Option<&Path>),
-        openpgp: Option<&Path>,
-    ) -> Result<Keys, Error> {
+    pub fn load(secure_boot: (Option<&Path>, Option<&Path>), openpgp: Option<&Path>) -> Result<Keys, Error> {
         let (key, certificate) = ("secure-boot-key", "secure-boot-cert");
         let secure_boot = match secure_boot {
             (None, None) => None,
@@ -257,9 +254,15 @@ mod tests {
     #[test]
     fn a_localversion_that_the_kernel_or_a_package_could_not_have_is_refused() {
         let long = format!("-{}", "a".repeat(40));
-        for (text, good) in
-            [("-x", true), ("x", false), ("-a b", false), ("-A", false), ("-a/b", false), ("-", true), (&long, false)]
-        {
+        for (text, good) in [
+            ("-x", true),
+            ("x", false),
+            ("-a b", false),
+            ("-A", false),
+            ("-a/b", false),
+            ("-", true),
+            (&long, false),
+        ] {
             assert_eq!(check_localversion(text).is_ok(), good, "{text:?}");
         }
     }

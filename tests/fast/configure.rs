@@ -290,8 +290,9 @@ fn no_key_is_made_up_for_modules() {
     ] {
         assert!(text.contains(line), "no {line} in {text}");
     }
-    let told =
-        |note: &String| note.contains("MODULE_SIG_ALL") && note.contains("only --secure-boot-key signs modules");
+    let told = |note: &String| {
+        note.contains("MODULE_SIG_ALL") && note.contains("only --secure-boot-key signs modules")
+    };
     assert!(fixture.seen.notes().iter().any(told), "{:?}", fixture.seen.notes());
     assert!(!text.contains("SYSTEM_TRUSTED_KEYS"), "{text}");
 }

@@ -18,7 +18,7 @@ use crate::compare::{self, CompareRequest, Comparison};
 
 /// Flags of `compare`.
 #[derive(Args, Clone, Debug)]
-pub struct CompareArgs {
+pub(crate) struct CompareArgs {
     /// Render the page from an existing compare.json instead of measuring [default: none]
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -27,7 +27,14 @@ pub struct CompareArgs {
     update: Option<PathBuf>,
     /// Formats of the comparison [default: html,json]
     // Its id differs from that of the packages' formats, which have no effect here.
-    #[arg(id = "comparison_format", short, long = "format", value_enum, value_delimiter = ',', value_name = "FORMAT")]
+    #[arg(
+        id = "comparison_format",
+        short = 'f',
+        long = "format",
+        value_enum,
+        value_delimiter = ',',
+        value_name = "FORMAT"
+    )]
     format: Vec<CompareFormat>,
     /// Series to compare: shipped names, paths, or all [default: all]
     #[arg(short, long, value_delimiter = ',', value_name = "LIST")]
@@ -65,7 +72,7 @@ command_flags! {
 
 impl CompareArgs {
     /// Returns the flags as settings. The command outranks a `no-boot` in the configuration file.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let series = (!self.series.is_empty()).then(|| self.series.join(","));
         Settings {
             series: SeriesArgs { series, lang: self.lang.clone() },
@@ -175,7 +182,8 @@ fn request(settings: &Settings) -> Result<CompareRequest, Failure> {
     let names = series.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
     let names: Vec<_> = names.collect();
     let mut cell = settings.clone();
-    cell.series = SeriesArgs { series: None, lang: settings.series.lang.first().copied().into_iter().collect() };
+    cell.series =
+        SeriesArgs { series: None, lang: settings.series.lang.first().copied().into_iter().collect() };
     cell.package.format.clear();
     let cell = crate::cli::request::request(&cell).map_err(|error| failure(&error))?;
     CompareRequest::new(cell, &names, &settings.series.lang)

@@ -3,7 +3,8 @@
 use crate::base::error::{Exit, Failure};
 use crate::base::options::Goal;
 use crate::cli::flags::{
-    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, PackageArgs, ReleaseArgs, SeriesArgs, SourceArgs,
+    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, PackageArgs, ReleaseArgs, SeriesArgs,
+    SourceArgs,
 };
 use crate::cli::invocation::{CommandLine, Invocation, failure};
 use crate::cli::output::print;
@@ -64,11 +65,7 @@ pub(in crate::cli) fn run(start: CommandLine, goal: Goal) -> Result<Exit, Failur
 }
 
 /// Installs what the host lacks for the run, with `--install-deps`.
-pub(super) fn install_missing(
-    invocation: &Invocation,
-    request: &Request,
-    goal: Goal,
-) -> Result<(), Failure> {
+pub(super) fn install_missing(invocation: &Invocation, request: &Request, goal: Goal) -> Result<(), Failure> {
     if !invocation.flags.install.install_deps {
         return Ok(());
     }

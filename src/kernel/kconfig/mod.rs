@@ -53,9 +53,9 @@ impl Explain for Error {
             Error::NotBootTestable { symbol } => {
                 Some(format!("set CONFIG_{symbol}=y, or build without the boot test: --no-boot"))
             }
-            Error::Unsigned { symbol } => {
-                Some(format!("sign them with --secure-boot-key and --secure-boot-cert, or leave CONFIG_{symbol} out"))
-            }
+            Error::Unsigned { symbol } => Some(format!(
+                "sign them with --secure-boot-key and --secure-boot-cert, or leave CONFIG_{symbol} out"
+            )),
             Error::NoDebugInfo => {
                 Some("put the fragment debug-info on top: --kconfig NAME,debug-info".to_owned())
             }
