@@ -20,12 +20,12 @@ pub(crate) enum Error {
     #[error("cannot read the configuration file")]
     Read(#[source] std::io::Error),
     /// The file is not TOML, or a value has the wrong type.
-    #[error("the configuration file {} is not valid", path.display())]
+    #[error("the configuration file {} is not valid: {reason}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Says line and column.
-        source: Box<toml::de::Error>,
+        /// The line, the column and what is wrong there.
+        reason: String,
     },
     /// A key that is no long flag.
     #[error("the configuration file {} has the unknown key `{key}` in line {line}", path.display())]
@@ -71,8 +71,8 @@ impl Explain for Error {
         match self {
             Error::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Error::SameSetting { name, .. } => Some(format!("keep `{name}`")),
-            Error::Read(_) => None,
-            _ => {
+            Error::Read(_) | Error::Parse { .. } => None,
+            Error::UnknownKey { nearest: None, .. } => {
                 Some("use the long flags of `kpatch-build --help` as keys, without the leading dashes".into())
             }
         }
@@ -91,7 +91,10 @@ pub(super) fn load(given: Option<&Path>) -> Result<Settings, Error> {
         }
         text => text.map_err(Error::Read)?,
     };
-    let invalid = |source| Error::Parse { path: path.to_owned(), source: Box::new(source) };
+    let invalid = |error: toml::de::Error| Error::Parse {
+        path: path.to_owned(),
+        reason: error.to_string().trim_end().to_owned(),
+    };
     check_keys(path, &text, DeTable::parse(&text).map_err(invalid)?.get_ref())?;
     let mut settings = Settings::parse(&text).map_err(invalid)?;
     settings.resolve_paths(path.parent().unwrap_or(Path::new("")));
