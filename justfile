@@ -60,9 +60,9 @@ screenshots COMPARISON: (kit "rich==15.0.0")
     {{ venv }}/bin/python docs/pictures/terminal.py docs/src/images
     docs/pictures/page "$1/compare.html" docs/src/images
 
-# Record a run with these FLAGS for `just screenshots`; takes minutes unless the store has the kernel.
-record *FLAGS: build
-    docs/pictures/record target/release/kpatch-build "$@"
+# Record a run in DIRECTORY with these FLAGS for `just screenshots`; takes minutes unless the store has the kernel.
+record DIRECTORY *FLAGS: build
+    directory=$1; shift; docs/pictures/record "$directory" target/release/kpatch-build "$@"
 
 # Build the release binary.
 build:
