@@ -19,12 +19,12 @@ const RECORDED: &str = include_str!("../data/boot/user-frame-6.1.187.records");
 
 pub const SERIES: [(&str, &str); 7] = [
     ("zeroed", "All saved user registers of an io thread are zero, as in 5.12"),
-    ("copy-segments", "io threads keep their creator's segment registers; all other registers are zero"),
-    ("user-segments", "io threads get the segment registers of a 64-bit user task"),
+    ("copy-segments", "io threads keep their creator's segment registers; all others are zero"),
+    ("user-segments", "io threads get 64-bit user segment registers; all others are zero"),
     ("einval-regs", "Reading or writing the registers of an io thread fails with EINVAL"),
     ("einval-attach", "Attaching to an io thread fails with EINVAL"),
     ("hide-threads", "io threads are hidden from /proc/PID/task"),
-    ("user-frame", "io threads get their creator's registers with ax, ip and sp zeroed: the merged fix"),
+    ("user-frame", "io threads get their creator's registers, with ax, ip and sp zeroed"),
 ];
 
 pub const GDBS: [&str; 3] = ["gdb 10.1", "gdb 13.1", "gdb 16.3"];
