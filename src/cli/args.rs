@@ -3,8 +3,8 @@
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    boot, cache, cli_reference, compare, completions, doctor, man, package_self, plan, releases, repo,
-    reproduce, run, series, verify,
+    boot, cache, compare, completions, doctor, man, package_self, plan, releases, repo, reproduce, run,
+    series, verify,
 };
 use super::flags::{GlobalArgs, InstallArgs};
 use super::invocation::CommandLine;
@@ -98,9 +98,6 @@ enum Command {
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write one page for each subcommand to a directory
     Man(man::ManArgs),
-    /// Print the command-line reference in Markdown
-    #[command(hide = true)]
-    CliReference,
     /// Answered by the program's first lines, before the arguments are parsed.
     #[command(name = crate::base::process::SUPERVISE, hide = true)]
     Supervise,
@@ -160,11 +157,9 @@ impl Command {
             Command::Series { action } => action.settings(),
             Command::Doctor(args) => args.settings(),
             Command::PackageSelf(args) => args.settings(),
-            Command::Cache { .. }
-            | Command::Completions(_)
-            | Command::Man(_)
-            | Command::CliReference
-            | Command::Supervise => Settings::default(),
+            Command::Cache { .. } | Command::Completions(_) | Command::Man(_) | Command::Supervise => {
+                Settings::default()
+            }
         }
     }
 
@@ -187,7 +182,6 @@ impl Command {
             Command::PackageSelf(args) => package_self::run(&args, start),
             Command::Completions(args) => completions::run(&args, &start),
             Command::Man(args) => man::run(&args, &start),
-            Command::CliReference => cli_reference::run(&start),
             Command::Supervise => unreachable!("the supervisor parses no arguments"),
         }
     }

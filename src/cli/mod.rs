@@ -7,7 +7,7 @@ mod flags;
 mod invocation;
 mod output;
 mod progress;
-mod reference;
+pub mod reference;
 mod request;
 mod settings;
 

@@ -2,7 +2,6 @@
 
 pub(crate) mod boot;
 pub(crate) mod cache;
-pub(crate) mod cli_reference;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod doctor;
