@@ -9,6 +9,7 @@ use crate::base::release::{self, Release, ReleaseSpec};
 use crate::base::x509::{KeyError, Signer};
 use crate::doctor;
 use crate::kernel::kconfig::Kconfig;
+use crate::kernel::series;
 use crate::pipeline::settings::{FormatError, Settings};
 use crate::report::RequestPart;
 use crate::stages::boot::BootRequest;
@@ -129,7 +130,7 @@ impl Request {
                 debian_mirror: settings.debian_mirror,
                 pins: Pins::default(),
             },
-            series: settings.series.unwrap_or_else(|| "copy-segments".into()),
+            series: settings.series.unwrap_or_else(|| series::DEFAULT.into()),
             lang: one_language(&settings.lang)?,
             kconfig: if settings.kconfig.is_empty() { vec!["boot".into()] } else { settings.kconfig },
             formats,

@@ -10,7 +10,7 @@ use std::process::Command;
 use kpatch_build::base::error::Explain;
 use kpatch_build::kernel::series::{self, PatchFile, diff};
 use kpatch_build::stages::patch::apply;
-use kpatch_build::stages::patch::tree::{Folder, Overlay};
+use kpatch_build::stages::patch::tree::{Overlay, PristineDir};
 
 use crate::support::kernel;
 use crate::support::need::have;
@@ -222,7 +222,7 @@ fn real_git_diffs_of_whole_trees_give_the_same_tree_as_git_apply() {
         }
 
         let base = dir.path().join("a");
-        let base = Folder(&base);
+        let base = PristineDir(&base);
         let mut overlay = Overlay::new(&base);
         // Rename and copy lines carry no prefix in a patch as git log shows it.
         let patch = String::from_utf8(patch).unwrap();
