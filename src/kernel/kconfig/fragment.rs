@@ -49,8 +49,8 @@ impl Kconfig {
         Ok(kconfig)
     }
 
-    /// [`Kconfig::load`], plus the options that the language and signing need. The name stays that of the
-    /// fragments: the kernel release has separate words for language and signature.
+    /// [`Kconfig::load`], plus the options that the language and signing need. The name does not
+    /// change: the kernel release has separate words for language and signature.
     ///
     /// # Errors
     /// Those of [`Kconfig::load`].

@@ -113,7 +113,7 @@ pub(crate) fn compare(kconfig: &Kconfig, values: &Values, tree: &Path) -> Compar
     }
     if !undefined.is_empty() {
         comparison.notes.push(format!(
-            "{} options of the given configuration do not exist in this release: {}",
+            "{} options of the configuration file do not exist in this release: {}",
             undefined.len(),
             undefined.join(" ")
         ));

@@ -154,7 +154,7 @@ fn has_header(raw: &[u8]) -> bool {
     !name.is_empty() && name != b"Index" && name.iter().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Appends text parts and attachments whose type or name is that of a patch.
+/// Appends text parts, and attachments that are patches by type or name.
 fn collect(mail: &ParsedMail, body: &mut Vec<u8>) -> Result<(), mailparse::MailParseError> {
     if !mail.subparts.is_empty() {
         return mail.subparts.iter().try_for_each(|part| collect(part, body));

@@ -57,7 +57,7 @@ pub(super) fn for_modules(run: &BuildRun, to: &Path) -> Result<(), Error> {
     copy_btf(run, to)
 }
 
-/// The BTF of a module refers to that of the kernel by number: pahole needs the BTF of exactly this kernel. The rest
+/// The BTF of a module refers to types of the kernel by number: pahole needs the BTF of exactly this kernel. The rest
 /// of vmlinux, a hundred times as large, is not needed.
 fn copy_btf(run: &BuildRun, to: &Path) -> Result<(), Error> {
     if !run.has_option("DEBUG_INFO_BTF_MODULES")? {

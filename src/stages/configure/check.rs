@@ -33,7 +33,7 @@ pub(super) fn check_options(
     }
 }
 
-/// Fails if the kernel cannot be boot-tested. `text` is that of `.config`.
+/// Fails if the kernel cannot be boot-tested. `text` is the content of `.config`.
 pub(super) fn check_boot_needs(text: &str) -> Result<(), Error> {
     let values = option_check::values(text);
     let is_built_in = |symbol: &str| values.get(symbol).is_some_and(|value| value == "y");

@@ -25,7 +25,7 @@ pub(super) fn write_certificate(plan: &KernelPlan, build_dir: &Path) -> Result<(
     let Some(signer) = &plan.signer else { return Ok(()) };
     let path = build_dir.join(CERTIFICATE);
     let text = signer.certificate_pem();
-    // A new modification time would make make rebuild.
+    // A new modification time would cause a rebuild.
     if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
     }
@@ -82,7 +82,7 @@ fn check_rust(make: &Make) -> Result<(), Error> {
     }
 }
 
-/// Keeps the file and its modification time if the content is equal: a new time would make make rebuild.
+/// Keeps the file and its modification time if the content is equal: a new time would cause a rebuild.
 fn replace_if_different(new_config: &Path, config: &Path) -> Result<(), Error> {
     let new = fs::read(new_config)?;
     if fs::read(config).is_ok_and(|old| old == new) {

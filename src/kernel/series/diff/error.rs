@@ -15,7 +15,7 @@ pub enum Problem {
         path: String,
     },
     /// A symbolic link or a submodule.
-    #[error("it makes {path} something other than a regular file (mode {mode})")]
+    #[error("it turns {path} into a special file (mode {mode})")]
     SpecialFile {
         /// The file.
         path: String,

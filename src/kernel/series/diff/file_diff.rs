@@ -42,7 +42,7 @@ pub enum Change {
         /// The new file.
         to: PathBuf,
     },
-    /// The reverse of a copy: the file is removed, and its content after the hunks is that of its source.
+    /// The reverse of a copy: the hunks restore the content of the source, and the file is removed.
     Uncopy(PathBuf),
 }
 
