@@ -132,8 +132,8 @@ fn remove_dangling(dir: &Path, root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Host programs may have debug information (objtool does), which contains paths of this machine, and a build ID, which
-/// is a checksum that includes it.
+/// Host programs may have debug information with paths of this machine (objtool does), and a build ID, a checksum
+/// that includes it.
 fn strip_programs(run: &BuildRun, dir: &Path) -> Result<(), Error> {
     for name in names(dir)? {
         let path = dir.join(name);
