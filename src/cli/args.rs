@@ -3,10 +3,10 @@
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    boot, cache, cli_reference, compare, completions, doctor, man, package_self, plan, releases, repo,
-    reproduce, run, series, verify,
+    boot, cache, compare, completions, doctor, man, package_self, plan, releases, repo, reproduce, run,
+    series, verify,
 };
-use super::flags::GlobalArgs;
+use super::flags::{GlobalArgs, InstallArgs};
 use super::invocation::CommandLine;
 use super::request;
 use super::settings::Settings;
@@ -48,6 +48,8 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    install: InstallArgs,
     #[command(flatten)]
     global: GlobalArgs,
 }
@@ -96,16 +98,13 @@ enum Command {
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write one page for each subcommand to a directory
     Man(man::ManArgs),
-    /// Print the command-line reference in Markdown
-    #[command(hide = true)]
-    CliReference,
     /// Answered by the program's first lines, before the arguments are parsed.
     #[command(name = crate::base::process::SUPERVISE, hide = true)]
     Supervise,
 }
 
 /// Returns the definition for a program that is called `name`.
-pub fn command(name: &str) -> clap::Command {
+pub(crate) fn command(name: &str) -> clap::Command {
     let name = name.to_owned();
     let examples = program_name::in_commands(EXAMPLES, &name);
     Cli::command().after_help(examples).display_name(&name).bin_name(&name).name(name)
@@ -120,7 +119,7 @@ pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
     let matches = command(program_name::get()).get_matches();
     check_places(&matches).map_err(|error| Failure::new(None, &error))?;
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let before = Settings { global: cli.global, ..cli.settings };
+    let before = Settings { install: cli.install, global: cli.global, ..cli.settings };
     let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
     let start = CommandLine { flags: after.or(before), stop, definition: command };
     match cli.command {
@@ -158,11 +157,9 @@ impl Command {
             Command::Series { action } => action.settings(),
             Command::Doctor(args) => args.settings(),
             Command::PackageSelf(args) => args.settings(),
-            Command::Cache { .. }
-            | Command::Completions(_)
-            | Command::Man(_)
-            | Command::CliReference
-            | Command::Supervise => Settings::default(),
+            Command::Cache { .. } | Command::Completions(_) | Command::Man(_) | Command::Supervise => {
+                Settings::default()
+            }
         }
     }
 
@@ -185,7 +182,6 @@ impl Command {
             Command::PackageSelf(args) => package_self::run(&args, start),
             Command::Completions(args) => completions::run(&args, &start),
             Command::Man(args) => man::run(&args, &start),
-            Command::CliReference => cli_reference::run(&start),
             Command::Supervise => unreachable!("the supervisor parses no arguments"),
         }
     }
@@ -288,6 +284,8 @@ mod tests {
         assert_eq!(text(&words), "`--release` has no effect on `series list`");
         let words = ["kpatch-build", "--format", "deb", "compare"];
         assert_eq!(text(&words), "`--format` before `compare` has no effect");
+        let words = ["kpatch-build", "--install-deps", "plan"];
+        assert_eq!(text(&words), "`--install-deps` has no effect on `plan`");
         for words in [
             &["kpatch-build", "--format", "deb"][..],
             &["kpatch-build", "--format", "deb", "package"],
@@ -295,6 +293,9 @@ mod tests {
             &["kpatch-build", "--store", "s", "--offline", "cache", "list"],
             &["kpatch-build", "--keyring", "k", "verify", "dist"],
             &["kpatch-build", "--openpgp-key", "k", "repo", "dist"],
+            &["kpatch-build", "--install-deps", "doctor"],
+            &["kpatch-build", "compare", "-f", "html"],
+            &["kpatch-build", "package-self", "-f", "deb"],
         ] {
             assert_eq!(place(words), Ok(()), "{words:?}");
         }

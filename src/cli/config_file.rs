@@ -11,24 +11,21 @@ use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
 
 /// The file in the working directory that is read if `--config` names no other one.
-pub const FILE: &str = "kpatch-build.toml";
-
-/// Flags that are not settings.
-const NOT_IN_THE_FILE: [&str; 2] = ["config", "install-deps"];
+pub(crate) const FILE: &str = "kpatch-build.toml";
 
 /// Why the configuration file cannot be used. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The file that `--config` names does not exist or cannot be read.
     #[error("cannot read the configuration file")]
     Read(#[source] std::io::Error),
     /// The file is not TOML, or a value has the wrong type.
-    #[error("the configuration file {} is not valid", path.display())]
+    #[error("the configuration file {} is not valid: {reason}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Says line and column.
-        source: Box<toml::de::Error>,
+        /// The line, the column and what is wrong there.
+        reason: String,
     },
     /// A key that is no long flag.
     #[error("the configuration file {} has the unknown key `{key}` in line {line}", path.display())]
@@ -74,8 +71,8 @@ impl Explain for Error {
         match self {
             Error::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Error::SameSetting { name, .. } => Some(format!("keep `{name}`")),
-            Error::Read(_) => None,
-            _ => {
+            Error::Read(_) | Error::Parse { .. } => None,
+            Error::UnknownKey { nearest: None, .. } => {
                 Some("use the long flags of `kpatch-build --help` as keys, without the leading dashes".into())
             }
         }
@@ -94,7 +91,10 @@ pub(super) fn load(given: Option<&Path>) -> Result<Settings, Error> {
         }
         text => text.map_err(Error::Read)?,
     };
-    let invalid = |source| Error::Parse { path: path.to_owned(), source: Box::new(source) };
+    let invalid = |error: toml::de::Error| Error::Parse {
+        path: path.to_owned(),
+        reason: error.to_string().trim_end().to_owned(),
+    };
     check_keys(path, &text, DeTable::parse(&text).map_err(invalid)?.get_ref())?;
     let mut settings = Settings::parse(&text).map_err(invalid)?;
     settings.resolve_paths(path.parent().unwrap_or(Path::new("")));
@@ -111,7 +111,8 @@ fn keys() -> Vec<Key> {
         let names = [argument.get_long()?].into_iter().chain(argument.get_all_aliases().unwrap_or_default());
         Some(Key(names.map(str::to_owned).collect()))
     });
-    flags.filter(|key| !NOT_IN_THE_FILE.contains(&key.0[0].as_str())).collect()
+    // The one flag of these that names the file.
+    flags.filter(|key| key.0[0] != "config").collect()
 }
 
 /// Refuses unknown keys, and two names of one setting.

@@ -12,128 +12,128 @@ use crate::base::options::{Accel, Compression, Format, Lang, Part, ProgressMode}
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Source options")]
-pub struct ReleaseArgs {
+pub(crate) struct ReleaseArgs {
     /// Kernel release: exact (5.12, 6.1.187), a line (6.1.y) or latest
     /// [default: the newest supported long-term line]
     #[arg(short, long)]
-    pub release: Option<String>,
+    pub(crate) release: Option<String>,
 }
 
 /// Where the source comes from and how it is trusted.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Source options")]
-pub struct SourceArgs {
+pub(crate) struct SourceArgs {
     /// auto (kernel.org, then Debian), kernel.org, debian, git:URL[#REF], tarball:PATH-or-URL[#SHA256]
     /// or dir:PATH [default: auto]
     #[arg(long)]
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
 
     /// Base address of a kernel.org mirror; repeatable [default: kernel.org's own hosts]
     #[arg(long, value_name = "URL")]
-    pub kernel_org_mirror: Vec<String>,
+    pub(crate) kernel_org_mirror: Vec<String>,
 
     /// Base address of a Debian mirror [default: the one in this host's apt configuration]
     #[arg(long, value_name = "URL")]
-    pub debian_mirror: Option<String>,
+    pub(crate) debian_mirror: Option<String>,
 
     /// OpenPGP certificates to verify sources with, besides the host's and kernel.org's
     /// [default: none]
     #[arg(long, value_name = "FILE")]
-    pub keyring: Option<PathBuf>,
+    pub(crate) keyring: Option<PathBuf>,
 
     /// Accept a source without a signature or checksum
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
         hide_possible_values = true)]
-    pub no_verify: Option<bool>,
+    pub(crate) no_verify: Option<bool>,
 }
 
 /// Which patch series.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Kernel options")]
-pub struct SeriesArgs {
+pub(crate) struct SeriesArgs {
     /// Patch series: a shipped name (see `series list`), none, or the path of your own directory or
     /// mbox [default: copy-segments]
     #[arg(short, long, value_name = "NAME|PATH")]
-    pub series: Option<String>,
+    pub(crate) series: Option<String>,
 
     /// Language of the patches [default: c]
     #[arg(long, value_enum, value_delimiter = ',')]
     #[serde(deserialize_with = "one_or_several")]
-    pub lang: Vec<Lang>,
+    pub(crate) lang: Vec<Lang>,
 }
 
 /// Which compiler.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Kernel options")]
-pub struct CompilerArgs {
+pub(crate) struct CompilerArgs {
     /// C compiler: gcc, clang, or the path of one [default: gcc]
     #[arg(long, value_name = "COMPILER")]
-    pub cc: Option<String>,
+    pub(crate) cc: Option<String>,
 }
 
 /// What decides about the kernel besides source, series and compiler.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Kernel options")]
-pub struct KernelArgs {
+pub(crate) struct KernelArgs {
     /// Kernel configuration: shipped names (boot, cloud, debug, rust, …) or files; later ones override
     /// earlier ones [default: boot]
     #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE")]
-    pub kconfig: Vec<String>,
+    pub(crate) kconfig: Vec<String>,
 
     /// Suffix of the kernel release in `uname -r`
     /// [default: -<series>[-rust]-<kconfig>[-signed]]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub localversion: Option<String>,
+    pub(crate) localversion: Option<String>,
 
     /// Package revision; increase it to rebuild the same kernel [default: 1]
     #[arg(long, value_name = "N")]
-    pub revision: Option<NonZeroU32>,
+    pub(crate) revision: Option<NonZeroU32>,
 
     /// RSA private key (unencrypted PEM) that signs the image and the modules for Secure Boot; adds the
     /// kconfig secure-boot [default: none]
     #[arg(long, value_name = "FILE", alias = "sign-key")]
     #[serde(alias = "sign-key")]
-    pub secure_boot_key: Option<PathBuf>,
+    pub(crate) secure_boot_key: Option<PathBuf>,
 
     /// Certificate (X.509, PEM or DER) of --secure-boot-key; the kernel trusts modules signed with it
     /// [default: none]
     #[arg(long, value_name = "FILE", alias = "sign-cert")]
     #[serde(alias = "sign-cert")]
-    pub secure_boot_cert: Option<PathBuf>,
+    pub(crate) secure_boot_cert: Option<PathBuf>,
 }
 
 /// Which packages, and how they are written and signed.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Package options")]
-pub struct PackageArgs {
+pub(crate) struct PackageArgs {
     /// Package formats, or none [default: deb,rpm]
     #[arg(short, long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
-    pub format: Vec<FormatChoice>,
+    pub(crate) format: Vec<FormatChoice>,
 
     /// Packages to build [default: image,headers and, if the kconfig has DEBUG_INFO, debug]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PACKAGE")]
-    pub packages: Vec<Part>,
+    pub(crate) packages: Vec<Part>,
 
     /// Compression of the packages [default: xz]
     #[arg(long, value_enum, value_name = "METHOD")]
-    pub compression: Option<Compression>,
+    pub(crate) compression: Option<Compression>,
 
     /// OpenPGP secret key that signs SHA256SUMS, the bill of materials and the provenance; its passphrase
     /// is the first line of the file in $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE [default: none]
     #[arg(long, value_name = "FILE", alias = "signing-key")]
     #[serde(alias = "signing-key")]
-    pub openpgp_key: Option<PathBuf>,
+    pub(crate) openpgp_key: Option<PathBuf>,
 }
 
 /// A word of `--format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum FormatChoice {
+pub(crate) enum FormatChoice {
     /// Debian and Ubuntu
     Deb,
     /// Fedora, RHEL and openSUSE
@@ -144,7 +144,7 @@ pub enum FormatChoice {
 
 impl FormatChoice {
     /// Returns the package format; `None` for the word `none`.
-    pub fn format(self) -> Option<Format> {
+    pub(crate) fn format(self) -> Option<Format> {
         match self {
             FormatChoice::Deb => Some(Format::Deb),
             FormatChoice::Rpm => Some(Format::Rpm),
@@ -157,84 +157,84 @@ impl FormatChoice {
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Boot test options")]
-pub struct NoBootArgs {
+pub(crate) struct NoBootArgs {
     /// Skip the boot test (also allows kconfigs that cannot be booted)
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
         hide_possible_values = true)]
-    pub no_boot: Option<bool>,
+    pub(crate) no_boot: Option<bool>,
 }
 
 /// How to boot, and what observes the guest.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Boot test options")]
-pub struct GuestArgs {
+pub(crate) struct GuestArgs {
     /// QEMU accelerator [default: kvm if it works on this host, else tcg]
     #[arg(long, value_enum)]
-    pub accel: Option<Accel>,
+    pub(crate) accel: Option<Accel>,
 
     /// Debuggers to run in the guest: gdb-10, gdb-13 and gdb-16 (from Debian), host (this host's gdb and
     /// strace), all or none [default: all if a Debian mirror is known, else host]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
-    pub debuggers: Vec<String>,
+    pub(crate) debuggers: Vec<String>,
 
     /// Boot timeout in seconds [default: 180]
     #[arg(long, value_name = "SECONDS")]
-    pub boot_deadline: Option<u64>,
+    pub(crate) boot_deadline: Option<u64>,
 }
 
 /// How much runs at once.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Run options")]
-pub struct JobsArgs {
+pub(crate) struct JobsArgs {
     /// Number of parallel jobs [default: the number of processors]
     #[arg(short, long, value_name = "N")]
-    pub jobs: Option<NonZeroUsize>,
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 /// Where results go.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Run options")]
-pub struct OutArgs {
+pub(crate) struct OutArgs {
     /// Directory for packages, report.json and logs [default: dist]
     #[arg(short, long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// The switch that installs dependencies, for commands that build or boot.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Run options")]
-pub struct InstallArgs {
+pub(crate) struct InstallArgs {
     /// Install missing dependencies first (requires root)
     #[arg(long)]
-    pub install_deps: bool,
+    pub(crate) install_deps: bool,
 }
 
 /// What every command accepts, before and after its name.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Global options")]
-pub struct GlobalArgs {
+pub(crate) struct GlobalArgs {
     /// Cache directory for downloads, source trees and builds
     /// [default: kpatch-build in $XDG_CACHE_HOME or ~/.cache]
     #[arg(long, global = true, value_name = "DIR")]
-    pub store: Option<PathBuf>,
+    pub(crate) store: Option<PathBuf>,
 
     /// Configuration file [default: kpatch-build.toml in the working directory, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     #[serde(skip)]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 
     /// Use only what the store holds, never the network
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_name = "BOOL", hide_possible_values = true)]
-    pub offline: Option<bool>,
+    pub(crate) offline: Option<bool>,
 
     /// Progress display; json writes one event per line to standard output [default: auto]
     #[arg(long, global = true, value_enum, value_name = "MODE")]
-    pub progress: Option<ProgressMode>,
+    pub(crate) progress: Option<ProgressMode>,
 }
 
 /// Reads `lang = "rust"` and `lang = ["c", "rust"]`.

@@ -16,7 +16,7 @@ use crate::pipeline::request::Request;
 
 /// The command line, parsed. Reading the configuration file uses it up: no command can read the file twice.
 #[derive(Debug)]
-pub struct CommandLine {
+pub(crate) struct CommandLine {
     /// The flags, those after the subcommand over those before it.
     pub(super) flags: Settings,
     /// Set by a signal.

@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use clap::{Arg, Command};
 
+use super::args;
+
 const HEAD: &str = "\
-<!-- Generated from the command line's definition by `kpatch-build cli-reference`; do not edit. -->
+<!-- Generated from the command line's definition by `just cli-reference`; do not edit. -->
 
 # Command line
 
@@ -18,8 +20,9 @@ exit codes, see [Exit status](exit-status.md).
 /// The heading of flags that have none.
 const OWN: &str = "Options";
 
-/// Returns the page for a definition. Hidden commands and flags are not on it.
-pub fn page(mut definition: Command) -> String {
+/// Returns the page. Hidden commands and flags are not on it.
+pub fn page() -> String {
+    let mut definition = args::command("kpatch-build");
     definition.build();
     let mut page = HEAD.to_owned() + &section(&definition, &[]);
     let run: Vec<&Arg> = definition.get_arguments().collect();
@@ -55,9 +58,11 @@ fn section(command: &Command, run: &[&Arg]) -> String {
         write!(text, "\n**{heading}**\n\n").expect("a String takes every text");
         own.iter().filter(|flag| heading_of(flag) == heading).for_each(|flag| text += &entry(flag));
     }
-    let shared: Vec<_> = shared.iter().filter(|flag| !flag.is_global_set()).map(|flag| names(flag)).collect();
+    let shared: Vec<_> =
+        shared.iter().filter(|flag| !flag.is_global_set()).filter_map(|flag| flag.get_long()).collect();
     if !shared.is_empty() {
-        let list = shared.join(", ");
+        let list: Vec<_> = shared.iter().map(|flag| format!("`--{flag}`")).collect();
+        let list = list.join(", ");
         write!(text, "\nFlags of a run (see [`kpatch-build`](#kpatch-build)): {list}.\n")
             .expect("a String takes every text");
     }

@@ -15,14 +15,14 @@ use crate::stages::fetch::pins::Pins;
 use crate::stages::fetch::{SourceRequest, SourceSpecError};
 
 /// The directory for results if `--out` is not set.
-pub const OUT: &str = "dist";
+pub(crate) const OUT: &str = "dist";
 
 /// Seconds that a guest has if `--boot-deadline` is not set.
 const BOOT_DEADLINE: u64 = 180;
 
 /// Settings that make no request. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// `--release` is not a release.
     #[error(transparent)]
     Release(#[from] release::ParseError),

@@ -14,43 +14,43 @@ use super::flags::{
 ///
 /// An unset field is `None` or an empty list; its default depends on the command.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `--release`.
     #[command(flatten)]
-    pub release: ReleaseArgs,
+    pub(crate) release: ReleaseArgs,
     /// Where the source comes from.
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub(crate) source: SourceArgs,
     /// The patches.
     #[command(flatten)]
-    pub series: SeriesArgs,
+    pub(crate) series: SeriesArgs,
     /// The kernel's configuration, name and keys.
     #[command(flatten)]
-    pub kernel: KernelArgs,
+    pub(crate) kernel: KernelArgs,
     /// `--cc`.
     #[command(flatten)]
-    pub compiler: CompilerArgs,
+    pub(crate) compiler: CompilerArgs,
     /// The packages.
     #[command(flatten)]
-    pub package: PackageArgs,
+    pub(crate) package: PackageArgs,
     /// `--no-boot`.
     #[command(flatten)]
-    pub no_boot: NoBootArgs,
+    pub(crate) no_boot: NoBootArgs,
     /// The boot test.
     #[command(flatten)]
-    pub guest: GuestArgs,
+    pub(crate) guest: GuestArgs,
     /// `--out`.
     #[command(flatten)]
-    pub out: OutArgs,
+    pub(crate) out: OutArgs,
     /// `--jobs`.
     #[command(flatten)]
-    pub jobs: JobsArgs,
-    /// `--install-deps`; not in the configuration file.
-    #[command(flatten)]
-    pub install: InstallArgs,
+    pub(crate) jobs: JobsArgs,
+    /// `--install-deps`, for commands that have it; not in the configuration file.
+    #[arg(skip)]
+    pub(crate) install: InstallArgs,
     /// Flags of every command, defined once for all of them.
     #[arg(skip)]
-    pub global: GlobalArgs,
+    pub(crate) global: GlobalArgs,
 }
 
 /// Fills what is unset.
@@ -105,7 +105,7 @@ merge! {
 
 impl Settings {
     /// Returns these settings, with unset ones from `fallback`.
-    pub fn or(self, fallback: Settings) -> Settings {
+    pub(crate) fn or(self, fallback: Settings) -> Settings {
         Merge::or(self, fallback)
     }
 
@@ -173,13 +173,13 @@ macro_rules! command_flags {
     ($(#[$documentation:meta])* $name:ident { $($group:ident: $flags:ident),+ }) => {
         $(#[$documentation])*
         #[derive(clap::Args, Clone, Debug)]
-        pub struct $name {
+        pub(crate) struct $name {
             $(#[command(flatten)] $group: $flags),+
         }
 
         impl $name {
             /// Returns the flags as settings.
-            pub fn settings(&self) -> Settings {
+            pub(crate) fn settings(&self) -> Settings {
                 let $name { $($group),+ } = self.clone();
                 Settings { $($group,)+ ..Settings::default() }
             }

@@ -6,7 +6,6 @@ use super::*;
 
 /// A real comparison, of one booted kernel and one series that does not exist in Rust.
 const REAL: &str = include_str!("../../tests/data/report/compare.json");
-const SCHEMA_FILE: &str = include_str!("../../docs/src/reference/compare.schema.json");
 
 #[test]
 fn a_real_comparison_is_written_again_byte_for_byte() {
@@ -21,13 +20,8 @@ fn a_real_comparison_is_written_again_byte_for_byte() {
 }
 
 #[test]
-fn the_committed_schema_is_current() {
-    assert!(schema() == SCHEMA_FILE, "stale: run cargo run --example schemas");
-}
-
-#[test]
 fn a_real_comparison_satisfies_the_schema_and_a_changed_one_does_not() {
-    let validator = jsonschema::validator_for(&serde_json::from_str(SCHEMA_FILE).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema()).unwrap()).unwrap();
     let real: serde_json::Value = serde_json::from_str(REAL).unwrap();
     let errors: Vec<_> = validator.iter_errors(&real).map(|error| error.to_string()).collect();
     assert_eq!(errors, [""; 0]);

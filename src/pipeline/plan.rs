@@ -45,7 +45,7 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         let job = request.job(goal, cx.store.root());
         doctor::require(&doctor::examine(job, &cx.stop)).map_err(missing)?;
     }
-    let toolchain = toolchain(cx, request, goal.builds() && request.kconfig.asks_for("RUST"))
+    let toolchain = toolchain(cx, request, goal.builds() && request.kconfig.requests("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
     let (release, offers) = offers(cx, request)?;
     let series = series::load(&request.series, &release, request.lang, &toolchain)
@@ -100,7 +100,7 @@ fn parts(given: Option<&[Part]>, kconfig: &Kconfig) -> Vec<Part> {
 fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, toolchain::Error> {
     let mut toolchain = toolchain::discover(&request.cc, &cx.stop)?;
     if rust {
-        let places = toolchain::rust::Places::of_this_host();
+        let places = toolchain::rust::SearchPaths::of_this_host();
         toolchain.rust = Some(toolchain::rust::discover(&places, &cx.stop)?);
     }
     Ok(toolchain)

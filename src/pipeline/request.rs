@@ -80,7 +80,7 @@ pub enum Error {
         missing: &'static str,
     },
     /// A release that no series is about.
-    #[error("{release} has no io threads, and every series changes how io threads look")]
+    #[error("{release} has no io threads, so no series applies to it")]
     NoIoThreads {
         /// The release, or the first one of the line.
         release: Release,

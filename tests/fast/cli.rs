@@ -103,16 +103,6 @@ fn the_configuration_file_is_opened_once() {
 }
 
 #[test]
-fn the_reference_of_the_command_line_is_up_to_date() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/src/reference/cli.md");
-    let page = stdout(&Fixture::new().run(&["cli-reference"]));
-    assert!(page.contains("## `kpatch-build series check`"), "{page}");
-    assert!(!page.contains("sign-cert`"), "hidden names are not shown");
-    let written = std::fs::read_to_string(path).unwrap();
-    assert!(written == page, "{path} is stale: cargo run -- cli-reference > docs/src/reference/cli.md");
-}
-
-#[test]
 fn an_output_folder_that_cannot_be_written_is_refused() {
     let fixture = Fixture::new();
     std::fs::write(fixture.path("file"), "").unwrap();

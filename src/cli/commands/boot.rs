@@ -17,7 +17,7 @@ use crate::pipeline;
 
 /// Flags of `boot`.
 #[derive(Args, Clone, Debug)]
-pub struct BootArgs {
+pub(crate) struct BootArgs {
     /// Boot this image instead of building one [default: none]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
@@ -45,7 +45,7 @@ command_flags! {
 
 impl BootArgs {
     /// Returns the flags as settings. The command outranks a `no-boot` in the configuration file.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         Settings { no_boot: NoBootArgs { no_boot: Some(false) }, ..self.kernel.settings() }
     }
 }

@@ -15,7 +15,7 @@ use crate::cli::output::print;
 
 /// What to do with the store.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     /// List the entries with their sizes
     List,
     /// Remove entries; waits for runs that use them

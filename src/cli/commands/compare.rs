@@ -17,7 +17,7 @@ use crate::compare::{self, CompareRequest, Comparison};
 
 /// Flags of `compare`.
 #[derive(Args, Clone, Debug)]
-pub struct CompareArgs {
+pub(crate) struct CompareArgs {
     /// Render the page from an existing compare.json instead of measuring [default: none]
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct CompareArgs {
     // Its id differs from that of the packages' formats, which have no effect here.
     #[arg(
         id = "comparison_format",
-        short,
+        short = 'f',
         long = "format",
         value_enum,
         value_delimiter = ',',
@@ -71,7 +71,7 @@ command_flags! {
 
 impl CompareArgs {
     /// Returns the flags as settings. The command outranks a `no-boot` in the configuration file.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let series = (!self.series.is_empty()).then(|| self.series.join(","));
         Settings {
             series: SeriesArgs { series, lang: self.lang.clone() },

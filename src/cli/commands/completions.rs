@@ -9,7 +9,7 @@ use crate::cli::output::print;
 
 /// Arguments of `completions`.
 #[derive(Args, Clone, Debug)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// Shell to complete for
     #[arg(value_name = "SHELL")]
     shell: clap_complete::Shell,

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::base::error::{Exit, Failure};
 use crate::base::options::Goal;
+use crate::cli::flags::InstallArgs;
 use crate::cli::invocation::{CommandLine, failure};
 use crate::cli::output::{self, print};
 use crate::cli::settings::Settings;
@@ -11,15 +12,17 @@ use crate::{doctor, pipeline};
 
 /// Flags of `doctor`: those of the run that the host is examined for.
 #[derive(Args, Clone, Debug)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    install: InstallArgs,
 }
 
 impl DoctorArgs {
     /// Returns the flags as settings.
-    pub fn settings(&self) -> Settings {
-        self.settings.clone()
+    pub(crate) fn settings(&self) -> Settings {
+        Settings { install: self.install.clone(), ..self.settings.clone() }
     }
 }
 

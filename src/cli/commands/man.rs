@@ -12,7 +12,7 @@ use crate::cli::output::print;
 
 /// Arguments of `man`.
 #[derive(Args, Clone, Debug)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// Directory for one page per subcommand; without it, the main page goes to standard output
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,

@@ -1,17 +1,16 @@
 //! One file for each command: its flags, and what it does.
 
-pub mod boot;
-pub mod cache;
-pub mod cli_reference;
-pub mod compare;
-pub mod completions;
-pub mod doctor;
-pub mod man;
-pub mod package_self;
-pub mod plan;
-pub mod releases;
-pub mod repo;
-pub mod reproduce;
-pub mod run;
-pub mod series;
-pub mod verify;
+pub(crate) mod boot;
+pub(crate) mod cache;
+pub(crate) mod compare;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod man;
+pub(crate) mod package_self;
+pub(crate) mod plan;
+pub(crate) mod releases;
+pub(crate) mod repo;
+pub(crate) mod reproduce;
+pub(crate) mod run;
+pub(crate) mod series;
+pub(crate) mod verify;

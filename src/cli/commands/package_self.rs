@@ -20,12 +20,12 @@ use crate::stages::package::tool::{self, Completions, NAME, ToolOrder};
 
 /// Flags of `package-self`.
 #[derive(Args, Clone, Debug)]
-pub struct PackageSelfArgs {
+pub(crate) struct PackageSelfArgs {
     /// Package formats [default: deb,rpm]
     // Its id differs from that of a kernel's package formats, which may be `none`.
     #[arg(
         id = "self_format",
-        short,
+        short = 'f',
         long = "format",
         value_enum,
         value_delimiter = ',',
@@ -45,7 +45,7 @@ pub struct PackageSelfArgs {
 
 impl PackageSelfArgs {
     /// Returns the flags as settings.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         Settings {
             kernel: KernelArgs { revision: self.revision, ..KernelArgs::default() },
             package: PackageArgs { compression: self.compression, ..PackageArgs::default() },

@@ -10,7 +10,7 @@ use crate::pipeline;
 
 /// Flags of `plan`: those of the run, and its own.
 #[derive(Args, Clone, Debug)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// Print each stage's cache key and whether the store has it
     #[arg(long)]
     explain: bool,
@@ -20,7 +20,7 @@ pub struct PlanArgs {
 
 impl PlanArgs {
     /// Returns the flags as settings.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         self.settings.clone()
     }
 }

@@ -16,7 +16,7 @@ use crate::repo;
 
 /// Flags of `repo`.
 #[derive(Args, Clone, Debug)]
-pub struct RepoArgs {
+pub(crate) struct RepoArgs {
     /// Directory with the .deb and .rpm files, also in subdirectories; the repositories hold these packages
     /// and no others
     #[arg(value_name = "DIR")]
@@ -38,7 +38,7 @@ pub struct RepoArgs {
 
 impl RepoArgs {
     /// Returns the flags as settings.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         Settings {
             package: PackageArgs { openpgp_key: self.openpgp_key.clone(), ..PackageArgs::default() },
             out: OutArgs { out: self.out.clone() },

@@ -14,7 +14,7 @@ use crate::reproduce::{self, ReproduceRequest};
 
 /// Flags of `reproduce`.
 #[derive(Args, Clone, Debug)]
-pub struct ReproduceArgs {
+pub(crate) struct ReproduceArgs {
     /// Report of the run to repeat: dist/report.json
     #[arg(value_name = "FILE")]
     report: PathBuf,
@@ -41,7 +41,7 @@ pub struct ReproduceArgs {
 
 impl ReproduceArgs {
     /// Returns the flags as settings.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let ReproduceArgs { report: _, source, cc, secure_boot_key, secure_boot_cert, out, jobs } =
             self.clone();
         Settings {

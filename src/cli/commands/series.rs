@@ -13,7 +13,7 @@ use crate::pipeline;
 
 /// What to do with the series.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     /// List the shipped series with the lines of releases that they support
     List,
     /// Show what a series changes, who proposed it, its patches and its claims
@@ -33,7 +33,7 @@ command_flags! {
 
 impl Action {
     /// Returns the flags as settings.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         match self {
             Action::Check(args) => args.settings(),
             Action::List | Action::Show { .. } => Settings::default(),

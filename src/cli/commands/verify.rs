@@ -13,7 +13,7 @@ use crate::report::attest;
 
 /// Flags of `verify`.
 #[derive(Args, Clone, Debug)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// Directory of packages with their SHA256SUMS
     #[arg(value_name = "DIR")]
     dir: PathBuf,
@@ -24,7 +24,7 @@ pub struct VerifyArgs {
 
 impl VerifyArgs {
     /// Returns the flags as settings.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let source = SourceArgs { keyring: self.keyring.clone(), ..SourceArgs::default() };
         Settings { source, ..Settings::default() }
     }
