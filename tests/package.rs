@@ -388,7 +388,7 @@ fn an_interrupted_run_leaves_the_output_as_it_was() {
         let old = machine.out().join(format!("linux-image-{RELEASE}_6.1.187-1_amd64.deb"));
         fs::write(&old, "old").unwrap();
         let error = machine.package(&kernel).unwrap_err();
-        assert!(matches!(error, Error::Interrupted), "{error:?}");
+        assert!(matches!(error, Error::Interrupted(_)), "{error:?}");
         assert_eq!(error.exit() as u8, 130);
         assert_eq!(fs::read_to_string(&old).unwrap(), "old", "stopped at {at}");
         assert_eq!(machine.outputs().len(), 1, "stopped at {at}");

@@ -14,7 +14,7 @@ use fake_kernel::{TIMESTAMP, compile_program};
 use kpatch_build::base::events::Events;
 use kpatch_build::base::options::{Compression, Format};
 use kpatch_build::base::stop::Stop;
-use kpatch_build::stages::package::tool::{Completions, NAME, ToolOrder, write};
+use kpatch_build::stages::package::self_package::{Completions, NAME, SelfPackageRequest, write};
 
 const TOOL: &str = env!("CARGO_BIN_EXE_kpatch-build");
 /// What the live-patching tool's packages own and this tool's name could meet: kpatch-build 0.9.11-1.1 of sid.
@@ -32,12 +32,12 @@ impl Bench {
         Bench(tempfile::tempdir().unwrap())
     }
 
-    fn order(&self) -> ToolOrder {
+    fn order(&self) -> SelfPackageRequest {
         let program = self.0.path().join("program");
         compile_program(&program);
         let out = self.0.path().join("out");
         fs::create_dir_all(&out).unwrap();
-        ToolOrder {
+        SelfPackageRequest {
             program,
             version: "1.2.0-rc.1".into(),
             commit: Some("c0ffee".into()),
@@ -153,7 +153,7 @@ fn elsewhere_and_with_other_threads_the_same_program_gives_the_same_bytes() {
     let (one, two) = (Bench::new(), Bench::new());
     let program = fs::read(one.order().program).unwrap();
     let sums = |bench: &Bench, jobs| -> Vec<_> {
-        let order = ToolOrder { jobs, ..bench.order() };
+        let order = SelfPackageRequest { jobs, ..bench.order() };
         fs::write(&order.program, &program).unwrap();
         let written = write(&Events::silent(), &Stop::default(), &order).unwrap();
         for package in &written {

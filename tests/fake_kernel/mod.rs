@@ -13,7 +13,7 @@ use kpatch_build::base::options::{Compression, Format, Part};
 use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::{Lookup, Room, Slot, Store};
 use kpatch_build::stages::build::KernelBuild;
-use kpatch_build::stages::package::{Error, Order, Package, write};
+use kpatch_build::stages::package::{Error, Package, PackageRequest, write};
 
 pub const TIMESTAMP: i64 = 1_700_000_000;
 
@@ -67,8 +67,8 @@ impl Machine {
         names
     }
 
-    pub fn order(&self) -> Order {
-        Order {
+    pub fn order(&self) -> PackageRequest {
+        PackageRequest {
             upstream: "6.1.187".parse().unwrap(),
             revision: 1,
             series: "copy-segments".into(),

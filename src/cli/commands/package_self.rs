@@ -12,8 +12,8 @@ use crate::base::stop::Stop;
 use crate::cli::args as cli;
 use crate::cli::args::PackageSelf;
 use crate::pipeline::request;
-use crate::stages::package::tool::{self, Completions, NAME, ToolOrder};
-use crate::stages::package::{self, Written};
+use crate::stages::package::self_package::{self, Completions, NAME, SelfPackageRequest};
+use crate::stages::package::{self, WrittenPackage};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,9 +62,9 @@ impl Explain for Error {
 }
 
 /// Writes the packages of the running program into a folder, which is made where there is none.
-pub fn package_self(events: &Events, stop: &Stop, wish: &PackageSelf) -> Result<Vec<Written>, Error> {
+pub fn package_self(events: &Events, stop: &Stop, wish: &PackageSelf) -> Result<Vec<WrittenPackage>, Error> {
     let out = wish.out.clone().unwrap_or_else(|| "dist".into());
-    let order = ToolOrder {
+    let request = SelfPackageRequest {
         program: std::env::current_exe().map_err(Error::Program)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("KPATCH_BUILD_COMMIT").map(str::to_owned),
@@ -78,7 +78,7 @@ pub fn package_self(events: &Events, stop: &Stop, wish: &PackageSelf) -> Result<
         out: out.clone(),
     };
     std::fs::create_dir_all(&out).map_err(|source| Error::Out { path: out, source })?;
-    tool::write(events, stop, &order).map_err(Error::Package)
+    self_package::write(events, stop, &request).map_err(Error::Package)
 }
 
 /// Each once.
