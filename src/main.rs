@@ -240,7 +240,7 @@ fn publish(cli: &Cli, wish: &Repo, stop: &Stop) -> Result<Exit, Failure> {
     };
     let key = wish.signing_key.clone().or(settings(cli)?.signing_key);
     let key = key.ok_or_else(|| before(&repo::Error::NoKey))?;
-    let order = repo::Order {
+    let order = repo::PublishRequest {
         dir: wish.dir.clone(),
         out: wish.out.clone(),
         key: SigningKey::load(&key).map_err(|error| before(&error))?,

@@ -271,7 +271,7 @@ fn wrong_usage_writes_nothing() {
     let bench = Bench::new();
     let empty = tool(&bench, &[]);
     assert_eq!(empty.status.code(), Some(2), "{}", stderr(&empty));
-    assert!(stderr(&empty).contains("holds no package"), "{}", stderr(&empty));
+    assert!(stderr(&empty).contains("contains no packages"), "{}", stderr(&empty));
     bench.add(ONE, 1, &[Deb]);
     let foreign = bench.dir.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
@@ -305,7 +305,7 @@ fn wrong_usage_writes_nothing() {
     };
     let output = keyless().output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("--signing-key"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--openpgp-key"), "{}", stderr(&output));
     // The configuration file's key will do.
     let line = format!("signing-key = \"{}\"\n", bench.key.path().display());
     fs::write(bench.dir.path().join("kpatch-build.toml"), line).unwrap();

@@ -16,7 +16,7 @@ use kpatch_build::base::openpgp::sign::SigningKey;
 use kpatch_build::base::openpgp::verify::Certificates;
 use kpatch_build::base::options::Format;
 use kpatch_build::base::stop::Stop;
-use kpatch_build::repo::{self, Error, Order, Published};
+use kpatch_build::repo::{self, Error, PublishRequest, Published};
 use kpatch_build::stages::package::write;
 use pgp::composed::{KeyType, SecretKeyParamsBuilder};
 use sha2::{Digest, Sha256};
@@ -117,8 +117,8 @@ impl Bench {
         }
     }
 
-    pub fn order(&self) -> Order {
-        Order {
+    pub fn order(&self) -> PublishRequest {
+        PublishRequest {
             dir: self.packages(),
             out: self.out(),
             key: self.key.load(),
@@ -132,7 +132,7 @@ impl Bench {
         repo::publish(&self.order(), &Stop::default())
     }
 
-    pub fn publish_with(&self, change: impl FnOnce(&mut Order)) -> Result<Vec<Published>, Error> {
+    pub fn publish_with(&self, change: impl FnOnce(&mut PublishRequest)) -> Result<Vec<Published>, Error> {
         let mut order = self.order();
         change(&mut order);
         repo::publish(&order, &Stop::default())
