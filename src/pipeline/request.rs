@@ -176,8 +176,8 @@ impl From<&Request> for RequestPart {
 
 impl Request {
     /// What `doctor` examines the host for.
-    pub fn job<'a>(&'a self, kconfig: &'a Kconfig, goal: Goal, store: &'a Path) -> doctor::Job<'a> {
-        doctor::Job { cc: &self.cc, kconfig, boots: goal.boots() && self.boot.is_some(), store }
+    pub fn job<'a>(&'a self, kconfig: &'a Kconfig, goal: Goal, store: &'a Path) -> doctor::HostRequest<'a> {
+        doctor::HostRequest { cc: &self.cc, kconfig, boots: goal.boots() && self.boot.is_some(), store }
     }
 }
 

@@ -27,7 +27,8 @@ pub enum Error {
         timestamp: i64,
     },
     /// A file operation failed; the error names operation and path.
-    #[error(transparent)]
+    // Not transparent: `full_disk` searches the sources for an `io::Error`.
+    #[error("{0}")]
     Io(#[from] io::Error),
     /// The package file cannot be written.
     #[error("cannot write {}", path.display())]

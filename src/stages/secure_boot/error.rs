@@ -13,7 +13,8 @@ use crate::base::store;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file operation failed; the error names operation and path.
-    #[error(transparent)]
+    // Not transparent: `full_disk` searches the sources for an `io::Error`.
+    #[error("{0}")]
     Io(#[from] io::Error),
     /// The image has no room for a signature, has one already, or is not a PE file.
     #[error("cannot sign the image {}: {why}", path.display())]
