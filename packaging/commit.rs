@@ -1,14 +1,14 @@
-//! Build script: tells the tool which commit it was built from, and when that was made.
+//! Build script: passes the git commit that the tool is built from, and its time, to the compiler.
 
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=packaging/commit.rs");
-    // A source archive has no .git, though a folder above it may: the report then says null.
+    // A source archive has no .git, but a parent directory may have one; the report then has null.
     if !std::path::Path::new(".git").exists() {
         return;
     }
-    // The file that HEAD is, and the one of the branch that it names: in a linked worktree .git is no folder.
+    // The files of HEAD and of its branch. git names their paths because .git is a file in a linked worktree.
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD".to_owned()].into_iter().chain(branch).chain(["packed-refs".to_owned()]) {
         let path =
