@@ -164,8 +164,9 @@ pub fn require(findings: &[Finding]) -> Result<(), Error> {
 /// Installs what is missing and checks again. Shows the command and its output on standard error.
 ///
 /// # Errors
-/// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoManager`] and [`Error::Missing`] if no
-/// command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if it did not help.
+/// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoManager`] and [`Error::Missing`]
+/// if no command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if it did not
+/// help.
 pub fn install(request: HostRequest, findings: &[Finding], stop: &Stop) -> Result<Vec<Finding>, Error> {
     let missing = missing(findings);
     if missing.is_empty() {

@@ -27,8 +27,8 @@ const GIB: u64 = 1 << 30;
 /// Bytes of an unpacked release with its archive, rounded up (1.8 GB for 7.2).
 const SOURCE: u64 = 2 * GIB;
 
-/// The free space that a first run with this configuration needs in the store: measured with 6.1 and rounded up,
-/// less for the source tree if the store already has one.
+/// The free space that a first run with this configuration needs in the store: measured with 6.1 and rounded
+/// up, less for the source tree if the store already has one.
 fn store_space(request: &HostRequest) -> Need {
     let kconfig = request.kconfig;
     let build = match (kconfig.asks_for("DEBUG_INFO"), kconfig.is_minimal()) {

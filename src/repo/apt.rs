@@ -81,8 +81,8 @@ fn paragraph(deb: &Deb, path: &str) -> String {
     format!("{}\nFilename: {path}\nSize: {}\nSHA256: {}\n\n", deb.control, deb.bytes, deb.sha256)
 }
 
-/// Returns the architectures of the packages, sorted. apt reads the index of its own architecture, so packages
-/// for all of them still need one.
+/// Returns the architectures of the packages, sorted. apt reads the index of its own architecture, so
+/// packages for all of them still need one.
 fn architectures(debs: &BTreeMap<String, Deb>) -> BTreeSet<&str> {
     let found: BTreeSet<_> = debs
         .values()

@@ -12,8 +12,8 @@ const KEY: &str = "kpatch-build.asc";
 const APT: &str = "kpatch-build.sources";
 const DNF: &str = "kpatch-build.repo";
 
-/// Address in the files if the user names none. A `.invalid` domain never exists (RFC 2606), so a client with an
-/// unedited entry fails at once.
+/// Address in the files if the user names none. A `.invalid` domain never exists (RFC 2606), so a client with
+/// an unedited entry fails at once.
 pub const PLACEHOLDER: &str = "https://kernels.invalid";
 
 /// Fails unless `address` is a URL without spaces, as both configurations require.

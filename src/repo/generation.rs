@@ -1,8 +1,8 @@
 //! Generations: each run writes a complete new set of indexes next to the older ones, then atomically
 //! switches the link that clients follow.
 //!
-//! The newest generation also contains the indexes of the kept ones, under names with their checksums: a client
-//! that read the signed list before the switch still gets every file on that list.
+//! The newest generation also contains the indexes of the kept ones, under names with their checksums: a
+//! client that read the signed list before the switch still gets every file on that list.
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;

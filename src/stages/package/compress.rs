@@ -11,8 +11,8 @@ use liblzma::write::XzEncoder;
 
 use crate::base::options::Compression;
 
-/// Kernel modules become 13 % larger than with level 6 of dpkg and rpmbuild, in a sixth of the time: packaging
-/// a cloud kernel takes a minute instead of as long as its build.
+/// Kernel modules become 13 % larger than with level 6 of dpkg and rpmbuild, in a sixth of the time:
+/// packaging a cloud kernel takes a minute instead of as long as its build.
 pub(super) const XZ_LEVEL: u32 = 2;
 const XZ_DICTIONARY: u32 = 4 << 20;
 /// An xz thread needs up to 80 MiB (a multiple of the dictionary and three times the block); the tool must

@@ -121,8 +121,8 @@ fn compiler(version: &str) -> String {
 
 /// Returns the path of a file, relative to the root directory.
 ///
-/// It is `/lib/modules`, not `/usr/lib/modules`: on bullseye without merged /usr, kmod searches only there, and
-/// with merged /usr dpkg follows the link.
+/// It is `/lib/modules`, not `/usr/lib/modules`: on bullseye without merged /usr, kmod searches only there,
+/// and with merged /usr dpkg follows the link.
 fn path_of(release: &str, role: &Role) -> String {
     match role {
         Role::Image => format!("boot/vmlinuz-{release}"),

@@ -145,9 +145,9 @@ fn add_image_relations(builder: &mut PackageBuilder, job: &PackageJob) {
 
 /// Lets dnf keep several kernels, and lets a rebuild replace the earlier build.
 ///
-/// dnf never replaces an installonly package: it would install a rebuild next to the earlier build, whose files
-/// it shares, and fail. Fedora's rebuilds do not conflict because their kernel release contains the package's
-/// release; here the rebuild obsoletes the earlier build.
+/// dnf never replaces an installonly package: it would install a rebuild next to the earlier build, whose
+/// files it shares, and fail. Fedora's rebuilds do not conflict because their kernel release contains the
+/// package's release; here the rebuild obsoletes the earlier build.
 fn add_installonly(builder: &mut PackageBuilder, job: &PackageJob) {
     builder.provides(Dependency::any("installonlypkg(kernel)"));
     builder.obsoletes(Dependency::less(job.names.rpm(job.part), job.names.version()));
@@ -176,8 +176,8 @@ fn add_libc_relations(builder: &mut PackageBuilder, job: &PackageJob) {
     builder.conflicts(Dependency::any("kernel-headers"));
 }
 
-/// Returns the path of a file, relative to the root directory. As on Fedora, all files of the kernel are in the
-/// modules' directory, and kernel-install creates those in /boot.
+/// Returns the path of a file, relative to the root directory. As on Fedora, all files of the kernel are in
+/// the modules' directory, and kernel-install creates those in /boot.
 fn path_of(release: &str, role: &Role) -> String {
     let below = |path: &str| format!("lib/modules/{release}/{path}");
     match role {

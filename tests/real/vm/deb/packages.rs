@@ -1,4 +1,4 @@
-//! What the machine is handed: two builds of the kernel's packages, the probe, and a module's source.
+//! Files for the machine: two builds of the kernel's packages, the probe, and a module's source.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,12 +22,12 @@ pub struct Delivery {
 impl Delivery {
     pub fn new() -> Delivery {
         let folder = tempfile::tempdir().unwrap();
-        // apt reads what it installs as a user of its own.
+        // apt reads the packages as the user _apt.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        // An upgrade may find another compression than what it takes the place of.
+        // An upgrade may use another compression than the package it replaces.
         let releases = [("1", "xz"), ("2", "zstd")]
             .map(|(revision, compression)| build(revision, compression, folder.path()));
-        assert_eq!(releases[0], releases[1], "a second build takes the place of the first");
+        assert_eq!(releases[0], releases[1], "the second build replaces the first");
         vm::probe::add(folder.path());
         modules::add(folder.path());
         let [release, _] = releases;
@@ -35,16 +35,17 @@ impl Delivery {
     }
 }
 
-/// Returns the release. The second build costs a link: only the build's number differs.
+/// Packages the kernel and returns its release. The second build only links, because only the build number
+/// differs.
 fn build(revision: &str, compression: &str, delivery: &Path) -> String {
     let args = ["--release", LINE, "--series", SERIES, "--kconfig", "cloud", "--format", "deb", "--no-boot"];
     let run =
         Run::new(&[&args[..], &["--revision", revision, "--compression", compression]].concat()).passed();
-    let folder = delivery.join(revision);
-    fs::create_dir(&folder).unwrap();
+    let dir = delivery.join(revision);
+    fs::create_dir(&dir).unwrap();
     for part in ["image", "headers"] {
         let path = run.artifact("deb", part);
-        fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+        fs::copy(&path, dir.join(path.file_name().unwrap())).unwrap();
     }
     run.report()["kernel"]["release"].as_str().unwrap().to_owned()
 }
