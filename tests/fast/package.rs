@@ -169,19 +169,19 @@ fn all_parts(machine: &Machine) -> Vec<Package> {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     };
-    machine.add_part(&mut kernel, Part::Headers, |folder| {
-        write(&folder.join("Makefile"), b"all:\n");
-        write(&folder.join("include/linux/io_uring.h"), b"#pragma once\n");
-        compile_program(&folder.join("scripts/modpost"));
-        std::os::unix::fs::symlink("../include", folder.join("scripts/include")).unwrap();
+    machine.add_part(&mut kernel, Part::Headers, |dir| {
+        write(&dir.join("Makefile"), b"all:\n");
+        write(&dir.join("include/linux/io_uring.h"), b"#pragma once\n");
+        compile_program(&dir.join("scripts/modpost"));
+        std::os::unix::fs::symlink("../include", dir.join("scripts/include")).unwrap();
     });
-    machine.add_part(&mut kernel, Part::Debug, |folder| {
-        compile_program(&folder.join("vmlinux"));
-        write(&folder.join("kernel/lib/provider.ko"), b"debug");
+    machine.add_part(&mut kernel, Part::Debug, |dir| {
+        compile_program(&dir.join("vmlinux"));
+        write(&dir.join("kernel/lib/provider.ko"), b"debug");
     });
-    machine.add_part(&mut kernel, Part::LibcDev, |folder| {
-        write(&folder.join("linux/io_uring.h"), b"#pragma once\n");
-        write(&folder.join("asm/ptrace.h"), b"#pragma once\n");
+    machine.add_part(&mut kernel, Part::LibcDev, |dir| {
+        write(&dir.join("linux/io_uring.h"), b"#pragma once\n");
+        write(&dir.join("asm/ptrace.h"), b"#pragma once\n");
     });
     let mut request = machine.request();
     request.parts = vec![Part::Image, Part::Headers, Part::Debug, Part::LibcDev];

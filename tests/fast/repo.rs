@@ -174,9 +174,9 @@ fn a_format_without_packages_gets_no_repository_and_an_existing_one_becomes_empt
 #[test]
 fn packages_of_several_runs_are_found_and_the_repository_itself_is_not_searched() {
     let fixture = Fixture::new();
-    for (folder, release) in [("a", ONE), ("b/c", TWO), ("d", ONE)] {
+    for (dir, release) in [("a", ONE), ("b/c", TWO), ("d", ONE)] {
         let deb = fixture.add(release, 1, &[Deb]).remove(0);
-        let to = fixture.packages().join(folder);
+        let to = fixture.packages().join(dir);
         fs::create_dir_all(&to).unwrap();
         fs::rename(&deb, to.join(deb.file_name().unwrap())).unwrap();
     }

@@ -40,11 +40,11 @@ pub fn arguments(keys: &Keys) -> Vec<&str> {
 impl Kernel {
     fn build() -> Kernel {
         // The certificate is built in, so a new one at each run would build another kernel.
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("secureboot-keys");
-        let keys = Keys::kept_in(&folder, "kpatch-build test");
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("secureboot-keys");
+        let keys = Keys::kept_in(&dir, "kpatch-build test");
         let run = Run::new(&arguments(&keys)).passed();
         let (report, unpacked) = (run.report(), tempfile::tempdir().unwrap());
-        let others = Keys::new("somebody else");
+        let others = Keys::new("another key");
         let kernel = Kernel { keys, others, report, run, unpacked };
         for part in ["image", "headers"] {
             let deb = kernel.run.artifact("deb", part);
@@ -104,12 +104,11 @@ impl Kernel {
     /// The `O=` directory with this kernel's certificate.
     pub fn build_dir(&self) -> PathBuf {
         let cert = std::fs::read(&self.keys.cert).unwrap();
-        let mut folders =
-            std::fs::read_dir(store().join("builds")).unwrap().map(|entry| entry.unwrap().path());
-        let is_ours = |folder: &PathBuf| {
-            std::fs::read(folder.join("certs/kpatch-build.pem")).is_ok_and(|found| found == cert)
+        let mut dirs = std::fs::read_dir(store().join("builds")).unwrap().map(|entry| entry.unwrap().path());
+        let is_ours = |dir: &PathBuf| {
+            std::fs::read(dir.join("certs/kpatch-build.pem")).is_ok_and(|found| found == cert)
         };
-        folders.find(is_ours).expect("the kernel was built here")
+        dirs.find(is_ours).expect("the kernel was built here")
     }
 
     pub fn unsigned_image(&self) -> PathBuf {

@@ -22,7 +22,7 @@ fn real_debian_installs_boots_upgrades_and_removes_the_kernel() {
     let delivery = Delivery::new();
     let release = delivery.release.clone();
     let mut machine = base::machine("vm-deb");
-    machine.deliver(delivery.folder.path());
+    machine.deliver(delivery.dir.path());
 
     let mut system = System::boot(&mut machine);
     let other = system.release();

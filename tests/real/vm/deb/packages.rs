@@ -14,24 +14,24 @@ pub const SERIES: &str = "copy-segments";
 
 pub struct Delivery {
     /// `1` and `2` with the packages of each build, `probe`, `hello` and `dkms`.
-    pub folder: TempDir,
+    pub dir: TempDir,
     /// `uname -r` of the kernel.
     pub release: String,
 }
 
 impl Delivery {
     pub fn new() -> Delivery {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         // apt reads the packages as the user _apt.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         // An upgrade may use another compression than the package it replaces.
         let releases = [("1", "xz"), ("2", "zstd")]
-            .map(|(revision, compression)| build(revision, compression, folder.path()));
+            .map(|(revision, compression)| build(revision, compression, dir.path()));
         assert_eq!(releases[0], releases[1], "the second build replaces the first");
-        vm::probe::add(folder.path());
-        modules::add(folder.path());
+        vm::probe::add(dir.path());
+        modules::add(dir.path());
         let [release, _] = releases;
-        Delivery { folder, release }
+        Delivery { dir, release }
     }
 }
 

@@ -95,7 +95,7 @@ impl System {
         assert_eq!(self.guest.must("dpkg --audit"), "");
     }
 
-    /// linux-base asks, and nobody says yes; told that nobody is there, it would take that for a yes.
+    /// linux-base asks for confirmation and gets none. A noninteractive frontend would confirm by default.
     pub fn refuses_to_remove_the_running_kernel(&mut self, release: &str) {
         let done = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
         assert_ne!(done.status, 0, "{}", done.output);
