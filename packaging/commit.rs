@@ -1,14 +1,14 @@
-//! Build script: passes the git commit that the tool is built from, and its time, to the compiler.
+//! Build script: compiles the hash and the time of the git commit into the tool.
 
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=packaging/commit.rs");
-    // A source archive has no .git, but a parent directory may have one; the report then has null.
+    // A source archive has no .git, but a directory above it may: report.json then has null.
     if !std::path::Path::new(".git").exists() {
         return;
     }
-    // The files of HEAD and of its branch. git names their paths because .git is a file in a linked worktree.
+    // HEAD and the branch it points to. `rev-parse` finds both in linked worktrees too, where .git is a file.
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD".to_owned()].into_iter().chain(branch).chain(["packed-refs".to_owned()]) {
         let path =

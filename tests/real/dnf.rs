@@ -123,7 +123,7 @@ fn real_after_a_failing_plugin_the_kernel_can_be_repaired() {
     let file = deliver(&root, RELEASE, 1);
     root.script(plugin, "exit 3");
     let said = root.must(&format!("dnf -y install {file}"));
-    assert!(said.contains("kernel-install failed: the kernel may not boot"), "{said}");
+    assert!(said.contains("kernel-install failed: this kernel may not boot"), "{said}");
     assert_eq!(
         installed(&root),
         package(RELEASE, 1),
@@ -131,7 +131,7 @@ fn real_after_a_failing_plugin_the_kernel_can_be_repaired() {
     );
     assert_eq!(entries(&root), [""; 0], "an incomplete kernel has no entry");
     fs::remove_file(root.join(plugin)).unwrap();
-    let (_, repair) = said.split_once("Once fixed, run: ").expect("the next step");
+    let (_, repair) = said.split_once("Once the cause is fixed, run: ").expect("the next step");
     root.quietly(repair.lines().next().unwrap());
     assert_sound(&root, RELEASE);
 
@@ -177,7 +177,7 @@ fn real_when_boot_fills_up_the_other_kernel_stays_and_the_new_one_can_be_repaire
     root.script(plugin, "[ \"$1\" = add ] || exit 0\nhead -c 32M /dev/zero > \"$3/initrd\"");
     root.limit_boot(24);
     let said = root.must(&format!("dnf -y install {file}"));
-    assert!(said.contains("No space left on device") && said.contains("the kernel may not boot"), "{said}");
+    assert!(said.contains("No space left on device") && said.contains("this kernel may not boot"), "{said}");
     assert_eq!(installed(&root), package(RELEASE, 1) + &package(OTHER, 1));
     assert_eq!(entries(&root), [entry(OTHER)], "an incomplete kernel has no entry");
     assert_sound(&root, OTHER);
