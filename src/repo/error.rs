@@ -194,3 +194,15 @@ impl Explain for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::full_disk;
+
+    #[test]
+    fn a_full_disk_is_recognised() {
+        assert!(full_disk(&Error::from(io::Error::from(io::ErrorKind::StorageFull))));
+        assert!(!full_disk(&Error::from(io::Error::from(io::ErrorKind::NotFound))));
+    }
+}
