@@ -25,8 +25,8 @@ use crate::base::context::Context;
 use crate::base::options::Accel;
 use crate::base::release::{Line, Release};
 use crate::base::stage_result::StageResult;
-use crate::claims::observation::{DebuggerRun, Observation};
-use crate::claims::{Claims, Evidence, Judgement};
+use crate::claims::{DebuggerRun, Observation};
+use crate::claims::{Claims, Judgement, Observed};
 
 pub use console::{Console, KernelMessages};
 pub use debuggers::Debugger;
@@ -191,11 +191,11 @@ fn judge(boot: run::Boot, claims: &Claims, debuggers: &[Debugger], runs: Vec<Deb
     // Without 32-bit emulation there is nothing to observe; any other reason is a failure.
     let ia32 = !records.missing.iter().any(|(bits, why)| *bits == 32 && why.error == "ENOEXEC");
     let requested: Vec<_> = debuggers.iter().map(Debugger::name).collect();
-    let evidence =
-        Evidence { line, ia32, observations: &records.observations, requested: &requested, debuggers: &runs };
-    let untested = claims.untested(&evidence);
+    let observed =
+        Observed { line, ia32, observations: &records.observations, requested: &requested, debuggers: &runs };
+    let untested = claims.untested(&observed);
     // Claims about a guest that never answered would only repeat the problem.
-    let claims = if records.started() { crate::claims::judge(claims, &evidence) } else { Vec::new() };
+    let claims = if records.started() { crate::claims::judge(claims, &observed) } else { Vec::new() };
 
     let mut notes = records.notes;
     notes.extend(untested);

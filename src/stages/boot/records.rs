@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::claims::observation::{Observation, TraceeAfter};
+use crate::claims::{Observation, TraceeAfter};
 
 const MARK: &str = "@kpatch-build ";
 

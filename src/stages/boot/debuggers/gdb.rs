@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{AttemptEnding, Reading, Transcript};
-use crate::claims::observation::DebuggerOutcome;
+use crate::claims::DebuggerOutcome;
 
 /// Read by gdb; an error ends this file, so that the mark tells whether the attach went well.
 pub const COMMANDS: &str = "attach %\necho @@ attached\\n\n";

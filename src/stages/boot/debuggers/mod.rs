@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::records::{Attempt, AttemptEnd, AttemptEnding};
 use crate::base::context::Context;
 use crate::base::store::Entry;
-use crate::claims::observation::{DebuggerOutcome, DebuggerRun};
+use crate::claims::{DebuggerOutcome, DebuggerRun};
 
 pub use choice::{ChoiceError, DebuggerRequest, Name, Wanted};
 pub use error::Error;

@@ -1,7 +1,7 @@
 //! What recorded transcripts mean, and what small changes to them mean.
 
 use super::*;
-use crate::claims::observation::TraceeAfter;
+use crate::claims::TraceeAfter;
 
 struct Recording {
     tool: Tool,

@@ -6,7 +6,7 @@
 //! system calls of the leader.
 
 use super::{Reading, Transcript};
-use crate::claims::observation::DebuggerOutcome;
+use crate::claims::DebuggerOutcome;
 
 /// It follows its tracee until it is told to stop.
 pub const INTERRUPT_MS: u32 = 3000;
