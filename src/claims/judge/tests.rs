@@ -36,7 +36,7 @@ const RECORDINGS: [Recording; 6] = [
 fn observations(records: &str) -> Vec<Observation> {
     let mut read = Records::default();
     records.lines().for_each(|line| {
-        read.line(line);
+        read.read_line(line);
     });
     read.finish();
     assert_eq!(read.damage, None);
