@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::{Exit, Explain};
 use crate::base::options::Lang;
 use crate::base::release::{Line, Release};
-use crate::report::{self, Kernel, Source, ToolchainPart};
+use crate::report::{Kernel, Source, ToolchainPart};
 use crate::stages::boot::BootResult;
 
 pub use grid::{Formats, Wish};
