@@ -294,6 +294,28 @@ mod tests {
     }
 
     #[test]
+    fn an_observation_keeps_the_probes_text_in_the_report() {
+        let recordings = [
+            include_str!("../../../tests/data/boot/user-frame-6.1.187.records"),
+            include_str!("../../../tests/data/boot/einval-regs-6.1.187.records"),
+            include_str!("../../../tests/data/boot/einval-attach-6.1.187.records"),
+        ];
+        let bodies = recordings.iter().flat_map(|text| text.lines()).filter_map(|line| {
+            let (_, _, body) = split(line.strip_prefix(MARK)?)?;
+            body.starts_with(r#"{"record":"thread""#).then_some(body)
+        });
+        let mut threads = 0;
+        for body in bodies {
+            let mut printed: serde_json::Value = serde_json::from_str(body).unwrap();
+            let observation: Observation = serde_json::from_value(printed.clone()).unwrap();
+            printed.as_object_mut().unwrap().remove("record");
+            assert_eq!(serde_json::to_value(observation).unwrap(), printed);
+            threads += 1;
+        }
+        assert_eq!(threads, 18);
+    }
+
+    #[test]
     fn the_checksum_is_the_one_the_probe_computes() {
         // A guest printed this line.
         let line = r#"@kpatch-build 1 c5f9cf12 {"record":"step","what":"start a tracee","tracee_bits":64}"#;
