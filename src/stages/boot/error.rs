@@ -32,7 +32,7 @@ pub enum Error {
     Debuggers(#[from] debuggers::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -34,7 +34,7 @@ pub enum Error {
     Host { program: PathBuf, source: process::Error },
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
