@@ -1,4 +1,4 @@
-//! Debuggers of the real mirror and of this host, each in a root directory of its own. Needs root for chroot.
+//! Debuggers of the real mirror and of this host, each in a separate root directory. Needs root for chroot.
 
 use std::path::Path;
 use std::process::{Child, Command};
