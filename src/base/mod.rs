@@ -16,4 +16,5 @@ pub mod stage_result;
 pub mod stop;
 pub mod store;
 pub mod text;
+pub(crate) mod text_schema;
 pub mod x509;

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::text_schema::text_schema;
+
 /// One upstream release: `5.12`, `6.1.187`, `7.2-rc3`.
 ///
 /// `5.12` and `5.12.0` are the same release; the first form is the one kernel.org uses.
@@ -227,27 +229,12 @@ macro_rules! serde_as_text {
 }
 serde_as_text!(Release, Line, ReleaseSpec);
 
-macro_rules! schema_of_text {
-    ($($name:ident, $description:literal, $pattern:literal);*) => {$(
-        impl schemars::JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({
-                    "description": $description,
-                    "type": "string",
-                    "pattern": $pattern,
-                })
-            }
-        }
-    )*};
-}
-schema_of_text!(
-    Release, "An exact kernel release: `6.1.187`, `5.12`, `6.2-rc1`.", "^[0-9]+\\.[0-9]+(\\.[0-9]+)?(-rc[0-9]+)?$";
-    Line, "A release line: `6.1.y`.", "^[0-9]+\\.[0-9]+\\.y$"
+text_schema!(
+    Release,
+    "An exact kernel release: `6.1.187`, `5.12`, `6.2-rc1`.",
+    "^[0-9]+\\.[0-9]+(\\.[0-9]+)?(-rc[0-9]+)?$"
 );
+text_schema!(Line, "A release line: `6.1.y`.", "^[0-9]+\\.[0-9]+\\.y$");
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use crate::base::release::{self, ReleaseSpec};
 use crate::kernel::series;
 use crate::pipeline::request::{self as pipeline, Keys, Request};
 use crate::stages::boot::BootRequest;
-use crate::stages::boot::debuggers::{ChoiceError, DebuggerRequest, Wanted};
+use crate::stages::boot::debuggers::{DebuggerRequest, Selection, SelectionError};
 use crate::stages::fetch::pins::Pins;
 use crate::stages::fetch::{SourceRequest, SourceSpecError};
 
@@ -31,7 +31,7 @@ pub(crate) enum Error {
     Source(#[from] SourceSpecError),
     /// `--debuggers` names an unknown one, or a combination that means nothing.
     #[error(transparent)]
-    Debuggers(#[from] ChoiceError),
+    Debuggers(#[from] SelectionError),
     /// A key or a kconfig cannot be used.
     #[error(transparent)]
     Request(#[from] pipeline::Error),
@@ -157,7 +157,7 @@ fn kconfig_names(settings: &Settings) -> Vec<String> {
 fn boot(settings: &Settings) -> Result<Option<BootRequest>, Error> {
     let guest = &settings.guest;
     let debuggers = DebuggerRequest {
-        wanted: Wanted::parse(&guest.debuggers)?,
+        selection: Selection::parse(&guest.debuggers)?,
         debian_mirror: settings.source.debian_mirror.clone(),
         keyring: settings.source.keyring.clone(),
     };
@@ -201,7 +201,7 @@ fn one_language(given: &[Lang]) -> Result<Lang, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::boot::debuggers::Name;
+    use crate::stages::boot::debuggers::DebuggerName;
 
     #[test]
     fn the_defaults_are_those_of_the_bare_command() {
@@ -223,7 +223,7 @@ mod tests {
         settings.source.debian_mirror = Some("http://m.example.org/debian".into());
         settings.source.keyring = Some("k.gpg".into());
         let debuggers = request(&settings).unwrap().boot.unwrap().debuggers;
-        assert_eq!(debuggers.wanted, Wanted::These(vec![Name::Gdb10]));
+        assert_eq!(debuggers.selection, Selection::These(vec![DebuggerName::Gdb10]));
         assert_eq!(debuggers.debian_mirror.as_deref(), Some("http://m.example.org/debian"));
         assert_eq!(debuggers.keyring, Some("k.gpg".into()));
         settings.guest.debuggers = vec!["gdb".into()];

@@ -2,9 +2,11 @@
 //! (Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::{fs, io};
+
+use fs_err as fs;
 
 const DIRECTORY: u32 = 0o040755;
 const CHARACTER_DEVICE: u32 = 0o020600;
