@@ -71,9 +71,7 @@ impl Explain for Error {
             Error::Parse { .. } | Error::Schema { .. } => {
                 Some(format!("name the {FILE} that `kpatch-build compare` wrote"))
             }
-            Error::Markers { .. } => {
-                Some("put each marker on a line of its own where the matrix goes".into())
-            }
+            Error::Markers { .. } => Some("put each marker on a separate line where the matrix goes".into()),
             _ => None,
         }
     }

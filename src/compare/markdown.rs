@@ -79,7 +79,7 @@ pub fn update(path: &Path, content: &str) -> Result<bool, Error> {
 ///
 /// # Errors
 /// The file cannot be read, or does not contain each marker exactly once.
-pub fn check_markers(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_markers(path: &Path) -> Result<(), Error> {
     place(&read(path)?, path).map(|_| ())
 }
 

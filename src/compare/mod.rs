@@ -15,17 +15,20 @@ pub mod summary;
 
 pub use self::comparison::{Absence, BuildInfo, Cell, Comparison, PatchInfo, SeriesInfo, Unmeasured, schema};
 pub use self::error::Error;
-pub use self::markdown::{check_markers, matrix as markdown, update};
-pub use self::page::{render as page, write as write_page};
-pub use self::request::{ALL, CompareRequest};
-pub use self::run::{measure, terminal};
+pub(crate) use self::markdown::check_markers;
+pub use self::markdown::{matrix as markdown, update};
+pub use self::page::render as page;
+pub(crate) use self::page::write as write_page;
+pub(crate) use self::request::{ALL, CompareRequest};
+pub(crate) use self::run::measure;
+pub use self::run::terminal;
 
 /// Identifies the format of `compare.json`, in its field `schema`.
 pub const SCHEMA: &str = "kpatch-build/compare/1";
 /// Name of the measurements in the output directory.
-pub const FILE: &str = "compare.json";
+const FILE: &str = "compare.json";
 /// Name of the page in the output directory.
-pub const PAGE: &str = "compare.html";
+const PAGE: &str = "compare.html";
 
 /// Marks in a Markdown file where the matrix begins.
 const BEGIN: &str = "<!-- kpatch-build compare -->";

@@ -13,7 +13,7 @@ use crate::pipeline::request::Request;
 use crate::{doctor, pipeline};
 
 /// The word for every shipped series.
-pub const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
 /// The order of the dispute: the behaviour that started it, then each proposal in turn.
 const ORDER: [&str; 7] = [
@@ -28,7 +28,7 @@ const ORDER: [&str; 7] = [
 
 /// A checked request for a comparison.
 #[derive(Clone, Debug)]
-pub struct CompareRequest {
+pub(crate) struct CompareRequest {
     /// One request for each language, C first. Series and output directory are those of the whole
     /// comparison; each cell replaces them.
     requests: Vec<Request>,
@@ -69,7 +69,11 @@ impl CompareRequest {
     ///
     /// # Errors
     /// A series, a language or their combination with the request is not usable.
-    pub fn new(request: Request, series: &[String], langs: &[Lang]) -> Result<CompareRequest, Failure> {
+    pub(crate) fn new(
+        request: Request,
+        series: &[String],
+        langs: &[Lang],
+    ) -> Result<CompareRequest, Failure> {
         request.check().map_err(refused)?;
         let series = chosen(series).map_err(refused)?;
         let mut langs = if langs.is_empty() { vec![Lang::default()] } else { langs.to_vec() };
@@ -89,7 +93,7 @@ impl CompareRequest {
     }
 
     /// The directory for `compare.json` and everything that it names.
-    pub fn out(&self) -> &Path {
+    pub(crate) fn out(&self) -> &Path {
         &self.common().out
     }
 

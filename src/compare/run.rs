@@ -23,7 +23,7 @@ use crate::stages::fetch::SourceRequest;
 ///
 /// A failed verdict does not end the comparison; a failed stage does. The comparison that is returned
 /// has everything that was measured before.
-pub fn measure(
+pub(crate) fn measure(
     mut cx: Context,
     request: &CompareRequest,
     command: String,

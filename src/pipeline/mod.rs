@@ -1,6 +1,6 @@
 //! The pipeline: every stage of a run, in order. Read this first.
 //!
-//! A [`request::Request`] holds what you asked for. [`check()`] refuses what can never work,
+//! A [`request::Request`] is what you want. [`check()`] refuses what can never work,
 //! [`plan::resolve`] leaves nothing open, and [`run()`] calls the stages and records each of them
 //! in `report.json`.
 

@@ -1,4 +1,4 @@
-//! `report.json`: what a run was asked for, what it built and what the boot showed.
+//! `report.json`: what a run was to build, what it built and what the boot showed.
 //!
 //! The types here are the schema, for writing and for reading. Fields are added, never renamed;
 //! a reader ignores fields it does not know. [`attest`] makes and checks the documents beside the

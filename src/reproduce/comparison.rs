@@ -6,40 +6,40 @@ use std::path::PathBuf;
 /// Rebuilt packages compared with the recorded ones. [`fmt::Display`] shows the result in lines for the
 /// terminal.
 #[derive(Debug)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// What differs between the toolchains, one line each.
-    pub toolchain: Vec<String>,
+    pub(crate) toolchain: Vec<String>,
     /// Whether the kernel configurations are identical.
-    pub config: bool,
+    pub(crate) config: bool,
     /// Whether the images are identical.
-    pub image: bool,
+    pub(crate) image: bool,
     /// The recorded packages.
-    pub packages: Vec<Compared>,
+    pub(crate) packages: Vec<Compared>,
     /// Directory of the packages that were built here.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// One recorded package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
+pub(crate) struct Compared {
     /// File name.
-    pub name: String,
+    pub(crate) name: String,
     /// Recorded SHA-256.
-    pub recorded: String,
+    pub(crate) recorded: String,
     /// SHA-256 of the package built here; `None` if there is no such package.
-    pub built: Option<String>,
+    pub(crate) built: Option<String>,
 }
 
 impl Compared {
     /// Whether both packages are identical.
-    pub fn is_same(&self) -> bool {
+    pub(crate) fn is_same(&self) -> bool {
         self.built.as_ref() == Some(&self.recorded)
     }
 }
 
 impl Comparison {
     /// Whether every package is identical.
-    pub fn passed(&self) -> bool {
+    pub(crate) fn passed(&self) -> bool {
         self.packages.iter().all(Compared::is_same)
     }
 }

@@ -12,7 +12,7 @@ use crate::stages::fetch::SourceSpecError;
 
 /// Errors of `reproduce` itself. Failures of its runs are those of the pipeline.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The report cannot be read.
     #[error(transparent)]
     Report(#[from] ReadError),

@@ -22,28 +22,28 @@ use crate::stages::fetch::pins::Pins;
 use crate::stages::fetch::{Origin, SourceRequest, SourceSpec, stored};
 use crate::stages::patch::AppliedPatch;
 
-pub use comparison::{Compared, Comparison};
-pub use error::Error;
+pub(crate) use comparison::{Compared, Comparison};
+pub(crate) use error::Error;
 
 /// Which run to repeat, and what differs from it.
 #[derive(Clone, Debug, Default)]
-pub struct ReproduceRequest {
+pub(crate) struct ReproduceRequest {
     /// The `report.json` of the run.
-    pub report: PathBuf,
+    pub(crate) report: PathBuf,
     /// Where the source is now; `None` for where it was.
-    pub source: Option<SourceSpec>,
+    pub(crate) source: Option<SourceSpec>,
     /// The C compiler; `None` for the same name or path.
-    pub cc: Option<String>,
+    pub(crate) cc: Option<String>,
     /// Private key and certificate of a kernel that is signed for Secure Boot.
-    pub secure_boot: (Option<PathBuf>, Option<PathBuf>),
+    pub(crate) secure_boot: (Option<PathBuf>, Option<PathBuf>),
     /// Directory for what is built.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Parallel jobs, at least 1; `None` for one per processor.
-    pub jobs: Option<usize>,
+    pub(crate) jobs: Option<usize>,
 }
 
 /// Default of `--out`, the directory for what is built.
-pub const OUT: &str = "reproduced";
+pub(crate) const OUT: &str = "reproduced";
 /// Name of the temporary store in the output directory.
 const STORE: &str = ".store";
 
@@ -53,7 +53,7 @@ const STORE: &str = ".store";
 ///
 /// # Errors
 /// The report cannot be repeated here, or a stage fails. Packages that differ are in the comparison.
-pub fn reproduce(cx: &Context, wanted: &ReproduceRequest) -> Result<Comparison, Failure> {
+pub(crate) fn reproduce(cx: &Context, wanted: &ReproduceRequest) -> Result<Comparison, Failure> {
     let failed = |error: Error| Failure::new(None, &error);
     let report = Report::load(&wanted.report).map_err(|error| failed(error.into()))?;
     let recorded = Recorded::of(&report, &wanted.report).map_err(failed)?;

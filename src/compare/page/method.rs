@@ -1,4 +1,4 @@
-//! The section of the page that says how the comparison was made.
+//! The section of the page about how the kernels were built and measured.
 
 use maud::{Markup, html};
 

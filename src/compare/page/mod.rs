@@ -25,7 +25,7 @@ const STYLE: &str = include_str!("style.css");
 ///
 /// # Errors
 /// The directory or the file cannot be written.
-pub fn write(comparison: &Comparison, directory: &Path, out: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn write(comparison: &Comparison, directory: &Path, out: &Path) -> Result<PathBuf, Error> {
     let path = out.join(PAGE);
     let written = fs::create_dir_all(out)
         .and_then(|()| files::replace(&path, render(comparison, directory).as_bytes()));

@@ -13,19 +13,19 @@ use crate::stages::patch::AppliedPatch;
 
 /// Everything that a set of packages was made from.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// What was built.
-    pub plan: &'a KernelPlan,
+    pub(crate) plan: &'a KernelPlan,
     /// The request in the form of the report.
-    pub request: &'a RequestRecord,
+    pub(crate) request: &'a RequestRecord,
     /// The verified source.
-    pub source: &'a Source,
+    pub(crate) source: &'a Source,
     /// The plan's patches, in the same order, with what became of each.
-    pub patches: &'a [AppliedPatch],
+    pub(crate) patches: &'a [AppliedPatch],
     /// The kernel in the packages, signed if it is signed.
-    pub build: &'a KernelBuild,
+    pub(crate) build: &'a KernelBuild,
     /// The packages to describe.
-    pub packages: &'a [Package],
+    pub(crate) packages: &'a [Package],
 }
 
 /// A program that took part in building the kernel.

@@ -21,27 +21,27 @@ use std::path::{Path, PathBuf};
 
 pub use self::check::{Verdict, check, keyring};
 pub use self::error::Error;
-pub use self::facts::Facts;
+pub(crate) use self::facts::Facts;
 use crate::base::digest::sha256;
 use crate::base::files;
 use crate::base::openpgp::sign::SigningKey;
 use crate::report::{Document, DocumentKind, Report};
 
 /// Name of the file with the checksums.
-pub const SUMS: &str = "SHA256SUMS";
+const SUMS: &str = "SHA256SUMS";
 /// Name of the bill of materials.
-pub const SBOM: &str = "sbom.spdx.json";
+const SBOM: &str = "sbom.spdx.json";
 /// Name of the provenance.
-pub const PROVENANCE: &str = "provenance.intoto.json";
+const PROVENANCE: &str = "provenance.intoto.json";
 /// Suffix of a signature's name.
-pub const SIGNATURE: &str = ".asc";
+const SIGNATURE: &str = ".asc";
 
 /// Writes bill of materials and provenance into the directory `out`; with a key, also their
 /// signatures. Returns what it wrote.
 ///
 /// # Errors
 /// A file cannot be written, the key cannot sign, or the timestamp is out of range.
-pub fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> Result<Vec<Document>, Error> {
+pub(crate) fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> Result<Vec<Document>, Error> {
     let mut written = Vec::new();
     for (name, kind, text) in [
         (SBOM, DocumentKind::BillOfMaterials, spdx::document(facts)?),
@@ -59,7 +59,7 @@ pub fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> Result<V
 ///
 /// # Errors
 /// A file cannot be written, or the key cannot sign.
-pub fn seal(report: &mut Report, path: &Path, key: Option<&SigningKey>) -> Result<(), Error> {
+pub(crate) fn seal(report: &mut Report, path: &Path, key: Option<&SigningKey>) -> Result<(), Error> {
     let timestamp = report.kernel.as_ref().and_then(|kernel| kernel.timestamp).unwrap_or(0);
     let sums_path = path.with_file_name(SUMS);
     let unhashed = |path: &Path, kind| Document { path: path.to_owned(), kind, sha256: None };
