@@ -74,7 +74,7 @@ fn real_the_newest_6_1_release_of_debian_becomes_a_tree() {
     let tree = unpack::unpack(&cx, &source).unwrap();
     time("unpacked");
     assert!(tree.path().join("arch/x86/kernel/process.c").is_file());
-    assert!(tree.made > 1_700_000_000);
+    assert!(tree.released_at > 1_700_000_000);
     drop(tree);
     assert!(unpack::unpack(&cx, &source).unwrap().cached);
     let (again, _) = fetch::offers(&cx, &request("6.1.y", SourceSpec::Debian)).unwrap();

@@ -28,7 +28,7 @@ use crate::stages::build::{self, KernelBuild};
 use crate::stages::fetch::{self, Offer};
 use crate::stages::package::{self, Package};
 use crate::stages::patch::check::Row;
-use crate::stages::verify::{self, VerifiedTarball};
+use crate::stages::verify::{self, VerifiedSource};
 use crate::stages::{configure, patch, secure_boot as sign, unpack};
 
 /// Runs the stages up to `goal` and leaves `report.json` in the output folder.
@@ -103,7 +103,7 @@ impl Run<'_> {
         self.boot(&plan, &build, goal)
     }
 
-    fn source(&mut self, release: Release, offers: &[Offer]) -> Result<VerifiedTarball, Failure> {
+    fn source(&mut self, release: Release, offers: &[Offer]) -> Result<VerifiedSource, Failure> {
         let cx = self.cx;
         self.report.resolved(release);
         let tarball = self.stage(Stage::Fetch, &release, || fetch::fetch(cx, offers))?;
@@ -267,7 +267,7 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
     let source = plan.offers[0].sha256().map(Key::from_sha256);
     let tree = source.as_ref().map(unpack::key);
     let patched = tree.as_ref().map(|tree| patch::key(tree, &plan.kernel.series));
-    let made = tree.as_ref().and_then(|tree| unpack::made(cx, tree));
+    let made = tree.as_ref().and_then(|tree| unpack::released_at(cx, tree));
     let config = tree.as_ref().zip(patched.as_ref()).map(|(tree, patched)| {
         configure::key(&plan.kernel, patched, &cx.store.path(Room::Sources, tree.as_str()).join("linux"))
     });

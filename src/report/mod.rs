@@ -16,7 +16,7 @@ use crate::stages::boot::BootResult;
 use crate::stages::build::KernelBuild;
 use crate::stages::package::Package;
 use crate::stages::patch::AppliedPatch;
-use crate::stages::verify::VerifiedTarball;
+use crate::stages::verify::VerifiedSource;
 
 pub mod attest;
 mod recorded;
@@ -236,7 +236,7 @@ impl Report {
         self.release = Some(release);
     }
 
-    pub fn verified(&mut self, source: &VerifiedTarball) {
+    pub fn verified(&mut self, source: &VerifiedSource) {
         self.source = Some(Source {
             origin: source.origin,
             url: source.url.clone(),

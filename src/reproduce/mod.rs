@@ -175,7 +175,7 @@ fn source(source: &Source, store: &Store) -> String {
         Origin::Directory => format!("dir:{url}"),
         Origin::KernelOrg | Origin::Debian | Origin::Tarball => {
             let key = Key::from_sha256(sha256);
-            let stored = crate::stages::fetch::stored::archive(&store.path(Room::Tarballs, key.as_str()));
+            let stored = crate::base::store_archives::archive(&store.path(Room::Tarballs, key.as_str()));
             let place = if stored.exists() { stored.display().to_string() } else { url.clone() };
             format!("tarball:{place}#{sha256}")
         }

@@ -21,7 +21,7 @@ fn a_signed_release_becomes_a_tree() {
     assert_eq!(source.sha256, sha256(&xz(&kernel("6.1.5"))));
 
     let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap();
-    assert_eq!(tree.made, MADE as i64);
+    assert_eq!(tree.released_at, MADE as i64);
     assert!(tree.path().join("Makefile").is_file());
     assert_eq!(mode(&tree.path().join("Makefile")), 0o644);
     assert_eq!(mode(&tree.path().join("scripts/run.sh")), 0o755);

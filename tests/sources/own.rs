@@ -53,7 +53,7 @@ fn a_signed_tag_becomes_a_tree() {
     let source = world.obtain(&world.request("6.1.5", &git(&world, ""))).unwrap();
     assert!(source.verified_by.as_ref().unwrap().contains("the tag v6.1.5 signed by releaser"));
     let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap();
-    assert_eq!(tree.made, 1_600_000_000);
+    assert_eq!(tree.released_at, 1_600_000_000);
     assert_eq!(mode(&tree.path().join("scripts/run.sh")), 0o755);
     assert_eq!(std::fs::read_link(tree.path().join("scripts/here")).unwrap(), Path::new("../Makefile"));
     // The same commit gives the same checksum, wherever it lies.

@@ -159,7 +159,7 @@ pub fn build(
     tree: &PatchedTree,
     config: KernelConfig,
 ) -> Result<KernelBuild, Error> {
-    let timestamp = plan.time_of(tree.tree.made);
+    let timestamp = plan.time_of(tree.tree.released_at);
     let key = result_key(plan, timestamp, &config.key);
     let (finished, cached) = match config.at {
         Place::Finished(finished) => (finished, true),
@@ -285,7 +285,7 @@ impl Run<'_> {
         };
         let mut diagnosis = Diagnosis::new(self.source);
         let command = more(make.command())
-            .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(self.plan.time_of(self.tree.tree.made)))
+            .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(self.plan.time_of(self.tree.tree.released_at)))
             .arg(format!("-j{}", self.plan.jobs.max(1)))
             .args(targets);
         let made = watch(command, |line| {

@@ -130,7 +130,7 @@ pub fn configure(cx: &Context, plan: &KernelPlan, tree: &PatchedTree) -> Result<
         cx.events.note(Stage::Configure, text);
     }
     let key = inputs_key("configure", plan, &tree.key, &kconfig);
-    let result = result_key(plan, plan.time_of(tree.tree.made), &key);
+    let result = result_key(plan, plan.time_of(tree.tree.released_at), &key);
     if let Some(built) = Finished::find(cx, Stage::Configure, plan, &result)? {
         let config = built.kernel.path().join("config");
         return finished(plan, config, key, Place::Finished(built));

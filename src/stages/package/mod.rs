@@ -7,7 +7,6 @@
 mod about;
 mod compress;
 mod contents;
-mod cpio;
 pub mod deb;
 mod depmod;
 mod elf;

@@ -11,12 +11,13 @@ use super::error::Error;
 use super::{Debugger, Tool, root};
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
+use crate::base::debian::Debian;
+use crate::base::debian::binary::{Closure, Package};
+use crate::base::debian::error as debian;
 use crate::base::events::Stage;
+use crate::base::http::Http;
 use crate::base::store::{Entry, Lookup, Room};
-use crate::stages::fetch::debian::Debian;
-use crate::stages::fetch::debian::binary::{Closure, Package};
-use crate::stages::fetch::http::Http;
-use crate::stages::fetch::{self, stored};
+use crate::base::store_archives;
 
 const PACKAGE: &str = "gdb-minimal";
 /// From trixie on gdb-minimal is a transitional package.
@@ -71,11 +72,11 @@ impl<'a> Archive<'a> {
         let suite = name.suite().expect("one of Debian's");
         let failed = |source| Error::debian(name, source);
         if !self.is_known() {
-            return Err(failed(fetch::Error::NoMirror));
+            return Err(failed(debian::Error::NoMirror));
         }
         if self.cx.offline {
             let what = format!("{PACKAGE} of Debian's {suite} with its libraries");
-            return Err(failed(fetch::Error::Offline { what }));
+            return Err(failed(debian::Error::Offline { what }));
         }
         let closure = self.debian.binaries(&self.http, suite, PACKAGE, &[STANDS_FOR]).map_err(failed)?;
         let version = version_of(name, suite, &closure)?;
@@ -88,7 +89,7 @@ impl<'a> Archive<'a> {
         let files = self.files(name, &closure)?;
         root::of_packages(&slot.path().join("root"), name.text(), Path::new(PROGRAM), &files)?;
         let record = record(name, &version, &closure);
-        stored::write(&record, slot.path())
+        store_archives::write_record(slot.path(), &record)
             .map_err(|source| Error::Write { path: slot.path().to_owned(), source })?;
         Ok(debugger(version, slot.commit()?))
     }
@@ -101,8 +102,8 @@ impl<'a> Archive<'a> {
             if self.cx.stop.is_set() {
                 return Err(Error::Interrupted);
             }
-            let deb = closure.fetch(self.cx, &self.http, package);
-            files.add(&package.name, &deb.map_err(|source| Error::debian(name, source))?)?;
+            let deb = closure.deb(self.cx, &self.http, package);
+            files.add(&package.name, &deb.map_err(|source| Error::debian(name, source.into()))?)?;
         }
         Ok(files)
     }

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use super::choice::Name;
 use crate::base::archive::path::Unsafe;
 use crate::base::error::{Exit, Explain};
-use crate::base::{process, store};
-use crate::stages::fetch;
+use crate::base::openpgp::keyring::KeyringError;
+use crate::base::{debian, process, store};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot tell who may sign for Debian")]
-    Keyring { source: fetch::Error },
+    Keyring { source: KeyringError },
     #[error("cannot get {debugger} from Debian")]
-    Debian { debugger: Name, source: fetch::Error },
+    Debian { debugger: Name, source: debian::error::Error },
     #[error("Debian's {suite} has gdb {found}, which is not {debugger}")]
     OtherVersion { debugger: Name, suite: &'static str, found: String },
     #[error("the package {package} cannot be read: it is no .deb")]
@@ -43,7 +43,8 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::Interrupted => Exit::Interrupted,
-            Error::Debian { source, .. } | Error::Keyring { source } => source.exit(),
+            Error::Debian { source, .. } => source.exit(),
+            Error::Keyring { source } => source.exit(),
             Error::NoneOnHost => Exit::HostLacks,
             _ => Exit::StageFailed,
         }
@@ -101,10 +102,10 @@ impl Error {
         }
     }
 
-    pub(super) fn debian(debugger: Name, source: fetch::Error) -> Error {
-        match source {
-            fetch::Error::Interrupted => Error::Interrupted,
-            source => Error::Debian { debugger, source },
+    pub(super) fn debian(debugger: Name, source: debian::error::Error) -> Error {
+        match source.exit() {
+            Exit::Interrupted => Error::Interrupted,
+            _ => Error::Debian { debugger, source },
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::process;
 use crate::base::store::{Lookup, Room};
+use crate::base::store_archives;
 use crate::stages::boot::libraries::libraries;
-use crate::stages::fetch::stored;
 
 /// A program that does not answer by then does not work.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ fn copy(cx: &Context, tool: Tool, program: &Path) -> Result<Debugger, Error> {
             }
             let record =
                 Record { debugger: format!("{} of the host", tool.name()), version: version.clone() };
-            stored::write(&record, slot.path())
+            store_archives::write_record(slot.path(), &record)
                 .map_err(|source| Error::Write { path: slot.path().to_owned(), source })?;
             slot.commit()?
         }

@@ -9,7 +9,7 @@ use goblin::elf::Elf;
 use super::data;
 use super::deb::Files;
 use super::error::Error;
-use crate::base::archive::writer::{Failure, Writer};
+use crate::base::archive::writer::{EntryError, Writer};
 
 /// Where glibc's loader looks on amd64 when nothing else is said.
 const LIBRARY_FOLDERS: [&str; 3] = ["usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"];
@@ -32,30 +32,29 @@ impl<'a> Root<'a> {
         let told = |failure| write_error(folder, failure);
         let mut writer = Writer::create(folder).map_err(told)?;
         for (link, target) in LINKS {
-            writer.folder(Path::new(target)).map_err(told)?;
+            writer.directory(Path::new(target)).map_err(told)?;
             writer.link(Path::new(link), Path::new(target)).map_err(told)?;
         }
         // Mount points of whoever starts the program.
         for mount in ["proc", "dev", "sys", "tmp"] {
-            writer.folder(Path::new(mount)).map_err(told)?;
+            writer.directory(Path::new(mount)).map_err(told)?;
         }
         Ok(Root { folder, writer })
     }
 
     pub fn file(&mut self, path: &Path, executable: bool, content: &[u8]) -> Result<(), Error> {
         if let Some(folder) = data::landmark(path) {
-            self.writer.folder(&folder).map_err(|failure| write_error(&folder, failure))?;
+            self.writer.directory(&folder).map_err(|failure| write_error(&folder, failure))?;
         }
         let written = self.writer.file(path, executable, 0, Cursor::new(content));
         written.map_err(|failure| write_error(&self.folder.join(path), failure))
     }
 }
 
-fn write_error(path: &Path, failure: Failure) -> Error {
-    let source = match failure {
-        Failure::Write(path, source) => return Error::Write { path, source },
-        Failure::Read(source) => source,
-        Failure::Unsafe(reason) => std::io::Error::other(reason.to_string()),
+fn write_error(path: &Path, error: EntryError) -> Error {
+    let source = match error {
+        EntryError::Write(source) | EntryError::Read(source) => source,
+        EntryError::Unsafe(reason) => std::io::Error::other(reason.to_string()),
     };
     Error::Write { path: path.to_owned(), source }
 }

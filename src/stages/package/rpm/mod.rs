@@ -17,7 +17,8 @@ use ::rpm::{
 
 use super::output::{Ready, Spool, assemble};
 use super::payload::{Kind, Member, Nature, PayloadFile, Role};
-use super::{About, Error, How, cpio};
+use super::{About, Error, How};
+use crate::base::archive::cpio::{self, Digits};
 
 /// The text of the kernel's licence, which is this tool's too.
 const LICENCE: &str = include_str!("../../../../LICENSE");
@@ -84,9 +85,9 @@ fn write_payload(rpm: &Rpm, how: &How, target: &Path, out: &mut dyn Write) -> Re
         };
         let name = format!("./{}", member.path);
         let inode = index as u32 + 1;
-        cpio::Header { name: &name, inode, mode, links, mtime: how.timestamp, bytes }
-            .write(out)
-            .map_err(failed)?;
+        let mtime = how.timestamp;
+        let header = cpio::Header { name: &name, inode, mode, links, mtime, bytes, device: (0, 0) };
+        header.write(Digits::Upper, out).map_err(failed)?;
         match &member.kind {
             Kind::Directory => {}
             Kind::File(file) => how.meter.copy(file, out, target)?,
@@ -94,7 +95,7 @@ fn write_payload(rpm: &Rpm, how: &How, target: &Path, out: &mut dyn Write) -> Re
         }
         cpio::pad(out, u64::from(bytes)).map_err(failed)?;
     }
-    cpio::finish(out).map_err(failed)
+    cpio::Header::trailer(0).write(Digits::Upper, out).map_err(failed)
 }
 
 /// Beyond 4 GiB rpm wants other tags and cpio headers.
