@@ -13,3 +13,9 @@ pub mod repo;
 pub mod report;
 pub mod reproduce;
 pub mod stages;
+
+/// What a unit test needs of the machine; the same rule as in the other tests.
+#[cfg(test)]
+#[path = "../tests/support/need.rs"]
+#[allow(dead_code, reason = "the unit tests need less than the others")]
+mod need;

@@ -1,4 +1,4 @@
-//! Cache keys: the SHA-256 of everything that can change a stage's output, and nothing else.
+//! Cache keys: the SHA-256 of everything that can change a stage's output and of nothing else.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use super::digest::hex;
 use super::digest::sha256;
 
-/// 64 lower-case hexadecimal digits.
+/// A cache key: 64 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key(String);
 
@@ -22,16 +22,17 @@ impl Key {
         Key(sha256(value.to_string()))
     }
 
-    /// A key that is a checksum already, such as a tarball's.
+    /// The key of content that has a checksum, such as a tarball.
     pub fn from_sha256(digest: &str) -> Key {
         Key(digest.to_ascii_lowercase())
     }
 
+    /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Enough digits to tell keys apart on a screen.
+    /// The first 12 digits, enough to tell keys apart on a screen.
     pub fn short(&self) -> &str {
         &self.0[..self.0.len().min(12)]
     }

@@ -1,4 +1,4 @@
-//! What every stage needs besides its input: where to keep things, whom to tell, when to stop.
+//! What each stage needs besides its input: the store, where to send events, and when to stop.
 
 use std::path::PathBuf;
 
@@ -6,30 +6,41 @@ use crate::base::events::{Events, Stage};
 use crate::base::stop::Stop;
 use crate::base::store::{Entry, Error, Lookup, Room, Store};
 
+/// The argument that every stage shares.
 #[derive(Debug)]
 pub struct Context {
+    /// Holds everything that a later run can reuse.
     pub store: Store,
+    /// Receives progress and notes.
     pub events: Events,
+    /// Set when the user interrupts the run.
     pub stop: Stop,
-    /// Use the store only; a stage that would need the network fails at once and says so.
+    /// Use only the store; a stage that needs the network fails at once and says so.
     pub offline: bool,
-    /// Folder of the `<stage>.log` files; made by the first program that runs.
+    /// Directory of the `<stage>.log` files; the first program that runs creates it.
     pub logs: PathBuf,
 }
 
 impl Context {
+    /// The log file of `stage`; it may not exist yet.
     pub fn log(&self, stage: Stage) -> PathBuf {
         self.logs.join(format!("{stage}.log"))
     }
 
-    /// [`Store::lookup`], telling the user when another run has to be waited for.
+    /// [`Store::lookup`] that notes when it has to wait for another run.
+    ///
+    /// # Errors
+    /// Those of [`Store::lookup`].
     pub fn lookup(&self, stage: Stage, room: Room, key: &str) -> Result<Lookup, Error> {
         self.store.lookup(room, key, &self.stop, || {
             self.events.note(stage, format!("waiting for another run that uses {}/{key}", room.dir_name()));
         })
     }
 
-    /// The entry, made empty where there is none: for rooms that change in place.
+    /// The entry, created empty if it does not exist; for buckets whose entries change in place.
+    ///
+    /// # Errors
+    /// Those of [`Store::lookup`].
     pub fn lease(&self, stage: Stage, room: Room, key: &str) -> Result<Entry, Error> {
         match self.lookup(stage, room, key)? {
             Lookup::Hit(entry) => Ok(entry),

@@ -1,4 +1,4 @@
-//! One voice for all errors: what failed, why, the facts that help, the next step, the log.
+//! One form for all errors: what failed, why, helpful facts, the log, the next step.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,21 @@ use crate::base::events::Stage;
 use crate::base::program_name as name;
 use crate::base::stop::Interrupted;
 
-/// The tool's exit codes, a public interface.
+/// Exit codes of the tool; a public interface (docs/src/reference/exit-status.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
+    /// The run passed.
     Passed = 0,
-    /// A claim did not hold, or the kernel panicked; what `verify` or `reproduce` looked at is not what
-    /// it should be.
+    /// A claim does not hold, the kernel panicked, or `verify` or `reproduce` found a difference.
     VerdictFailed = 1,
-    /// Wrong usage or configuration: nothing was written.
+    /// Wrong usage or configuration; nothing was written.
     Usage = 2,
     /// A stage failed.
     StageFailed = 3,
-    /// The host is missing something: a tool, disk space.
+    /// The host lacks something: a tool, disk space.
     HostLacks = 69,
+    /// A signal ended the run.
     Interrupted = 130,
 }
 
@@ -60,21 +61,27 @@ impl Explain for Interrupted {
     }
 }
 
-/// An error on its way to the user, with the stage that it ended.
+/// An error ready to be shown, with the stage that it ended.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// `None` before the first stage.
     pub stage: Option<Stage>,
+    /// The exit code of the run.
     pub exit: Exit,
-    /// The error and what caused it, outermost first.
+    /// The error and its causes, outermost first.
     pub chain: Vec<String>,
+    /// Whole sentences or `name: value` lines.
     pub facts: Vec<String>,
+    /// What the user can do about it.
     pub next_step: Option<String>,
+    /// The log of the program that failed.
     pub log: Option<PathBuf>,
+    /// The last lines of its output.
     pub tail: Vec<String>,
 }
 
 impl Failure {
+    /// Collects what `error` says. A full disk always exits with [`Exit::HostLacks`].
     pub fn new(stage: Option<Stage>, error: &dyn Explain) -> Failure {
         let (log, tail) = error.log_and_tail();
         let full = full_disk(error);
@@ -83,13 +90,13 @@ impl Failure {
             exit: if full { Exit::HostLacks } else { error.exit() },
             chain: chain(error),
             facts: error.facts(),
-            next_step: if full { Some(MAKE_ROOM.into()) } else { error.next_step() },
+            next_step: if full { Some(FREE_SPACE.into()) } else { error.next_step() },
             log: log.map(Path::to_owned),
             tail: tail.to_vec(),
         }
     }
 
-    /// An interruption that left stage `stage` unfinished.
+    /// An interruption that left `stage` unfinished.
     pub fn interrupted(stage: Option<Stage>) -> Failure {
         Failure {
             stage,
@@ -102,6 +109,7 @@ impl Failure {
         }
     }
 
+    /// The error and its causes as one sentence.
     pub fn message(&self) -> String {
         self.chain.join(": ")
     }
@@ -121,10 +129,10 @@ fn chain(error: &dyn Explain) -> Vec<String> {
     texts
 }
 
-const MAKE_ROOM: &str = "make room on that file system (`kpatch-build cache list` shows what the store holds), \
-     or give another --store or --out";
+const FREE_SPACE: &str = "free space on that file system (`kpatch-build cache list` shows what the store uses), \
+     or use another --store or --out";
 
-/// A full disk is the host's lack, whichever stage met it.
+/// Whether a full disk or quota caused `error`, whichever stage met it.
 pub fn full_disk(error: &dyn std::error::Error) -> bool {
     let is_full = |error: &std::io::Error| {
         matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
@@ -177,7 +185,7 @@ mod tests {
             vec!["needs: 3 GiB".into()]
         }
         fn next_step(&self) -> Option<String> {
-            Some("free some room".into())
+            Some("free 3 GiB".into())
         }
     }
 
@@ -188,15 +196,15 @@ mod tests {
         assert_eq!(failure.exit, Exit::StageFailed);
         assert_eq!(
             failure.to_string(),
-            "kpatch-build: unpack: cannot write x: broken\n  needs: 3 GiB\n  next: free some room"
+            "kpatch-build: unpack: cannot write x: broken\n  needs: 3 GiB\n  next: free 3 GiB"
         );
     }
 
     #[test]
-    fn a_full_disk_is_the_hosts_lack() {
+    fn a_full_disk_exits_with_host_lacks() {
         let error = Write { path: "x", source: std::io::ErrorKind::StorageFull.into() };
         let failure = Failure::new(None, &error);
         assert_eq!(failure.exit, Exit::HostLacks);
-        assert!(failure.next_step.unwrap().starts_with("make room"));
+        assert!(failure.next_step.unwrap().starts_with("free space"));
     }
 }

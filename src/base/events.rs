@@ -1,27 +1,38 @@
-//! What the stages say while they work. Renderers in [`crate::cli::progress`] consume it.
+//! Events that the stages send while they work; `cli/progress.rs` renders them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The stages in pipeline order; names are those of `report.json`.
+/// The stages in pipeline order, named as in `report.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
+    /// The request is resolved: release, sources, toolchain.
     Plan,
+    /// The source archive is downloaded.
     Fetch,
+    /// Its signature or checksum is verified.
     Verify,
+    /// The archive becomes a source tree.
     Unpack,
+    /// The series is applied.
     Patch,
+    /// `.config` is generated and checked.
     Configure,
+    /// make runs.
     Build,
+    /// Image and modules are signed for Secure Boot.
     Sign,
+    /// Packages and their SBOM are written.
     Package,
+    /// The kernel boots in QEMU and is judged.
     Boot,
 }
 
 impl Stage {
+    /// The name in `report.json` and on the screen.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Plan => "plan",
@@ -44,70 +55,94 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What a progress count counts.
+/// Unit of a progress count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
+    /// Bytes.
     Bytes,
+    /// Files.
     Files,
+    /// Object files.
     Objects,
+    /// Seconds.
     Seconds,
 }
 
-/// How a stage ended; the words are those of `report.json`.
+/// How a stage ended, in the words of `report.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
+    /// The stage did its work.
     Done,
+    /// The store already had the result.
     Cached,
+    /// The stage failed.
     Failed,
+    /// The stage was not requested.
     Skipped,
 }
 
+/// One event; `--progress json` prints it as one line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// `what` names the object: a file, a release, a series.
+    /// A stage began; `what` names its object: a file, a release, a series.
     Started {
+        /// The stage.
         stage: Stage,
+        /// Its object.
         what: String,
     },
-    /// Sent as often as it suits the stage; renderers thin them out.
+    /// Progress so far; stages send it as often as they like, and renderers drop what they do not need.
     Progress {
+        /// The stage.
         stage: Stage,
+        /// Count so far.
         done: u64,
+        /// Final count, if known.
         total: Option<u64>,
+        /// Unit of both counts.
         unit: Unit,
     },
-    /// Something the user wants to know although nothing failed: a source that was passed
-    /// over, a hunk that moved, an optional option that vanished.
+    /// Something the user should know although nothing failed: a source that was skipped,
+    /// a hunk that moved, an optional option that vanished.
     Note {
+        /// The stage.
         stage: Stage,
+        /// One sentence.
         text: String,
     },
+    /// A stage ended; `summary` is one line for the user.
     Finished {
+        /// The stage.
         stage: Stage,
+        /// How it ended.
         status: Status,
+        /// Wall-clock duration.
         seconds: f64,
+        /// One line for the user.
         summary: String,
     },
 }
 
-/// Consumes events; called from any thread.
+/// Consumes events; any thread may call it.
 pub trait Sink: Send + Sync {
+    /// Handles one event.
     fn event(&self, event: &Event);
 }
 
-/// The sending side that every stage gets. Cheap to clone.
+/// The sender that every stage gets; cheap to clone.
 #[derive(Clone)]
 pub struct Events(Arc<dyn Sink>);
 
 impl Events {
+    /// Sends events to `sink`.
     pub fn new(sink: impl Sink + 'static) -> Events {
         Events(Arc::new(sink))
     }
 
-    /// Events that nobody sees.
+    /// Discards all events.
     pub fn silent() -> Events {
         struct Silent;
         impl Sink for Silent {
@@ -116,14 +151,17 @@ impl Events {
         Events::new(Silent)
     }
 
+    /// Sends any event.
     pub fn send(&self, event: Event) {
         self.0.event(&event);
     }
 
+    /// Sends [`Event::Note`].
     pub fn note(&self, stage: Stage, text: impl Into<String>) {
         self.send(Event::Note { stage, text: text.into() });
     }
 
+    /// Sends [`Event::Progress`].
     pub fn progress(&self, stage: Stage, done: u64, total: Option<u64>, unit: Unit) {
         self.send(Event::Progress { stage, done, total, unit });
     }

@@ -1,15 +1,17 @@
-//! What can be chosen, by the words of the command line and of the report.
+//! Options that the command line, the configuration file and the report share, by their names there.
 
 use serde::{Deserialize, Serialize};
 
-/// The language of a series' patches.
+/// Language of a series' patches.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
+    /// C.
     #[default]
     C,
+    /// Rust, for kernels with `CONFIG_RUST`.
     Rust,
 }
 
@@ -17,78 +19,90 @@ pub enum Lang {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
+    /// dpkg and apt.
     Deb,
+    /// rpm and dnf.
     Rpm,
 }
 
-/// How packages are compressed.
+/// Compression of packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// The smallest; dpkg of Debian 11 and rpm of RHEL 8 read it.
+    /// Smallest; dpkg of Debian 11 and rpm of RHEL 8 read it.
     #[default]
     Xz,
-    /// Fast; dpkg reads it from Debian 12 and Ubuntu 18.04 on, rpm from 4.14 on.
+    /// Fast; needs Debian 12, Ubuntu 18.04 or rpm 4.14, or later.
     Zstd,
-    /// Everything reads it.
+    /// Read everywhere.
     Gzip,
 }
 
-/// A package of a kernel; both formats have the same ones, under names of their own.
+/// A package of a kernel; both formats have the same parts under different package names.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// Image, modules, what loads them.
+    /// Image, modules and what loads them.
     Image,
-    /// What building an out-of-tree module needs, host programs included.
+    /// What an out-of-tree module needs to build, including host programs.
     Headers,
     /// Debug information of image and modules.
     Debug,
-    /// The kernel's interface to user programs, as C headers. Takes the place of the distribution's.
+    /// C headers of the kernel's user-space interface; replaces the distribution's package.
     LibcDev,
 }
 
-/// What QEMU runs the guest's processor with.
+/// QEMU accelerator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Accel {
+    /// Hardware virtualisation by Linux.
     Kvm,
+    /// QEMU's own emulation.
     Tcg,
 }
 
-/// The time that goes into the image and the packages.
+/// Time stamp of the image and the packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Timestamp {
     /// Seconds since the epoch, from `SOURCE_DATE_EPOCH`.
     Given(i64),
-    /// When the release was made: the date of the tag, or of the Makefile in the archive.
+    /// The release date: that of the tag, or of the top Makefile in the archive.
     OfSource,
 }
 
 /// How far a run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
+    /// The source is fetched and verified.
     Fetch,
+    /// The series is applied.
     Patch,
+    /// The kernel is built.
     Build,
+    /// The packages are written.
     Package,
-    /// The built kernel is booted, not packaged.
+    /// The kernel is built and booted, not packaged.
     Boot,
+    /// All of these.
     Everything,
 }
 
 impl Goal {
+    /// Whether the kernel is built.
     pub fn builds(self) -> bool {
         !matches!(self, Goal::Fetch | Goal::Patch)
     }
 
+    /// Whether packages are written.
     pub fn packages(self) -> bool {
         matches!(self, Goal::Package | Goal::Everything)
     }
 
+    /// Whether the kernel is booted.
     pub fn boots(self) -> bool {
         matches!(self, Goal::Boot | Goal::Everything)
     }
@@ -98,11 +112,15 @@ impl Goal {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ProgressMode {
-    /// Bars on a terminal, plain lines elsewhere
+    /// Bars on a terminal, plain lines otherwise
     #[default]
     Auto,
+    /// Progress bars
     Bars,
+    /// One line for each event
     Plain,
+    /// One JSON object for each event, on standard output
     Json,
+    /// No progress
     None,
 }

@@ -1,10 +1,10 @@
-//! The one place where external programs are started.
+//! Starts external programs; no other module does.
 //!
 //! Every program runs below a small supervisor: this binary again, in its own process group,
 //! with a pipe (the lifeline) from the tool as its standard input. When the lifeline closes,
-//! because the tool let go of it or because the tool was killed, the supervisor kills all of
-//! its descendants, those included that moved to a group or session of their own (it is their
-//! subreaper), and ends. So nothing outlives the run, not even after SIGKILL.
+//! because the tool closed it or was killed, the supervisor kills all of its descendants and ends.
+//! It is their subreaper, so this includes those that moved to another process group or session.
+//! Nothing outlives the run, not even after SIGKILL.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -20,45 +20,56 @@ use std::time::{Duration, Instant};
 use crate::base::program_name as name;
 use crate::base::stop::Stop;
 
-/// First argument with which this binary becomes the supervisor.
+/// First argument that makes this binary the supervisor.
 pub const SUPERVISE: &str = "__supervise";
-/// Like [`SUPERVISE`], with the terminal given to the program.
+/// Like [`SUPERVISE`], but the program gets the terminal.
 pub const SUPERVISE_TERMINAL: &str = "__supervise-terminal";
 
 /// Lines kept for the error message when a program fails.
 const TAIL_LINES: usize = 20;
 /// Bytes of standard output kept for [`Command::capture`].
 const CAPTURE_LIMIT: u64 = 64 << 20;
-/// Longest line handed on; a program that prints no newline must not fill the memory.
+/// Longest line in bytes; a program that prints no newline must not fill the memory.
 const LINE_LIMIT: u64 = 64 << 10;
 
 static SUPERVISOR: OnceLock<PathBuf> = OnceLock::new();
 
-/// Names the binary that supervises, where it is not the running one (in tests).
+/// Sets the binary that supervises; tests need it, since they are not the tool.
 pub fn set_supervisor(path: impl Into<PathBuf>) {
     let _ = SUPERVISOR.set(path.into());
 }
 
+/// A program was not started, or did not end as expected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No such program.
     #[error("{program} is not installed (not found in PATH)")]
-    Missing { program: String },
+    Missing {
+        /// Its name or path.
+        program: String,
+    },
+    /// The program exists but cannot be started.
     #[error("cannot start {program}")]
     Spawn { program: String, source: io::Error },
+    /// The program failed.
     #[error("{program} {}", ended(status))]
     Failed { program: String, status: ExitStatus, tail: Vec<String>, log: Option<PathBuf> },
+    /// The program exceeded its deadline.
     #[error("{program} was still running after {} s", deadline.as_secs())]
     TimedOut { program: String, deadline: Duration, tail: Vec<String>, log: Option<PathBuf> },
+    /// The stop flag was set.
     #[error("{program} was interrupted")]
     Interrupted { program: String },
+    /// The log cannot be written.
     #[error("cannot write the log {}", path.display())]
     Log { path: PathBuf, source: io::Error },
+    /// The output cannot be read.
     #[error("cannot read the output of {program}")]
     Output { program: String, source: io::Error },
 }
 
 impl Error {
-    /// The log's path and the last lines of output, where there are any.
+    /// The path of the log and the last lines of output, if any.
     pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
             Error::Failed { log, tail, .. } | Error::TimedOut { log, tail, .. } => (log.as_deref(), tail),
@@ -68,7 +79,7 @@ impl Error {
 }
 
 fn ended(status: &ExitStatus) -> String {
-    // The supervisor passes on a signal as 128 + its number, as a shell does.
+    // Like a shell, the supervisor reports a signal as 128 plus its number.
     match status.code() {
         Some(code) if code > 128 => format!("was killed by signal {}", code - 128),
         Some(code) => format!("ended with exit status {code}"),
@@ -76,17 +87,19 @@ fn ended(status: &ExitStatus) -> String {
     }
 }
 
-/// What a program that succeeded left behind.
+/// The result of a program that succeeded.
 #[derive(Debug)]
 pub struct Output {
     /// Standard output, only with [`Command::capture`].
     pub stdout: Vec<u8>,
     /// The last lines of output.
     pub tail: Vec<String>,
+    /// Success, unless [`Command::any_status`] was set.
     pub status: ExitStatus,
 }
 
 impl Output {
+    /// Standard output as text; invalid UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
@@ -94,15 +107,16 @@ impl Output {
 
 type OnLine<'a> = Box<dyn FnMut(&str) -> Flow + 'a>;
 
-/// What a line handler answers.
+/// Answer of a line handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
+    /// Keep the program running.
     Continue,
-    /// The program has shown what was wanted of it: end it now, and count that as success.
+    /// Enough was seen: end the program now and count that as success.
     Enough,
 }
 
-/// A program to run, with nothing inherited but what is said here.
+/// A program to run. It inherits only what its methods document.
 pub struct Command<'a> {
     program: OsString,
     args: Vec<OsString>,
@@ -116,7 +130,7 @@ pub struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// `program` is looked up in `PATH` unless it has a slash.
+    /// Prepares `program`, which is looked up in `PATH` unless it contains a slash.
     pub fn new(program: impl AsRef<OsStr>) -> Command<'a> {
         Command {
             program: program.as_ref().to_owned(),
@@ -131,27 +145,31 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Adds an argument.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
     }
 
+    /// Adds arguments.
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
-    /// Besides these, a program sees `PATH`, `HOME`, `TMPDIR`, `LC_ALL=C` and `TZ=UTC`.
+    /// Sets an environment variable, besides `PATH`, `HOME`, `TMPDIR`, `LC_ALL=C` and `TZ=UTC`.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
+    /// Sets the working directory.
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
         self
     }
 
+    /// Ends the program after this time; [`Command::run`] then fails.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -169,18 +187,22 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// Any exit status is a success; the caller looks at [`Output::status`].
+    /// Counts any exit status as success; the caller checks [`Output::status`].
     pub fn any_status(mut self) -> Self {
         self.any_status = true;
         self
     }
 
-    /// Sees each line of both streams, without its end.
+    /// Calls `handler` for each line of both streams, without its line ending.
     pub fn on_line(mut self, handler: impl FnMut(&str) -> Flow + 'a) -> Self {
         self.on_line = Some(Box::new(handler));
         self
     }
 
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// The program is missing, cannot be started, fails, exceeds its deadline, or `stop` is set.
     pub fn run(mut self, stop: &Stop) -> Result<Output, Error> {
         let mut log = self.open_log()?;
         let mut child = self.spawn(Stdio::piped(), Stdio::piped(), SUPERVISE)?;
@@ -203,7 +225,7 @@ impl<'a> Command<'a> {
 
         let mut tail = VecDeque::new();
         let end = self.follow(&lines, &mut tail, log.as_mut(), stop);
-        // Closing the lifeline is what ends a program that is still running.
+        // Closing the lifeline ends a program that is still running.
         drop(lifeline);
         let status = child.wait();
         let program = self.name();
@@ -225,7 +247,10 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// Runs the program on the user's terminal, keeping and logging nothing.
+    /// Runs the program on the user's terminal; nothing is kept or logged.
+    ///
+    /// # Errors
+    /// The program is missing, cannot be started, or `stop` is set.
     pub fn run_on_terminal(self, stop: &Stop) -> Result<ExitStatus, Error> {
         let mut child = self.spawn(Stdio::inherit(), Stdio::inherit(), SUPERVISE_TERMINAL)?;
         let lifeline = child.stdin.take();
@@ -250,8 +275,8 @@ impl<'a> Command<'a> {
     fn open_log(&self) -> Result<Option<(PathBuf, File)>, Error> {
         let Some(path) = &self.log else { return Ok(None) };
         let error = |source| Error::Log { path: path.clone(), source };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(error)?;
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(error)?;
         }
         let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(error)?;
         let words: Vec<_> = self.args.iter().map(|arg| arg.to_string_lossy()).collect();
@@ -262,7 +287,7 @@ impl<'a> Command<'a> {
     fn spawn(&self, stdout: Stdio, stderr: Stdio, mode: &str) -> Result<Child, Error> {
         let program = find(&self.program).ok_or_else(|| Error::Missing { program: self.name() })?;
         let spawn_error = |source| Error::Spawn { program: self.name(), source };
-        // Not the path of this program's file: an upgrade may take that away in the middle of a run.
+        // An upgrade may replace this program's file in the middle of a run, so its path does not serve.
         let supervisor = SUPERVISOR.get().cloned().unwrap_or_else(|| "/proc/self/exe".into());
         let mut command = std::process::Command::new(supervisor);
         command.arg0(name::get()).arg(mode).arg(program).args(&self.args);
@@ -279,7 +304,7 @@ impl<'a> Command<'a> {
         }
         command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
         if mode == SUPERVISE {
-            // Ctrl-C is the tool's to answer; the programs below must not see it first.
+            // The tool answers Ctrl-C; the programs below must not see it first.
             command.process_group(0);
         }
         command.spawn().map_err(spawn_error)
@@ -342,14 +367,14 @@ fn pump(
                 return Ok(());
             }
             let end = line.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
-            // Nobody listens any more once the program was given up; keep reading so that it
-            // is not blocked on a full pipe while it is being ended.
+            // The receiver is gone once the program is being ended; reading on keeps the program
+            // from blocking on a full pipe meanwhile.
             let _ = sender.send(String::from_utf8_lossy(&line[..end]).into_owned());
         }
     })
 }
 
-/// Where `program` is, as a shell would find it.
+/// Finds `program` as a shell would; `None` if it is not installed.
 pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let program = Path::new(program.as_ref());
@@ -362,26 +387,27 @@ pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
     std::env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|candidate| executable(candidate))
 }
 
-/// `PATH`, and after it the folders that Debian leaves out of an ordinary user's (depmod is there).
+/// `PATH`, followed by the directories that Debian omits for ordinary users; depmod is there.
 fn search_path() -> OsString {
-    let mut folders: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
-    for folder in ["/usr/sbin", "/sbin"].map(PathBuf::from) {
-        if !folders.contains(&folder) {
-            folders.push(folder);
+    let mut directories: Vec<PathBuf> =
+        std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    for directory in ["/usr/sbin", "/sbin"].map(PathBuf::from) {
+        if !directories.contains(&directory) {
+            directories.push(directory);
         }
     }
-    std::env::join_paths(folders).expect("each came out of a path list")
+    std::env::join_paths(directories).expect("each came out of a path list")
 }
 
 /// Exit status of a supervisor whose program could not be started.
 const NOT_STARTED: i32 = 127;
 
-/// Whether the tool was started with this first argument to supervise, not to be used.
+/// Whether `first`, the first argument, makes this process a supervisor.
 pub fn is_supervisor(first: &OsStr) -> bool {
     first == SUPERVISE || first == SUPERVISE_TERMINAL
 }
 
-/// The supervisor's whole life; `args` is the program with its arguments.
+/// Runs as the supervisor of `args`, a program with its arguments, and returns the exit code.
 pub fn supervise(mode: &str, args: &[OsString]) -> i32 {
     let Some((program, args)) = args.split_first() else { return NOT_STARTED };
     match run_supervised(mode, program, args) {
@@ -397,7 +423,7 @@ fn run_supervised(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        // The lifeline says when to end, and it closes only after the tool has seen the signal.
+        // The lifeline closes only after the tool has seen the signal; it alone decides when to end.
         signal_hook::flag::register(signal, ignored.clone())?;
     }
     let stdin = match mode {
@@ -408,17 +434,17 @@ fn run_supervised(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<
     let pid = rustix::process::Pid::from_child(&child);
     std::thread::spawn(move || {
         let mut byte = [0];
-        // The tool writes nothing: any return but an interrupted one means its end is closed.
+        // The tool writes nothing, so any return but an interrupted one means that the pipe is closed.
         while io::stdin().read(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     });
     let status = child.wait()?;
-    // Neither what a killed program had started nor what it left in the background lives on.
+    // Children of a killed program, and what it left in the background, must not live on.
     kill_descendants();
     Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
-/// Kills children until there are none: grandchildren become children when their parent dies.
+/// Kills children until none is left: grandchildren become children when their parent dies.
 fn kill_descendants() {
     use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
     let own = std::process::id().to_string();
@@ -437,7 +463,7 @@ fn kill_descendants() {
 fn children_of(parent: &str) -> Vec<i32> {
     let parent_of = |pid: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // proc(5): pid (comm) state ppid …; comm may hold anything, a parenthesis too.
+        // proc(5): pid (comm) state ppid …; comm may contain anything, even a parenthesis.
         stat.rsplit_once(')')?.1.split_whitespace().nth(1).map(str::to_owned)
     };
     std::fs::read_dir("/proc")

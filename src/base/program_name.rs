@@ -1,26 +1,28 @@
-//! What this program is called: `kpatch-build`, or whatever its file was installed as. The
-//! distributions' packages have it under another name (packaging/README.md says why).
+//! The name of this program: `kpatch-build`, or the name of the file that was started.
+//!
+//! Distribution packages install it under another name; docs/src/install.md explains why.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
 
-const OWN: &str = "kpatch-build";
+const DEFAULT: &str = "kpatch-build";
 
-static CALLED: OnceLock<String> = OnceLock::new();
+static NAME: OnceLock<String> = OnceLock::new();
 
-/// Takes the name from the first word of the command line.
+/// Sets the name to the file name of `program`, the first word of the command line. Later calls have no effect.
 pub fn set(program: &OsStr) {
     if let Some(name) = Path::new(program).file_name().and_then(OsStr::to_str) {
-        let _ = CALLED.set(name.to_owned());
+        let _ = NAME.set(name.to_owned());
     }
 }
 
+/// The name of this program.
 pub fn get() -> &'static str {
-    CALLED.get().map_or(OWN, String::as_str)
+    NAME.get().map_or(DEFAULT, String::as_str)
 }
 
-/// The text with every command line in it (`kpatch-build doctor`) as `name` would be typed.
+/// Replaces the program in each command line of `text` (`kpatch-build doctor`) with `name`.
 pub fn in_commands(text: &str, name: &str) -> String {
     text.replace("kpatch-build ", &format!("{name} "))
 }
@@ -30,9 +32,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_have_the_name_and_files_keep_theirs() {
+    fn commands_get_the_name_and_file_names_stay() {
         let text = "run `kpatch-build doctor`, or look into kpatch-build.toml";
         assert_eq!(in_commands(text, "kb"), "run `kb doctor`, or look into kpatch-build.toml");
-        assert_eq!(in_commands(text, OWN), text);
+        assert_eq!(in_commands(text, DEFAULT), text);
     }
 }

@@ -1,4 +1,4 @@
-//! Kernel release numbers, and what the user may write where a release is expected.
+//! Kernel release numbers, and what `--release` accepts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,39 +11,45 @@ use serde::{Deserialize, Serialize};
 /// Ordering is by age within mainline numbering: `7.2-rc3 < 7.2 < 7.2.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Release {
+    /// `VERSION` of the top Makefile.
     pub major: u32,
+    /// `PATCHLEVEL`.
     pub minor: u32,
-    /// Point release within the line, 0 for the mainline release that opened it.
+    /// `SUBLEVEL`: the point release within the line, 0 for the mainline release that opened it.
     pub point: u32,
-    /// Release candidate number, only for candidates of a mainline release.
+    /// Release candidate number, for candidates of a mainline release.
     pub candidate: Option<u32>,
 }
 
-/// A release line: everything that shares `major.minor`, written `6.1.y`.
+/// A release line: all releases that share `major.minor`, written `6.1.y`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Line {
+    /// `VERSION` of the top Makefile.
     pub major: u32,
+    /// `PATCHLEVEL`.
     pub minor: u32,
 }
 
-/// What `--release` may say.
+/// What `--release` accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReleaseSpec {
     /// This release and no other.
     Exact(Release),
-    /// The newest point release of the line that a source can deliver.
+    /// The newest point release of the line that a source provides.
     Newest(Line),
-    /// The newest release of any line that a source can deliver.
+    /// The newest release of any line that a source provides.
     Latest,
-    /// No `--release` given: the newest supported long-term line that can be reached.
+    /// No `--release`: the newest supported long-term line that can be reached.
     NewestLongTerm,
 }
 
+/// The text is not a release; it is the only field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a kernel release; write an exact one (5.12, 6.1.187), a line (6.1.y) or latest")]
+#[error("{0:?} is not a kernel release; use an exact one (5.12, 6.1.187), a line (6.1.y) or latest")]
 pub struct ParseError(pub String);
 
 impl Line {
+    /// The line `major.minor.y`.
     pub const fn new(major: u32, minor: u32) -> Self {
         Line { major, minor }
     }
@@ -61,22 +67,24 @@ impl Line {
     /// Supported lines that kernel.org declares long-term, newest first.
     pub const LONG_TERM: [Line; 4] = [Line::new(6, 18), Line::new(6, 12), Line::new(6, 1), Line::new(5, 10)];
 
-    /// The supported line whose patches are tried for `release`: its own, else the nearest older.
+    /// The supported line whose patches are tried for `release`: its own, else the nearest older one.
     pub fn patches_for(release: &Release) -> Option<Line> {
         Self::SUPPORTED.iter().rev().find(|line| **line <= release.line()).copied()
     }
 }
 
 impl Release {
+    /// The release `major.minor.point`, not a candidate.
     pub const fn new(major: u32, minor: u32, point: u32) -> Self {
         Release { major, minor, point, candidate: None }
     }
 
+    /// The line of this release.
     pub fn line(&self) -> Line {
         Line::new(self.major, self.minor)
     }
 
-    /// Whether io_uring's workers are threads of the user's process in this release.
+    /// Whether io_uring's workers are threads of the user's process in this release (`PF_IO_WORKER`).
     ///
     /// They have been since mainline 5.12; 5.10.162 took the 5.15 io_uring code as a backport.
     pub fn has_io_threads(&self) -> bool {
@@ -86,12 +94,12 @@ impl Release {
         }
     }
 
-    /// The numbers that `VERSION`, `PATCHLEVEL` and `SUBLEVEL` of the top Makefile must hold.
+    /// `VERSION`, `PATCHLEVEL` and `SUBLEVEL` of the top Makefile.
     pub fn makefile_numbers(&self) -> (u32, u32, u32) {
         (self.major, self.minor, self.point)
     }
 
-    /// What `make kernelversion` prints: always three numbers (`5.12.0`, `7.2.0-rc3`).
+    /// The output of `make kernelversion`: always three numbers (`5.12.0`, `7.2.0-rc3`).
     pub fn kernel_version(&self) -> String {
         let base = format!("{}.{}.{}", self.major, self.minor, self.point);
         match self.candidate {
@@ -237,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_release_is_refused() {
+    fn anything_else_is_not_a_release() {
         for text in [
             "",
             "6",
@@ -256,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_latest_are_told_from_exact_releases() {
+    fn lines_latest_and_exact_releases_are_distinguished() {
         assert_eq!("6.1.y".parse(), Ok(ReleaseSpec::Newest(Line::new(6, 1))));
         assert_eq!("latest".parse(), Ok(ReleaseSpec::Latest));
         assert_eq!("6.1".parse(), Ok(ReleaseSpec::Exact(Release::new(6, 1, 0))));

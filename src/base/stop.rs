@@ -1,4 +1,4 @@
-//! The request to stop: Ctrl-C, SIGTERM or SIGHUP, seen by every loop that can take long.
+//! The stop flag: set by Ctrl-C, SIGTERM or SIGHUP and checked by every loop that can take long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// Cheap to clone; all clones see the same request.
+/// The stop flag; cheap to clone, and all clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// A stop that the signals set. A second Ctrl-C ends the tool at once: the first one is
-    /// answered by cleaning up, and somebody who asks twice does not want to wait for that.
-    /// Not so a second SIGTERM: timeout(1) sends two of them, one to the process and one to its group.
+    /// A flag that SIGINT, SIGTERM and SIGHUP set.
+    ///
+    /// The first Ctrl-C makes the tool clean up; a second one ends it at once. A second SIGTERM does not,
+    /// because timeout(1) sends two: one to the process and one to its group.
+    ///
+    /// # Errors
+    /// A signal handler cannot be installed.
     pub fn on_signals() -> std::io::Result<Stop> {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
         let stop = Stop::default();

@@ -1,40 +1,44 @@
-//! The store: everything that a later run can use again, in one folder.
+//! The store: one directory with everything that a later run can reuse.
 //!
-//! A lookup is a hit or a slot. A slot owns the entry's lock and a temporary folder;
-//! committing renames that folder into place, dropping it leaves nothing behind. Entries of
-//! [`Room::Sources`] and [`Room::Builds`] change in place while a run holds them, so those
-//! stay locked for as long as the [`Entry`] lives; the others are written once.
+//! A lookup is a hit or a slot. A slot owns the entry's lock and a temporary directory;
+//! committing renames that directory into place, dropping the slot leaves nothing behind. Entries
+//! of [`Room::Sources`] and [`Room::Builds`] change in place while a run holds them, so they
+//! stay locked for as long as the [`Entry`] lives; all other entries are written once.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fs_err::{self as fs, File};
+
 use crate::base::error::{Exit, Explain};
+use crate::base::files;
 use crate::base::stop::Stop;
 
-/// One folder of the store. The names are those on disk.
+/// A bucket: one directory of the store, named after its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// Downloads that are not complete yet, by the SHA-256 of their address.
+    /// Incomplete downloads, by the SHA-256 of their URL.
     Partial,
     /// Source archives, by SHA-256.
     Tarballs,
     /// Signed indexes and what was read from them.
     Indexes,
-    /// One source tree for each release, with the series that is applied to it.
+    /// One source tree for each release, with the series currently applied to it.
     Sources,
-    /// One `O=` folder for each (release, kconfig, toolchain, lang).
+    /// One `O=` directory for each release, kconfig, toolchain and language.
     Builds,
-    /// Finished kernels, by build key.
+    /// Finished kernels and their parts, by build key.
     Results,
-    /// Debuggers for the guest, each with a root of its own.
+    /// Debuggers for the guest, each with its own root.
     Debuggers,
-    /// What was learnt about this host (the accelerator that works).
+    /// Facts about this host, such as whether KVM works.
     Hosts,
 }
 
 impl Room {
+    /// All buckets.
     pub const ALL: [Room; 8] = [
         Room::Partial,
         Room::Tarballs,
@@ -46,6 +50,7 @@ impl Room {
         Room::Hosts,
     ];
 
+    /// Directory name, also shown by `cache list`.
     pub fn dir_name(self) -> &'static str {
         match self {
             Room::Partial => "partial",
@@ -64,57 +69,59 @@ impl Room {
     }
 }
 
+/// The store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot {action} {}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    /// A file operation failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The run was interrupted while another one held the lock.
     #[error("interrupted while waiting for {}", path.display())]
-    Interrupted { path: PathBuf },
+    Interrupted {
+        /// The lock.
+        path: PathBuf,
+    },
 }
 
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::Io { .. } => Exit::StageFailed,
+            Error::Io(_) => Exit::StageFailed,
             Error::Interrupted { .. } => Exit::Interrupted,
         }
     }
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::Io { .. } => {
-                Some("give another folder with --store, or mend this one's permissions".into())
-            }
+            Error::Io(_) => Some("use another --store, or fix this directory's permissions".into()),
             Error::Interrupted { .. } => None,
         }
     }
 }
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { action, path, source }
-}
-
+/// The store, opened.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
 }
 
-/// The outcome of [`Store::lookup`].
+/// The result of [`Store::lookup`].
 #[derive(Debug)]
 pub enum Lookup {
+    /// The entry exists.
     Hit(Entry),
+    /// The entry does not exist; the slot is where to create it.
     Miss(Slot),
 }
 
-/// A committed entry. The lock is shared, or exclusive in rooms that change in place.
+/// A committed entry, locked: shared, or exclusively in buckets whose entries change in place.
 #[derive(Debug)]
 pub struct Entry {
     path: PathBuf,
     _lock: File,
 }
 
-/// A place for an entry that does not exist yet.
+/// A temporary directory for an entry that does not exist yet.
 #[derive(Debug)]
 pub struct Slot {
     temporary: PathBuf,
@@ -125,23 +132,26 @@ pub struct Slot {
 }
 
 impl Store {
-    /// Creates the folder and its rooms where they are missing.
+    /// Opens the store below `root`, creates what is missing and clears what killed runs left.
+    ///
+    /// # Errors
+    /// The directory cannot be created or written to.
     pub fn open(root: &Path) -> Result<Store, Error> {
         for room in Room::ALL.map(Room::dir_name).iter().chain(&["locks"]) {
             let path = root.join(room);
-            fs::create_dir_all(&path).map_err(io_error("create", &path))?;
+            fs::create_dir_all(&path)?;
         }
-        let root = root.canonicalize().map_err(io_error("open", root))?;
+        let root = fs::canonicalize(root)?;
         let store = Store { root };
         store.sweep()?;
         Ok(store)
     }
 
-    /// Removes what killed runs left: temporary folders whose lock nobody holds.
+    /// Removes what killed runs left: temporary directories whose lock no process holds.
     fn sweep(&self) -> Result<(), Error> {
         for room in Room::ALL {
             let dir = self.root.join(room.dir_name());
-            for entry in fs::read_dir(&dir).map_err(io_error("list", &dir))?.flatten() {
+            for entry in fs::read_dir(&dir)?.flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let Some(key) = name
                     .strip_prefix('.')
@@ -150,29 +160,34 @@ impl Store {
                     continue;
                 };
                 let path = self.root.join("locks").join(format!("{}-{key}", room.dir_name()));
-                let lock = File::create(&path).map_err(io_error("create", &path))?;
-                if lock.try_lock().is_ok() {
-                    remove(&entry.path())?;
+                let lock = File::create(&path)?;
+                if lock.file().try_lock().is_ok() {
+                    files::remove_dir_if_exists(&entry.path())?;
                 }
             }
         }
         Ok(())
     }
 
+    /// The directory of the store, absolute.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
+    /// Path of an entry, whether or not it exists.
     pub fn path(&self, room: Room, key: &str) -> PathBuf {
         self.root.join(room.dir_name()).join(key)
     }
 
-    /// Whether an entry is there now; it takes no lock, so only good for showing.
+    /// Whether an entry exists now. No lock is taken, so use it only to show or to plan.
     pub fn contains(&self, room: Room, key: &str) -> bool {
         self.path(room, key).exists()
     }
 
-    /// Waits for the entry's lock; `waiting` is called once if another run holds it.
+    /// Finds or reserves an entry. Waits for its lock; `waiting` is called once if another run holds it.
+    ///
+    /// # Errors
+    /// A file operation fails, or `stop` is set while waiting.
     pub fn lookup(
         &self,
         room: Room,
@@ -182,43 +197,49 @@ impl Store {
     ) -> Result<Lookup, Error> {
         let destination = self.path(room, key);
         if !room.changes_in_place() && destination.exists() {
-            let lock = self.lock(room, key, File::try_lock_shared, stop, || {})?;
+            let lock = self.lock(room, key, std::fs::File::try_lock_shared, stop, || {})?;
             if destination.exists() {
                 return Ok(Lookup::Hit(Entry { path: destination, _lock: lock }));
             }
         }
-        let lock = self.lock(room, key, File::try_lock, stop, waiting)?;
+        let lock = self.lock(room, key, std::fs::File::try_lock, stop, waiting)?;
         if destination.exists() {
             return Ok(Lookup::Hit(Entry::new(destination, room, lock)?));
         }
         let temporary = self.root.join(room.dir_name()).join(format!(".{key}.new"));
-        // Left by a run that was killed: the lock says that nobody is writing it.
-        remove(&temporary)?;
-        fs::create_dir(&temporary).map_err(io_error("create", &temporary))?;
+        // A killed run left it: this run holds the lock, so no other one is writing it.
+        files::remove_dir_if_exists(&temporary)?;
+        fs::create_dir(&temporary)?;
         Ok(Lookup::Miss(Slot { temporary, destination, room, lock: Some(lock) }))
     }
 
-    /// Removes an entry once no run uses it. Returns whether there was one.
+    /// Removes an entry once no run uses it; returns whether it existed.
+    ///
+    /// # Errors
+    /// A file operation fails, or `stop` is set while waiting.
     pub fn remove(&self, room: Room, key: &str, stop: &Stop) -> Result<bool, Error> {
-        let _lock = self.lock(room, key, File::try_lock, stop, || {})?;
+        let _lock = self.lock(room, key, std::fs::File::try_lock, stop, || {})?;
         let path = self.path(room, key);
         let existed = path.exists();
-        // Renamed first, so that a kill in the middle never leaves half an entry under its name.
+        // Renaming first means that a kill in the middle never leaves half an entry under its name.
         let doomed = self.root.join(room.dir_name()).join(format!(".{key}.old"));
-        remove(&doomed)?;
+        files::remove_dir_if_exists(&doomed)?;
         if existed {
-            fs::rename(&path, &doomed).map_err(io_error("remove", &path))?;
-            remove(&doomed)?;
+            fs::rename(&path, &doomed)?;
+            files::remove_dir_if_exists(&doomed)?;
         }
         Ok(existed)
     }
 
-    /// Names of the committed entries of a room, sorted.
+    /// Names of the committed entries of a bucket, sorted.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
     pub fn entries(&self, room: Room) -> Result<Vec<String>, Error> {
         let dir = self.root.join(room.dir_name());
         let mut names = Vec::new();
-        for entry in fs::read_dir(&dir).map_err(io_error("list", &dir))? {
-            let name = entry.map_err(io_error("list", &dir))?.file_name().to_string_lossy().into_owned();
+        for entry in fs::read_dir(&dir)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
             if !name.starts_with('.') {
                 names.push(name);
             }
@@ -231,24 +252,24 @@ impl Store {
         &self,
         room: Room,
         key: &str,
-        attempt: fn(&File) -> Result<(), TryLockError>,
+        attempt: fn(&std::fs::File) -> Result<(), TryLockError>,
         stop: &Stop,
         waiting: impl FnOnce(),
     ) -> Result<File, Error> {
         let path = self.root.join("locks").join(format!("{}-{key}", room.dir_name()));
-        let file = File::create(&path).map_err(io_error("create", &path))?;
+        let file = File::create(&path)?;
         let mut waiting = Some(waiting);
         loop {
-            match attempt(&file) {
+            match attempt(file.file()) {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
+                Err(TryLockError::Error(source)) => return Err(files::at("lock", &path, source).into()),
             }
             if stop.is_set() {
                 return Err(Error::Interrupted { path });
             }
-            if let Some(tell) = waiting.take() {
-                tell();
+            if let Some(waiting) = waiting.take() {
+                waiting();
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -258,24 +279,29 @@ impl Store {
 impl Entry {
     fn new(path: PathBuf, room: Room, lock: File) -> Result<Entry, Error> {
         if !room.changes_in_place() {
-            lock.lock_shared().map_err(io_error("lock", &path))?;
+            lock.file().lock_shared().map_err(|error| files::at("lock", &path, error))?;
         }
         Ok(Entry { path, _lock: lock })
     }
 
+    /// The directory of the entry.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
 impl Slot {
-    /// The folder to fill. It is empty at first.
+    /// The directory to fill; empty at first.
     pub fn path(&self) -> &Path {
         &self.temporary
     }
 
+    /// Renames the directory into place.
+    ///
+    /// # Errors
+    /// The directory cannot be renamed.
     pub fn commit(mut self) -> Result<Entry, Error> {
-        fs::rename(&self.temporary, &self.destination).map_err(io_error("commit", &self.destination))?;
+        fs::rename(&self.temporary, &self.destination)?;
         let lock = self.lock.take().expect("a slot is committed once");
         Entry::new(self.destination.clone(), self.room, lock)
     }
@@ -284,16 +310,9 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if self.lock.is_some() {
-            // Nothing can be reported from here; the next lookup of this key clears it as well.
+            // An error cannot be reported here; the next lookup of this key clears the directory as well.
             let _ = fs::remove_dir_all(&self.temporary);
         }
-    }
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
-        _ => Ok(()),
     }
 }
 
@@ -338,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_cleared_by_the_next_lookup() {
+    fn the_next_lookup_clears_what_a_killed_run_left() {
         let (_dir, store) = store();
         let stale = store.root().join("results/.k.new");
         fs::create_dir(&stale).unwrap();
@@ -347,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn opening_the_store_clears_what_killed_runs_left_and_nothing_that_is_in_use() {
+    fn opening_the_store_clears_what_killed_runs_left_but_nothing_in_use() {
         let (dir, store) = store();
         let stale = store.root().join("sources/.gone.new");
         fs::create_dir(&stale).unwrap();

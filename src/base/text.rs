@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Rows of text in columns; the last column is not padded.
+/// Lays out rows of text in columns, two spaces apart; the last column is not padded.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
@@ -11,7 +11,7 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for row in rows {
         let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(text, "{}", cells.join("  ").trim_end()).expect("a String takes every text");
+        writeln!(text, "{}", cells.join("  ").trim_end()).expect("writing to a String cannot fail");
     }
     text
 }

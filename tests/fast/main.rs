@@ -1,1 +1,23 @@
+//! What is quick and needs neither a network nor a real kernel: `cargo test --test fast`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod build;
+mod cli;
+mod compare;
+mod configure;
+mod docs;
+mod evidence;
 mod layers;
+mod layout;
+mod package;
+mod patch;
+mod process;
+mod repo;
+mod reproduce;
+mod sign;
+mod skips;
+mod sources;
+mod tool;
+mod toolchain;

@@ -6,7 +6,7 @@ use kpatch_build::claims::observation::{DebuggerOutcome, Observation};
 use kpatch_build::compare::{Cell, Comparison};
 use serde_json::Value;
 
-use crate::harness::{LINE, Run, can_boot};
+use crate::support::tool::{LINE, Run, can_boot};
 
 /// `zeroed` under another name, which claims that its io threads show 0x33.
 fn flipped(dir: &Path) -> PathBuf {

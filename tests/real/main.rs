@@ -1,14 +1,30 @@
-//! Tests on a real kernel: `cargo test --test real -- --test-threads=1`.
+//! Real kernels, mirrors, package managers, debuggers and machines: minutes for each suite.
 //!
-//! They share one store (`KPATCH_BUILD_TEST_STORE`, else in cargo's target folder), so that the
-//! kernel is fetched and built once. A missing tool fails them where `CI=true`, else they skip
-//! with a message.
+//! Each module is one suite of `tests/suites`: `tests/run vm` runs `cargo test --test real vm::` after it has installed
+//! what the suite needs. The suites share one store and use every processor, so run them with `--test-threads=1`.
 
-mod harness;
+#[path = "../support/mod.rs"]
+mod support;
 
-mod boot;
+mod build;
+mod chain;
 mod compare;
-mod interrupted;
-mod modules;
-mod packages;
-mod refused;
+mod configure;
+mod conformance;
+mod debuggers;
+mod dnf;
+mod evidence;
+mod install;
+mod oldest;
+mod package;
+mod page;
+mod patch;
+mod qemu;
+mod repo;
+mod reproducible;
+mod runs;
+mod rust;
+mod secureboot;
+mod sources;
+mod tool;
+mod vm;

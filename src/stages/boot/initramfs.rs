@@ -149,15 +149,15 @@ mod tests {
 
     #[test]
     fn cpio_lists_what_was_written() {
-        let Ok(mut cpio) = Command::new("cpio")
+        if !crate::need::have(&["cpio"]) {
+            return;
+        }
+        let mut cpio = Command::new("cpio")
             .args(["-t", "--quiet", "-H", "newc"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-        else {
-            eprintln!("skipped: no cpio here");
-            return;
-        };
+            .unwrap();
         cpio.stdin.take().unwrap().write_all(&archive()).unwrap();
         let output = cpio.wait_with_output().unwrap();
         assert!(output.status.success());

@@ -1,0 +1,147 @@
+//! The command line as a user meets it: help, mistakes, exit codes. No network, no kernel.
+
+use crate::support::fixtures::Fixture;
+use crate::support::output::{stderr, stdout};
+
+#[test]
+fn help_shows_three_examples_and_every_default() {
+    let help = stdout(&Fixture::new().run(&["--help"]));
+    let examples = help.split("Examples:").nth(1).expect("there are examples");
+    assert_eq!(examples.matches("      kpatch-build --").count(), 3, "{examples}");
+    for default in ["copy-segments", "deb,rpm", "dist", "[default: boot]", "[default: auto"] {
+        assert!(help.contains(default), "no {default} in {help}");
+    }
+}
+
+#[test]
+fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
+    for (args, named) in [
+        (&["--release", "six"][..], "six"),
+        (&["--release", "5.4.200"], "io threads"),
+        (&["--release", "5.10.161"], "io threads"),
+        (&["--series", "copy-segment"], "copy-segments"),
+        (&["--series", "./nowhere"], "nowhere"),
+        (&["--kconfig", "bott"], "boot"),
+        (&["--debuggers", "gdb-11"], "gdb-10, gdb-13, gdb-16, host, or all, or none"),
+        (&["--debuggers", "none,gdb-10"], "none stands alone"),
+        (&["--kconfig", "./nowhere.config"], "nowhere.config"),
+        (&["--format", "tar"], "tar"),
+        (&["--source", "ftp"], "ftp"),
+        (&["--jobs", "0"], "jobs"),
+        (&["--localversion", "x y"], "x y"),
+        (&["--no-such-flag"], "--no-such-flag"),
+        (&["--config", "nowhere.toml"], "nowhere.toml"),
+        (&["--store", "a b"], "a b"),
+        (&["series", "show", "zeroe"], "zeroed"),
+        (&["--release", "6.1.y", "--lang", "rust"], "Rust"),
+        (&["boot", "--no-boot"], "--no-boot"),
+        (&["--sign-key", "k.pem"], "add --sign-cert"),
+        (&["--sign-cert", "c.pem"], "add --sign-key"),
+        (&["--sign-key", "k.pem", "--sign-cert", "c.pem"], "cannot read k.pem"),
+        (&["boot", "--image", "x", "--series", "nope"], "nope"),
+    ] {
+        let fixture = Fixture::new();
+        let output = fixture.run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(named), "{args:?} does not name {named}: {}", stderr(&output));
+        assert!(fixture.is_untouched(), "{args:?} wrote something");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_configuration_file_is_shown_where_it_is() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("kpatch-build.toml"), "release = \"6.1.y\"\nserie = \"zeroed\"\n").unwrap();
+    let output = fixture.run(&["plan"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("serie") && stderr(&output).contains("line 2"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_refused() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("file"), "").unwrap();
+    let output = fixture.run(&["--release", "6.1.187", "--offline", "--out", "file/dist"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("file/dist"), "{}", stderr(&output));
+}
+
+#[test]
+fn offline_with_an_empty_store_fails_at_once_and_leaves_a_report() {
+    let fixture = Fixture::new();
+    let output = fixture.run(&["fetch", "--release", "6.1.187", "--offline"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("6.1.187") && stderr(&output).contains("offline"),
+        "{}",
+        stderr(&output)
+    );
+    let report = std::fs::read(fixture.path("dist/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["error"]["stage"], "fetch");
+    assert_eq!(report["error"]["exit"], 3);
+}
+
+#[test]
+fn store_and_config_work_before_and_after_a_subcommand() {
+    for args in [["--store", "s", "cache", "list"], ["cache", "list", "--store", "s"]] {
+        let fixture = Fixture::new();
+        let output = fixture.run(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(fixture.path("s/tarballs").is_dir());
+    }
+}
+
+#[test]
+fn an_entry_that_the_store_does_not_have_cannot_be_removed() {
+    let output = Fixture::new().run(&["cache", "remove", "tarballs/abc"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("tarballs/abc"), "{}", stderr(&output));
+}
+
+#[test]
+fn completions_and_the_manual_page_come_from_the_same_definition() {
+    let completions = stdout(&Fixture::new().run(&["completions", "bash"]));
+    assert!(completions.contains("--localversion"));
+    let page = stdout(&Fixture::new().run(&["man"]));
+    assert!(page.starts_with(".ie") || page.starts_with(".TH"), "{}", &page[..60.min(page.len())]);
+    assert!(page.contains("localversion"));
+}
+
+#[test]
+fn a_folder_of_manual_pages_has_one_for_each_subcommand_with_its_own_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    stdout(&Fixture::new().run(&["man", dir.path().to_str().unwrap()]));
+    let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert!(page("kpatch-build.1").contains("localversion"));
+    assert!(page("kpatch-build-plan.1").contains("explain"));
+    assert!(page("kpatch-build-boot.1").contains("image"));
+}
+
+#[test]
+fn every_shipped_series_can_be_listed_and_shown() {
+    let fixture = Fixture::new();
+    let list = stdout(&fixture.run(&["series", "list"]));
+    for series in [
+        "copy-segments",
+        "einval-attach",
+        "einval-regs",
+        "hide-threads",
+        "user-frame",
+        "user-segments",
+        "zeroed",
+    ] {
+        assert!(list.contains(series), "{list}");
+        let shown = stdout(&fixture.run(&["series", "show", series]));
+        assert!(shown.contains(series) && shown.contains("6.1"), "{shown}");
+    }
+    assert!(fixture.is_untouched());
+}
+
+#[test]
+fn a_missing_compiler_is_the_hosts_lack() {
+    let fixture = Fixture::new();
+    let output = fixture.run(&["--release", "6.1.187", "--offline", "--cc", "no-such-cc"]);
+    assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+    assert!(stderr(&output).contains("C compiler"), "{}", stderr(&output));
+}

@@ -1,0 +1,287 @@
+//! What lies beside the packages: it is complete, the same for the same plan, and every change shows.
+
+use std::fs;
+use std::path::Path;
+
+use kpatch_build::base::cache_key::hex;
+use kpatch_build::base::openpgp::verify::Certificates;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::report::attest as evidence;
+use kpatch_build::report::attest::Verdict;
+use pgp::composed::KeyType;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::support::fixtures::packages::{Made, armoured, certificate, files, secret_key};
+use crate::support::output::{stderr, stdout};
+
+const DOCUMENTS: [&str; 4] = ["SHA256SUMS", "provenance.intoto.json", "report.json", "sbom.spdx.json"];
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn sha256(path: &Path) -> String {
+    hex(&Sha256::digest(fs::read(path).unwrap()))
+}
+
+fn check(folder: &Path, keyring: Option<&Certificates>) -> Verdict {
+    evidence::check(folder, keyring, &Stop::default()).unwrap()
+}
+
+/// Writes a document anew and its sum with it, as somebody would who wants to hide a change.
+fn forge(folder: &Path, name: &str, change: impl FnOnce(&mut Value)) {
+    let path = folder.join(name);
+    let (mut value, before) = (json(&path), sha256(&path));
+    change(&mut value);
+    fs::write(&path, serde_json::to_vec_pretty(&value).unwrap()).unwrap();
+    resum(folder, &before, &sha256(&path));
+}
+
+fn resum(folder: &Path, before: &str, after: &str) {
+    let sums = folder.join("SHA256SUMS");
+    let text = fs::read_to_string(&sums).unwrap();
+    assert!(text.contains(before), "{text}");
+    fs::write(sums, text.replace(before, after)).unwrap();
+}
+
+#[test]
+fn sums_bill_of_materials_and_provenance_lie_beside_the_packages_and_name_them() {
+    let made = Made::new();
+    let Some(out) = made.packages("dist", &[]) else { return };
+    let report = json(&out.join("report.json"));
+    let packages: Vec<String> =
+        files(&out).into_iter().filter(|it| !DOCUMENTS.contains(&it.as_str())).collect();
+    assert_eq!(packages.len(), 2, "{packages:?}");
+    let sums = fs::read_to_string(out.join("SHA256SUMS")).unwrap();
+    let named: Vec<_> = sums.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+    let mut expected: Vec<_> =
+        packages.iter().map(String::as_str).chain(DOCUMENTS[1..].iter().copied()).collect();
+    expected.sort();
+    assert_eq!(named, expected);
+
+    let sbom = json(&out.join("sbom.spdx.json"));
+    let element = |id: &str| {
+        let all = sbom["packages"].as_array().unwrap();
+        all.iter().find(|it| it["SPDXID"] == id).unwrap_or_else(|| panic!("no {id}")).clone()
+    };
+    let source = element("SPDXRef-Source")["sourceInfo"].as_str().unwrap().to_owned();
+    assert!(source.contains(report["source"]["sha256"].as_str().unwrap()), "{source}");
+    assert!(source.contains("verified by: nobody: a folder of the user's own"), "{source}");
+    assert_eq!(element("SPDXRef-Kernel")["checksums"][0]["checksumValue"], report["kernel"]["image_sha256"]);
+    let patch = sbom["files"].as_array().unwrap().iter().find(|it| it["fileName"] == "./one.patch").unwrap();
+    assert_eq!(patch["checksums"][1]["checksumValue"], report["patches"][0]["sha256"]);
+    let names: Vec<_> = sbom["packages"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    assert!(names.contains(&"gcc".into()) && names.contains(&"GNU ld".into()), "{names:?}");
+
+    let provenance = json(&out.join("provenance.intoto.json"));
+    let mut subjects: Vec<_> =
+        provenance["subject"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    subjects.sort_by_key(ToString::to_string);
+    assert_eq!(subjects, packages);
+    let definition = &provenance["predicate"]["buildDefinition"];
+    assert_eq!(definition["externalParameters"], report["request"]);
+    assert_eq!(definition["resolvedDependencies"][0]["digest"]["sha256"], report["source"]["sha256"]);
+    for document in report["evidence"].as_array().unwrap() {
+        assert!(Path::new(document["path"].as_str().unwrap()).is_file(), "{document}");
+    }
+}
+
+#[test]
+fn sha256sum_accepts_the_sums() {
+    let made = Made::new();
+    let Some(out) = made.packages("dist", &[]) else { return };
+    let checked = std::process::Command::new("sha256sum")
+        .args(["--check", "--strict", "SHA256SUMS"])
+        .current_dir(&out)
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}{}", stdout(&checked), stderr(&checked));
+    assert_eq!(stdout(&checked).lines().count(), 5);
+}
+
+#[test]
+fn another_run_of_the_same_plan_elsewhere_writes_the_same_documents_and_signatures() {
+    let made = Made::new();
+    let key = made.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
+    let key = key.to_str().unwrap();
+    let Some(one) = made.packages("one", &["--signing-key", key, "--jobs", "1"]) else { return };
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let two = made.packages("two", &["--signing-key", key, "--jobs", "2", "--store", "another"]).unwrap();
+    assert_eq!(files(&one), files(&two));
+    for name in files(&one).iter().filter(|name| !name.starts_with("SHA256SUMS") && *name != "report.json") {
+        assert_eq!(fs::read(one.join(name)).unwrap(), fs::read(two.join(name)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn one_changed_byte_anywhere_fails() {
+    let made = Made::new();
+    let secret = secret_key(KeyType::Ed25519Legacy, true, None);
+    let key = made.write("key.asc", armoured(&secret));
+    let Some(out) = made.packages("dist", &["--signing-key", key.to_str().unwrap()]) else { return };
+    let keyring = Certificates::parse(certificate(&secret).as_bytes());
+    let verdict = check(&out, Some(&keyring));
+    assert!(verdict.passed(), "{verdict}");
+    let names = files(&out);
+    assert_eq!(names.len(), 9, "{names:?}");
+    for name in names {
+        let path = out.join(&name);
+        let whole = fs::read(&path).unwrap();
+        // Every byte of what only the keyring tells, some of what has a sum: that shows without it.
+        let alone = name == "SHA256SUMS.asc";
+        let step = if alone { 1 } else { whole.len() / 24 + 1 };
+        let keyring = alone.then_some(&keyring);
+        for position in (0..whole.len()).step_by(step).chain([whole.len() - 1]) {
+            let mut changed = whole.clone();
+            changed[position] ^= if position % 2 == 0 { 0x01 } else { 0x20 };
+            fs::write(&path, changed).unwrap();
+            let verdict = check(&out, keyring);
+            assert!(!verdict.passed(), "{name}: byte {position} of {}", whole.len());
+        }
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert!(!check(&out, keyring).passed(), "{name}: cut");
+        fs::remove_file(&path).unwrap();
+        assert!(!check(&out, keyring).passed(), "{name}: missing");
+        fs::write(&path, whole).unwrap();
+    }
+    assert!(check(&out, Some(&keyring)).passed());
+}
+
+#[test]
+fn a_missing_and_an_extra_package_are_named_and_the_exit_status_is_1() {
+    let made = Made::new();
+    let Some(out) = made.packages("dist", &[]) else { return };
+    let good = made.run(&["verify", "dist"]);
+    assert_eq!(good.status.code(), Some(0), "{}{}", stdout(&good), stderr(&good));
+    assert!(stdout(&good).contains("5 of 5 files") && stdout(&good).ends_with("verdict: pass\n"));
+    assert!(stdout(&good).contains("signatures  none"), "{}", stdout(&good));
+
+    fs::write(out.join("other_1_amd64.deb"), "x").unwrap();
+    let deb = files(&out).into_iter().find(|name| name.starts_with("linux-image")).unwrap();
+    fs::rename(out.join(&deb), made.path("away")).unwrap();
+    let bad = made.run(&["verify", "dist"]);
+    assert_eq!(bad.status.code(), Some(1), "{}", stderr(&bad));
+    let said = stdout(&bad);
+    assert!(said.contains("other_1_amd64.deb is a package that SHA256SUMS does not name"), "{said}");
+    assert!(said.contains(&format!("{deb} is missing")) && said.ends_with("verdict: FAIL\n"), "{said}");
+}
+
+#[test]
+fn documents_that_fit_their_sums_but_not_each_other_are_told() {
+    let made = Made::new();
+    let Some(out) = made.packages("dist", &[]) else { return };
+    let other = Value::from("0".repeat(64));
+    let good: Vec<_> = DOCUMENTS.iter().map(|name| fs::read(out.join(name)).unwrap()).collect();
+    type Change = fn(&mut Value) -> &mut Value;
+    let changes: [(&str, Change, &str); 9] = [
+        ("sbom.spdx.json", |it| &mut it["packages"][0]["checksums"][0]["checksumValue"], "the packages"),
+        ("sbom.spdx.json", |it| &mut it["files"][1]["checksums"][1]["checksumValue"], "the patches"),
+        ("sbom.spdx.json", |it| &mut it["files"][0]["checksums"][1]["checksumValue"], "the configuration"),
+        ("provenance.intoto.json", |it| &mut it["subject"][1]["digest"]["sha256"], "the packages"),
+        (
+            "provenance.intoto.json",
+            |it| &mut it["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["sha256"],
+            "the source",
+        ),
+        (
+            "provenance.intoto.json",
+            |it| &mut it["predicate"]["buildDefinition"]["externalParameters"]["series"],
+            "the request",
+        ),
+        ("report.json", |it| &mut it["artifacts"][0]["sha256"], "the packages"),
+        ("report.json", |it| &mut it["source"]["sha256"], "the source"),
+        ("report.json", |it| &mut it["kernel"]["image_sha256"], "the kernel's image"),
+    ];
+    for (name, place, topic) in changes {
+        forge(&out, name, |value| *place(value) = other.clone());
+        let verdict = check(&out, None);
+        let told = verdict.problems.iter().any(|it| it.contains("do not agree") && it.contains(topic));
+        assert!(told, "{name}, {topic}: {verdict}");
+        for (name, text) in DOCUMENTS.iter().zip(&good) {
+            fs::write(out.join(name), text).unwrap();
+        }
+    }
+    forge(&out, "report.json", |it| it["error"] = serde_json::json!({"message": "x"}));
+    assert!(check(&out, None).problems[0].contains("a run that failed"));
+}
+
+#[test]
+fn signatures_are_checked_only_with_a_keyring_and_it_is_said_when_they_are_not() {
+    let made = Made::new();
+    let (secret, stranger) =
+        (secret_key(KeyType::Ed25519Legacy, true, None), secret_key(KeyType::Ed25519Legacy, true, None));
+    let key = made.write("key.asc", armoured(&secret));
+    let Some(out) = made.packages("dist", &["--signing-key", key.to_str().unwrap()]) else { return };
+    made.write("keyring.asc", certificate(&secret));
+    made.write("stranger.asc", certificate(&stranger));
+    made.write("empty.asc", "nothing");
+
+    let said = stdout(&made.run(&["verify", "dist"]));
+    assert!(said.contains("NOT CHECKED: no --keyring was given") && said.ends_with("pass\n"), "{said}");
+    let checked = made.run(&["verify", "dist", "--keyring", "keyring.asc"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+    assert!(stdout(&checked).contains("by Packager <p@example.org> ("), "{}", stdout(&checked));
+    for args in
+        [["--keyring", "stranger.asc", "verify", "dist"], ["verify", "dist", "--keyring", "stranger.asc"]]
+    {
+        let refused = made.run(&args);
+        assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+        assert!(stdout(&refused).contains("no trusted key made this signature"), "{}", stdout(&refused));
+    }
+    let empty = made.run(&["verify", "dist", "--keyring", "empty.asc"]);
+    assert_eq!(empty.status.code(), Some(2), "{}", stderr(&empty));
+    assert_eq!(made.run(&["verify", "nowhere"]).status.code(), Some(2));
+
+    fs::remove_file(out.join("SHA256SUMS.asc")).unwrap();
+    let unsigned = made.run(&["verify", "dist", "--keyring", "keyring.asc"]);
+    assert_eq!(unsigned.status.code(), Some(1));
+    assert!(stdout(&unsigned).contains("SHA256SUMS is not signed"), "{}", stdout(&unsigned));
+}
+
+#[test]
+fn a_run_without_a_key_removes_the_signatures_of_the_one_before() {
+    let made = Made::new();
+    let key = made.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
+    let Some(out) = made.packages("dist", &["--signing-key", key.to_str().unwrap()]) else { return };
+    assert!(out.join("SHA256SUMS.asc").exists());
+    made.packages("dist", &[]).unwrap();
+    assert!(!files(&out).iter().any(|name| name.ends_with(".asc")), "{:?}", files(&out));
+    assert!(check(&out, None).passed());
+}
+
+#[test]
+fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
+    let made = Made::new();
+    let secret = secret_key(KeyType::Ed25519Legacy, false, None);
+    let mut locked = secret_key(KeyType::Ed25519Legacy, true, None);
+    locked.primary_key.set_password(rand::thread_rng(), &"secret".into()).unwrap();
+    made.write("no-signer.asc", armoured(&secret));
+    made.write("public.asc", certificate(&secret));
+    made.write("locked.asc", armoured(&locked));
+    made.write("v6.asc", armoured(&secret_key(KeyType::Ed25519, true, None)));
+    made.write("wrong", "other\n");
+    made.write("right", "secret\n");
+    let run = |key: &str, passphrase: &str| {
+        let mut tool = made.tool();
+        tool.env("KPATCH_BUILD_SIGNING_PASSPHRASE_FILE", passphrase);
+        tool.args(["--release", "6.1.5", "--series", "none", "--offline", "--signing-key", key])
+            .output()
+            .unwrap()
+    };
+    for (key, passphrase, said) in [
+        ("no-signer.asc", "", "not one for signing data"),
+        ("public.asc", "", "holds no OpenPGP secret key"),
+        ("nowhere.asc", "", "cannot read nowhere.asc"),
+        ("locked.asc", "", "locked by a passphrase"),
+        ("locked.asc", "wrong", "does not unlock"),
+        ("locked.asc", "nowhere", "cannot read nowhere"),
+    ] {
+        let output = run(key, passphrase);
+        assert_eq!(output.status.code(), Some(2), "{key}: {}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{key}: {}", stderr(&output));
+        assert!(!made.path("dist").exists(), "{key}");
+    }
+    // It is the release that cannot be had now: the key was accepted.
+    assert_eq!(run("locked.asc", "right").status.code(), Some(3));
+}

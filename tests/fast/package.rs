@@ -1,0 +1,442 @@
+//! Packages hold the kernel, the same one in both formats, and appear only when complete.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use kpatch_build::base::error::Explain;
+use kpatch_build::base::events::{Event, Events, Sink};
+use kpatch_build::base::options::{Compression, Format, Part};
+use kpatch_build::base::stop::Stop;
+use kpatch_build::stages::package::{Error, Package, write};
+use sha2::Digest;
+
+use crate::support::archives::{control, deb_parts, rpm_files, sha256, tar_files};
+use crate::support::fixtures::fake_kernel::{Machine, TIMESTAMP, compile_program};
+
+const RELEASE: &str = "6.1.187-copy-segments-boot";
+
+fn of(packages: &[Package], format: Format) -> &Package {
+    part_of(packages, format, Part::Image)
+}
+
+fn part_of(packages: &[Package], format: Format, part: Part) -> &Package {
+    packages.iter().find(|package| (package.format, package.part) == (format, part)).unwrap()
+}
+
+#[test]
+fn both_formats_hold_the_same_files_each_where_its_distributions_have_them() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let mut deb = tar_files(&deb_parts(&of(&packages, Format::Deb).path)["data.tar.xz"]);
+    let mut rpm = rpm_files(&of(&packages, Format::Rpm).path);
+
+    for (name, in_rpm) in [("vmlinuz", "vmlinuz"), ("System.map", "System.map"), ("config", "config")] {
+        let found = deb.remove(&format!("boot/{name}-{RELEASE}")).unwrap();
+        assert_eq!(rpm.remove(&format!("lib/modules/{RELEASE}/{in_rpm}")).unwrap(), found, "{name}");
+    }
+    let own = format!("lib/modules/{RELEASE}");
+    deb.retain(|path, _| path.starts_with(&own));
+    rpm.retain(|path, _| path.starts_with(&own));
+    assert!(deb.contains_key(&format!("{own}/kernel/lib/provider.ko")));
+    assert!(!deb.contains_key(&format!("{own}/build")));
+    assert_eq!(deb, rpm);
+    for (path, found) in deb {
+        assert_eq!(found.mtime, TIMESTAMP as u64, "{path}");
+        assert_eq!(found.mode, if found.content.is_some() { 0o644 } else { 0o755 }, "{path}");
+    }
+}
+
+#[test]
+fn the_packages_hold_depmods_data_about_these_modules() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let files = rpm_files(&of(&packages, Format::Rpm).path);
+    let text = |name: &str| {
+        let found = &files[&format!("lib/modules/{RELEASE}/{name}")];
+        String::from_utf8(found.content.clone().unwrap()).unwrap()
+    };
+    let needs = text("modules.dep");
+    assert!(needs.lines().any(|line| line.ends_with(".ko: kernel/lib/provider.ko")), "{needs}");
+    assert!(text("modules.alias").contains("alias pci:v00001234d* provider"));
+    assert!(text("modules.symbols").contains("provided_symbol"));
+    for binary in ["modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin"] {
+        assert!(files.contains_key(&format!("lib/modules/{RELEASE}/{binary}")), "{binary}");
+    }
+}
+
+#[test]
+fn the_control_file_says_what_dpkg_and_apt_need() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let deb = &of(&packages, Format::Deb).path;
+    let control_file = control(deb, "control");
+    for line in [
+        "Package: linux-image-6.1.187-copy-segments-boot",
+        "Version: 6.1.187-1",
+        "Architecture: amd64",
+        "Provides: linux-image",
+        "Section: kernel",
+    ] {
+        assert!(control_file.lines().any(|found| found == line), "no {line} in:\n{control_file}");
+    }
+    assert!(control_file.ends_with('\n'));
+
+    let files = tar_files(&deb_parts(deb)["data.tar.xz"]);
+    let sums = control(deb, "md5sums");
+    assert!(sums.contains(&format!("  boot/vmlinuz-{RELEASE}\n")));
+    for line in sums.lines() {
+        let (sum, path) = line.split_once("  ").unwrap();
+        let content = files[path].content.as_ref().unwrap();
+        assert_eq!(kpatch_build::base::cache_key::hex(&<md5::Md5 as Digest>::digest(content)), sum, "{path}");
+    }
+    for script in ["preinst", "postinst", "prerm", "postrm"] {
+        let text = control(deb, script);
+        assert!(text.starts_with("#!/bin/sh\n") && text.contains(RELEASE) && !text.contains('@'), "{script}");
+        assert!(text.contains("INITRD=Yes\n"), "{script}");
+    }
+}
+
+#[test]
+fn a_kernel_that_loads_no_initramfs_asks_for_none() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    fs::write(kernel.config(), "CONFIG_64BIT=y\n# CONFIG_BLK_DEV_INITRD is not set\n").unwrap();
+    let packages = machine.package(&kernel).unwrap();
+    let deb = &of(&packages, Format::Deb).path;
+    let control_file = control(deb, "control");
+    assert!(control_file.contains("\nDepends: kmod, linux-base (>= 4.3~)\n"), "{control_file}");
+    assert!(control(deb, "postinst").contains("INITRD=No\n"));
+}
+
+#[test]
+fn the_changelog_is_dated_by_the_kernel_and_names_the_patches() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let files = tar_files(&deb_parts(&of(&packages, Format::Deb).path)["data.tar.xz"]);
+    let path = format!("usr/share/doc/linux-image-{RELEASE}/changelog.Debian.gz");
+    let mut text = String::new();
+    let compressed = files[&path].content.as_ref().unwrap();
+    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("linux-image-6.1.187-copy-segments-boot (6.1.187-1) unstable;"), "{text}");
+    assert!(text.contains("0001-x.patch") && text.contains("  Tue, 14 Nov 2023 22:13:20 +0000\n"), "{text}");
+}
+
+#[test]
+fn the_rpm_stands_beside_the_distributions_kernels() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
+    assert_eq!(metadata.get_name().unwrap(), format!("kernel-kpatch-{RELEASE}"));
+    let provides = metadata.get_provides().unwrap();
+    let provided = |name: &str, version: &str| {
+        provides.iter().any(|found| found.name == name && found.version == version)
+    };
+    assert!(provided("installonlypkg(kernel)", ""));
+    assert!(provided("kernel", "6.1.187-1"));
+    assert!(provided("kernel-uname-r", RELEASE));
+    assert_eq!(metadata.get_build_time().unwrap(), TIMESTAMP as u64);
+    // Its own earlier builds' place is the only one that it takes.
+    let earlier = rpm::Dependency::less(format!("kernel-kpatch-{RELEASE}"), "6.1.187-1");
+    assert_eq!(metadata.get_obsoletes().unwrap(), [earlier]);
+}
+
+#[test]
+fn the_rpm_owns_what_kernel_install_makes_and_says_how_much_room_it_takes() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
+    let files = metadata.get_file_entries().unwrap();
+    let file =
+        |path: String| files.iter().find(|file| file.path() == Path::new(&path)).expect("it is listed");
+    let ghosts = files.iter().filter(|file| file.flags().contains(rpm::FileFlags::GHOST));
+    assert_eq!(ghosts.count(), 4);
+    for name in ["vmlinuz", "System.map", "config"] {
+        let real = file(format!("/lib/modules/{RELEASE}/{name}"));
+        let ghost = file(format!("/boot/{name}-{RELEASE}"));
+        assert!(ghost.flags().contains(rpm::FileFlags::GHOST), "{name}");
+        assert_eq!((ghost.size(), ghost.permissions()), (real.size(), real.permissions()), "{name}");
+    }
+    assert_eq!(file(format!("/boot/initramfs-{RELEASE}.img")).size(), 20 << 20);
+    let depmods = file(format!("/lib/modules/{RELEASE}/modules.dep.bin"));
+    assert!(depmods.flags().contains(rpm::FileFlags::MISSINGOK), "kernel-install removes it");
+}
+
+/// Every part of a kernel, in both formats.
+fn all_parts(machine: &Machine) -> Vec<Package> {
+    let mut kernel = machine.modular_kernel(RELEASE);
+    let write = |path: &Path, content: &[u8]| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    machine.add_part(&mut kernel, Part::Headers, |folder| {
+        write(&folder.join("Makefile"), b"all:\n");
+        write(&folder.join("include/linux/io_uring.h"), b"#pragma once\n");
+        compile_program(&folder.join("scripts/modpost"));
+        std::os::unix::fs::symlink("../include", folder.join("scripts/include")).unwrap();
+    });
+    machine.add_part(&mut kernel, Part::Debug, |folder| {
+        compile_program(&folder.join("vmlinux"));
+        write(&folder.join("kernel/lib/provider.ko"), b"debug");
+    });
+    machine.add_part(&mut kernel, Part::LibcDev, |folder| {
+        write(&folder.join("linux/io_uring.h"), b"#pragma once\n");
+        write(&folder.join("asm/ptrace.h"), b"#pragma once\n");
+    });
+    let mut order = machine.order();
+    order.parts = vec![Part::Image, Part::Headers, Part::Debug, Part::LibcDev];
+    kpatch_build::stages::package::write(&machine.context, &order, &kernel).unwrap()
+}
+
+fn link(text: &str) -> Option<Vec<u8>> {
+    Some(text.as_bytes().to_vec())
+}
+
+#[test]
+fn headers_lie_where_modules_are_built_and_need_what_their_programs_need() {
+    let machine = Machine::new();
+    let packages = all_parts(&machine);
+    let deb = &part_of(&packages, Format::Deb, Part::Headers).path;
+    let rpm = &part_of(&packages, Format::Rpm, Part::Headers).path;
+    for (files, home) in [
+        (tar_files(&deb_parts(deb)["data.tar.xz"]), format!("usr/src/linux-headers-{RELEASE}")),
+        (rpm_files(rpm), format!("usr/src/kernels/{RELEASE}")),
+    ] {
+        let build = &files[&format!("lib/modules/{RELEASE}/build")];
+        assert_eq!((build.link, &build.content), (true, &link(&format!("/{home}"))));
+        let modpost = &files[&format!("{home}/scripts/modpost")];
+        assert!(modpost.mode == 0o755 && modpost.content.as_ref().unwrap().starts_with(b"\x7fELF"));
+        assert_eq!(files[&format!("{home}/Makefile")].mode, 0o644);
+        assert_eq!(files[&format!("{home}/scripts/include")].content, link("../include"));
+        assert!(!files.contains_key(&format!("lib/modules/{RELEASE}/kernel")), "the image's");
+    }
+    let text = control(deb, "control");
+    let depends = text.lines().find(|line| line.starts_with("Depends: ")).expect("a program was in it");
+    assert!(depends.contains("libc6 (>= 2."), "{depends}");
+    assert!(text.contains("\nRecommends: gcc-12 | gcc, make\n"), "{text}");
+    assert!(control(deb, "postinst").contains("/etc/kernel/header_postinst.d"));
+    let metadata = rpm::PackageMetadata::open(rpm).unwrap();
+    let requires = metadata.get_requires().unwrap();
+    assert!(requires.iter().any(|need| need.name.starts_with("libc.so.6(GLIBC_2.")), "{requires:?}");
+    let provides = metadata.get_provides().unwrap();
+    assert!(provides.iter().any(|it| it.name == "kernel-devel-uname-r" && it.version == RELEASE));
+}
+
+#[test]
+fn debug_information_is_found_by_path_and_by_build_id() {
+    let machine = Machine::new();
+    let packages = all_parts(&machine);
+    let deb = &part_of(&packages, Format::Deb, Part::Debug).path;
+    let rpm = &part_of(&packages, Format::Rpm, Part::Debug).path;
+    let own = format!("usr/lib/debug/lib/modules/{RELEASE}");
+    for files in [tar_files(&deb_parts(deb)["data.tar.xz"]), rpm_files(rpm)] {
+        assert_eq!(files[&format!("{own}/kernel/lib/provider.ko")].content, link("debug"));
+        let vmlinux = &files[&format!("usr/lib/debug/vmlinux-{RELEASE}")];
+        assert_eq!(vmlinux.content, link(&format!("lib/modules/{RELEASE}/vmlinux")));
+        let systemtap = &files[&format!("usr/lib/debug/boot/vmlinux-{RELEASE}")];
+        assert_eq!(systemtap.content, link(&format!("../lib/modules/{RELEASE}/vmlinux")));
+        let ids: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".debug")).collect();
+        let [(path, id)] = ids[..] else { panic!("vmlinux alone has a build id: {ids:?}") };
+        assert!(path.starts_with("usr/lib/debug/.build-id/"), "{path}");
+        assert_eq!(id.content, link(&format!("../../lib/modules/{RELEASE}/vmlinux")));
+    }
+    assert!(control(deb, "control").contains("\nSection: debug\n"));
+}
+
+#[test]
+fn headers_of_programs_take_the_distributions_place_only_when_they_are_chosen() {
+    let machine = Machine::new();
+    let packages = all_parts(&machine);
+    let deb = part_of(&packages, Format::Deb, Part::LibcDev);
+    let rpm = part_of(&packages, Format::Rpm, Part::LibcDev);
+    assert_eq!((deb.name.as_str(), rpm.name.as_str()), ("linux-libc-dev", "kernel-kpatch-headers"));
+    let files = tar_files(&deb_parts(&deb.path)["data.tar.xz"]);
+    assert!(files.contains_key("usr/include/linux/io_uring.h"));
+    assert!(files.contains_key("usr/include/x86_64-linux-gnu/asm/ptrace.h"));
+    let files = rpm_files(&rpm.path);
+    assert!(files.contains_key("usr/include/asm/ptrace.h"));
+    // What nobody owns stays when the package is erased; /usr/include itself is everybody's.
+    assert!(files.contains_key("usr/include/asm") && !files.contains_key("usr/include"));
+    let metadata = rpm::PackageMetadata::open(&rpm.path).unwrap();
+    assert!(metadata.get_obsoletes().unwrap().is_empty(), "an update must never bring it by itself");
+    assert!(metadata.get_conflicts().unwrap().iter().any(|it| it.name == "kernel-headers"));
+}
+
+#[test]
+fn a_part_that_the_build_did_not_keep_is_an_error() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    let mut order = machine.order();
+    order.parts.push(Part::Debug);
+    let error = write(&machine.context, &order, &kernel).unwrap_err();
+    assert!(matches!(error, Error::NotKept { part: Part::Debug }), "{error:?}");
+    assert!(machine.outputs().is_empty());
+}
+
+#[test]
+fn each_compression_gives_the_same_files() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    let mut seen = Vec::new();
+    for (compression, member) in [
+        (Compression::Xz, "data.tar.xz"),
+        (Compression::Zstd, "data.tar.zst"),
+        (Compression::Gzip, "data.tar.gz"),
+    ] {
+        let mut order = machine.order();
+        order.compression = compression;
+        let packages = write(&machine.context, &order, &kernel).unwrap();
+        let deb = tar_files(&deb_parts(&of(&packages, Format::Deb).path)[member]);
+        seen.push((deb, rpm_files(&of(&packages, Format::Rpm).path)));
+    }
+    assert!(seen[0].0.len() > 5 && seen[0] == seen[1] && seen[0] == seen[2]);
+}
+
+#[test]
+fn release_candidates_sort_before_their_release() {
+    let machine = Machine::new();
+    let mut order = machine.order();
+    order.upstream = "7.2-rc3".parse().unwrap();
+    let kernel = machine.modular_kernel("7.2.0-rc3-copy-segments-boot");
+    let packages = write(&machine.context, &order, &kernel).unwrap();
+    let names = machine.outputs();
+    assert_eq!(
+        names,
+        [
+            "kernel-kpatch-7.2.0-rc3-copy-segments-boot-7.2~rc3-1.x86_64.rpm",
+            "linux-image-7.2.0-rc3-copy-segments-boot_7.2~rc3-1_amd64.deb"
+        ]
+    );
+    assert!(control(&of(&packages, Format::Deb).path, "control").contains("\nVersion: 7.2~rc3-1\n"));
+}
+
+#[test]
+fn what_is_returned_describes_the_files() {
+    let machine = Machine::new();
+    let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    assert_eq!(packages.iter().map(|package| package.format).collect::<Vec<_>>(), [Format::Deb, Format::Rpm]);
+    for package in packages {
+        let content = fs::read(&package.path).unwrap();
+        assert_eq!((package.bytes, package.sha256), (content.len() as u64, sha256(&content)));
+    }
+}
+
+#[test]
+fn elsewhere_with_other_threads_and_file_times_the_same_kernel_gives_the_same_bytes() {
+    let (one, two) = (Machine::new(), Machine::new());
+    let first = one.package(&one.modular_kernel(RELEASE)).unwrap();
+
+    let kernel = two.modular_kernel(RELEASE);
+    let past = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+    for path in [kernel.image(), kernel.config()] {
+        File::open(path).unwrap().set_modified(past).unwrap();
+    }
+    let mut order = two.order();
+    order.jobs = 1;
+    let second = write(&two.context, &order, &kernel).unwrap();
+    for (first, second) in first.iter().zip(&second) {
+        assert_eq!(first.sha256, second.sha256, "{}", first.path.display());
+    }
+    let again = write(&two.context, &order, &kernel).unwrap();
+    assert_eq!(again[0].sha256, second[0].sha256);
+}
+
+#[test]
+fn a_kernel_without_modules_is_packaged() {
+    let machine = Machine::new();
+    let kernel = machine.kernel(RELEASE, |modules| {
+        let all = modules.ancestors().nth(3).unwrap();
+        fs::remove_dir_all(all).unwrap();
+    });
+    let packages = machine.package(&kernel).unwrap();
+    let files = rpm_files(&of(&packages, Format::Rpm).path);
+    for name in ["vmlinuz", "modules.order", "modules.builtin", "modules.dep"] {
+        assert!(files.contains_key(&format!("lib/modules/{RELEASE}/{name}")), "{name}");
+    }
+}
+
+/// Stops the run at the n-th progress event.
+struct StopAt(std::sync::atomic::AtomicI64, Stop);
+
+impl Sink for StopAt {
+    fn event(&self, event: &Event) {
+        let count = &self.0;
+        if matches!(event, Event::Progress { .. })
+            && count.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) == 0
+        {
+            self.1.set();
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_leaves_the_output_as_it_was() {
+    let pieces = {
+        let machine = Machine::new();
+        let kernel = machine.modular_kernel(RELEASE);
+        let files = machine.package(&kernel).unwrap();
+        // Checksums and the .deb: somewhere in both of them, and then in the .rpm.
+        tar_files(&deb_parts(&files[0].path)["data.tar.xz"]).len() as i64
+    };
+    for at in [0, pieces / 2, pieces] {
+        let stop = Stop::default();
+        let mut machine = Machine::with_events(Events::new(StopAt(at.into(), stop.clone())));
+        machine.context.stop = stop;
+        let kernel = machine.modular_kernel(RELEASE);
+        let old = machine.out().join(format!("linux-image-{RELEASE}_6.1.187-1_amd64.deb"));
+        fs::write(&old, "old").unwrap();
+        let error = machine.package(&kernel).unwrap_err();
+        assert!(matches!(error, Error::Interrupted), "{error:?}");
+        assert_eq!(error.exit() as u8, 130);
+        assert_eq!(fs::read_to_string(&old).unwrap(), "old", "stopped at {at}");
+        assert_eq!(machine.outputs().len(), 1, "stopped at {at}");
+    }
+}
+
+#[test]
+fn a_package_takes_the_place_of_one_with_its_name() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    let old = machine.out().join(format!("linux-image-{RELEASE}_6.1.187-1_amd64.deb"));
+    fs::write(&old, "old").unwrap();
+    let packages = machine.package(&kernel).unwrap();
+    assert_eq!(of(&packages, Format::Deb).path, old);
+    assert_eq!(fs::metadata(&old).unwrap().len(), packages[0].bytes);
+    assert_eq!(machine.outputs().len(), 2);
+}
+
+#[test]
+fn an_output_folder_that_is_gone_is_named() {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(RELEASE);
+    fs::remove_dir(machine.out()).unwrap();
+    let error = machine.package(&kernel).unwrap_err();
+    assert!(matches!(&error, Error::Write { path, .. } if path.starts_with(machine.out())), "{error:?}");
+    assert_eq!(error.exit() as u8, 3);
+}
+
+#[test]
+fn progress_ends_at_its_total() {
+    struct Last(std::sync::Mutex<(u64, u64)>);
+    impl Sink for Last {
+        fn event(&self, event: &Event) {
+            if let Event::Progress { done, total, .. } = event {
+                let mut last = self.0.lock().unwrap();
+                assert!(*done >= last.0);
+                *last = (*done, total.unwrap());
+            }
+        }
+    }
+    let last = std::sync::Arc::new(Last(Default::default()));
+    struct Shared(std::sync::Arc<Last>);
+    impl Sink for Shared {
+        fn event(&self, event: &Event) {
+            self.0.event(event);
+        }
+    }
+    let machine = Machine::with_events(Events::new(Shared(last.clone())));
+    machine.package(&machine.modular_kernel(RELEASE)).unwrap();
+    let (done, total) = *last.0.lock().unwrap();
+    assert!(done > 0);
+    assert_eq!(done, total);
+}

@@ -1,0 +1,358 @@
+//! `repo`: what is published is whole, signed, and replaced in one step.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use kpatch_build::base::error::{Exit, Explain};
+use kpatch_build::base::options::Format::{Deb, Rpm};
+use kpatch_build::repo::{Error, Published};
+
+use crate::support::fixtures::fake_kernel;
+use crate::support::output::stderr;
+use crate::support::repository::{DATE, Fixture, Key, sha, snapshot, unpacked};
+
+const ONE: &str = "6.1.187-copy-segments-boot";
+const TWO: &str = "6.1.187-zeroed-boot";
+
+fn tool(fixture: &Fixture, change: &[&str]) -> Output {
+    let mut command = command(fixture, &fixture.out());
+    command.args(change).output().unwrap()
+}
+
+fn command(fixture: &Fixture, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
+    command.arg("repo").arg(fixture.packages()).arg("--signing-key").arg(fixture.key.path());
+    command.arg("--out").arg(out).env_remove("SOURCE_DATE_EPOCH");
+    command
+}
+
+#[test]
+fn what_is_published_is_what_was_found_and_is_signed() {
+    let fixture = Fixture::new();
+    fixture.add(ONE, 1, &[Deb, Rpm]);
+    fixture.add(TWO, 1, &[Deb, Rpm]);
+    let published = fixture.publish().unwrap();
+    let half = |name: &str| Published { path: fixture.out().join(name), packages: 2, generation: 1 };
+    assert_eq!(published, [half("apt"), half("rpm")]);
+
+    let debs = fixture.apt();
+    assert_eq!(debs.len(), 2);
+    let deb = &debs[0];
+    assert_eq!(deb.get("Package").unwrap(), format!("linux-image-{ONE}"));
+    assert_eq!(deb.get("Version"), Some("6.1.187-1"));
+    assert!(deb.get("Depends").unwrap().contains("linux-base"));
+    let pool = format!("pool/main/l/linux-image-{ONE}/linux-image-{ONE}_6.1.187-1_amd64.deb");
+    assert_eq!(deb.get("Filename"), Some(pool.as_str()));
+    let release = fixture.text("apt/dists/kpatch-build/Release");
+    for line in ["Date: Sun, 17 Mar 2030 17:46:40 UTC", "Architectures: amd64", "Components: main"] {
+        assert!(release.lines().any(|have| have == line), "no {line} in\n{release}");
+    }
+
+    let rpms = fixture.dnf();
+    assert_eq!(rpms.len(), 2);
+    let rpm = &rpms[&format!("kernel-kpatch-{ONE}")];
+    assert_eq!(rpm.as_evr().to_string(), "0:6.1.187-1");
+    let provided: Vec<_> = rpm.provides().iter().map(|provided| provided.name()).collect();
+    assert!(
+        provided.contains(&"kernel-uname-r") && provided.contains(&"installonlypkg(kernel)"),
+        "{provided:?}"
+    );
+    let script = rpm.requires().iter().find(|required| required.name() == "/usr/bin/kernel-install").unwrap();
+    assert!(script.preinstall());
+    assert!(rpm.files().iter().any(|file| file.path() == format!("/lib/modules/{ONE}/vmlinuz")));
+}
+
+#[test]
+fn clients_are_told_how_to_use_it() {
+    let fixture = Fixture::new();
+    fixture.add(ONE, 1, &[Deb, Rpm]);
+    fixture.publish_with(|order| order.address = "https://example.org/kernels/".into()).unwrap();
+    let apt = fixture.text("kpatch-build.sources");
+    assert!(apt.contains("URIs: https://example.org/kernels/apt\nSuites: kpatch-build\n"), "{apt}");
+    let dnf = fixture.text("kpatch-build.repo");
+    for line in ["baseurl=https://example.org/kernels/rpm", "repo_gpgcheck=1", "gpgcheck=1"] {
+        assert!(dnf.lines().any(|have| have == line), "no {line} in\n{dnf}");
+    }
+    assert!(dnf.contains("gpgkey=https://example.org/kernels/kpatch-build.asc\n"));
+    assert_eq!(fixture.text("kpatch-build.asc"), fixture.key.load().certificate());
+}
+
+#[test]
+fn the_same_packages_key_and_time_give_the_same_bytes() {
+    let fixture = Fixture::new();
+    fixture.add(ONE, 1, &[Deb, Rpm]);
+    fixture.publish().unwrap();
+    let first = snapshot(&fixture.out());
+    for path in fixture.packages().read_dir().unwrap() {
+        let later = std::time::SystemTime::now() + Duration::from_secs(5000);
+        fs::File::open(path.unwrap().path()).unwrap().set_modified(later).unwrap();
+    }
+    let elsewhere = fixture.dir.path().join("elsewhere");
+    fixture.publish_with(|order| order.out = elsewhere.clone()).unwrap();
+    let second = snapshot(&elsewhere);
+    assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
+    for (path, content) in &first {
+        assert!(second[path] == *content, "{} differs", path.display());
+    }
+}
+
+#[test]
+fn an_rpm_gets_a_signature_and_stays_the_same_package() {
+    let fixture = Fixture::new();
+    let original = fixture.add(ONE, 1, &[Rpm]).remove(0);
+    fixture.publish().unwrap();
+    let path = fixture.dnf().into_values().next().unwrap().location_href().to_owned();
+    let before = rpm::Package::open(&original).unwrap();
+    let after = rpm::Package::open(fixture.out().join("rpm").join(&path)).unwrap();
+    assert!(before.metadata.header_bytes().unwrap() == after.metadata.header_bytes().unwrap());
+    assert!(before.payload == after.payload);
+    let has = |package: &rpm::Package, tag| package.metadata.signature.entry_is_present(tag);
+    assert!(!has(&before, rpm::IndexSignatureTag::RPMSIGTAG_DSA));
+    assert!(has(&after, rpm::IndexSignatureTag::RPMSIGTAG_DSA));
+
+    // Signed with another key it is another file: the old one stays for clients that ask for it.
+    let key = Key::new();
+    fixture.publish_with(|order| order.key = key.load()).unwrap();
+    assert!(fixture.out().join("rpm").join(&path).is_file());
+    assert_eq!(fixture.out().join("rpm/packages").read_dir().unwrap().count(), 2);
+}
+
+#[test]
+fn indexes_and_packages_of_the_last_generations_stay_and_older_ones_go() {
+    let fixture = Fixture::new();
+    let keep_two = || fixture.publish_with(|order| order.keep = 2).unwrap();
+    let by_hash = "apt/dists/kpatch-build/main/binary-amd64/by-hash/SHA256";
+    fixture.add(ONE, 1, &[Deb, Rpm]);
+    keep_two();
+    let first = fixture.read("apt/dists/kpatch-build/main/binary-amd64/Packages.xz");
+    let (first_index, first_deb) = (format!("{by_hash}/{}", sha(&first)), fixture.apt().remove(0));
+    let primary = |fixture: &Fixture| {
+        let repomd = fixture.text("rpm/repodata/repomd.xml");
+        let href = repomd.lines().find(|line| line.contains("-primary.xml.gz")).unwrap();
+        format!("rpm/{}", href.split('"').nth(1).unwrap())
+    };
+    let (first_primary, first_rpm) = (primary(&fixture), fixture.dnf().into_values().next().unwrap());
+
+    fixture.clear();
+    fixture.add(TWO, 1, &[Deb, Rpm]);
+    keep_two();
+    assert_eq!(fixture.debs(), [format!("linux-image-{TWO} 6.1.187-1")]);
+    assert_eq!(fixture.dnf().keys().collect::<Vec<_>>(), [&format!("kernel-kpatch-{TWO}")]);
+    assert!(fixture.read(&first_index) == first);
+    assert!(unpacked(fixture.read(&first_primary)).contains(ONE));
+    let deb = format!("apt/{}", first_deb.get("Filename").unwrap());
+    let rpm = format!("rpm/{}", first_rpm.location_href());
+    assert_eq!(Some(sha(&fixture.read(&deb)).as_str()), first_deb.get("SHA256"));
+    assert_eq!(sha(&fixture.read(&rpm)), first_rpm.checksum().to_values().unwrap().1);
+
+    keep_two();
+    fixture.apt();
+    fixture.dnf();
+    for gone in [first_index, first_primary, deb, rpm] {
+        assert!(!fixture.out().join(&gone).exists(), "{gone}");
+    }
+    let left: BTreeSet<_> = snapshot(&fixture.out()).into_keys().collect();
+    assert!(!left.iter().any(|path| path.to_string_lossy().contains(ONE)), "{left:#?}");
+    assert_eq!(fixture.out().join("apt/generations").read_dir().unwrap().count(), 2);
+}
+
+#[test]
+fn a_format_without_packages_gets_no_repository_but_one_that_is_there_is_emptied() {
+    let fixture = Fixture::new();
+    let deb = fixture.add(ONE, 1, &[Deb]).remove(0);
+    assert_eq!(fixture.publish().unwrap().len(), 1);
+    assert!(!fixture.out().join("rpm").exists());
+    fs::remove_file(deb).unwrap();
+    fixture.add(ONE, 1, &[Rpm]);
+    fixture.publish().unwrap();
+    assert_eq!((fixture.apt().len(), fixture.dnf().len()), (0, 1));
+}
+
+#[test]
+fn packages_of_several_runs_are_found_and_the_repository_itself_is_not_searched() {
+    let fixture = Fixture::new();
+    for (folder, release) in [("a", ONE), ("b/c", TWO), ("d", ONE)] {
+        let deb = fixture.add(release, 1, &[Deb]).remove(0);
+        let to = fixture.packages().join(folder);
+        fs::create_dir_all(&to).unwrap();
+        fs::rename(&deb, to.join(deb.file_name().unwrap())).unwrap();
+    }
+    fs::write(fixture.packages().join(".hidden.deb"), "not one").unwrap();
+    let inside = fixture.packages().join("repository");
+    for _ in 0..2 {
+        let published = fixture.publish_with(|order| order.out = inside.clone()).unwrap();
+        assert_eq!(published[0].packages, 2);
+        fs::write(inside.join("broken.deb"), "not one").unwrap();
+    }
+}
+
+#[test]
+fn two_packages_of_one_name_and_version_are_refused_and_both_are_named() {
+    for format in [Deb, Rpm] {
+        let fixture = Fixture::new();
+        let path = fixture.add(ONE, 1, &[format]).remove(0);
+        let other = fixture.packages().join("other");
+        fs::create_dir(&other).unwrap();
+        let moved = other.join(path.file_name().unwrap());
+        fs::rename(&path, &moved).unwrap();
+        let machine = fake_kernel::Machine::new();
+        let kernel = machine.kernel(ONE, |modules| fs::write(modules.join("modules.order"), "x\n").unwrap());
+        let mut order = machine.order();
+        (order.formats, order.out) = (vec![format], fixture.packages());
+        kpatch_build::stages::package::write(&machine.context, &order, &kernel).unwrap();
+
+        let error = fixture.publish().unwrap_err();
+        assert!(matches!(error, Error::Differ { .. }), "{error}");
+        assert_eq!(error.exit(), Exit::StageFailed);
+        for named in [&path, &moved] {
+            assert!(error.facts().contains(&named.display().to_string()), "{:?}", error.facts());
+        }
+        assert!(!fixture.out().exists());
+
+        // The one after the other is no better: clients may have the first.
+        fs::rename(&path, fixture.dir.path().join("kept")).unwrap();
+        fixture.publish().unwrap();
+        fs::remove_file(&moved).unwrap();
+        fs::rename(fixture.dir.path().join("kept"), &path).unwrap();
+        let error = fixture.publish().unwrap_err();
+        assert!(matches!(error, Error::Published { .. }), "{error}");
+        fixture.publish_with(|order| order.out = fixture.dir.path().join("new")).unwrap();
+    }
+}
+
+#[test]
+fn a_package_that_cannot_be_read_is_named_and_nothing_is_published() {
+    let cut = |path: &Path| {
+        let content = fs::read(path).unwrap();
+        fs::write(path, &content[..content.len() - 300]).unwrap();
+    };
+    let garbage = |path: &Path| fs::write(path, "garbage").unwrap();
+    let payload = |path: &Path| {
+        let mut content = fs::read(path).unwrap();
+        let place = content.len() - 100;
+        content[place] ^= 1;
+        fs::write(path, content).unwrap();
+    };
+    let header = |path: &Path| {
+        let mut content = fs::read(path).unwrap();
+        let place = content.windows(6).rposition(|word| word == b"x86_64").unwrap();
+        content[place] ^= 1;
+        fs::write(path, content).unwrap();
+    };
+    type Damage<'a> = &'a dyn Fn(&Path);
+    let damages: [(_, Damage); 6] =
+        [(Deb, &cut), (Deb, &garbage), (Rpm, &cut), (Rpm, &garbage), (Rpm, &payload), (Rpm, &header)];
+    for (number, (format, damage)) in damages.into_iter().enumerate() {
+        let fixture = Fixture::new();
+        fixture.add(TWO, 1, &[Deb, Rpm]);
+        let path = fixture.add(ONE, 1, &[format]).remove(0);
+        damage(&path);
+        let output = tool(&fixture, &[]);
+        assert_eq!(output.status.code(), Some(3), "damage {number}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(&path.display().to_string()),
+            "damage {number}: {}",
+            stderr(&output)
+        );
+        assert!(!fixture.out().exists());
+    }
+}
+
+#[test]
+fn wrong_usage_writes_nothing() {
+    let fixture = Fixture::new();
+    let empty = tool(&fixture, &[]);
+    assert_eq!(empty.status.code(), Some(2), "{}", stderr(&empty));
+    assert!(stderr(&empty).contains("holds no package"), "{}", stderr(&empty));
+    fixture.add(ONE, 1, &[Deb]);
+    let foreign = fixture.dir.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("thesis.tex"), "").unwrap();
+    for (args, named) in [
+        (&["--url", "https://example.org/two words"][..], "two words"),
+        (&["--url", "example.org"], "example.org"),
+        (&["--keep", "0"], "--keep"),
+    ] {
+        let output = tool(&fixture, args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(named), "{args:?}: {}", stderr(&output));
+        assert!(!fixture.out().exists(), "{args:?}");
+    }
+    let output = command(&fixture, &foreign).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("neither empty nor a repository"), "{}", stderr(&output));
+    assert_eq!(foreign.read_dir().unwrap().count(), 1);
+    let no_folder = Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
+        .args(["repo", "nowhere", "--signing-key"])
+        .arg(fixture.key.path())
+        .current_dir(fixture.dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(no_folder.status.code(), Some(2), "{}", stderr(&no_folder));
+    assert!(!fixture.dir.path().join("repository").exists());
+    let keyless = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
+        command.arg("repo").arg(fixture.packages()).current_dir(fixture.dir.path());
+        command
+    };
+    let output = keyless().output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--signing-key"), "{}", stderr(&output));
+    // The configuration file's key will do.
+    let line = format!("signing-key = \"{}\"\n", fixture.key.path().display());
+    fs::write(fixture.dir.path().join("kpatch-build.toml"), line).unwrap();
+    let output = keyless().env_remove("SOURCE_DATE_EPOCH").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    fixture.apt();
+}
+
+#[test]
+fn a_repository_does_not_grow_older() {
+    let fixture = Fixture::new();
+    fixture.add(ONE, 1, &[Deb]);
+    fixture.publish().unwrap();
+    fixture.publish().unwrap();
+    let before = snapshot(&fixture.out());
+    let error = fixture.publish_with(|order| order.date = DATE - 1).unwrap_err();
+    assert!(matches!(error, Error::Backwards { .. }), "{error}");
+    assert!(snapshot(&fixture.out()) == before);
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_the_repository_as_it_was_or_as_it_should_be() {
+    let fixture = Fixture::new();
+    fixture.add(ONE, 1, &[Deb, Rpm]);
+    // The quicker of two: the first of all finds nothing in any cache.
+    let timed = || {
+        let started = std::time::Instant::now();
+        assert!(tool(&fixture, &[]).status.success());
+        started.elapsed()
+    };
+    let whole = timed().min(timed());
+    let mut killed = 0;
+    for attempt in 1..=10 {
+        // Every run has another list of packages to publish.
+        fixture.add(&format!("{TWO}{attempt}"), 1, &[Deb, Rpm]);
+        let debs = fixture.debs().len();
+        let mut run =
+            command(&fixture, &fixture.out()).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole * attempt / 10);
+        killed += usize::from(run.try_wait().unwrap().is_none());
+        let _ = run.kill();
+        run.wait().unwrap();
+        let seen = fixture.debs().len();
+        assert!(seen == debs || seen == attempt as usize + 1, "{seen} after {debs}");
+        fixture.dnf();
+    }
+    assert!(killed > 0, "every run was over before it was killed");
+    let mended = tool(&fixture, &["--keep", "1"]);
+    assert!(mended.status.success(), "{}", stderr(&mended));
+    assert_eq!((fixture.apt().len(), fixture.dnf().len()), (11, 11));
+    for path in snapshot(&fixture.out()).into_keys() {
+        assert!(!path.to_string_lossy().contains("unfinished"), "{} was left", path.display());
+    }
+    assert_eq!(fixture.out().join("apt/generations").read_dir().unwrap().count(), 1);
+}

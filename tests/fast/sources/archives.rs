@@ -1,0 +1,164 @@
+use kpatch_build::base::archive::path::Unsafe;
+use kpatch_build::base::error::Explain;
+use kpatch_build::stages::unpack::Error;
+use tar::EntryType;
+
+use super::world::{Failure, Tar, World, kernel, makefile, xz};
+
+/// Unpacks an archive of the user's own whose checksum is right.
+fn unpack(
+    world: &World,
+    name: &str,
+    file: &[u8],
+) -> Result<kpatch_build::stages::unpack::SourceTree, Failure> {
+    let path = world.write(name, file);
+    let sum = super::world::sha256(file);
+    world.tree(&world.request("6.1.5", &format!("tarball:{}#{sum}", path.display())))
+}
+
+fn archive(build: impl FnOnce(&mut Tar)) -> Vec<u8> {
+    let mut tar = Tar::new();
+    tar.folder("linux-6.1.5/", 0o755);
+    tar.file("linux-6.1.5/Makefile", 0o644, makefile("6.1.5").as_bytes());
+    build(&mut tar);
+    tar.finish()
+}
+
+/// The archive is refused for that reason, outside stays as it was and the store gets no tree.
+fn refused(build: impl FnOnce(&mut Tar)) -> Unsafe {
+    let world = World::new();
+    let before = std::fs::read_dir(world.dir.path()).unwrap().count();
+    let failure = unpack(&world, "linux-6.1.5.tar", &archive(build)).unwrap_err();
+    assert_eq!(failure.exit(), 3);
+    assert_eq!(world.room("sources"), Vec::<String>::new());
+    // The archive itself and the keyring are all that is new.
+    assert_eq!(std::fs::read_dir(world.dir.path()).unwrap().count(), before + 2);
+    match failure {
+        Failure::Unpack(Error::Unsafe { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn names_that_leave_the_tree_are_refused() {
+    assert_eq!(refused(|tar| tar.file("linux-6.1.5/../../evil", 0o644, b"x")), Unsafe::LeavesTree);
+    assert_eq!(refused(|tar| tar.file("/tmp/evil", 0o644, b"x")), Unsafe::Absolute);
+    assert_eq!(refused(|tar| tar.folder("linux-6.1.5/../evil/", 0o755)), Unsafe::LeavesTree);
+}
+
+#[test]
+fn links_that_leave_the_tree_are_refused() {
+    for target in ["/etc/passwd", "../evil", "a/../../evil", ".."] {
+        let reason = refused(|tar| tar.link("linux-6.1.5/link", target, EntryType::Symlink));
+        assert_eq!(reason, Unsafe::LinkLeavesTree { target: target.into() });
+    }
+    for target in ["/etc/passwd", "../evil", "other/evil"] {
+        let reason = refused(|tar| tar.link("linux-6.1.5/link", target, EntryType::Link));
+        assert_eq!(reason, Unsafe::LinkLeavesTree { target: target.into() });
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link() {
+    let reason = refused(|tar| {
+        tar.folder("linux-6.1.5/real/", 0o755);
+        tar.link("linux-6.1.5/link", "real", EntryType::Symlink);
+        tar.file("linux-6.1.5/link/file", 0o644, b"x");
+    });
+    assert_eq!(reason, Unsafe::ThroughLink);
+    let reason = refused(|tar| {
+        tar.link("linux-6.1.5/link", "Makefile", EntryType::Symlink);
+        tar.file("linux-6.1.5/link", 0o644, b"x");
+    });
+    assert_eq!(reason, Unsafe::Twice);
+    let reason = refused(|tar| {
+        tar.link("linux-6.1.5/link", "Makefile", EntryType::Symlink);
+        tar.link("linux-6.1.5/hard", "linux-6.1.5/link", EntryType::Link);
+    });
+    assert!(matches!(reason, Unsafe::LinkToNothing { .. }));
+}
+
+#[test]
+fn devices_pipes_and_set_id_files_are_refused() {
+    for kind in [EntryType::Char, EntryType::Block, EntryType::Fifo] {
+        let reason = refused(|tar| tar.entry("linux-6.1.5/dev", 0o644, kind, "", b""));
+        assert_eq!(reason, Unsafe::Device);
+    }
+    for mode in [0o4755, 0o2755, 0o6755] {
+        assert_eq!(refused(|tar| tar.file("linux-6.1.5/su", mode, b"x")), Unsafe::SetId);
+    }
+    let sparse = refused(|tar| tar.entry("linux-6.1.5/x", 0o644, EntryType::new(b'V'), "", b""));
+    assert!(matches!(sparse, Unsafe::OtherKind { .. }), "{sparse:?}");
+}
+
+#[test]
+fn a_hard_link_within_the_tree_becomes_a_file_of_its_own() {
+    let world = World::new();
+    let file = archive(|tar| tar.link("linux-6.1.5/hard", "linux-6.1.5/Makefile", EntryType::Link));
+    let tree = unpack(&world, "linux-6.1.5.tar", &file).unwrap();
+    std::fs::write(tree.path().join("hard"), "changed").unwrap();
+    assert_eq!(std::fs::read_to_string(tree.path().join("Makefile")).unwrap(), makefile("6.1.5"));
+}
+
+#[test]
+fn everything_lies_in_one_folder() {
+    let world = World::new();
+    let file = archive(|tar| tar.file("README", 0o644, b"x"));
+    let failure = unpack(&world, "linux-6.1.5.tar", &file).unwrap_err();
+    assert!(matches!(&failure, Failure::Unpack(Error::SeveralFolders { .. })), "{failure:?}");
+    let mut flat = Tar::new();
+    flat.file("Makefile", 0o644, makefile("6.1.5").as_bytes());
+    let failure = unpack(&world, "linux-6.1.5.tar", &flat.finish()).unwrap_err();
+    assert!(matches!(&failure, Failure::Unpack(Error::SeveralFolders { .. })), "{failure:?}");
+}
+
+#[test]
+fn the_makefile_must_name_the_release() {
+    let world = World::new();
+    let failure = unpack(&world, "linux-6.1.5.tar", &kernel("6.1.4")).unwrap_err();
+    let Failure::Unpack(error @ Error::OtherRelease { .. }) = &failure else { panic!("{failure:?}") };
+    assert!(error.to_string().contains("holds 6.1.4, not 6.1.5"), "{error}");
+    assert_eq!(error.next_step().unwrap(), "ask for what it is: --release 6.1.4");
+
+    let mut other = Tar::new();
+    other.file("x-1/main.c", 0o644, b"int main;");
+    let failure = unpack(&world, "linux-6.1.5.tar", &other.finish()).unwrap_err();
+    assert!(matches!(&failure, Failure::Unpack(Error::NotAKernel { .. })), "{failure:?}");
+}
+
+#[test]
+fn a_truncated_archive_is_damaged_however_late_it_was_cut() {
+    let world = World::new();
+    let packed = xz(&kernel("6.1.5"));
+    for length in [packed.len() / 2, packed.len() - 1] {
+        let failure = unpack(&world, "linux-6.1.5.tar.xz", &packed[..length]).unwrap_err();
+        assert!(matches!(&failure, Failure::Unpack(Error::Damaged { .. })), "{failure:?}");
+    }
+    assert_eq!(world.room("sources"), Vec::<String>::new());
+}
+
+#[test]
+fn other_compressions_are_known_by_content() {
+    use std::io::Write;
+    let tar = kernel("6.1.5");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar).unwrap();
+    for packed in [tar.clone(), gzip.finish().unwrap(), zstd::encode_all(&tar[..], 1).unwrap()] {
+        assert!(unpack(&World::new(), "linux-6.1.5.tar", &packed).is_ok());
+    }
+    let failure = unpack(&World::new(), "linux-6.1.5.tar.bz2", b"BZh91AY&SY").unwrap_err();
+    let Failure::Unpack(Error::Damaged { source, .. }) = &failure else { panic!("{failure:?}") };
+    assert!(source.to_string().contains("bzip2 is not supported"));
+}
+
+#[test]
+fn a_stop_in_the_middle_leaves_no_tree() {
+    let world = World::new();
+    let path = world.write("linux-6.1.5.tar", kernel("6.1.5"));
+    let sum = super::world::sha256(&kernel("6.1.5"));
+    let source = world.obtain(&world.request("6.1.5", &format!("tarball:{}#{sum}", path.display()))).unwrap();
+    world.cx.stop.set();
+    let error = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap_err();
+    assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130);
+    assert_eq!(world.room("sources"), Vec::<String>::new());
+}

@@ -1,0 +1,162 @@
+use kpatch_build::base::error::Explain;
+use kpatch_build::stages::fetch::{self, Error};
+
+use super::world::{Failure, Signer, World, kernel, xz};
+
+const POOL: &str = "/debian/pool/main/l/linux";
+
+#[test]
+fn an_upstream_archive_is_trusted_through_release_and_index() {
+    let world = World::new();
+    world.publish_suite("bookworm-security", &[("6.1.5", &xz(&kernel("6.1.5")))]);
+    let source = world.obtain(&world.request("6.1.y", "debian")).unwrap();
+    let by = source.verified_by.unwrap();
+    for part in ["bookworm-security", "archive", "Sources index", "linux_6.1.5.orig.tar.xz"] {
+        assert!(by.contains(part), "{part}: {by}");
+    }
+    assert!(source.url.ends_with("/debian-security/pool/main/l/linux/linux_6.1.5.orig.tar.xz"));
+}
+
+#[test]
+fn a_listed_archive_that_is_gone_is_passed_over_with_a_note() {
+    let world = World::new();
+    let good = xz(&kernel("6.1.5"));
+    world.publish_suite("bookworm", &[("6.1.5", &good), ("6.1.6", b"x")]);
+    world.server.remove(&format!("{POOL}/linux_6.1.6.orig.tar.xz"));
+    let (release, _) = fetch::offers(&world.cx, &world.request("6.1.y", "debian")).unwrap();
+    assert_eq!(release.to_string(), "6.1.5");
+    assert!(world.notes().contains("6.1.6 is listed but not delivered (404)"), "{}", world.notes());
+}
+
+#[test]
+fn the_same_release_is_taken_from_another_suite_when_the_first_lacks_it() {
+    let world = World::new();
+    let good = xz(&kernel("6.1.5"));
+    world.publish_suite("bookworm-security", &[("6.1.5", &good)]);
+    world.publish_suite("bookworm", &[("6.1.5", &good)]);
+    world.server.remove("/debian-security/pool/main/l/linux/linux_6.1.5.orig.tar.xz");
+    assert!(world.obtain(&world.request("6.1.5", "debian")).unwrap().url.contains("/debian/pool"));
+}
+
+#[test]
+fn the_default_is_the_newest_long_term_line_that_can_be_reached() {
+    let world = World::new();
+    let files: [(&str, &[u8]); 4] = [("6.1.9", b"a"), ("6.12.3", b"b"), ("6.18.4", b"c"), ("7.2.1", b"d")];
+    world.publish_suite("sid", &files);
+    world.server.remove(&format!("{POOL}/linux_6.18.4.orig.tar.xz"));
+    let mut request = world.request("latest", "debian");
+    let (latest, _) = fetch::offers(&world.cx, &request).unwrap();
+    assert_eq!(latest.to_string(), "7.2.1");
+    request.release = kpatch_build::base::release::ReleaseSpec::NewestLongTerm;
+    let (long_term, _) = fetch::offers(&world.cx, &request).unwrap();
+    assert_eq!(long_term.to_string(), "6.12.3");
+}
+
+#[test]
+fn releases_without_io_threads_and_candidates_are_never_picked() {
+    let world = World::new();
+    world.publish_suite("bullseye", &[("5.10.161", b"a"), ("5.4.300", b"b")]);
+    world.publish_suite("experimental", &[("7.3~rc7", b"c")]);
+    for release in ["5.10.y", "5.4.y", "7.3.y", "latest"] {
+        let error = fetch::offers(&world.cx, &world.request(release, "debian")).unwrap_err();
+        assert!(matches!(error, Error::NotDelivered { .. }), "{release}");
+    }
+    assert!(fetch::offers(&world.cx, &world.request("7.3-rc7", "debian")).is_ok());
+}
+
+#[test]
+fn a_suite_signed_by_a_stranger_is_not_used() {
+    let world = World::new();
+    let stranger = Signer::new("stranger");
+    world.publish_suite_as(
+        "bookworm",
+        &[("6.1.5", b"x")],
+        &stranger,
+        "bookworm",
+        "Sat, 01 Jan 2050 00:00:00 UTC",
+    );
+    let error = fetch::offers(&world.cx, &world.request("6.1.5", "debian")).unwrap_err();
+    let facts = error.facts().join("\n");
+    assert!(facts.contains("debian (bookworm)") && facts.contains(&stranger.fingerprint()), "{facts}");
+}
+
+#[test]
+fn a_suite_put_in_the_place_of_another_is_not_used() {
+    let world = World::new();
+    let until = "Sat, 01 Jan 2050 00:00:00 UTC";
+    world.publish_suite_as("bookworm", &[("6.1.5", b"x")], &world.archive, "buster", until);
+    let error = fetch::offers(&world.cx, &world.request("6.1.5", "debian")).unwrap_err();
+    assert!(error.facts().join("\n").contains("another suite"), "{:?}", error.facts());
+}
+
+#[test]
+fn an_expired_index_is_used_and_said_to_be_old() {
+    let world = World::new();
+    let file = xz(&kernel("6.1.5"));
+    let until = "Wed, 01 Jan 2020 00:00:00 UTC";
+    world.publish_suite_as("bookworm", &[("6.1.5", &file)], &world.archive, "bookworm", until);
+    assert!(world.obtain(&world.request("6.1.y", "debian")).is_ok());
+    assert!(world.notes().contains("was valid until 2020-01-01"), "{}", world.notes());
+}
+
+#[test]
+fn an_altered_index_is_not_used() {
+    let world = World::new();
+    world.publish_suite("bookworm", &[("6.1.5", b"x")]);
+    world.server.put("/debian/dists/bookworm/main/source/Sources.xz", xz(b"Package: linux\n"));
+    let error = fetch::offers(&world.cx, &world.request("6.1.5", "debian")).unwrap_err();
+    assert!(error.facts().join("\n").contains("Sources index"), "{:?}", error.facts());
+}
+
+#[test]
+fn an_altered_release_file_is_not_used() {
+    let world = World::new();
+    world.publish_suite("bookworm", &[("6.1.5", b"x")]);
+    let text = world.archive.clearsign("Origin: Debian\nSuite: bookworm\nCodename: bookworm\n");
+    let altered = text.replace("Suite: bookworm", "Suite: bookwarm");
+    world.server.put("/debian/dists/bookworm/InRelease", altered);
+    let error = fetch::offers(&world.cx, &world.request("6.1.5", "debian")).unwrap_err();
+    assert!(error.facts().join("\n").contains("altered"), "{:?}", error.facts());
+}
+
+#[test]
+fn an_altered_archive_stops_the_run_instead_of_going_to_the_next_source() {
+    let world = World::new();
+    let file = xz(&kernel("6.1.5"));
+    world.publish_suite("bookworm", &[("6.1.5", &file)]);
+    let mut altered = file.clone();
+    altered[5000] ^= 1;
+    world.server.put(&format!("{POOL}/linux_6.1.5.orig.tar.xz"), altered);
+    let failure = world.obtain(&world.request("6.1.5", "debian")).unwrap_err();
+    assert!(matches!(&failure, Failure::Fetch(Error::Altered { .. })), "{failure:?}");
+    assert_eq!(failure.exit(), 3);
+}
+
+#[test]
+fn an_index_is_fetched_once() {
+    let world = World::new();
+    world.publish_suite("bookworm", &[("6.1.5", b"x")]);
+    let request = world.request("6.1.y", "debian");
+    fetch::offers(&world.cx, &request).unwrap();
+    let indexes = |requests: Vec<String>| requests.iter().filter(|line| line.contains("Sources.xz")).count();
+    assert_eq!(indexes(world.server.take_requests()), 1);
+    fetch::offers(&world.cx, &request).unwrap();
+    let again = world.server.take_requests();
+    assert!(again.iter().any(|line| line.contains("InRelease")));
+    assert_eq!(indexes(again), 0);
+}
+
+#[test]
+fn the_listing_names_every_line_newest_first() {
+    let world = World::new();
+    let file = xz(&kernel("6.1.5"));
+    world.publish_suite("bookworm", &[("6.1.5", &file), ("6.1.4", b"y")]);
+    world.publish_suite("sid", &[("7.2.1", b"z")]);
+    world.obtain(&world.request("6.1.5", "debian")).unwrap();
+    let listing = fetch::listing(&world.cx, &world.request("latest", "debian")).unwrap();
+    let lines: Vec<_> = listing.lines.iter().map(|(line, _)| line.to_string()).collect();
+    assert_eq!(lines, ["7.2.y", "6.1.y"]);
+    let shown: Vec<_> =
+        listing.lines[1].1.iter().map(|listed| (listed.release.to_string(), listed.stored)).collect();
+    assert_eq!(shown, [("6.1.5".to_owned(), true), ("6.1.4".to_owned(), false)]);
+}

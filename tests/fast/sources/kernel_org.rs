@@ -1,0 +1,246 @@
+use kpatch_build::base::error::Explain;
+use kpatch_build::stages::fetch::{self, Error};
+use kpatch_build::stages::verify;
+use pgp::composed::KeyType;
+use pgp::crypto::hash::HashAlgorithm;
+
+use super::server::Behaviour;
+use super::world::{Failure, MADE, Signer, World, kernel, mode, sha256, xz};
+
+const SIGNATURE: &str = "/pub/linux/kernel/v6.x/linux-6.1.5.tar.sign";
+const ARCHIVE: &str = "/pub/linux/kernel/v6.x/linux-6.1.5.tar.xz";
+
+#[test]
+fn a_signed_release_becomes_a_tree() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.publish_list(&[("6.1.5", &xz(&kernel("6.1.5")))]);
+    let source = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap();
+    let by = source.verified_by.clone().unwrap();
+    assert!(by.contains("checksum list") && by.contains("detached signature by releaser"), "{by}");
+    assert_eq!(source.sha256, sha256(&xz(&kernel("6.1.5"))));
+
+    let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap();
+    assert_eq!(tree.released_at, MADE as i64);
+    assert!(tree.path().join("Makefile").is_file());
+    assert_eq!(mode(&tree.path().join("Makefile")), 0o644);
+    assert_eq!(mode(&tree.path().join("scripts/run.sh")), 0o755);
+    let modified = tree.path().join("noise").metadata().unwrap().modified().unwrap();
+    assert_eq!(modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(), MADE);
+}
+
+#[test]
+fn the_second_run_asks_nobody_and_works_offline() {
+    let mut world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    let request = world.request("6.1.5", "auto");
+    let first = world.tree(&request).unwrap();
+    assert!(!first.cached);
+    drop(first);
+    world.server.take_requests();
+    assert!(world.tree(&request).unwrap().cached);
+    assert_eq!(world.server.take_requests(), Vec::<String>::new());
+
+    world.cx.offline = true;
+    for release in ["6.1.5", "6.1.y", "latest"] {
+        let source = world.obtain(&world.request(release, "auto")).unwrap();
+        assert!(source.verified_by.unwrap().contains("releaser"), "{release}");
+    }
+    let error = fetch::offers(&world.cx, &world.request("6.1.6", "auto")).unwrap_err();
+    assert!(matches!(&error, Error::NotStored { held, .. } if held.len() == 1), "{error:?}");
+    assert!(error.facts().concat().contains("6.1.5"));
+    assert_eq!(world.server.take_requests(), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_store_holds_counts_only_while_its_signer_is_trusted() {
+    let mut world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.obtain(&world.request("6.1.5", "auto")).unwrap();
+    world.cx.offline = true;
+    let mut request = world.request("6.1.5", "auto");
+    request.pins = kpatch_build::stages::fetch::pins::Pins::default();
+    assert!(matches!(fetch::offers(&world.cx, &request), Err(Error::NotStored { .. })));
+}
+
+#[test]
+fn the_keys_come_from_the_web_key_directory_without_a_keyring() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    let mut request = world.request("6.1.5", "kernel.org");
+    request.keyring = None;
+    let error = fetch::offers(&world.cx, &request).unwrap_err();
+    assert!(error.facts().concat().contains("keys cannot be had"), "{:?}", error.facts());
+
+    let asked = world.server.take_requests().into_iter().find(|line| line.contains("l=releaser")).unwrap();
+    let path = asked.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
+    world.server.put(&path, world.releaser.certificate());
+    assert!(world.obtain(&request).is_ok());
+}
+
+#[test]
+fn an_altered_archive_is_refused_and_leaves_the_store_as_it_was() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    let mut other = kernel("6.1.5");
+    let at = other.len() - 2000;
+    other[at] ^= 1;
+    world.server.put(ARCHIVE, xz(&other));
+    let failure = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap_err();
+    let Failure::Verify(verify::Error::Signature { source, .. }) = &failure else { panic!("{failure:?}") };
+    assert!(source.to_string().contains("altered"), "{source}");
+    assert_eq!(failure.exit(), 3);
+    assert_eq!(world.room("tarballs"), Vec::<String>::new());
+    assert_eq!(world.room("partial"), Vec::<String>::new());
+}
+
+#[test]
+fn an_archive_that_the_signed_list_does_not_know_is_refused() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.publish_list(&[("6.1.5", b"something else")]);
+    let failure = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap_err();
+    assert!(matches!(&failure, Failure::Fetch(Error::Altered { .. })), "{failure:?}");
+    assert_eq!(world.room("tarballs"), Vec::<String>::new());
+}
+
+#[test]
+fn a_signature_by_somebody_else_is_refused() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    // Its key is in the keyring, but it is not one of those that may sign releases.
+    world.server.put(SIGNATURE, world.archive.sign(&kernel("6.1.5"), HashAlgorithm::Sha256));
+    let failure = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap_err();
+    let Failure::Verify(verify::Error::Signature { source, .. }) = &failure else { panic!("{failure:?}") };
+    assert!(source.to_string().contains(&world.archive.fingerprint()), "{source}");
+}
+
+#[test]
+fn a_signature_made_with_sha_1_is_refused() {
+    let mut world = World::new();
+    // The newer algorithms cannot even be used with SHA-1.
+    world.releaser = Signer::of_type("releaser", KeyType::Rsa(2048));
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.server.put(SIGNATURE, world.releaser.sign(&kernel("6.1.5"), HashAlgorithm::Sha1));
+    let failure = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap_err();
+    let Failure::Verify(verify::Error::Signature { source, .. }) = &failure else { panic!("{failure:?}") };
+    assert!(source.to_string().contains("forged"), "{source}");
+}
+
+#[test]
+fn an_unsigned_release_needs_no_verify() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.server.remove(SIGNATURE);
+    let mut request = world.request("6.1.5", "kernel.org");
+    let error = fetch::offers(&world.cx, &request).unwrap_err();
+    assert!(error.facts().concat().contains("cannot be verified"), "{:?}", error.facts());
+    request.no_verify = true;
+    assert_eq!(world.obtain(&request).unwrap().verified_by, None);
+    // What was taken unverified once is not trusted the next time.
+    request.no_verify = false;
+    assert!(fetch::offers(&world.cx, &request).is_err());
+}
+
+#[test]
+fn the_signed_list_is_enough_where_the_signature_is_missing() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.publish_list(&[("6.1.5", &xz(&kernel("6.1.5")))]);
+    world.server.remove(SIGNATURE);
+    let by = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap().verified_by.unwrap();
+    assert!(by.contains("checksum list") && !by.contains("detached"), "{by}");
+}
+
+#[test]
+fn a_pinned_checksum_is_held_against_the_archive() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    let mut request = world.request("6.1.5", "kernel.org");
+    request.pins.tarballs = vec![("6.1.5".parse().unwrap(), "0".repeat(64))];
+    let failure = world.obtain(&request).unwrap_err();
+    assert!(matches!(failure, Failure::Fetch(Error::Altered { .. })), "{failure:?}");
+    request.pins.tarballs[0].1 = sha256(&xz(&kernel("6.1.5")));
+    assert!(world.obtain(&request).unwrap().verified_by.unwrap().contains("known to kpatch-build"));
+}
+
+#[test]
+fn a_line_resolves_to_the_newest_release_that_is_delivered() {
+    let world = World::new();
+    let file = xz(&kernel("6.1.5"));
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.publish_list(&[
+        ("6.1.5", &file),
+        ("6.1.6", b"x"),
+        ("6.1.4", b"x"),
+        ("6.12.1", b"x"),
+        ("6.1", b"x"),
+    ]);
+    let (release, _) = fetch::offers(&world.cx, &world.request("6.1.y", "kernel.org")).unwrap();
+    assert_eq!(release.to_string(), "6.1.5");
+    assert!(world.notes().contains("6.1.6 is not delivered"), "{}", world.notes());
+}
+
+#[test]
+fn a_release_that_nobody_has_is_an_error_with_the_nearest_ones() {
+    let world = World::new();
+    let file = xz(&kernel("6.1.5"));
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.publish_list(&[("6.1.5", &file), ("6.1.9", b"x")]);
+    world.publish_suite("bookworm", &[("6.1.4", b"a"), ("6.1.10", b"b"), ("5.10.170", b"c")]);
+    let error = fetch::offers(&world.cx, &world.request("6.1.7", "auto")).unwrap_err();
+    assert_eq!(error.exit() as u8, 3);
+    let Error::NotDelivered { tried, nearest, .. } = &error else { panic!("{error:?}") };
+    let nearest: Vec<_> = nearest.iter().map(ToString::to_string).collect();
+    assert_eq!(nearest, ["6.1.5", "6.1.10", "5.10.170"], "6.1.9 is listed but not delivered");
+    let sources: Vec<_> = tried.iter().map(|tried| tried.source.as_str()).collect();
+    assert_eq!(sources, ["kernel.org", "debian"]);
+}
+
+#[test]
+fn release_candidates_are_said_not_to_be_published_there() {
+    let world = World::new();
+    let error = fetch::offers(&world.cx, &world.request("6.1-rc3", "kernel.org")).unwrap_err();
+    assert!(error.facts().concat().contains("candidates are not published"), "{:?}", error.facts());
+}
+
+#[test]
+fn another_mirror_is_asked_when_the_first_one_lacks_the_release() {
+    let world = World::new();
+    let mut request = world.request("6.1.5", "kernel.org");
+    let empty = super::server::Server::start();
+    request.kernel_org.insert(0, empty.url.clone());
+    world.publish("6.1.5", &kernel("6.1.5"));
+    assert!(world.obtain(&request).unwrap().url.starts_with(&world.server.url));
+}
+
+#[test]
+fn redirects_are_followed() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    world.server.put("/elsewhere", xz(&kernel("6.1.5")));
+    world.server.put_as(ARCHIVE, "", Behaviour::Redirects { to: "/elsewhere".to_owned() });
+    assert!(world.obtain(&world.request("6.1.5", "kernel.org")).is_ok());
+}
+
+#[test]
+fn a_byte_changed_in_the_store_fails_the_run_and_says_how_to_go_on() {
+    let world = World::new();
+    world.publish("6.1.5", &kernel("6.1.5"));
+    let request = world.request("6.1.5", "kernel.org");
+    let sum = world.obtain(&request).unwrap().sha256;
+    let path = world.cx.store.root().join("tarballs").join(&sum).join("archive");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let failure = world.obtain(&request).unwrap_err();
+    assert_eq!(failure.exit(), 3);
+    let Failure::Verify(error) = failure else { panic!("{failure:?}") };
+    assert_eq!(
+        error.next_step().unwrap(),
+        format!("drop it and fetch it again: kpatch-build cache remove tarballs/{sum}")
+    );
+    // Doing that is enough.
+    world.cx.store.remove(kpatch_build::base::store::Room::Tarballs, &sum, &world.cx.stop).unwrap();
+    assert!(world.obtain(&request).is_ok());
+}

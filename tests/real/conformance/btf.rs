@@ -1,0 +1,47 @@
+//! BTF, the kernel's types for BPF programs: in the image, in its modules, and in modules of others.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::kbuild::Kernel;
+use crate::support::output::printed;
+
+const MODULE: &str = "#include <linux/module.h>\nstruct of_this_module { int a; } of_this_module;\n\
+                      MODULE_DESCRIPTION(\"BTF\");\nMODULE_LICENSE(\"GPL\");\n";
+
+/// Whether an ELF file has the section.
+fn has_btf(file: &Path) -> bool {
+    printed(Command::new("readelf").args(["--section-headers", "--wide"]).arg(file)).contains(" .BTF ")
+}
+
+/// A module built with the headers has BTF, like those that are packaged.
+pub fn modules_get_it(kernel: &Kernel, folder: &Path) {
+    let release = kernel.release();
+    for part in ["image", "headers"] {
+        printed(Command::new("dpkg-deb").arg("--extract").arg(kernel.ours("deb", part)).arg(folder));
+    }
+    assert!(has_btf(&folder.join(format!("lib/modules/{release}/kernel/kernel/configs.ko"))));
+    let headers = folder.join(format!("usr/src/linux-headers-{release}"));
+    let base = headers.join("vmlinux");
+    assert!(has_btf(&base) && base.metadata().unwrap().len() < 4 << 20, "BTF and nothing else");
+    let depends =
+        printed(Command::new("dpkg-deb").arg("--field").arg(kernel.ours("deb", "headers")).arg("Depends"));
+    assert!(depends.contains("pahole | dwarves"), "{depends}");
+    let required =
+        printed(Command::new("rpm").args(["-qp", "--requires"]).arg(kernel.ours("rpm", "headers")));
+    assert!(required.lines().any(|line| line == "dwarves"), "{required}");
+
+    let module = folder.join("module");
+    fs::create_dir(&module).unwrap();
+    fs::write(module.join("types.c"), MODULE).unwrap();
+    fs::write(module.join("Kbuild"), "obj-m := types.o\n").unwrap();
+    let mut make = Command::new("make");
+    make.arg("-C").arg(&headers).arg(format!("M={}", module.display())).arg("modules");
+    let output = make.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("Skipping BTF"), "{said}");
+    let types = module.join("types.ko");
+    let known = printed(Command::new("pahole").arg("--btf_base").arg(&base).args(["-F", "btf"]).arg(&types));
+    assert!(known.contains("struct of_this_module {"), "{known}");
+}

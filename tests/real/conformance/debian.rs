@@ -1,0 +1,136 @@
+//! Our packages beside Debian's own kernel for clouds, field by field, as apt knows it.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use super::deb::fields;
+use super::difference::Side::{Both, Ours, Theirs};
+use super::difference::{Facts, Meant, compare};
+use super::kbuild::Kernel;
+use crate::support::output::printed;
+
+/// Of an index and not of a package (apt's `Packages` files).
+const INDEX: [&str; 7] = ["Filename", "Size", "MD5sum", "SHA1", "SHA256", "Description-md5", "Built-Using"];
+
+const IMAGE: [Meant; 11] = [
+    (Theirs, "field Source", SOURCE),
+    (Both, "field Version", VERSION),
+    (Both, "field Maintainer", MAINTAINER),
+    (Both, "field Installed-Size", "another configuration"),
+    (Both, "field Description", "names the series"),
+    (
+        Theirs,
+        "field Recommends",
+        "free firmware is for devices that no virtual machine has; the profiles of AppArmor are for a kernel that confines by default",
+    ),
+    (
+        Both,
+        "field Suggests",
+        "Debian's documentation is of Debian's kernel; the headers are suggested for modules",
+    ),
+    (
+        Ours,
+        "field Provides",
+        "whatever depends on any kernel is content with this one; Debian has it in linux-image-amd64, which always leads to its newest",
+    ),
+    (Theirs, "field Conflicts", UNSIGNED),
+    (Theirs, "field Replaces", UNSIGNED),
+    (
+        Theirs,
+        "field Breaks",
+        "versions older than those of Debian 10: the oldest system that the packages are for is Debian 11",
+    ),
+];
+
+const HEADERS: [Meant; 8] = [
+    (Theirs, "field Source", SOURCE),
+    (Both, "field Version", VERSION),
+    (Both, "field Maintainer", MAINTAINER),
+    (Both, "field Installed-Size", ONE_PACKAGE),
+    (Both, "field Depends", ONE_PACKAGE),
+    (Both, "field Description", "names the series"),
+    (Ours, "field Recommends", "the compiler: Debian's depend on it by linux-compiler-gcc-12-x86"),
+    (Ours, "field Provides", "dkms recommends linux-headers; Debian has it in linux-headers-amd64"),
+];
+
+const LIBC_DEV: [Meant; 6] = [
+    (Theirs, "field Source", SOURCE),
+    (Both, "field Version", VERSION),
+    (Both, "field Maintainer", MAINTAINER),
+    (Both, "field Installed-Size", "Debian's has more architectures' notes, ours another release's headers"),
+    (Both, "field Description", "names the series"),
+    (Ours, "field Provides", "kbuild's own name of it, which Debian's had until bullseye"),
+];
+
+const SOURCE: &str = "there is no source package of ours in the archive";
+const VERSION: &str = "another release of the kernel";
+const MAINTAINER: &str = "not Debian's kernel team, who must not get the reports";
+const UNSIGNED: &str =
+    "Debian builds an unsigned package first and signs it in the archive; ours is one package";
+const ONE_PACKAGE: &str =
+    "Debian shares sources and host programs between flavours, in packages of their own";
+
+pub fn differences(kernel: &Kernel) -> Vec<String> {
+    let abi = newest_abi();
+    let mut found = Vec::new();
+    for (part, theirs, meant) in [
+        ("image", format!("linux-image-{abi}"), &IMAGE[..]),
+        ("headers", format!("linux-headers-{abi}"), &HEADERS),
+        ("libc-dev", "linux-libc-dev".to_owned(), &LIBC_DEV),
+    ] {
+        let ours = printed(Command::new("dpkg-deb").arg("--field").arg(kernel.ours("deb", part)));
+        let ours = fields(&ours, &kernel.release());
+        found.extend(compare(&format!("Debian's {part}"), &ours, &record(&theirs, &abi), meant));
+    }
+    found.extend(collisions(kernel));
+    found.extend(shlibs(kernel));
+    found
+}
+
+/// The libraries that the headers' host programs need come from the packages that Debian's own tool finds.
+fn shlibs(kernel: &Kernel) -> Option<String> {
+    let root = tempfile::tempdir().unwrap();
+    let headers = kernel.ours("deb", "headers");
+    printed(Command::new("dpkg-deb").arg("--extract").arg(&headers).arg(root.path()));
+    // It wants to stand beside a package's control file, and to be given programs alone.
+    std::fs::create_dir(root.path().join("debian")).unwrap();
+    std::fs::write(root.path().join("debian/control"), "").unwrap();
+    let programs =
+        "find usr/src -type f -perm -100 -exec sh -c 'head -c 4 \"$1\" | grep -q ELF' sh {} ';' -print";
+    let line = format!("{programs} | xargs dpkg-shlibdeps -O");
+    let theirs = printed(Command::new("sh").args(["-ec", &line]).current_dir(root.path()));
+    let theirs = theirs.trim().strip_prefix("shlibs:Depends=").expect("it found programs").to_owned();
+    let ours = printed(Command::new("dpkg-deb").arg("--field").arg(&headers).arg("Depends"));
+    let names = |field: &str| -> BTreeSet<String> {
+        field.split(',').map(|relation| relation.split_whitespace().next().unwrap().to_owned()).collect()
+    };
+    (names(&ours) != names(&theirs)).then(|| format!("shlibs: {} instead of {theirs}", ours.trim()))
+}
+
+/// `6.1.0-56-cloud-amd64`: of the kernel that the package without a number in its name leads to.
+fn newest_abi() -> String {
+    let shown =
+        printed(Command::new("apt-cache").args(["show", "--no-all-versions", "linux-image-cloud-amd64"]));
+    let depends = shown.lines().find_map(|line| line.strip_prefix("Depends: linux-image-"));
+    depends.expect("apt knows Debian's kernels").split(' ').next().unwrap().to_owned()
+}
+
+fn record(name: &str, abi: &str) -> Facts {
+    let shown = printed(Command::new("apt-cache").args(["show", "--no-all-versions", name]));
+    let mut facts = fields(&shown, abi);
+    facts.retain(|fact, _| !INDEX.iter().any(|field| fact == &format!("field {field}")));
+    facts
+}
+
+/// Only what is to take the place of the distribution's has a name of the distribution's.
+fn collisions(kernel: &Kernel) -> Vec<String> {
+    let known = printed(Command::new("apt-cache").arg("pkgnames"));
+    let mut found = Vec::new();
+    for deb in kernel.all("deb") {
+        let name = printed(Command::new("dpkg-deb").arg("--field").arg(&deb).arg("Package"));
+        if known.lines().any(|other| other == name.trim()) != (name.trim() == "linux-libc-dev") {
+            found.push(format!("{} among Debian's names", name.trim()));
+        }
+    }
+    found
+}

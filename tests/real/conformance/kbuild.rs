@@ -1,0 +1,177 @@
+//! The packages that the kernel's own targets make, from the build folder that ours came from.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Parser;
+use kpatch_build::base::context::Context;
+use kpatch_build::base::events::{Events, Stage};
+use kpatch_build::base::options::Goal;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::{Lookup, Room, Store};
+use kpatch_build::base::{cache_key as key, process};
+use kpatch_build::cli::args::Cli;
+use kpatch_build::kernel::kbuild::build_dir::BuildFolder;
+use kpatch_build::kernel::kbuild::make::{Make, build_timestamp};
+use kpatch_build::pipeline;
+use kpatch_build::pipeline::plan::{self, Plan};
+use kpatch_build::pipeline::request::Request;
+use kpatch_build::stages::patch::{PatchedTree, patch};
+use kpatch_build::stages::{fetch, unpack, verify};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::support::output::{printed, stdout};
+use crate::support::tool::{LINE, Run, store};
+
+/// Nobody installs what is only compared.
+const PLAIN: &str = "--define '_binary_payload w1.gzdio'";
+
+/// A kernel, packaged by the tool and by its own build system.
+pub struct Kernel {
+    run: Run,
+    theirs: tempfile::TempDir,
+}
+
+impl Kernel {
+    /// `args` are those of `kpatch-build package`, but for the release. Only [`in_own_mounts`].
+    pub fn new(args: &[&str]) -> Kernel {
+        let run = Run::new(&[&["package", "--release", LINE], args].concat()).passed();
+        let kernel = Kernel { run, theirs: tempfile::tempdir().unwrap() };
+        process::set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+        kernel.make(args);
+        kernel
+    }
+
+    pub fn report(&self) -> Value {
+        self.run.report()
+    }
+
+    /// `uname -r`
+    pub fn release(&self) -> String {
+        self.report()["kernel"]["release"].as_str().unwrap().to_owned()
+    }
+
+    /// The tool's package.
+    pub fn ours(&self, kind: &str, part: &str) -> PathBuf {
+        self.run.artifact(kind, part)
+    }
+
+    /// All of the tool's packages of one kind.
+    pub fn all(&self, kind: &str) -> Vec<PathBuf> {
+        let report = self.report();
+        let artifacts = report["artifacts"].as_array().unwrap();
+        let those = artifacts.iter().filter(|artifact| artifact["kind"] == kind);
+        those.map(|artifact| PathBuf::from(artifact["path"].as_str().unwrap())).collect()
+    }
+
+    /// Kbuild's, by the start of its name.
+    pub fn theirs(&self, start: &str) -> PathBuf {
+        let folders = [self.theirs.path().to_owned(), self.theirs.path().join("rpm/RPMS/x86_64")];
+        let mut found = folders
+            .iter()
+            .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(start));
+        let path = found.next().unwrap_or_else(|| panic!("no package {start}"));
+        assert_eq!(found.next(), None, "{start} is the start of one name");
+        path
+    }
+
+    /// Runs both targets on a copy of the build folder that stands in its place: its path is in the
+    /// commands that kbuild compares, so anywhere else all of it would be made again.
+    fn make(&self, args: &[&str]) {
+        let (cx, plan) = self.plan(args);
+        let tree = patched(&cx, &plan);
+        let source = tree.path();
+        let folder = self.folder(&cx, &source);
+        let builds = folder.path().parent().unwrap();
+        printed(Command::new("cp").args(["-a", "--reflink=auto"]).arg(folder.path()).arg(self.theirs.path()));
+        // Kbuild puts the .debs beside the build folder.
+        printed(Command::new("mount").arg("--bind").arg(self.theirs.path()).arg(builds));
+        let make = Make {
+            cx: &cx,
+            plan: &plan.kernel,
+            kconfig: &plan.kernel.kconfig,
+            tree: &source,
+            folder: folder.path(),
+            stage: Stage::Package,
+        };
+        std::fs::create_dir_all(kpatch_build::kernel::kbuild::build_dir::temporary(folder.path())).unwrap();
+        for target in ["bindeb-pkg", "binrpm-pkg"] {
+            let made = make
+                .command()
+                .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(plan.kernel.time_of(tree.tree.released_at)))
+                .env("KDEB_PKGVERSION", format!("{}-{}", plan.kernel.release, plan.kernel.revision))
+                .env("KDEB_CHANGELOG_DIST", "unstable")
+                .env("KDEB_COMPRESS", "none")
+                .arg(format!(
+                    "RPMOPTS=--define '_topdir {}' {PLAIN}",
+                    self.theirs.path().join("rpm").display()
+                ))
+                .arg(format!("-j{}", plan.kernel.jobs))
+                .arg(target)
+                .run(&cx.stop);
+            made.unwrap_or_else(|error| panic!("{target}: {error:?}"));
+        }
+    }
+
+    fn plan(&self, args: &[&str]) -> (Context, Plan) {
+        let exact = self.report()["release"].as_str().unwrap().to_owned();
+        let out = self.run.out.path().to_str().unwrap();
+        let words = [&["kpatch-build", "package", "--release", &exact, "--out", out], args].concat();
+        let settings = Cli::parse_from(words).settings();
+        let request = Request::new(settings).unwrap();
+        let cx = Context {
+            store: Store::open(&store()).unwrap(),
+            events: Events::silent(),
+            stop: Stop::default(),
+            offline: false,
+            logs: self.theirs.path().join("logs"),
+        };
+        let kconfig = pipeline::check(&request, Goal::Package).map_err(|error| error.to_string()).unwrap();
+        let plan = plan::resolve(&cx, &request, kconfig, Goal::Package);
+        (cx, plan.map_err(|error| error.to_string()).unwrap())
+    }
+
+    /// The one whose configuration is the packaged kernel's. It stays locked.
+    fn folder(&self, cx: &Context, source: &Path) -> BuildFolder {
+        let report = self.report();
+        let config = report["kernel"]["config_sha256"].as_str().unwrap();
+        let has = |name: &String| {
+            let text = std::fs::read(cx.store.path(Room::Builds, name).join(".config")).unwrap_or_default();
+            key::hex(&Sha256::digest(text)) == config
+        };
+        let name = cx.store.entries(Room::Builds).unwrap().into_iter().find(has);
+        let name = name.expect("a build folder has the kernel's configuration");
+        match cx.lookup(Stage::Build, Room::Builds, &name).unwrap() {
+            Lookup::Hit(entry) => BuildFolder::open(entry, source, &cx.stop).unwrap(),
+            Lookup::Miss(_) => panic!("it was there"),
+        }
+    }
+}
+
+/// The kernel's source with its series. It stays locked.
+fn patched(cx: &Context, plan: &Plan) -> PatchedTree {
+    let source = verify::verify(cx, fetch::fetch(cx, &plan.offers).unwrap()).unwrap();
+    patch(cx, &plan.kernel.series, unpack::unpack(cx, &source).unwrap()).unwrap()
+}
+
+/// Runs the test `name` of this suite in a process of its own, whose mounts nobody else sees. Whether this is it.
+pub fn in_own_mounts(name: &str) -> bool {
+    const INSIDE: &str = "KPATCH_BUILD_TEST_IN_OWN_MOUNTS";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let mut again = Command::new("unshare");
+    again.args(["--mount", "--propagation", "private"]).arg(std::env::current_exe().unwrap());
+    let path = format!("conformance::{name}");
+    let output = again
+        .args([&path, "--exact", "--nocapture"])
+        .env(INSIDE, "1")
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(stdout(&output).contains("test result: ok. 1 passed"), "{name} failed:\n{}", stdout(&output));
+    false
+}

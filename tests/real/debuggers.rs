@@ -1,0 +1,182 @@
+//! Debuggers of the real mirror and of this host, each run in its own root. Needs root, for chroot.
+
+use std::path::Path;
+use std::process::{Child, Command};
+
+use kpatch_build::base::context::Context;
+use kpatch_build::base::events::Events;
+use kpatch_build::base::process::set_supervisor;
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::Store;
+use kpatch_build::stages::boot::debuggers::{self, Debugger, DebuggerRequest, Name, Tool, Wanted};
+
+use crate::support::need::{have_root, present};
+
+/// What a root may weigh: it is held in the guest's memory.
+const MIB: u64 = 1 << 20;
+
+fn tools_are_here() -> bool {
+    have_root(&["chroot", "unshare", "gdb", "strace"]) && present("apt", Path::new("/etc/apt").is_dir())
+}
+
+fn context(dir: &Path) -> Context {
+    set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+    Context {
+        store: Store::open(dir).unwrap(),
+        events: Events::silent(),
+        stop: Stop::default(),
+        offline: false,
+        logs: dir.join("logs"),
+    }
+}
+
+fn request(wanted: Wanted) -> DebuggerRequest {
+    DebuggerRequest { wanted, ..Default::default() }
+}
+
+fn size(path: &Path) -> u64 {
+    let meta = path.symlink_metadata().unwrap();
+    if !meta.is_dir() {
+        return meta.len();
+    }
+    path.read_dir().unwrap().map(|entry| size(&entry.unwrap().path())).sum()
+}
+
+/// Runs the debugger in its root with a `/proc` that goes with it.
+fn run(debugger: &Debugger, args: &[&str]) -> String {
+    let script = "mount -t proc proc \"$1/proc\" && exec chroot \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(&debugger.root)
+        .arg(&debugger.program)
+        .args(args)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/tmp")
+        .output()
+        .unwrap();
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {text}", debugger.name());
+    text
+}
+
+/// A process that waits to be looked at.
+struct Tracee(Child);
+
+impl Tracee {
+    fn start() -> Tracee {
+        Tracee(Command::new("sleep").arg("600").spawn().unwrap())
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+
+    /// The letter of proc(5): `S` sleeps, `t` is stopped by a debugger.
+    fn state(&self) -> String {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        stat.rsplit(')').next().unwrap().split_whitespace().next().unwrap().to_owned()
+    }
+}
+
+impl Drop for Tracee {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// It attaches, shows threads and registers, and leaves the tracee running.
+fn check_gdb(gdb: &Debugger) {
+    let tracee = Tracee::start();
+    let commands = ["info threads", "info registers rip cs", "bt", "detach"];
+    let mut args = vec!["--batch", "-nx", "-p"];
+    let pid = tracee.pid();
+    args.push(&pid);
+    args.extend(commands.iter().flat_map(|command| ["-ex", command]));
+    let text = run(gdb, &args);
+    eprintln!("{}:\n{text}", gdb.name());
+    for part in ["* 1 ", "rip  ", "0x33", "#0 ", "[Inferior 1 (process"] {
+        assert!(text.contains(part), "{}: no {part:?} in {text}", gdb.name());
+    }
+    assert!(!text.contains("should not happen"), "{}: {text}", gdb.name());
+    assert_eq!(tracee.state(), "S");
+}
+
+fn check_strace(strace: &Debugger) {
+    let tracee = Tracee::start();
+    let script = "mount -t proc proc \"$1/proc\" && exec timeout -s INT 3 chroot \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(&strace.root)
+        .args([&strace.program, "-p", &tracee.pid()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    eprintln!("{}:\n{text}", strace.name());
+    assert!(text.contains("attached") && text.contains("detached"), "{text}");
+    assert!(text.contains("nanosleep") || text.contains("restart_syscall"), "{text}");
+    assert_eq!(tracee.state(), "S");
+}
+
+#[test]
+fn real_every_debugger_runs_in_its_own_root_and_the_second_time_without_a_network() {
+    if !tools_are_here() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut cx = context(dir.path());
+    let debuggers = debuggers::obtain(&cx, &request(Wanted::All)).unwrap();
+    let names: Vec<_> = debuggers.iter().map(Debugger::name).collect();
+    eprintln!("{names:?}");
+    assert_eq!(names[..3], ["gdb 10.1", "gdb 13.1", "gdb 16.3"]);
+    let tools: Vec<_> = debuggers.iter().map(|debugger| (debugger.tool, debugger.of_host)).collect();
+    assert_eq!(tools[3..], [(Tool::Gdb, true), (Tool::Strace, true)]);
+    for debugger in &debuggers {
+        let bytes = size(&debugger.root);
+        eprintln!("{}: {:.1} MiB", debugger.name(), bytes as f64 / MIB as f64);
+        // Half of the host's may be the tables of a library for character sets.
+        let limit = if debugger.of_host { 100 } else { 60 };
+        assert!(bytes < limit * MIB, "{}: {bytes}", debugger.name());
+        let version = run(debugger, &["--version"]);
+        // Debian's 10.1 calls itself 10.1.90.20210103-git besides.
+        let first = version.lines().next().unwrap();
+        assert!(first.contains(&format!(" {}", debugger.version)) || first.contains("10.1-"), "{version}");
+        match debugger.tool {
+            Tool::Gdb => check_gdb(debugger),
+            Tool::Strace => check_strace(debugger),
+        }
+    }
+
+    cx.offline = true;
+    let again = debuggers::obtain(&cx, &request(Wanted::All)).unwrap();
+    let roots = |debuggers: &[Debugger]| debuggers.iter().map(|one| one.root.clone()).collect::<Vec<_>>();
+    assert_eq!(roots(&again), roots(&debuggers));
+}
+
+#[test]
+fn real_a_gdb_with_python_finds_its_modules() {
+    if !tools_are_here() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(dir.path());
+    // Trixie's gdb has Python; the host's may have it.
+    let gdb = &debuggers::obtain(&cx, &request(Wanted::These(vec![Name::Gdb16]))).unwrap()[0];
+    let text = run(gdb, &["--batch", "-nx", "-ex", "python print(6 * 7)", "-ex", "info pretty-printer"]);
+    assert!(
+        text.contains("42")
+            && !text.contains("warning")
+            && !text.contains("Error")
+            && !text.contains("Could not"),
+        "{text}"
+    );
+    let host = debuggers::obtain(&cx, &request(Wanted::These(vec![Name::Host]))).unwrap();
+    let own = |args: &[&str]| {
+        let output = Command::new("gdb").args(args).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let args = ["--batch", "-nx", "-ex", "python print(6 * 7)"];
+    assert_eq!(run(&host[0], &args).contains("42"), own(&args).contains("42"));
+}

@@ -1,0 +1,240 @@
+//! Whatever happens to an installation, dpkg ends in a state that it can repair.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kpatch_build::base::options::Format;
+use kpatch_build::stages::package::write;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::support::fixtures::fake_kernel::Machine;
+use crate::support::need::have_root;
+use crate::support::output::{must, text};
+use crate::support::systems::debian_root::Root;
+
+const RELEASE: &str = "6.1.187-copy-segments-boot";
+const OTHER: &str = "6.1.187-zeroed-boot";
+const NEEDED: [&str; 4] = ["chroot", "mmdebstrap", "apt-get", "mount"];
+
+/// Puts the image of `release` into the root; its path there.
+fn deliver(root: &Root, release: &str, revision: u32) -> String {
+    let machine = Machine::new();
+    let kernel = machine.modular_kernel(release);
+    let mut order = machine.order();
+    (order.revision, order.formats) = (revision, vec![Format::Deb]);
+    let packages = write(&machine.context, &order, &kernel).unwrap();
+    let name = packages[0].path.file_name().unwrap().to_str().unwrap();
+    fs::copy(&packages[0].path, root.join(name)).unwrap();
+    format!("/{name}")
+}
+
+fn state(root: &Root, release: &str) -> String {
+    let output = root.run(&format!("dpkg-query -W -f '${{db:Status-Status}}' linux-image-{release}"));
+    if output.status.success() { text(&output) } else { "unknown".to_owned() }
+}
+
+/// Everything of the kernel is there and whole, and dpkg has nothing to complain about.
+fn assert_installed(root: &Root, release: &str) {
+    assert_eq!(state(root, release), "installed");
+    assert_eq!(root.must("dpkg --audit"), "");
+    assert_eq!(root.must(&format!("dpkg --verify linux-image-{release}")), "");
+    assert!(root.join(&format!("/boot/initrd.img-{release}")).metadata().unwrap().len() > 0);
+    assert!(!root.join(&format!("/lib/modules/{release}/.fresh-install")).exists());
+    let link = fs::read_link(root.join("/vmlinuz")).unwrap();
+    assert!(root.join(link.to_str().unwrap()).exists(), "/vmlinuz leads to {}", link.display());
+}
+
+/// Purging takes all of it away, what an interrupted dpkg had begun to write too.
+fn assert_goes_away(root: &Root, release: &str) {
+    root.must(&format!("dpkg --purge linux-image-{release}"));
+    assert_eq!(root.traces(release), "");
+    assert_eq!(state(root, release), "unknown");
+}
+
+/// A file system of its own at /boot, as small as a real one that is nearly full.
+struct Boot(PathBuf);
+
+impl Boot {
+    fn mount(root: &Root, kib: u32) -> Boot {
+        let path = root.join("/boot");
+        must(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "boot"]).arg(&path));
+        Boot(path)
+    }
+
+    fn grow(&self, kib: u32) {
+        must(Command::new("mount").args(["-o", &format!("remount,size={kib}k")]).arg(&self.0));
+    }
+}
+
+impl Drop for Boot {
+    fn drop(&mut self) {
+        // Lazily, so that not even a program that still looks at it keeps the root from going away.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// Starts dpkg, waits until the root has a file `/reached`, and kills dpkg with all that it started:
+/// to them it is as if the power had failed.
+fn killed_when_reached(root: &Root, line: &str) {
+    let reached = root.join("/reached");
+    let mut command = root.command(&format!("exec {line}"));
+    command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut dpkg = command.spawn().unwrap();
+    let started = Instant::now();
+    while !reached.exists() {
+        assert!(started.elapsed() < Duration::from_secs(120), "{line} does not come so far");
+        assert_eq!(dpkg.try_wait().unwrap(), None, "{line} ended before");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill_process_group(Pid::from_child(&dpkg), Signal::KILL).unwrap();
+    dpkg.wait().unwrap();
+    fs::remove_file(reached).unwrap();
+}
+
+/// Makes dpkg-deb stop for ever after so many bytes of a package's files.
+fn hold_unpacking_after(root: &Root, bytes: u64) {
+    root.must("mv /usr/bin/dpkg-deb /usr/bin/dpkg-deb.real");
+    root.script(
+        "/usr/bin/dpkg-deb",
+        &format!(
+            "case \"$*\" in\n*--fsys-tarfile*)\n\
+             dpkg-deb.real \"$@\" | {{ head -c {bytes}; touch /reached; sleep 600; }} ;;\n\
+             *) exec dpkg-deb.real \"$@\" ;;\nesac"
+        ),
+    );
+}
+
+fn let_unpacking_go_on(root: &Root) {
+    root.must("mv /usr/bin/dpkg-deb.real /usr/bin/dpkg-deb");
+}
+
+#[test]
+fn real_a_boot_without_room_for_the_initramfs_leaves_a_package_that_can_be_configured_later() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let root = Root::new();
+    let boot = Boot::mount(&root, 65536);
+    let other = deliver(&root, OTHER, 1);
+    root.must(&format!("dpkg -i {other}"));
+    let sums = || root.must(&format!("cd /boot && md5sum *-{OTHER}"));
+    let before = sums();
+
+    // Room for the image and the other two files, and for no initramfs.
+    let used = root.must("du -sk /boot");
+    let used: u32 = used.split_whitespace().next().unwrap().parse().unwrap();
+    boot.grow(used + 400);
+    let deb = deliver(&root, RELEASE, 1);
+    let output = root.run(&format!("dpkg -i {deb}"));
+    assert!(!output.status.success() && text(&output).contains("No space left on device"));
+    assert_eq!(state(&root, RELEASE), "half-configured");
+    assert_eq!(sums(), before, "the kernel that was there is untouched");
+    assert!(!root.run("dpkg --configure -a").status.success(), "there is still no room");
+
+    boot.grow(131_072);
+    root.must("dpkg --configure -a");
+    assert_installed(&root, RELEASE);
+    assert_eq!(sums(), before);
+    assert_goes_away(&root, RELEASE);
+
+    // The other way out: the package goes away while there is no room.
+    boot.grow(used + 400);
+    assert!(!root.run(&format!("dpkg -i {deb}")).status.success());
+    assert_goes_away(&root, RELEASE);
+    assert_installed(&root, OTHER);
+    assert_eq!(sums(), before);
+}
+
+#[test]
+fn real_a_boot_without_room_for_the_image_leaves_nothing_of_the_package() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let root = Root::new();
+    let boot = Boot::mount(&root, 32);
+    let deb = deliver(&root, RELEASE, 1);
+    let output = root.run(&format!("dpkg -i {deb}"));
+    assert!(!output.status.success() && text(&output).contains("No space left on device"));
+    assert_eq!(root.traces(RELEASE), "");
+    assert_eq!(root.must("dpkg --audit"), "");
+    boot.grow(131_072);
+    root.must(&format!("dpkg -i {deb}"));
+    assert_installed(&root, RELEASE);
+}
+
+#[test]
+fn real_installing_twice_changes_nothing() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let root = Root::new();
+    let deb = deliver(&root, RELEASE, 1);
+    let files = || {
+        root.must(&format!(
+            "find /boot /usr/lib/modules /usr/share/doc/linux-image-{RELEASE} /vmlinuz /initrd.img \
+             -not -type d -printf '%M %u %p %l\\n' | sort"
+        ))
+    };
+    for command in ["dpkg -i", "dpkg -i", "apt-get install --yes --reinstall"] {
+        root.must(&format!("{command} {deb}"));
+        assert_installed(&root, RELEASE);
+    }
+    let thrice = files();
+    assert_goes_away(&root, RELEASE);
+    root.must(&format!("dpkg -i {deb}"));
+    assert_eq!(files(), thrice);
+}
+
+#[test]
+fn real_dpkg_that_was_killed_while_it_unpacked_can_do_it_again() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    // In the middle of the image, which comes before the modules, and among those.
+    for bytes in [40_000, 78_000] {
+        let root = Root::new();
+        let deb = deliver(&root, RELEASE, 1);
+        hold_unpacking_after(&root, bytes);
+        killed_when_reached(&root, &format!("dpkg -i {deb}"));
+        let_unpacking_go_on(&root);
+        assert_eq!(state(&root, RELEASE), "half-installed");
+        assert!(root.must("dpkg --audit").contains("reinstall"));
+        root.must(&format!("dpkg -i {deb}"));
+        assert_installed(&root, RELEASE);
+
+        // The same while a rebuild takes the first build's place.
+        let rebuilt = deliver(&root, RELEASE, 2);
+        hold_unpacking_after(&root, bytes);
+        killed_when_reached(&root, &format!("dpkg -i {rebuilt}"));
+        let_unpacking_go_on(&root);
+        assert_ne!(state(&root, RELEASE), "installed");
+        // What apt-get itself asks for after an interruption.
+        root.must("dpkg --configure -a");
+        root.must(&format!("apt-get install --yes --reinstall {rebuilt}"));
+        assert_installed(&root, RELEASE);
+        assert_goes_away(&root, RELEASE);
+    }
+}
+
+#[test]
+fn real_dpkg_that_was_killed_while_a_hook_ran_can_configure_the_package() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let root = Root::new();
+    let deb = deliver(&root, RELEASE, 1);
+    // Once before the initramfs is made and once after.
+    for hook in ["/etc/kernel/postinst.d/aa-waits", "/etc/kernel/postinst.d/zz-waits"] {
+        root.script(hook, "touch /reached\nsleep 600");
+        killed_when_reached(&root, &format!("dpkg -i {deb}"));
+        fs::remove_file(root.join(hook)).unwrap();
+        assert_eq!(state(&root, RELEASE), "half-configured");
+        root.must("dpkg --configure -a");
+        root.must("apt-get check");
+        assert_installed(&root, RELEASE);
+        assert_goes_away(&root, RELEASE);
+    }
+}

@@ -1,0 +1,306 @@
+//! The patch engine beside git-apply(1), on random edits from a fixed seed; the shipped patches
+//! beside the checkpatch.pl of a real tree.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kpatch_build::base::error::Explain;
+use kpatch_build::kernel::series::{self, PatchFile, diff};
+use kpatch_build::stages::patch::apply;
+use kpatch_build::stages::patch::tree::{Folder, Overlay};
+
+use crate::support::kernel;
+use crate::support::need::have;
+
+fn git(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", folder).env("LC_ALL", "C");
+    command.env("GIT_CEILING_DIRECTORIES", folder.parent().unwrap());
+    command
+}
+
+/// Xorshift: the same numbers on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) as usize % limit
+    }
+
+    fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+}
+
+/// Lines of which many occur again, as in C: blank lines, braces, returns.
+fn line(random: &mut Random) -> String {
+    let common = ["\n", "}\n", "\treturn 0;\n", "{\n", "\tbreak;\r\n"];
+    if random.one_in(2) {
+        common[random.below(common.len())].to_owned()
+    } else {
+        format!("\tstatement({});\n", random.below(400))
+    }
+}
+
+fn file(random: &mut Random, lines: usize) -> Vec<String> {
+    (0..lines).map(|_| line(random)).collect()
+}
+
+fn edited(random: &mut Random, lines: &[String], edits: usize) -> Vec<String> {
+    let mut lines = lines.to_vec();
+    for _ in 0..edits {
+        let at = random.below(lines.len() + 1);
+        match random.below(3) {
+            0 => lines.insert(at, line(random)),
+            1 if at < lines.len() => {
+                lines.remove(at);
+            }
+            _ if at < lines.len() => lines[at] = line(random),
+            _ => {}
+        }
+    }
+    if random.one_in(6)
+        && let Some(last) = lines.last_mut()
+    {
+        *last = last.trim_end().to_owned();
+    }
+    lines
+}
+
+fn diff_of(folder: &Path, context: usize, names: [&str; 2]) -> Vec<u8> {
+    let context = format!("-U{context}");
+    let out = git(folder)
+        .args(["diff", "--no-index", "--no-color", "-M", "-C", &context, "--"])
+        .args(names)
+        .output()
+        .unwrap();
+    assert!(out.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&out.stderr));
+    out.stdout
+}
+
+#[test]
+fn real_git_apply_and_the_engine_agree_on_files_that_have_drifted() {
+    if !have(&["git"]) {
+        return;
+    }
+    let (mut applied, mut refused, mut moved) = (0, 0, 0);
+    for seed in 1..=400 {
+        let random = &mut Random(u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15));
+        let dir = tempfile::tempdir().unwrap();
+        let length = random.below(60);
+        let before = file(random, length);
+        let edits = 1 + random.below(5);
+        let after = edited(random, &before, edits);
+        let edits = random.below(5);
+        let target = edited(random, &before, edits);
+        fs::create_dir_all(dir.path().join("a")).unwrap();
+        fs::create_dir_all(dir.path().join("b")).unwrap();
+        fs::write(dir.path().join("a/f"), before.concat()).unwrap();
+        fs::write(dir.path().join("b/f"), after.concat()).unwrap();
+        let context = 1 + random.below(3);
+        let patch = diff_of(dir.path(), context, ["a/f", "b/f"]);
+        if patch.is_empty() {
+            continue;
+        }
+        // Without its folders, for `git diff --no-index` puts another pair of prefixes in front.
+        let patch = String::from_utf8(patch).unwrap().replace("a/a/f", "a/f").replace("b/b/f", "b/f");
+        fs::write(dir.path().join("p"), &patch).unwrap();
+        fs::write(dir.path().join("f"), target.concat()).unwrap();
+        let git_applies = git(dir.path()).args(["apply", "p"]).output().unwrap().status.success();
+
+        let hunks = diff::parse(patch.as_bytes(), diff::Reading::default()).unwrap().remove(0).hunks;
+        let ours = apply::apply(target.concat().as_bytes(), &hunks);
+        let shown = || format!("seed {seed}\n{patch}\n--- target\n{}\n{ours:?}", target.concat());
+        assert_eq!(ours.is_ok(), git_applies, "{}", shown());
+        match &ours {
+            Ok(ours) => {
+                assert_eq!(fs::read(dir.path().join("f")).unwrap(), ours.content, "{}", shown());
+                applied += 1;
+                moved += usize::from(ours.offsets.iter().any(|offset| *offset != 0));
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(applied > 100 && refused > 50 && moved > 30, "{applied} {refused} {moved}");
+}
+
+type Tree = BTreeMap<PathBuf, (Vec<u8>, bool)>;
+
+fn write(root: &Path, tree: &Tree) {
+    fs::create_dir_all(root).unwrap();
+    for (path, (content, executable)) in tree {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        let mode = if *executable { 0o755 } else { 0o644 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+fn read(root: &Path) -> Tree {
+    let (mut tree, mut folders) = (Tree::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let executable = fs::metadata(&path).unwrap().permissions().mode() & 0o100 != 0;
+                let name = path.strip_prefix(root).unwrap().to_owned();
+                tree.insert(name, (fs::read(&path).unwrap(), executable));
+            }
+        }
+    }
+    tree
+}
+
+fn tree(random: &mut Random) -> Tree {
+    let names = ["plain", "dir/inner", "dir/with blank", "caf\u{e9}", "tab\there", "deep/er/still"];
+    let mut tree = Tree::new();
+    for name in names {
+        let lines = random.below(40);
+        tree.insert(name.into(), (file(random, lines).concat().into_bytes(), random.one_in(4)));
+    }
+    tree
+}
+
+/// Edits, deletions, new files, renames, copies and changes of mode.
+fn changed(random: &mut Random, before: &Tree) -> Tree {
+    let mut after = Tree::new();
+    for (index, (path, (content, executable))) in before.iter().enumerate() {
+        let text = String::from_utf8(content.clone()).unwrap();
+        let lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+        let edits = random.below(3);
+        let content = edited(random, &lines, edits).concat().into_bytes();
+        match random.below(6) {
+            0 => {}
+            1 => drop(after.insert(format!("moved/{index}").into(), (content, *executable))),
+            2 => drop(after.insert(path.clone(), (content, !executable))),
+            3 => {
+                // git looks for copies only of files that changed as well.
+                after.insert(path.clone(), (format!("{text}more\n").into_bytes(), *executable));
+                after.insert(format!("copy{index}").into(), (content, *executable));
+            }
+            _ => drop(after.insert(path.clone(), (content, *executable))),
+        }
+    }
+    let lines = random.below(10);
+    after.insert("new/file".into(), (file(random, lines).concat().into_bytes(), random.one_in(3)));
+    after
+}
+
+#[test]
+fn real_git_diffs_of_whole_trees_give_the_same_tree_as_git_apply() {
+    if !have(&["git"]) {
+        return;
+    }
+    let mut kinds = [0; 4];
+    for seed in 1..=120 {
+        let random = &mut Random(u64::wrapping_mul(seed, 0xd134_2543_de82_ef95));
+        let dir = tempfile::tempdir().unwrap();
+        let before = tree(random);
+        let after = changed(random, &before);
+        write(&dir.path().join("a"), &before);
+        write(&dir.path().join("b"), &after);
+        write(&dir.path().join("t"), &before);
+        let patch = git(dir.path())
+            .args(["diff", "--no-index", "--no-prefix", "-M", "-C", "--find-copies-harder", "a", "b"])
+            .output()
+            .unwrap()
+            .stdout;
+        for (count, what) in
+            kinds.iter_mut().zip(["\nrename from ", "\ncopy from ", "\nold mode ", "\ndeleted file"])
+        {
+            *count += String::from_utf8_lossy(&patch).matches(what).count();
+        }
+
+        let base = dir.path().join("a");
+        let base = Folder(&base);
+        let mut overlay = Overlay::new(&base);
+        // Rename and copy lines carry no prefix in a patch as git log shows it.
+        let patch = String::from_utf8(patch).unwrap();
+        let patch: String = patch.split_inclusive('\n').map(without_folder).collect();
+        overlay
+            .apply(&PatchFile::new("p", patch.as_str()))
+            .unwrap_or_else(|error| panic!("seed {seed}: {error} {:?}\n{patch}", error.facts()));
+        let mut ours = before.clone();
+        for (path, file) in overlay.into_files() {
+            match file {
+                Some(file) => drop(ours.insert(path, (file.content, file.mode & 0o100 != 0))),
+                None => drop(ours.remove(&path)),
+            }
+        }
+        assert_eq!(ours, after, "seed {seed}\n{patch}");
+
+        fs::write(dir.path().join("p"), &patch).unwrap();
+        let out = git(&dir.path().join("t")).args(["apply", "../p"]).output().unwrap();
+        assert!(out.status.success(), "seed {seed}: {}\n{patch}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(read(&dir.path().join("t")), ours, "seed {seed}");
+    }
+    assert!(kinds.iter().all(|count| *count > 10), "{kinds:?}");
+}
+
+fn without_folder(line: &str) -> String {
+    for word in ["rename from ", "rename to ", "copy from ", "copy to "] {
+        if let Some(name) = line.strip_prefix(word) {
+            let name =
+                name.strip_prefix(['a', 'b']).and_then(|name| name.strip_prefix('/')).map(str::to_owned);
+            let quoted = || line[word.len()..].replacen("\"a/", "\"", 1).replacen("\"b/", "\"", 1);
+            return format!("{word}{}", name.unwrap_or_else(quoted));
+        }
+    }
+    line.to_owned()
+}
+
+/// What checkpatch.pl finds in each of these files, by the file's name.
+fn findings(tree: &Path, folder: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let out = Command::new("perl")
+        .current_dir(tree)
+        .args(["scripts/checkpatch.pl", "--strict", "--terse", "--no-summary"])
+        .args(&files)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let found = |file: &PathBuf| {
+        let name = format!("{}:", file.display());
+        let own = text.lines().filter_map(|line| line.strip_prefix(&name)?.split_once(": "));
+        (
+            file.file_name().unwrap().to_str().unwrap().to_owned(),
+            own.map(|(_, what)| what.to_owned()).collect(),
+        )
+    };
+    files.iter().map(found).collect()
+}
+
+#[test]
+fn real_checkpatch_finds_nothing_in_the_shipped_patches_but_that_no_person_signed_them() {
+    let dir = tempfile::tempdir().unwrap();
+    for listed in series::list().unwrap() {
+        for patch in series::show(&listed.name).unwrap().variants.into_iter().flat_map(|it| it.patches) {
+            fs::write(dir.path().join(patch.name.replace('/', "_")), &patch.content).unwrap();
+        }
+    }
+    // A checkpatch.pl that finds nothing in anything would show nothing.
+    let bad = "Subject: [PATCH] x\n\ny\n---\n--- a/f.c\n+++ b/f.c\n@@ -1 +1 @@\n-a\n+if(b) \n";
+    fs::write(dir.path().join("bad"), bad).unwrap();
+    if !have(&["perl"]) {
+        return;
+    }
+    for tree in kernel::trees() {
+        let mut found = findings(&tree, dir.path());
+        assert!(found.remove("bad").unwrap().len() > 1);
+        assert!(found.len() >= 36, "{}", found.len());
+        for (name, found) in found {
+            assert_eq!(found, ["ERROR: Missing Signed-off-by: line(s)"], "{name}");
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Real apt and real dnf update and install from what `repo` makes, over HTTP, and refuse it when a byte
+//! of it was changed. Their systems are Debian's; the kernels are small fakes.
+
+use std::fs;
+use std::process::Output;
+use std::sync::Arc;
+
+use kpatch_build::base::options::Format::{self, Deb, Rpm};
+
+use crate::support::need::have_root;
+use crate::support::output::text;
+use crate::support::repository::server::Server;
+use crate::support::repository::{Fixture, Key};
+use crate::support::systems::debian_root::Root;
+use crate::support::systems::rpm_root::RpmRoot;
+
+const ONE: &str = "6.1.187-copy-segments-boot";
+const TWO: &str = "6.1.187-zeroed-boot";
+const NEEDED: [&str; 5] = ["chroot", "unshare", "mmdebstrap", "apt-get", "gpg"];
+
+/// A repository that is served, with a package of kernel [`ONE`] in it.
+struct Site {
+    fixture: Arc<Fixture>,
+    server: Server,
+}
+
+impl Site {
+    fn new(algorithm: &str, format: Format) -> Site {
+        let fixture = Fixture { key: Key::of_gpg(algorithm), ..Fixture::new() };
+        let server = Server::of(&fixture.out());
+        fixture.add(ONE, 1, &[format]);
+        let site = Site { fixture: Arc::new(fixture), server };
+        site.publish();
+        site
+    }
+
+    fn publish(&self) {
+        publish(&self.fixture, &self.server.url, 3);
+    }
+
+    fn replace_with_one(&self, format: Format) {
+        self.server.behave();
+        self.fixture.clear();
+        self.fixture.add(ONE, 1, &[format]);
+        self.publish();
+    }
+
+    /// Just before the first such request is answered, kernel [`TWO`] takes the place of [`ONE`].
+    fn swap_before(&self, asked: fn(&str) -> bool, format: Format, keep: usize) {
+        let (fixture, address) = (self.fixture.clone(), self.server.url.clone());
+        self.server.before(asked, move || {
+            fixture.clear();
+            fixture.add(TWO, 1, &[format]);
+            publish(&fixture, &address, keep);
+        });
+    }
+}
+
+/// With the present time: apt takes none from the future.
+fn publish(fixture: &Fixture, address: &str, keep: usize) {
+    let now = jiff::Timestamp::now().as_second();
+    fixture
+        .publish_with(|order| (order.address, order.keep, order.date) = (address.to_owned(), keep, now))
+        .unwrap();
+}
+
+/// A system whose only source of packages is the site, set up as the README says.
+struct Apt(Root);
+
+impl Apt {
+    fn new(site: &Site) -> Apt {
+        let root = Root::new();
+        let _ = fs::remove_file(root.join("/etc/apt/sources.list"));
+        let copy = |name: &str, to: &str| {
+            fs::create_dir_all(root.join(to)).unwrap();
+            fs::copy(site.fixture.out().join(name), root.join(to).join(name)).unwrap();
+        };
+        copy("kpatch-build.sources", "/etc/apt/sources.list.d");
+        copy("kpatch-build.asc", "/etc/apt/keyrings");
+        Apt(root)
+    }
+
+    /// Without the last parts fails for everything that is only a warning to apt by default.
+    fn update(&self) -> Output {
+        self.0.run("apt-get -o APT::Update::Error-Mode=any update")
+    }
+
+    fn updated(&self) -> String {
+        let output = self.update();
+        let said = text(&output);
+        assert!(output.status.success() && !said.contains("W:") && !said.contains("E:"), "{said}");
+        said
+    }
+
+    fn install(&self, release: &str) -> Output {
+        self.0.run(&format!("apt-get install -y linux-image-{release}"))
+    }
+
+    fn version(&self, release: &str) -> String {
+        let asked = format!("dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' linux-image-{release}");
+        let output = self.0.run(&asked);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// As if it had never been updated.
+    fn forget(&self) {
+        self.0.must(
+            "rm -rf /var/lib/apt/lists /var/cache/apt/archives/*.deb && mkdir -p /var/lib/apt/lists/partial",
+        );
+    }
+}
+
+#[test]
+fn real_apt_updates_installs_and_upgrades() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let site = Site::new("ed25519", Deb);
+    let apt = Apt::new(&site);
+    apt.updated();
+    let asked = site.server.requests();
+    assert!(asked.iter().any(|path| path.contains("/by-hash/SHA256/")), "{asked:#?}");
+    let output = apt.install(ONE);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(apt.version(ONE), "installed 6.1.187-1");
+    assert!(apt.0.join(&format!("/boot/vmlinuz-{ONE}")).exists());
+    let policy = apt.0.must(&format!("apt-cache policy linux-image-{ONE}"));
+    assert!(policy.contains("kpatch-build/main amd64 Packages"), "{policy}");
+
+    site.fixture.add(TWO, 1, &[Deb]);
+    site.fixture.add(ONE, 2, &[Deb]);
+    site.publish();
+    apt.updated();
+    apt.0.must("apt-get upgrade -y");
+    assert_eq!(apt.version(ONE), "installed 6.1.187-2");
+    assert!(apt.install(TWO).status.success());
+    assert_eq!(apt.version(TWO), "installed 6.1.187-1");
+    // The first build is still there for who wants it.
+    apt.0.must(&format!("apt-get install -y --allow-downgrades linux-image-{ONE}=6.1.187-1"));
+
+    // Without InRelease, as the oldest clients: the signature is a file of its own.
+    apt.forget();
+    site.server.hook(|path, content| content.filter(|_| !path.ends_with("/InRelease")));
+    let output = apt.update();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(site.server.requests().iter().any(|path| path.ends_with("/Release.gpg")));
+}
+
+#[test]
+fn real_apt_refuses_one_changed_byte() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let site = Site::new("rsa3072", Deb);
+    let apt = Apt::new(&site);
+    let changed: [fn(&str) -> bool; 3] = [
+        |path| path.ends_with("/InRelease"),
+        |path| path.ends_with("Release") || path.ends_with("Release.gpg"),
+        |path| path.contains("/binary-amd64/"),
+    ];
+    for (number, changed) in changed.into_iter().enumerate() {
+        apt.forget();
+        site.server.corrupt(changed);
+        let output = apt.update();
+        assert!(!output.status.success(), "{number}: {}", text(&output));
+        assert!(!apt.install(ONE).status.success(), "{number}");
+        site.server.behave();
+        apt.updated();
+    }
+    // Where InRelease is missing, what stands in for it.
+    apt.forget();
+    site.server.hook(|path, content| {
+        let mut content = content.filter(|_| !path.ends_with("/InRelease"))?;
+        if path.ends_with("/Release") {
+            content[20] ^= 1;
+        }
+        Some(content)
+    });
+    assert!(!apt.update().status.success());
+
+    site.server.corrupt(|path| path.ends_with(".deb"));
+    apt.updated();
+    let output = apt.install(ONE);
+    assert!(!output.status.success() && text(&output).contains("Hash Sum mismatch"), "{}", text(&output));
+    assert_eq!(apt.version(ONE), "");
+    site.server.behave();
+    assert!(apt.install(ONE).status.success());
+}
+
+#[test]
+fn real_apt_update_in_the_middle_of_a_swap_succeeds() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let index = |path: &str| path.contains("/binary-amd64/");
+    let site = Site::new("ed25519", Deb);
+    let apt = Apt::new(&site);
+    site.swap_before(index, Deb, 3);
+    apt.updated();
+    let output = apt.install(ONE);
+    assert!(output.status.success(), "what the old index names is there: {}", text(&output));
+    apt.updated();
+    assert!(apt.install(TWO).status.success());
+
+    // It is the older generation that does it.
+    apt.forget();
+    site.replace_with_one(Deb);
+    site.swap_before(index, Deb, 1);
+    let output = apt.update();
+    assert!(!output.status.success(), "{}", text(&output));
+}
+
+struct Dnf(RpmRoot);
+
+impl Dnf {
+    fn new(site: &Site) -> Dnf {
+        let root = RpmRoot::new();
+        // One that takes no dracut, which would want modules that can be loaded.
+        root.script(
+            "/etc/kernel/install.d/50-dracut.install",
+            "[ \"$1\" = add ] || exit 0\necho initramfs > \"$3/initrd\"",
+        );
+        fs::create_dir_all(root.join("/etc/yum.repos.d")).unwrap();
+        let entry = "kpatch-build.repo";
+        fs::copy(site.fixture.out().join(entry), root.join("/etc/yum.repos.d").join(entry)).unwrap();
+        Dnf(root)
+    }
+
+    /// By default Debian's dnf goes on without a repository that it refuses.
+    fn run(&self, arguments: &str) -> Output {
+        self.0.run(&format!("dnf -y --setopt=skip_if_unavailable=False {arguments}"))
+    }
+
+    fn update(&self) -> Output {
+        self.run("--refresh makecache")
+    }
+
+    fn install(&self, release: &str) -> Output {
+        self.run(&format!("install kernel-kpatch-{release}"))
+    }
+
+    fn installed(&self) -> String {
+        self.0.must("rpm -qa --qf '%{NAME} %{VERSION}-%{RELEASE}\\n' 'kernel-kpatch-*' | sort")
+    }
+
+    fn forget(&self) {
+        self.0.must("dnf clean all");
+    }
+}
+
+#[test]
+fn real_dnf_updates_installs_and_upgrades() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let site = Site::new("ed25519", Rpm);
+    let dnf = Dnf::new(&site);
+    let output = dnf.update();
+    assert!(output.status.success(), "{}", text(&output));
+    let output = dnf.install(ONE);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(dnf.installed(), format!("kernel-kpatch-{ONE} 6.1.187-1\n"));
+
+    site.fixture.add(TWO, 1, &[Rpm]);
+    site.fixture.add(ONE, 2, &[Rpm]);
+    site.publish();
+    assert!(dnf.update().status.success());
+    assert!(dnf.install(TWO).status.success());
+    dnf.0.must(&format!("dnf -y upgrade kernel-kpatch-{ONE}"));
+    assert_eq!(dnf.installed(), format!("kernel-kpatch-{ONE} 6.1.187-2\nkernel-kpatch-{TWO} 6.1.187-1\n"));
+    let provided = dnf.0.must("dnf -q repoquery --repo kpatch-build --whatprovides kernel-uname-r");
+    assert_eq!(provided.lines().count(), 3, "{provided}");
+    let owner =
+        dnf.0.must(&format!("dnf -q repoquery --repo kpatch-build --file /lib/modules/{TWO}/vmlinuz"));
+    assert!(owner.contains(TWO), "{owner}");
+}
+
+#[test]
+fn real_rpm_accepts_the_signatures_of_rsa_and_ed25519_keys() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    for algorithm in ["rsa3072", "ed25519"] {
+        let site = Site::new(algorithm, Rpm);
+        let dnf = Dnf::new(&site);
+        let package = site.fixture.dnf().into_values().next().unwrap();
+        fs::copy(site.fixture.out().join("rpm").join(package.location_href()), dnf.0.join("/signed.rpm"))
+            .unwrap();
+        fs::copy(site.fixture.out().join("kpatch-build.asc"), dnf.0.join("/key.asc")).unwrap();
+        assert!(!dnf.0.run("rpm -K /signed.rpm").status.success(), "the key is not known yet");
+        let said = dnf.0.must("rpmkeys --import /key.asc && rpm -Kv /signed.rpm");
+        assert!(said.contains("Signature, key ID") && !said.contains("BAD"), "{algorithm}: {said}");
+        let short = dnf.0.must("rpm -K /signed.rpm");
+        assert_eq!(short.trim_end(), "/signed.rpm: digests signatures OK", "{algorithm}");
+    }
+}
+
+#[test]
+fn real_dnf_refuses_one_changed_byte() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let site = Site::new("rsa3072", Rpm);
+    let dnf = Dnf::new(&site);
+    let changed: [fn(&str) -> bool; 3] = [
+        |path| path.ends_with("/repomd.xml"),
+        |path| path.ends_with("/repomd.xml.asc"),
+        |path| path.ends_with("-primary.xml.gz"),
+    ];
+    for (number, changed) in changed.into_iter().enumerate() {
+        dnf.forget();
+        site.server.corrupt(changed);
+        let output = dnf.update();
+        assert!(!output.status.success(), "{number}: {}", text(&output));
+        assert!(!dnf.install(ONE).status.success(), "{number}");
+        site.server.behave();
+        assert!(dnf.update().status.success(), "{number}");
+    }
+    site.server.corrupt(|path| path.ends_with(".rpm"));
+    let output = dnf.install(ONE);
+    assert!(!output.status.success(), "{}", text(&output));
+    assert_eq!(dnf.installed(), "");
+    site.server.behave();
+    assert!(dnf.install(ONE).status.success());
+}
+
+#[test]
+fn real_dnf_makecache_in_the_middle_of_a_swap_succeeds() {
+    if !have_root(&NEEDED) {
+        return;
+    }
+    let index = |path: &str| path.ends_with("-primary.xml.gz");
+    let site = Site::new("ed25519", Rpm);
+    let dnf = Dnf::new(&site);
+    site.swap_before(index, Rpm, 3);
+    let output = dnf.update();
+    assert!(output.status.success(), "{}", text(&output));
+    let output = dnf.install(ONE);
+    assert!(output.status.success(), "what the old index names is there: {}", text(&output));
+    assert!(dnf.update().status.success());
+    assert!(dnf.install(TWO).status.success());
+    dnf.0.must(&format!("dnf -y remove kernel-kpatch-{TWO}"));
+
+    // It is the older generation that does it.
+    dnf.forget();
+    site.replace_with_one(Rpm);
+    site.swap_before(index, Rpm, 1);
+    let output = dnf.update();
+    assert!(!output.status.success(), "{}", text(&output));
+
+    // Between the list and its signature: the pair does not fit, so dnf asks for key, list and signature again.
+    assert!(dnf.update().status.success());
+    site.replace_with_one(Rpm);
+    site.swap_before(|path| path.ends_with("/repomd.xml.asc"), Rpm, 3);
+    site.server.requests();
+    let output = dnf.update();
+    assert!(output.status.success(), "{}", text(&output));
+    let signatures = site.server.requests().iter().filter(|path| path.ends_with("/repomd.xml.asc")).count();
+    assert!(signatures > 1, "the swap was between the two");
+    assert!(dnf.install(TWO).status.success());
+}

@@ -1,0 +1,49 @@
+//! What must fail, fails, and says why.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::tool::{LINE, Run, can_boot, store};
+
+#[test]
+fn an_option_whose_dependency_was_removed_is_named() {
+    if !can_boot() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let kconfig = dir.path().join("boot.config");
+    let shipped = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/kconfigs/boot.config")).unwrap();
+    assert!(shipped.contains("\nCONFIG_CGROUPS=y\n") && shipped.contains("\nCONFIG_CGROUP_FREEZER=y\n"));
+    fs::write(&kconfig, shipped.replace("\nCONFIG_CGROUPS=y\n", "\n")).unwrap();
+
+    let run = Run::new(&["build", "--release", LINE, "--kconfig", kconfig.to_str().unwrap()]);
+    assert_eq!(run.code(), Some(3), "{}", run.stderr());
+    let text = run.stderr();
+    assert!(text.contains("CONFIG_CGROUP_FREEZER") && text.contains("CGROUPS"), "{text}");
+    assert_eq!(run.report()["error"]["stage"], "configure");
+}
+
+#[test]
+fn one_changed_byte_of_the_tarball_in_the_store_is_noticed() {
+    let run = Run::new(&["fetch", "--release", LINE]).passed();
+    let sha256 = run.report()["source"]["sha256"].as_str().unwrap().to_owned();
+    let archive = archive(&sha256);
+    let original = fs::read(&archive).unwrap();
+    let mut altered = original.clone();
+    altered[original.len() / 2] ^= 1;
+    fs::write(&archive, &altered).unwrap();
+    let run = Run::new(&["build", "--release", LINE]);
+    fs::write(&archive, &original).unwrap();
+
+    assert_eq!(run.code(), Some(3), "{}", run.stderr());
+    assert_eq!(run.report()["error"]["stage"], "verify");
+    assert!(run.stderr().contains(&sha256), "{}", run.stderr());
+    Run::new(&["fetch", "--release", LINE]).passed();
+}
+
+/// The archive's file in the store: the largest one of its entry.
+fn archive(sha256: &str) -> PathBuf {
+    let files =
+        fs::read_dir(store().join("tarballs").join(sha256)).unwrap().flatten().map(|entry| entry.path());
+    files.max_by_key(|path| path.metadata().unwrap().len()).unwrap()
+}

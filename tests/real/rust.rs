@@ -1,0 +1,219 @@
+//! One series in C and in Rust on one release.
+//!
+//! Needs what `kpatch-build doctor --lang rust` requests;
+//! `KPATCH_BUILD_TEST_RUST_RELEASE` names another release than the newest of 6.12.y.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use kpatch_build::base::stop::Stop;
+use kpatch_build::kernel::series;
+use kpatch_build::kernel::toolchain::rust::{Places, discover};
+use serde_json::{Value, json};
+
+use crate::support::need::{have, present};
+use crate::support::tool::{Run, can_boot, store};
+
+/// Deterministic in every register: none is an address of the tracee.
+const SERIES: &str = "copy-segments";
+
+fn release() -> String {
+    std::env::var("KPATCH_BUILD_TEST_RUST_RELEASE").unwrap_or_else(|_| "6.12.y".to_owned())
+}
+
+fn can_build_rust() -> bool {
+    kpatch_build::base::process::set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
+    match discover(&Places::of_this_host(), &Stop::default()) {
+        Ok(_) => true,
+        Err(error) => present(&format!("Rust for kernels ({error})"), false),
+    }
+}
+
+fn booted(lang: &str) -> Value {
+    let run =
+        Run::new(&["boot", "--release", &release(), "--series", SERIES, "--lang", lang]).passed().report();
+    assert_eq!(run["boot"]["verdict"], "pass");
+    assert_eq!(run["request"]["lang"], lang);
+    run
+}
+
+/// Every observed value by tracee, thread (the nth of its name) and field; registers each by itself.
+fn facts(report: &Value) -> BTreeMap<String, Value> {
+    let mut facts = BTreeMap::new();
+    let mut nth: BTreeMap<String, u32> = BTreeMap::new();
+    for seen in report["boot"]["observations"].as_array().expect("the boot was observed") {
+        let thread = format!("{}-bit {}", seen["tracee_bits"], seen["thread"].as_str().unwrap());
+        let count = nth.entry(thread.clone()).or_default();
+        *count += 1;
+        // Process ids, which are in the thread's name too, follow from what else ran.
+        let fields =
+            seen.as_object().unwrap().iter().filter(|(field, _)| !["name", "tid"].contains(&field.as_str()));
+        for (field, value) in fields {
+            let name = format!("{thread} {count} {field}");
+            match value.as_object() {
+                Some(registers) => facts.extend(
+                    registers.iter().map(|(register, value)| (format!("{name}.{register}"), value.clone())),
+                ),
+                None => {
+                    facts.insert(name, value.clone());
+                }
+            }
+        }
+    }
+    facts
+}
+
+/// What differs between two boots, io threads only: those of the program run where they happen to.
+fn differences(one: &Value, other: &Value) -> Vec<String> {
+    let (one, other) = (facts(one), facts(other));
+    let names: std::collections::BTreeSet<_> =
+        one.keys().chain(other.keys()).filter(|name| name.contains(" iou-")).collect();
+    let differ = names.iter().filter(|name| one.get(**name) != other.get(**name));
+    differ.map(|name| format!("{name}: {:?} and {:?}", one.get(*name), other.get(*name))).collect()
+}
+
+#[test]
+fn c_and_rust_show_the_same_register_by_register() {
+    if !can_boot() || !can_build_rust() {
+        return;
+    }
+    let (c, rust) = (booted("c"), booted("rust"));
+    assert!(rust["kernel"]["release"].as_str().unwrap().ends_with("-copy-segments-rust-boot"), "{rust}");
+    assert!(rust["toolchain"]["rustc"].is_string() && c["toolchain"]["rustc"].is_null());
+    assert_ne!(c["kernel"]["image_sha256"], rust["kernel"]["image_sha256"]);
+
+    let registers = facts(&rust).into_keys().filter(|name| name.contains(" iou-") && name.contains(".r15"));
+    assert!(registers.count() >= 4, "two kinds of io threads in two sizes of tracee");
+    let differ = differences(&c, &rust);
+    assert!(differ.is_empty(), "{differ:#?}");
+
+    // One register of one thread is enough to be told.
+    let mut altered = rust.clone();
+    let seen = altered["boot"]["observations"].as_array_mut().unwrap();
+    let io = seen.iter_mut().find(|seen| seen["thread"].as_str().unwrap().starts_with("iou-")).unwrap();
+    io["regs"]["r12"] = json!("0x1");
+    assert_eq!(differences(&c, &altered).len(), 1);
+}
+
+/// Where the kernel of this report was built.
+fn build_folder(report: &Value) -> PathBuf {
+    use sha2::{Digest, Sha256};
+    let config = report["kernel"]["config_sha256"].as_str().unwrap();
+    let mut folders = fs::read_dir(store().join("builds")).unwrap().flatten().map(|folder| folder.path());
+    let built = folders.find(|folder| {
+        let text = fs::read(folder.join(".config")).unwrap_or_default();
+        kpatch_build::base::cache_key::hex(&Sha256::digest(&text)) == config
+    });
+    // A kernel that the store had before may have no build folder any more.
+    built.expect("no build folder has the kernel's configuration")
+}
+
+#[test]
+fn the_rust_object_can_not_panic_and_no_path_of_this_machine_is_in_the_kernel() {
+    if !can_boot() || !can_build_rust() || !have(&["nm"]) {
+        return;
+    }
+    let run = Run::new(&["build", "--release", &release(), "--series", SERIES, "--lang", "rust"]).passed();
+    let folder = build_folder(&run.report());
+    let object = folder.join("arch/x86/kernel/io_thread.o");
+    let symbols = Command::new("nm").arg(&object).output().unwrap();
+    let symbols = String::from_utf8(symbols.stdout).unwrap();
+    assert!(symbols.lines().any(|line| line.ends_with(" T io_thread_set_regs")), "{symbols}");
+    assert!(!symbols.contains("panic"), "{symbols}");
+
+    let kernel = fs::read(folder.join("vmlinux")).unwrap();
+    let holds = |text: &str| kernel.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("/usr/src/rust-library/core/src/"), "where core's own messages come from");
+    let rust = discover(&Places::of_this_host(), &Stop::default()).unwrap();
+    for path in [&store(), &rust.library] {
+        assert!(!holds(path.to_str().unwrap()), "{} is in vmlinux", path.display());
+    }
+}
+
+/// Where their object is: each has one of these.
+const SOURCES: [&str; 3] = ["arch/x86/kernel/io_thread.rs", "kernel/io_thread.rs", "fs/proc/io_thread.rs"];
+
+/// The command by which kbuild compiled `io_thread.o`, as it noted it (scripts/Kbuild.include).
+struct Kbuild {
+    folder: PathBuf,
+    tree: PathBuf,
+    command: String,
+}
+
+impl Kbuild {
+    fn of(folder: PathBuf) -> Kbuild {
+        let notes = fs::read_to_string(folder.join("arch/x86/kernel/.io_thread.o.cmd")).unwrap();
+        let (_, command) = notes.lines().next().unwrap().split_once(" := ").unwrap();
+        // What objtool does to the object afterwards is no business of the compiler's.
+        let command = command.split(" ; ").next().unwrap().to_owned();
+        let mut words = command.split_whitespace();
+        let source = words.find_map(|word| word.strip_suffix(SOURCES[0])).expect("the source is named");
+        Kbuild { tree: PathBuf::from(source), folder, command }
+    }
+
+    /// What `make CLIPPY=1` runs: the same command with clippy's driver in the compiler's place.
+    fn clippy(&self, driver: &Path, rustc: &Path, source: &Path) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let words = self.command.split_whitespace().map(|word| match word {
+            word if Path::new(word) == rustc => driver.display().to_string(),
+            word if word.ends_with(SOURCES[0]) => source.display().to_string(),
+            word if word.starts_with("--emit=") => {
+                let (kind, _) = word.split_once('=').unwrap().1.split_once('=').unwrap();
+                format!("--emit={kind}={}", dir.path().join(kind).display())
+            }
+            word => word.to_owned(),
+        });
+        let line = words.collect::<Vec<_>>().join(" ");
+        assert!(line.contains("clippy-driver") && line.contains("-Wclippy::all"), "{line}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(&self.folder).env("CLIPPY_CONF_DIR", &self.tree);
+        // As the kernel's Makefile exports it.
+        command.env("RUSTC_BOOTSTRAP", "1");
+        // cargo's word on this project, which clippy would hold against the kernel's.
+        command.env_remove("CARGO_PKG_RUST_VERSION");
+        command.output().unwrap()
+    }
+}
+
+/// Whether `source` is as the kernel's own `make rustfmtcheck` wants it.
+fn rustfmt(tree: &Path, source: &Path) -> Output {
+    Command::new("rustfmt").args(["--check", "--config-path"]).arg(tree).arg(source).output().unwrap()
+}
+
+#[test]
+fn every_series_in_rust_passes_the_kernels_rustfmt_and_clippy() {
+    if !can_boot() || !can_build_rust() || !have(&["rustfmt", "/usr/bin/clippy-driver"]) {
+        return;
+    }
+    let rust = discover(&Places::of_this_host(), &Stop::default()).unwrap();
+    let driver = rust.rustc.with_file_name("clippy-driver");
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let tool = |goal: &str, series: &str| {
+        Run::new(&[goal, "--release", &release(), "--series", series, "--lang", "rust"]).passed()
+    };
+    let kbuild = Kbuild::of(build_folder(&tool("build", SERIES).report()));
+    let shipped = series::list().unwrap().into_iter().filter(|listed| listed.selectable);
+    let names: Vec<String> = shipped.map(|listed| listed.name).collect();
+    assert_eq!(names.len(), 7);
+    for series in &names {
+        tool("patch", series);
+        let mut sources = SOURCES.iter().map(|name| kbuild.tree.join(name)).filter(|path| path.exists());
+        let source = sources.next().expect("a series in Rust has its object");
+        assert_eq!(sources.next(), None, "what another series brought is gone");
+
+        let formatted = rustfmt(&kbuild.tree, &source);
+        assert!(formatted.status.success(), "{series}: {}", String::from_utf8_lossy(&formatted.stdout));
+        let linted = kbuild.clippy(&driver, &rust.rustc, &source);
+        assert!(linted.status.success() && linted.stderr.is_empty(), "{series}: {}", said(&linted));
+    }
+
+    // Both see what is wrong where something is.
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = dir.path().join("io_thread.rs");
+    let text = "//! Wrong.\n\n/// Wrong.\npub fn wrong(x: u32) -> u32 { return x; }\n";
+    fs::write(&wrong, text).unwrap();
+    assert!(said(&kbuild.clippy(&driver, &rust.rustc, &wrong)).contains("unneeded `return`"));
+    assert!(!rustfmt(&kbuild.tree, &wrong).status.success());
+}

@@ -1,0 +1,122 @@
+//! The signed kernel that all tests look at, built once.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::firmware;
+use crate::support::keys::Keys;
+use crate::support::need::have;
+use crate::support::output::printed;
+use crate::support::tool::{LINE, Run, can_boot, store};
+
+pub struct Kernel {
+    pub keys: Keys,
+    /// Of somebody else.
+    pub others: Keys,
+    pub report: Value,
+    run: Run,
+    unpacked: tempfile::TempDir,
+}
+
+/// `None` where the test is skipped.
+pub fn kernel() -> Option<&'static Kernel> {
+    static KERNEL: OnceLock<Kernel> = OnceLock::new();
+    let programs = ["sbverify", "sbsign", "virt-fw-vars", "modinfo", "dpkg-deb", "rpm2cpio", "cpio"];
+    if !can_boot() || !have(&programs) || !firmware::is_there() {
+        return None;
+    }
+    Some(KERNEL.get_or_init(Kernel::build))
+}
+
+/// Of a run that makes the kernel.
+pub fn arguments(keys: &Keys) -> Vec<&str> {
+    let (key, cert) = (keys.key.to_str().unwrap(), keys.cert.to_str().unwrap());
+    vec!["--release", LINE, "--series", "none", "--sign-key", key, "--sign-cert", cert]
+}
+
+impl Kernel {
+    fn build() -> Kernel {
+        // The certificate is built in: with another one at each run the kernel would be another, too.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("secureboot-keys");
+        let keys = Keys::kept_in(&folder, "kpatch-build test");
+        let run = Run::new(&arguments(&keys)).passed();
+        let (report, unpacked) = (run.report(), tempfile::tempdir().unwrap());
+        let others = Keys::new("somebody else");
+        let kernel = Kernel { keys, others, report, run, unpacked };
+        for part in ["image", "headers"] {
+            let deb = kernel.run.artifact("deb", part);
+            printed(Command::new("dpkg-deb").arg("--extract").arg(deb).arg(kernel.deb()));
+        }
+        let rpm = kernel.run.artifact("rpm", "image");
+        std::fs::create_dir(kernel.rpm()).unwrap();
+        let line = "rpm2cpio \"$1\" | cpio --quiet -idm";
+        printed(Command::new("sh").args(["-ec", line, "sh"]).arg(rpm).current_dir(kernel.rpm()));
+        kernel
+    }
+
+    fn release(&self) -> &str {
+        self.report["kernel"]["release"].as_str().unwrap()
+    }
+
+    pub fn out(&self) -> PathBuf {
+        self.run.out.path().to_owned()
+    }
+
+    /// Where the .deb of the image and that of the headers are unpacked.
+    pub fn deb(&self) -> PathBuf {
+        self.unpacked.path().join("deb")
+    }
+
+    pub fn rpm(&self) -> PathBuf {
+        self.unpacked.path().join("rpm")
+    }
+
+    pub fn headers(&self) -> PathBuf {
+        self.deb().join("usr/src").join(format!("linux-headers-{}", self.release()))
+    }
+
+    pub fn image_in(&self, root: &Path) -> PathBuf {
+        let (in_deb, in_rpm) =
+            (format!("boot/vmlinuz-{}", self.release()), format!("lib/modules/{}/vmlinuz", self.release()));
+        let found = [in_deb, in_rpm].map(|path| root.join(path)).into_iter().find(|path| path.exists());
+        found.expect("an image")
+    }
+
+    pub fn module_in(&self, root: &Path) -> PathBuf {
+        root.join("lib/modules").join(self.release()).join("kernel/kernel/configs.ko")
+    }
+
+    /// The result of a stage in the store.
+    fn result(&self, stage: &str) -> PathBuf {
+        let stages = self.report["stages"].as_array().unwrap();
+        let stage = stages.iter().find(|one| one["stage"] == stage).unwrap();
+        store().join("results").join(stage["key"].as_str().unwrap())
+    }
+
+    /// The kernel as built and as signed.
+    pub fn results(&self) -> [PathBuf; 2] {
+        ["build", "sign"].map(|stage| self.result(stage))
+    }
+
+    /// The `O=` folder: the one with this kernel's certificate.
+    pub fn build_folder(&self) -> PathBuf {
+        let cert = std::fs::read(&self.keys.cert).unwrap();
+        let mut folders =
+            std::fs::read_dir(store().join("builds")).unwrap().map(|entry| entry.unwrap().path());
+        let is_ours = |folder: &PathBuf| {
+            std::fs::read(folder.join("certs/kpatch-build.pem")).is_ok_and(|found| found == cert)
+        };
+        folders.find(is_ours).expect("the kernel was built here")
+    }
+
+    pub fn unsigned_image(&self) -> PathBuf {
+        self.result("build").join("bzImage")
+    }
+
+    pub fn unsigned_module(&self) -> PathBuf {
+        self.module_in(&self.result("build").join("modules"))
+    }
+}

@@ -1,0 +1,156 @@
+//! The booted Debian, and what its tools do with the packages.
+
+use std::collections::BTreeSet;
+
+use kpatch_build::stages::boot::KernelMessages;
+
+use crate::support::systems::vm::{Finished, Guest, Machine};
+
+const APT: &str = "apt-get --yes --quiet";
+
+pub struct System {
+    pub guest: Guest,
+}
+
+/// What is there of a kernel.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Installed {
+    Nothing,
+    /// Paths and packages.
+    Traces(Vec<String>),
+}
+
+impl System {
+    /// Boots, and mounts what the machine was handed at `/mnt`.
+    pub fn boot(machine: &mut Machine) -> System {
+        let mut guest = machine.boot();
+        guest.must("mount -o ro /dev/disk/by-id/virtio-delivery /mnt");
+        System { guest }
+    }
+
+    pub fn shut_down(self) {
+        self.guest.shut_down();
+    }
+
+    /// `uname -r`.
+    pub fn release(&mut self) -> String {
+        self.guest.must("uname -r").trim_end().to_owned()
+    }
+
+    fn apt(&mut self, arguments: &str) -> Finished {
+        // There is no network: what apt needs is what lies there.
+        self.guest.run(&format!("{APT} {arguments}"))
+    }
+
+    /// Both packages of a build, as a user installs files.
+    pub fn install(&mut self, release: &str, build: u32) {
+        let done =
+            self.apt(&format!("install /mnt/{build}/linux-image-*.deb /mnt/{build}/linux-headers-*.deb"));
+        assert_eq!(done.status, 0, "{}", done.output);
+        for word in ["W: ", "warning:", "Error! "] {
+            assert!(!done.output.contains(word), "{}", done.output);
+        }
+        for package in ["linux-image", "linux-headers"] {
+            let shown = format!("dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' {package}-{release}");
+            let status = self.guest.must(&shown);
+            assert!(status.starts_with("installed ") && status.ends_with(&format!("-{build}")), "{status}");
+        }
+        assert_eq!(self.guest.must("dpkg --audit"), "");
+        self.is_the_default(release);
+    }
+
+    /// Of GRUB's menu, and with the modules in its initramfs that find the root file system.
+    fn is_the_default(&mut self, release: &str) {
+        let first = self.guest.must("grep -m1 -P '^\\tlinux' /boot/grub/grub.cfg");
+        assert!(first.contains(&format!("/boot/vmlinuz-{release} root=UUID=")), "{first}");
+        let initrd = self.guest.must(&format!("lsinitramfs /boot/initrd.img-{release}"));
+        for module in ["virtio_blk.ko", "virtio_pci.ko", "ext4.ko"] {
+            let at = format!("lib/modules/{release}/");
+            let has = |line: &str| line.contains(&at) && line.ends_with(&format!("/{module}"));
+            assert!(initrd.lines().any(has), "no {module} in\n{initrd}");
+        }
+        let link = self.guest.must("readlink -f /vmlinuz");
+        assert_eq!(link.trim_end(), format!("/boot/vmlinuz-{release}"));
+    }
+
+    /// The kernel runs that GRUB loads by itself, in that build, and the system is well on it.
+    pub fn runs(&mut self, release: &str, build: u32) {
+        assert_eq!(self.release(), release);
+        let version = self.guest.must("uname -v");
+        assert!(version.starts_with(&format!("#{build} ")), "{version}");
+        let line = self.guest.must("cat /proc/cmdline");
+        assert!(line.starts_with(&format!("BOOT_IMAGE=/boot/vmlinuz-{release} ")), "{line}");
+        self.guest.must("test -d /sys/firmware/efi && findmnt /boot/efi");
+        self.is_well();
+    }
+
+    /// No unit failed, the kernel complained of nothing, and dpkg finds nothing half done.
+    pub fn is_well(&mut self) {
+        let state = self.guest.run("systemctl is-system-running --wait");
+        let failed = self.guest.must("systemctl --failed --no-legend --plain");
+        assert_eq!((state.output.trim_end(), failed.as_str()), ("running", ""));
+        let console = self.guest.kernel_messages();
+        assert_eq!(console.messages, KernelMessages::default(), "{console:?}");
+        assert_eq!(self.guest.must("dpkg --audit"), "");
+    }
+
+    /// linux-base asks, and nobody says yes; told that nobody is there, it would take that for a yes.
+    pub fn refuses_to_remove_what_runs(&mut self, release: &str) {
+        let done = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
+        assert_ne!(done.status, 0, "{}", done.output);
+        assert!(done.output.contains("Aborting removal of the running kernel"), "{}", done.output);
+        self.guest.must(&format!(
+            "dpkg-query -W -f '${{db:Status-Status}}' linux-image-{release} | grep -qx installed"
+        ));
+        self.guest.must(&format!("test -e /boot/vmlinuz-{release} -a -e /boot/initrd.img-{release}"));
+        self.is_the_default(release);
+    }
+
+    /// Chooses another kernel in GRUB's menu, for one boot.
+    pub fn boot_next(&mut self, release: &str) {
+        let id = "sed -n \"s/^submenu .*menuentry_id_option '\\(.*\\)' {/\\1/p\" /boot/grub/grub.cfg";
+        let submenu = self.guest.must(id).trim_end().to_owned();
+        let entry = submenu.replace("gnulinux-advanced-", &format!("gnulinux-{release}-advanced-"));
+        self.guest
+            .must(&format!("grep -q -- '{entry}' /boot/grub/grub.cfg && grub-reboot '{submenu}>{entry}'"));
+    }
+
+    pub fn remove(&mut self, release: &str) {
+        let packages = format!("linux-image-{release} linux-headers-{release}");
+        let done = self.apt(&format!("remove {packages}"));
+        assert_eq!(done.status, 0, "{}", done.output);
+        assert!(!done.output.contains("not empty"), "{}", done.output);
+        let done = self.apt(&format!("purge {packages}"));
+        assert_eq!(done.status, 0, "{}", done.output);
+    }
+
+    pub fn installed(&mut self, release: &str) -> Installed {
+        let paths = "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /run -prune -o -print";
+        // What apt and dpkg did stays in their logs, and in the journal: those are names of files of theirs.
+        let traces = self.guest.must(&format!(
+            "{{ {paths} | grep -F -- {release}; dpkg-query -W | grep -F -- {release}; \
+             grep -rlF --exclude-dir=journal -- {release} /boot/grub /etc /var/lib; }} || :"
+        ));
+        if traces.is_empty() {
+            return Installed::Nothing;
+        }
+        Installed::Traces(traces.lines().map(str::to_owned).collect())
+    }
+
+    pub fn has_nothing_of(&mut self, release: &str) {
+        assert_eq!(self.installed(release), Installed::Nothing);
+    }
+
+    /// Every path but those of logs, caches, apt's notes and what is made anew on each boot.
+    pub fn files(&mut self) -> BTreeSet<String> {
+        let listed = self.guest.must(
+            "find / -xdev -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' -not -path '/dev/*'",
+        );
+        let kept = |path: &&str| {
+            !["/var/log/", "/var/cache/", "/tmp/", "/var/tmp/", "/var/lib/systemd/", "/var/lib/apt/", "/mnt/"]
+                .iter()
+                .any(|folder| path.starts_with(folder))
+        };
+        listed.lines().filter(kept).map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! What makes the root a machine's: its disks, boot loader and command line.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::support::systems::rpm_root::RpmRoot;
+use crate::support::systems::vm::{Guest, Machine, agent, disk};
+
+const DISK_MIB: u64 = 3072;
+
+/// Housekeeping that has nothing to do with kernels.
+const MASKED: [&str; 5] = [
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dnf-makecache.timer",
+    "dpkg-db-backup.timer",
+    "fstrim.timer",
+];
+
+/// `panic=-1` ends QEMU. The self-test of the timer counts its ticks in a guest's time, which stands still while a
+/// busy host has other things to do; under KVM the kernel leaves it out by itself.
+const OPTIONS: &str = "rw console=ttyS0 panic=-1 no_timer_check";
+
+/// dracut cannot see the machine from outside, so it takes all that any machine may need, less what this one
+/// has no programs for. In the machine, the next kernel's is made for that machine alone, as Fedora does it.
+const OUTSIDE: &str = "hostonly=no";
+const INSIDE: &str = "hostonly=yes";
+/// What costs an emulated processor most.
+const QUICK: &str = "compress=\"gzip -1\"\ndo_strip=no\ndo_hardlink=no\nearly_microcode=no";
+
+pub fn configure(root: &RpmRoot) {
+    root.write("/etc/fstab", &disk::fstab("/boot"));
+    root.write("/etc/hostname", "vm\n");
+    root.write("/etc/kernel/cmdline", &format!("root=UUID={} {OPTIONS}\n", disk::ROOT_UUID));
+    configure_dracut(root, OUTSIDE);
+    for unit in MASKED {
+        symlink("/dev/null", root.join(&format!("/etc/systemd/system/{unit}"))).unwrap();
+    }
+    agent::install(root.path());
+    // As `bootctl install` does it, which takes nothing but a partition.
+    let folder = root.esp().join("EFI/BOOT");
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(root.join("/usr/lib/systemd/boot/efi/systemd-bootx64.efi"), folder.join("BOOTX64.EFI")).unwrap();
+    fs::write(root.esp().join("loader/loader.conf"), "timeout 0\n").unwrap();
+}
+
+fn configure_dracut(root: &RpmRoot, host: &str) {
+    root.write("/etc/dracut.conf.d/test.conf", &format!("{host}\n{QUICK}\n"));
+}
+
+/// A machine with the root and its /boot on its disk.
+pub struct Installed {
+    machine: Machine,
+    /// The disk is in it.
+    _scratch: tempfile::TempDir,
+}
+
+impl Installed {
+    pub fn new(root: &RpmRoot) -> Installed {
+        configure_dracut(root, INSIDE);
+        let scratch = tempfile::tempdir().unwrap();
+        let image = scratch.path().join("disk.raw");
+        disk::make(root.path(), Some(&root.esp()), DISK_MIB, &image);
+        let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm-rpm");
+        Installed { machine: Machine::on(&image, "raw", None, &logs), _scratch: scratch }
+    }
+
+    pub fn boot(&mut self) -> Guest {
+        self.machine.boot()
+    }
+}

@@ -1,0 +1,55 @@
+//! The real kernel that suites share: the newest of [`LINE`] without a series, built once in the tests' store.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::tool::{LINE, Run, store};
+
+/// An image without patches, by its release.
+pub struct Image {
+    pub release: String,
+    pub path: PathBuf,
+}
+
+/// Those of `KPATCH_BOOT_IMAGES`, a directory with `<release>/bzImage`; without it, the shared kernel alone.
+pub fn images() -> Vec<Image> {
+    let Some(images) = std::env::var_os("KPATCH_BOOT_IMAGES") else { return vec![plain()] };
+    let mut found: Vec<_> = std::fs::read_dir(images)
+        .unwrap()
+        .flatten()
+        .map(|entry| Image {
+            release: entry.file_name().to_string_lossy().into_owned(),
+            path: entry.path().join("bzImage"),
+        })
+        .filter(|image| image.path.exists())
+        .collect();
+    found.sort_by(|one, other| one.release.cmp(&other.release));
+    assert!(!found.is_empty(), "KPATCH_BOOT_IMAGES holds no <release>/bzImage");
+    found
+}
+
+fn plain() -> Image {
+    static REPORT: OnceLock<Value> = OnceLock::new();
+    let report = REPORT.get_or_init(|| {
+        Run::new(&["build", "--release", LINE, "--series", "none", "--no-boot"]).passed().report()
+    });
+    Image {
+        release: report["release"].as_str().unwrap().to_owned(),
+        path: report["kernel"]["image"].as_str().unwrap().into(),
+    }
+}
+
+/// The source trees of `KPATCH_BUILD_TEST_TREES`, separated by colons; without it, the shared kernel's, unpatched.
+pub fn trees() -> Vec<PathBuf> {
+    if let Some(paths) = std::env::var_os("KPATCH_BUILD_TEST_TREES") {
+        return std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect();
+    }
+    let report = Run::new(&["patch", "--release", LINE, "--series", "none"]).passed().report();
+    let stages = report["stages"].as_array().unwrap();
+    let unpack = stages.iter().find(|stage| stage["stage"] == "unpack").unwrap();
+    let tree = store().join("sources").join(unpack["key"].as_str().unwrap()).join("linux");
+    assert!(tree.is_dir(), "{}", tree.display());
+    vec![tree]
+}

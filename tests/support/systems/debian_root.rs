@@ -1,0 +1,133 @@
+//! A Debian system to install into, made by mmdebstrap once and unpacked for each test.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::output::{must, text};
+
+/// Folder in which the system is kept between runs; the target folder where it is not set.
+const CACHE: &str = "KPATCH_BUILD_TEST_CACHE";
+pub const SUITE: &str = "bookworm";
+/// What a kernel package depends on.
+const KERNEL_NEEDS: &str = "kmod,linux-base,initramfs-tools";
+
+pub struct Root(tempfile::TempDir);
+
+impl Root {
+    pub fn new() -> Root {
+        Root::with(SUITE, KERNEL_NEEDS)
+    }
+
+    /// A system that is called `name` where it is kept, of the required packages and `packages`,
+    /// which are separated by commas.
+    pub fn with(name: &str, packages: &str) -> Root {
+        Root::kept(name, SUITE, packages)
+    }
+
+    /// The same of another suite; each suite is kept with one list of packages only.
+    pub fn of(suite: &str, packages: &str) -> Root {
+        Root::kept(suite, suite, packages)
+    }
+
+    fn kept(name: &str, suite: &str, packages: &str) -> Root {
+        let dir = tempfile::tempdir().unwrap();
+        must(Command::new("tar").arg("-xpf").arg(archive(name, suite, packages)).arg("-C").arg(dir.path()));
+        Root(dir)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn join(&self, path: &str) -> PathBuf {
+        self.path().join(path.trim_start_matches('/'))
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Writes an executable script.
+    pub fn script(&self, path: &str, content: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// A command line that runs inside.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = Command::new("chroot");
+        command.arg(self.path()).args(["sh", "-c", line]).env_clear();
+        command.envs([
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("DEBIAN_FRONTEND", "noninteractive"),
+            ("LC_ALL", "C"),
+        ]);
+        command
+    }
+
+    /// Runs a command line inside.
+    pub fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    pub fn must(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}\n{}", text(&output));
+        text(&output)
+    }
+
+    /// Every path below `/boot`, `/lib/modules`, `/usr/share/doc` and `/usr/share/licenses` that
+    /// holds `word`.
+    pub fn traces(&self, word: &str) -> String {
+        let output = self
+            .run(&format!("find /boot /usr/lib/modules /usr/share/doc /usr/share/licenses -path '*{word}*'"));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// The mirror that this machine's apt uses for the suite, else for its first one.
+pub fn mirror() -> String {
+    let sources = must(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(CODENAME) $(REPO_URI)",
+        "Created-By: Packages",
+    ]));
+    let of = |suite: &str| {
+        sources.lines().filter_map(|line| line.split_once(' ')).find(|(name, _)| *name == suite)
+    };
+    let (_, uri) = of(SUITE).expect("apt has bookworm among its sources");
+    uri.to_owned()
+}
+
+/// Where systems are kept between runs.
+pub fn cache() -> PathBuf {
+    let cache = std::env::var_os(CACHE).map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
+    fs::create_dir_all(&cache).unwrap();
+    cache
+}
+
+fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
+    let cache = cache();
+    let archive = cache.join(format!("debian-{name}.tar"));
+    let lock = File::create(cache.join(format!("debian-{name}.lock"))).unwrap();
+    lock.lock().unwrap();
+    if !archive.exists() {
+        let dir = tempfile::tempdir_in(&cache).unwrap();
+        let made = dir.path().join("root.tar");
+        must(
+            Command::new("timeout")
+                .args(["1200", "mmdebstrap", "--variant=minbase"])
+                .arg(format!("--include={packages}"))
+                .arg(suite)
+                .arg(&made)
+                .arg(mirror()),
+        );
+        fs::rename(made, &archive).unwrap();
+    }
+    archive
+}

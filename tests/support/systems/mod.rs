@@ -1,0 +1,6 @@
+//! Systems that packages are installed into: roots of Debian's, with dpkg and apt or with rpm and dnf, and virtual
+//! machines.
+
+pub mod debian_root;
+pub mod rpm_root;
+pub mod vm;
