@@ -1,212 +1,133 @@
-//! What was seen of one thread, as it stands in `report.json`.
-
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+//! What the probe observed of one thread, as `observations` in `report.json` records it.
 
 use serde::{Deserialize, Serialize};
 
-/// A register's value; `"0x33"` in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hex(pub u64);
-
-impl std::fmt::Display for Hex {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:#x}", self.0)
-    }
-}
-
-impl std::str::FromStr for Hex {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Hex, String> {
-        text.strip_prefix("0x")
-            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-            .map(Hex)
-            .ok_or_else(|| format!("{text:?} is not a hexadecimal number with 0x in front"))
-    }
-}
-
-impl Serialize for Hex {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Hex, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Registers of the kernel's `struct pt_regs`, named and ordered as in `struct
-/// user_regs_struct` of arch/x86/include/asm/user_64.h.
-pub const FRAME: [&str; 21] = [
-    "r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx", "si", "di",
-    "orig_ax", "ip", "cs", "flags", "sp", "ss",
-];
-
-/// The rest of that structure, which the kernel keeps in `struct thread_struct`.
-pub const THREAD: [&str; 6] = ["fs_base", "gs_base", "ds", "es", "fs", "gs"];
-
-/// All 27 registers; `None` where one cannot be read.
-pub type Registers = BTreeMap<String, Option<Hex>>;
+use super::answer::{Answer, Peek};
+use super::register::{Hex, Register, Registers};
 
 /// One thread of one tracee: an entry of `observations` in `report.json`.
 ///
-/// `attach` and the like are `ok` or the errno's name; what was not observed is `null`.
+/// `None` (`null` in JSON) is what the probe could not observe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
+    /// Word size of the tracee: 64 or 32.
     pub tracee_bits: u8,
-    /// `leader`, or `iou-sqp`, `iou-mgr`, `iou-wrk` without the process id.
+    /// Kind of thread: `leader`, `iou-sqp`, `iou-mgr` or `iou-wrk`.
     pub thread: String,
+    /// Name in `/proc/PID/comm`, with the process id for an io thread: `iou-wrk-36`.
     pub name: String,
+    /// Thread id in the guest.
     pub tid: u32,
-    /// State letter of proc(5) before anything was done to it.
+    /// State letter of proc(5), before the probe touched the thread.
     pub state: Option<String>,
+    /// Whether `/proc/PID/task` lists the thread.
     pub listed: bool,
-    pub seize: String,
-    pub attach: String,
-    pub peekuser_cs: Option<String>,
-    pub peekuser_ds: Option<String>,
-    pub regset: Option<String>,
-    pub getregs: Option<String>,
+    /// Result of `PTRACE_SEIZE`.
+    pub seize: Answer,
+    /// Result of `PTRACE_ATTACH`.
+    pub attach: Answer,
+    /// Result of `PTRACE_PEEKUSER` for `cs`.
+    pub peekuser_cs: Option<Peek>,
+    /// Result of `PTRACE_PEEKUSER` for `ds`.
+    pub peekuser_ds: Option<Peek>,
+    /// Result of `PTRACE_GETREGSET` with `NT_PRSTATUS`.
+    pub regset: Option<Answer>,
+    /// Result of `PTRACE_GETREGS`.
+    pub getregs: Option<Answer>,
+    /// Size in bytes of the register set: 216 in a 64-bit view, 68 in a 32-bit one.
     pub regset_bytes: Option<u64>,
-    /// Whether the view shows the same values as `PTRACE_GETREGS`.
+    /// Whether `PTRACE_GETREGSET` shows the same values as `PTRACE_GETREGS`.
     pub regset_agrees: Option<bool>,
+    /// The same as in `regs`.
     pub cs: Option<Hex>,
+    /// The same as in `regs`.
     pub ss: Option<Hex>,
+    /// The same as in `regs`.
     pub ip: Option<Hex>,
+    /// The same as in `regs`.
     pub sp: Option<Hex>,
+    /// All registers, as ptrace shows them.
     pub regs: Registers,
+    /// Whether the thread stopped after `PTRACE_INTERRUPT`.
     pub stops_on_interrupt: bool,
+    /// Whether the thread stopped after `PTRACE_ATTACH`.
     pub stops_on_attach: bool,
+    /// Whether the thread stopped after `SIGSTOP` to its process.
     pub stops_on_sigstop: bool,
+    /// Whether the stopped thread ran again after `SIGCONT`.
     pub resumes_on_sigcont: bool,
-    /// Both freezers, each of which stands below.
+    /// Whether both freezers froze and thawed the thread.
     pub freezes: Option<bool>,
+    /// Whether the freezer of cgroup v1 froze and thawed the thread.
     pub freezes_v1: Option<bool>,
+    /// Whether the freezer of cgroup v2 froze and thawed the thread.
     pub freezes_v2: Option<bool>,
+    /// State letter while frozen by cgroup v1.
     pub state_frozen_v1: Option<String>,
+    /// State letter while frozen by cgroup v2.
     pub state_frozen_v2: Option<String>,
+    /// Whether one fatal signal to the process ended the thread.
     pub dies_with_group: bool,
-    /// The `NT_PRSTATUS` note of a thread of this kind in a core dump of another process of the same
-    /// program; `None` where the dump has none.
+    /// The thread's `NT_PRSTATUS` note in a core dump of another process of the same program.
     #[serde(default)]
     pub core: Option<CoreNote>,
-    /// The leader's registers at the entry of the system call that created this thread.
+    /// The leader's registers at the entry of the system call that created the thread.
     pub creator_regs: Option<Registers>,
 }
 
-/// What a core dump says of a thread.
+/// The `NT_PRSTATUS` note of a thread in a core dump.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CoreNote {
-    /// Of the registers in the note: 216 in a 64-bit view, 68 in a 32-bit one.
+    /// Size in bytes of the registers in the note: 216 in a 64-bit view, 68 in a 32-bit one.
     pub bytes: u64,
-    /// Those that the view has; the others are `None`.
+    /// The registers in the note; those that its view lacks are `None`.
     pub regs: Registers,
 }
 
 impl CoreNote {
-    /// The registers of [`FRAME`] that its view has.
-    pub fn frame(&self) -> impl Iterator<Item = &'static str> {
-        let wide = self.bytes > 68;
-        FRAME.into_iter().filter(move |name| wide || !is_64_bit_only(name))
+    /// The registers of [`Register::FRAME`] that the note's view has.
+    pub(super) fn frame(&self) -> impl Iterator<Item = Register> {
+        let is_64_bit = self.bytes > 68;
+        Register::FRAME.iter().copied().filter(move |register| is_64_bit || !register.is_64_bit_only())
     }
 }
 
-/// `r8` to `r15`.
-fn is_64_bit_only(name: &str) -> bool {
-    matches!(name.as_bytes(), [b'r', b'0'..=b'9', ..])
-}
-
 impl Observation {
+    /// Whether io_uring created the thread.
     pub fn is_io_thread(&self) -> bool {
         self.thread.starts_with("iou-")
     }
 
-    pub fn register(&self, name: &str) -> Option<Hex> {
-        self.regs.get(name).copied().flatten()
+    /// The value of a register in the thread's core note.
+    pub(super) fn core_register(&self, register: Register) -> Option<Hex> {
+        self.core.as_ref()?.regs[register]
     }
 
-    /// Of its note in the core dump.
-    pub fn core_register(&self, name: &str) -> Option<Hex> {
-        self.core.as_ref()?.regs.get(name).copied().flatten()
+    /// The value that the creator had in a register at the entry of its system call.
+    pub fn creator_register(&self, register: Register) -> Option<Hex> {
+        self.creator_regs.as_ref()?[register]
     }
 
-    pub fn creator_register(&self, name: &str) -> Option<Hex> {
-        self.creator_regs.as_ref()?.get(name).copied().flatten()
-    }
-
-    /// Registers, in order, also those of the core dump, that hold an address of the kernel's half of the address space.
+    /// Registers, live or in the core note, that hold an address of the kernel's half of the
+    /// address space.
     ///
-    /// The topmost page is not mapped; its numbers are negated errnos.
-    pub fn kernel_addresses(&self) -> Vec<(&'static str, Hex)> {
+    /// The topmost page is not mapped; numbers in it are negated errnos.
+    pub(super) fn kernel_addresses(&self) -> Vec<(Register, Hex)> {
         let kernel = 0xffff_8000_0000_0000..0xffff_ffff_ffff_f000_u64;
-        let names = FRAME.iter().chain(&THREAD);
-        names
-            .flat_map(|name| [(*name, self.register(name)), (*name, self.core_register(name))])
-            .filter_map(|(name, value)| Some((name, value?)))
+        Register::ALL
+            .into_iter()
+            .flat_map(|register| [(register, self.regs[register]), (register, self.core_register(register))])
+            .filter_map(|(register, value)| Some((register, value?)))
             .filter(|(_, value)| kernel.contains(&value.0))
             .collect()
     }
 
-    /// Whether every register of the creator that this size of program can set was not zero,
-    /// so that what was copied can be told from what was zeroed.
-    pub fn creator_is_telling(&self) -> bool {
-        let settable = |name: &&&str| self.tracee_bits == 64 || !is_64_bit_only(name);
-        FRAME
+    /// Whether the creator's registers tell a copied register from a zeroed one: none of the registers
+    /// that a program of this size can set was zero.
+    pub(super) fn creator_is_telling(&self) -> bool {
+        Register::FRAME
             .iter()
-            .filter(settable)
-            .all(|name| self.creator_register(name).is_some_and(|value| value.0 != 0))
+            .filter(|register| self.tracee_bits == 64 || !register.is_64_bit_only())
+            .all(|register| self.creator_register(*register).is_some_and(|value| value.0 != 0))
     }
-}
-
-/// One debugger on one tracee: an entry of `debuggers` in `report.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DebuggerRun {
-    /// With its version: `gdb 10.1`, `strace 6.1`.
-    pub debugger: String,
-    pub tracee_bits: u8,
-    pub outcome: DebuggerOutcome,
-    /// The leader's backtrace and registers were readable.
-    pub usable: bool,
-    pub tracee_after: TraceeAfter,
-    /// Threads that it listed.
-    pub threads_seen: u64,
-    /// Threads that the probe knew of when it started.
-    pub threads: u64,
-    /// From its start to its end or its deadline.
-    pub seconds: f64,
-    /// The line of the transcript that decided the outcome, where one did.
-    pub evidence: Option<String>,
-    /// The file with everything that it printed.
-    pub transcript: PathBuf,
-}
-
-/// How a debugger fared; the first that fits, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DebuggerOutcome {
-    /// It came to its deadline or its output's limit while attaching to the same thread kept failing.
-    AttachLoop,
-    /// It came to its deadline otherwise.
-    TimedOut,
-    /// The attach ended in an error.
-    AttachAborted,
-    /// It took the process for one of another architecture.
-    ArchitectureWarning,
-    /// It listed fewer threads than the probe knows of.
-    ThreadsHidden,
-    /// It could not attach to each thread that is listed, and went on without them: strace only.
-    ThreadsRefused,
-    Clean,
-}
-
-/// The tracee after the debugger has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TraceeAfter {
-    Running,
-    Stopped,
-    Gone,
 }

@@ -2,7 +2,7 @@
 
 use super::{Absence, Cell, Comparison, Unmeasured, lang_name, lang_slug};
 use crate::base::options::Lang;
-use crate::claims::observation::{DebuggerOutcome, DebuggerRun, Observation, TraceeAfter};
+use crate::claims::{DebuggerOutcome, DebuggerRun, Observation, Peek, TraceeAfter};
 use crate::stages::boot::BootResult;
 
 /// Both sizes of tracee, in the order of the columns.
@@ -290,9 +290,7 @@ fn shows(seen: &Observation, leader: Option<&Observation>) -> Showing {
 }
 
 fn shows_register(seen: &Observation, leader: Option<&Observation>) -> Showing {
-    let refused = |errno: &str| errno.starts_with('E');
-    if refused(&seen.attach) && refused(&seen.seize) {
-        let errno = &seen.attach;
+    if let (Some(errno), Some(_)) = (seen.attach.errno(), seen.seize.errno()) {
         return Showing::new(
             Tone::Caution,
             format!("attach refused: {errno}"),
@@ -301,11 +299,11 @@ fn shows_register(seen: &Observation, leader: Option<&Observation>) -> Showing {
     }
     let nothing = || Showing::new(Tone::Missing, "not observed", "were not observed to show anything");
     let Some(cs) = &seen.peekuser_cs else { return nothing() };
-    if refused(cs) {
+    if let Peek::Errno(errno) = cs {
         return Showing::new(
             Tone::Caution,
-            format!("reads refused: {cs}"),
-            format!("can be attached to, but reading their registers fails with {cs}"),
+            format!("reads refused: {errno}"),
+            format!("can be attached to, but reading their registers fails with {errno}"),
         );
     }
     let Some(right) = leader.and_then(|leader| leader.peekuser_cs.as_ref()) else { return nothing() };

@@ -2,7 +2,7 @@
 
 use super::judged::{Row, SIZES, Table, Tone, claims_words};
 use super::{Absence, Cell, Comparison, lang_name};
-use crate::claims::observation::{DebuggerOutcome, DebuggerRun, TraceeAfter};
+use crate::claims::{Answer, DebuggerOutcome, DebuggerRun, TraceeAfter};
 
 /// The summary of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,11 +242,13 @@ fn who(members: &Members) -> String {
 
 /// Whether an io thread could be attached to and refused register reads with EINVAL.
 fn refuses_registers(cell: &Cell) -> bool {
-    let einval = |word: &Option<String>| word.as_deref() == Some("EINVAL");
+    let fails = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.is_errno("EINVAL"));
     cell.boot.observations.iter().any(|seen| {
         seen.is_io_thread()
-            && seen.attach == "ok"
-            && (einval(&seen.peekuser_cs) || einval(&seen.getregs) || einval(&seen.regset))
+            && seen.attach.is_ok()
+            && (seen.peekuser_cs.as_ref().is_some_and(|peek| peek.is_errno("EINVAL"))
+                || fails(&seen.getregs)
+                || fails(&seen.regset))
     })
 }
 

@@ -12,7 +12,7 @@ use crate::kernel::kconfig::Kconfig;
 use crate::pipeline::settings::{FormatError, Settings};
 use crate::report::RequestPart;
 use crate::stages::boot::BootRequest;
-use crate::stages::boot::debuggers::{ChoiceError, DebuggerRequest, Wanted};
+use crate::stages::boot::debuggers::{DebuggerRequest, Selection, SelectionError};
 use crate::stages::fetch::pins::Pins;
 use crate::stages::fetch::{SourceRequest, SourceSpecError};
 
@@ -53,7 +53,7 @@ pub enum Error {
     #[error(transparent)]
     Source(#[from] SourceSpecError),
     #[error(transparent)]
-    Debuggers(#[from] ChoiceError),
+    Debuggers(#[from] SelectionError),
     #[error(transparent)]
     Signer(#[from] KeyError),
     #[error("--{given} without --{lacks} signs nothing")]
@@ -113,7 +113,7 @@ impl Request {
         };
         refuse_without_io_threads(release)?;
         let debuggers = DebuggerRequest {
-            wanted: Wanted::parse(&settings.debuggers)?,
+            selection: Selection::parse(&settings.debuggers)?,
             debian_mirror: settings.debian_mirror.clone(),
             keyring: settings.keyring.clone(),
         };
@@ -251,7 +251,7 @@ fn checked_localversion(text: String) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::boot::debuggers::Name;
+    use crate::stages::boot::debuggers::DebuggerName;
 
     fn request(settings: Settings) -> Result<Request, Error> {
         Request::new(settings)
@@ -277,7 +277,7 @@ mod tests {
             ..Default::default()
         };
         let debuggers = request(settings).unwrap().boot.unwrap().debuggers;
-        assert_eq!(debuggers.wanted, Wanted::These(vec![Name::Gdb10]));
+        assert_eq!(debuggers.selection, Selection::These(vec![DebuggerName::Gdb10]));
         assert_eq!(debuggers.debian_mirror.as_deref(), Some("http://m.example.org/debian"));
         assert_eq!(debuggers.keyring, Some("k.gpg".into()));
         let error = request(Settings { debuggers: vec!["gdb".into()], ..Default::default() }).unwrap_err();

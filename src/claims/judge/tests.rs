@@ -1,13 +1,15 @@
 use serde_json::Value;
 
 use super::*;
+use crate::base::release::Line;
+use crate::claims::Peek;
 use crate::stages::boot::Records;
 
-/// What probes printed under unpatched kernels of two lines.
+/// Output of probes under unpatched kernels of two release lines.
 const MERGED: &str = include_str!("../../../tests/data/boot/user-frame-6.1.187.records");
 const ZEROED: &str = include_str!("../../../tests/data/boot/zeroed-5.12.9.records");
 
-/// What a probe printed, and the series that was booted.
+/// Output of a probe, and the series whose kernel ran.
 struct Recording {
     records: &'static str,
     series: &'static str,
@@ -34,7 +36,7 @@ const RECORDINGS: [Recording; 6] = [
 fn observations(records: &str) -> Vec<Observation> {
     let mut read = Records::default();
     records.lines().for_each(|line| {
-        read.line(line);
+        read.read_line(line);
     });
     read.finish();
     assert_eq!(read.damage, None);
@@ -57,12 +59,12 @@ fn copy_segments() -> Claims {
     claims(include_str!("../../../patches/copy-segments/series.toml"))
 }
 
-fn evidence(observations: &[Observation]) -> Evidence<'_> {
-    Evidence { line: Some(Line::new(6, 1)), ia32: true, observations, requested: &[], debuggers: &[] }
+fn observed(observations: &[Observation]) -> Observed<'_> {
+    Observed { line: Some(Line::new(6, 1)), ia32: true, observations, requested: &[], debuggers: &[] }
 }
 
 fn failures(claims: &Claims, observations: &[Observation]) -> Vec<String> {
-    judge(claims, &evidence(observations)).iter().filter_map(Judgement::failure).collect()
+    judge(claims, &observed(observations)).iter().filter_map(Judgement::failure).collect()
 }
 
 #[test]
@@ -78,14 +80,14 @@ fn each_recording_holds_its_own_series_claims_and_no_others() {
 }
 
 #[test]
-fn what_zeroed_shows_is_told_in_the_words_of_the_report() {
-    let judged = judge(&copy_segments(), &evidence(&observations(ZEROED)));
+fn a_judgement_uses_the_words_of_the_report() {
+    let judged = judge(&copy_segments(), &observed(&observations(ZEROED)));
     let cs = judged.iter().find(|judged| judged.claim == "64-bit io threads: peekuser_cs").unwrap();
     assert_eq!((cs.expected.as_str(), cs.observed.as_str(), cs.holds), ("0x33", "0x0", false));
     assert!(cs.failure().unwrap().contains("64-bit io threads: peekuser_cs"));
 }
 
-/// Every value that differs from `value`, for the kinds of value that an observation has.
+/// Returns values that differ from `value`, for each kind of value in an observation.
 fn mutated(value: &Value) -> Vec<Value> {
     match value {
         Value::Bool(flag) => vec![Value::Bool(!flag), Value::Null],
@@ -95,14 +97,14 @@ fn mutated(value: &Value) -> Vec<Value> {
         }
         Value::String(text) if text == "EINVAL" => vec!["ok".into(), "0x33".into(), Value::Null],
         Value::String(_) => vec!["EINVAL".into()],
-        // Those of a wrong type are no observations and left out.
+        // A value of the wrong type does not parse as an observation, and the caller skips it.
         Value::Null => vec!["ok".into(), "0x0".into(), Value::from(216), true.into()],
         _ => Vec::new(),
     }
 }
 
-/// Neither claimed nor meant to be: names, what differs from boot to boot, and shorthands of
-/// what is claimed through `regs` and `thread_regs`.
+/// Fields that no claim covers on purpose: names, values that differ from boot to boot, and copies of
+/// values that claims cover through `regs` and `thread_regs`.
 const UNCLAIMED: &[&str] = &[
     "cs",
     "ss",
@@ -147,19 +149,19 @@ fn any_change_to_what_an_io_thread_shows_breaks_a_claim() {
     }
 }
 
-/// Whether a series claims that registers are the creator's: elsewhere its frame is compared
-/// with nothing.
+/// Whether a series claims that registers are the creator's; otherwise no claim compares the creator's
+/// frame with anything.
 fn copies(series: &str) -> bool {
     series.contains(" regs = \"creator\"")
 }
 
-/// Every value of the object and of the objects in it, by its JSON pointer.
+/// Every value of the object and of the objects in it, with its JSON pointer.
 fn leaves(object: &Value) -> Vec<(String, &Value)> {
     let mut leaves = Vec::new();
     for (name, value) in object.as_object().unwrap() {
         if value.is_object() {
             let below = self::leaves(value).into_iter().filter(|(below, _)| is_compared(name, below));
-            // A 32-bit note does not have them at all.
+            // A 32-bit note has no such register.
             let below = below.filter(|(_, value)| name != "core" || !value.is_null());
             leaves.extend(below.map(|(below, value)| (format!("/{name}{below}"), value)));
         } else {
@@ -169,18 +171,18 @@ fn leaves(object: &Value) -> Vec<(String, &Value)> {
     leaves
 }
 
-/// What ax, ip and sp of the creator were is not compared with anything, nor is what a 32-bit one
-/// cannot have set; of a note the frame is claimed, not what lives in thread_struct.
+/// Whether a claim covers a nested value. No claim compares the creator's ax, ip and sp, nor registers
+/// that a 32-bit creator cannot set; claims about a core note cover its frame, not `thread_struct`.
 fn is_compared(name: &str, below: &str) -> bool {
     match name {
         "creator_regs" => !["/ax", "/ip", "/sp", "/cs", "/ss"].contains(&below) && !below.starts_with("/r"),
-        "core" => THREAD.iter().all(|register| below != format!("/regs/{register}")),
+        "core" => Register::THREAD.iter().all(|register| below != format!("/regs/{register}")),
         _ => true,
     }
 }
 
 #[test]
-fn a_claim_about_threads_that_were_not_seen_does_not_hold() {
+fn a_claim_about_unobserved_threads_does_not_hold() {
     let seen = observations(MERGED);
     for kind in ["iou-sqp", "iou-wrk", "leader"] {
         let rest: Vec<_> = seen.iter().filter(|seen| seen.thread != kind).cloned().collect();
@@ -200,7 +202,7 @@ fn flipping_a_claim_flips_its_judgement() {
 }
 
 #[test]
-fn a_claim_is_judged_only_where_it_is_made() {
+fn a_claim_is_judged_only_on_the_lines_it_covers() {
     let seen = observations(MERGED);
     let other_line = claims("[[claim]]\nthreads = \"io\"\nlines = [\"5.12\"]\nshows = { listed = false }");
     assert_eq!(failures(&other_line, &seen), [""; 0]);
@@ -209,12 +211,12 @@ fn a_claim_is_judged_only_where_it_is_made() {
 }
 
 #[test]
-fn what_the_release_does_to_the_registers_is_claimed_for_its_line() {
+fn register_claims_differ_between_release_lines() {
     let hide_threads = recording!("hide-threads", "5.12.9");
     let seen = observations(hide_threads.records);
     let failed = |line| {
-        let evidence = Evidence { line: Some(line), ..evidence(&seen) };
-        judge(&claims(hide_threads.series), &evidence).iter().filter(|judged| !judged.holds).count()
+        let observed = Observed { line: Some(line), ..observed(&seen) };
+        judge(&claims(hide_threads.series), &observed).iter().filter(|judged| !judged.holds).count()
     };
     assert_eq!(failed(Line::new(5, 12)), 0);
     assert!(
@@ -226,7 +228,7 @@ fn what_the_release_does_to_the_registers_is_claimed_for_its_line() {
 fn a_series_own_claim_replaces_the_side_claim() {
     let seen = observations(MERGED);
     let own = claims("[[claim]]\nthreads = \"io\"\ntracee = 64\nshows = { listed = false }");
-    let judged = judge(&own, &evidence(&seen));
+    let judged = judge(&own, &observed(&seen));
     let of = |name: &str| judged.iter().filter(|judged| judged.claim == name).count();
     assert_eq!((of("64-bit io threads: listed"), of("32-bit io threads: listed")), (1, 1));
 }
@@ -234,17 +236,17 @@ fn a_series_own_claim_replaces_the_side_claim() {
 #[test]
 fn without_32_bit_emulation_only_64_bit_claims_are_judged() {
     let seen: Vec<_> = observations(MERGED).into_iter().filter(|seen| seen.tracee_bits == 64).collect();
-    let judged = judge(&user_frame(), &Evidence { ia32: false, ..evidence(&seen) });
+    let judged = judge(&user_frame(), &Observed { ia32: false, ..observed(&seen) });
     assert!(judged.iter().all(|judged| judged.holds && judged.claim.starts_with("64-bit")), "{judged:?}");
-    let judged = judge(&zeroed(), &Evidence { ia32: false, ..evidence(&seen) });
+    let judged = judge(&zeroed(), &Observed { ia32: false, ..observed(&seen) });
     assert!(judged.iter().any(|judged| judged.claim.ends_with("regset_bytes") && judged.expected == "216"));
 }
 
 #[test]
-fn threads_that_disagree_are_told_apart() {
+fn threads_that_disagree_are_named() {
     let mut seen = observations(MERGED);
     let worker = seen.iter_mut().find(|seen| seen.thread == "iou-wrk").unwrap();
-    worker.peekuser_cs = Some("0x0".into());
+    worker.peekuser_cs = Some(Peek::Value(Hex(0)));
     let failed = failures(&user_frame(), &seen);
     assert_eq!(
         failed,
@@ -258,17 +260,17 @@ fn threads_that_disagree_are_told_apart() {
 fn an_unreadable_register_is_neither_zero_nor_copied() {
     let mut seen = observations(MERGED);
     let poller = seen.iter_mut().find(|seen| seen.thread == "iou-sqp").unwrap();
-    poller.regs.insert("bx".into(), None);
+    poller.regs[Register::Bx] = None;
     assert!(failures(&user_frame(), &seen).iter().any(|text| text.contains("bx unseen")));
     let unseen = claims("[[claim]]\nthreads = \"iou-sqp\"\ntracee = 64\nshows = { bx = \"unseen\" }");
     assert_eq!(failures(&unseen, &seen), [""; 0]);
 }
 
 #[test]
-fn negated_errnos_are_no_kernel_addresses() {
+fn a_negated_errno_is_not_a_kernel_address() {
     let mut seen = observations(MERGED).remove(1);
-    seen.regs.insert("ax".into(), Some(Hex(-38i64 as u64)));
+    seen.regs[Register::Ax] = Some(Hex(-38i64 as u64));
     assert!(seen.kernel_addresses().is_empty());
-    seen.regs.insert("ip".into(), Some(Hex(0xffff_ffff_8100_0000)));
-    assert_eq!(seen.kernel_addresses(), [("ip", Hex(0xffff_ffff_8100_0000))]);
+    seen.regs[Register::Ip] = Some(Hex(0xffff_ffff_8100_0000));
+    assert_eq!(seen.kernel_addresses(), [(Register::Ip, Hex(0xffff_ffff_8100_0000))]);
 }

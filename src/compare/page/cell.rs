@@ -6,8 +6,7 @@ use maud::{Markup, html};
 
 use super::frame::{self, Kind};
 use super::{patch, run_id, symbol, tone_class, transcript};
-use crate::claims::Judgement;
-use crate::claims::observation::{DebuggerRun, FRAME, Hex, Observation, THREAD};
+use crate::claims::{DebuggerRun, Hex, Judgement, Observation, Register, Registers};
 use crate::compare::judged::{Row, SIZES, State, Table, claims_words, run_of};
 use crate::compare::summary::list;
 use crate::compare::{Cell, Making, PatchText, lang_name};
@@ -61,8 +60,9 @@ fn alike<'r, 'a>(row: &Row, table: &'r Table<'a>) -> Option<&'r Row<'a>> {
 /// What makes two kernels show the same, without what differs from boot to boot.
 fn seen_of(cell: &Cell) -> impl PartialEq {
     let of_thread = |seen: &Observation| {
-        let kinds: Vec<_> = FRAME.iter().chain(&THREAD).map(|name| frame::kind(seen, name)).collect();
-        let reads = [&seen.peekuser_cs, &seen.peekuser_ds, &seen.regset, &seen.getregs].map(Clone::clone);
+        let kinds: Vec<_> = Register::ALL.into_iter().map(|register| frame::kind(seen, register)).collect();
+        let peeks = [&seen.peekuser_cs, &seen.peekuser_ds].map(Clone::clone);
+        let reads = (peeks, [&seen.regset, &seen.getregs].map(Clone::clone));
         let ends = (seen.attach.clone(), seen.seize.clone(), seen.regset_bytes, seen.cs, seen.ss);
         (seen.tracee_bits, seen.thread.clone(), kinds, reads, ends, conduct_of(seen))
     };
@@ -168,7 +168,7 @@ fn registers(row: &Row, cell: &Cell) -> Markup {
 
 fn register_table(row: &Row, bits: u8, threads: &[(String, &Observation)]) -> Markup {
     let name = format!("{} in {}: registers of the {bits}-bit tracee", row.series, lang_name(row.lang));
-    let creator = |seen: &Observation, name| shown(seen.creator_register(name));
+    let creator = |seen: &Observation, register| shown(seen.creator_register(register));
     html! {
         div class="scroll" role="group" aria-label=(name) tabindex="0" {
             table class="registers" {
@@ -181,12 +181,12 @@ fn register_table(row: &Row, bits: u8, threads: &[(String, &Observation)]) -> Ma
                     tr { @for _ in threads { th scope="col" { "shown" } th scope="col" { "creator’s" } } }
                 }
                 tbody {
-                    @for name in FRAME.iter().chain(&THREAD) {
+                    @for register in Register::ALL {
                         tr {
-                            th scope="row" { (name) }
+                            th scope="row" { (register) }
                             @for (_, seen) in threads {
-                                td { (shown(seen.register(name))) " " b { (frame::kind(seen, name).letter()) } }
-                                td class="of-creator" { (creator(seen, name)) }
+                                td { (shown(seen.regs[register])) " " b { (frame::kind(seen, register).letter()) } }
+                                td class="of-creator" { (creator(seen, register)) }
                             }
                         }
                     }
@@ -204,8 +204,8 @@ fn shown(value: Option<Hex>) -> String {
 fn conduct_of(seen: &Observation) -> [(&'static str, Option<bool>); 9] {
     [
         ("listed", Some(seen.listed)),
-        ("attach", Some(seen.attach == "ok")),
-        ("seize", Some(seen.seize == "ok")),
+        ("attach", Some(seen.attach.is_ok())),
+        ("seize", Some(seen.seize.is_ok())),
         ("stops on interrupt", Some(seen.stops_on_interrupt)),
         ("stops on attach", Some(seen.stops_on_attach)),
         ("stops on SIGSTOP", Some(seen.stops_on_sigstop)),
@@ -259,10 +259,8 @@ fn conduct(row: &Row, cell: &Cell) -> Markup {
 fn core_dumps(row: &Row, cell: &Cell) -> Markup {
     let notes: Vec<_> =
         cell.boot.observations.iter().filter_map(|seen| Some((seen, seen.core.as_ref()?))).collect();
-    let value =
-        |regs: &crate::claims::observation::Registers, name: &str| shown(regs.get(name).copied().flatten());
-    let same = |seen: &Observation, regs: &crate::claims::observation::Registers| {
-        let both = regs.iter().filter_map(|(name, core)| Some(((*core)?, seen.register(name)?)));
+    let same = |seen: &Observation, regs: &Registers| {
+        let both = regs.iter().filter_map(|(register, core)| Some((core?, seen.regs[register]?)));
         let (mut equal, mut all) = (0, 0);
         for (core, live) in both {
             all += 1;
@@ -284,7 +282,7 @@ fn core_dumps(row: &Row, cell: &Cell) -> Markup {
                                 tr {
                                     th scope="row" { (seen.tracee_bits) "-bit " (seen.thread) }
                                     td { (core.bytes) " bytes" }
-                                    @for name in ["cs", "ip", "sp"] { td { (value(&core.regs, name)) } }
+                                    @for register in [Register::Cs, Register::Ip, Register::Sp] { td { (shown(core.regs[register])) } }
                                     td { (same(seen, &core.regs)) }
                                 }
                             }

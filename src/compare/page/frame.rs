@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::claims::observation::{FRAME, Hex, Observation};
+use crate::claims::{Hex, Observation, Register};
 
 /// What a register of an io thread holds, as far as its value tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,12 +54,12 @@ impl Kind {
 /// `__USER_CS`, `__USER32_CS` and `__USER_DS` of arch/x86/include/asm/segment.h, with their privilege level.
 const SELECTORS: [u64; 3] = [0x33, 0x23, 0x2b];
 
-pub fn kind(seen: &Observation, name: &str) -> Kind {
-    let is_segment = matches!(name, "cs" | "ss");
-    match seen.register(name) {
+pub fn kind(seen: &Observation, register: Register) -> Kind {
+    let is_segment = matches!(register, Register::Cs | Register::Ss);
+    match seen.regs[register] {
         None => Kind::Unreadable,
         Some(Hex(0)) => Kind::Zero,
-        value if value == seen.creator_register(name) => Kind::Creator,
+        value if value == seen.creator_register(register) => Kind::Creator,
         Some(Hex(value)) if is_segment && SELECTORS.contains(&value) => Kind::Constant,
         Some(_) => Kind::Other,
     }
@@ -67,7 +67,7 @@ pub fn kind(seen: &Observation, name: &str) -> Kind {
 
 /// The kinds of all registers of the frame, in its order.
 pub fn kinds(seen: &Observation) -> Vec<Kind> {
-    FRAME.iter().map(|name| kind(seen, name)).collect()
+    Register::FRAME.iter().map(|register| kind(seen, *register)).collect()
 }
 
 const COLUMNS: usize = 7;
@@ -85,22 +85,22 @@ pub fn picture(id: &str, who: &str, seen: &Observation) -> Markup {
             aria-labelledby=(format!("{id}-title {id}-desc")) {
             title id=(format!("{id}-title")) { "Register frame of " (who) }
             desc id=(format!("{id}-desc")) { (described(seen)) }
-            @for (number, name) in FRAME.iter().enumerate() {
-                (register_box(number, name, seen))
+            @for (number, register) in Register::FRAME.iter().enumerate() {
+                (register_box(number, *register, seen))
             }
         }
     }
 }
 
-fn register_box(number: usize, name: &str, seen: &Observation) -> Markup {
+fn register_box(number: usize, register: Register, seen: &Observation) -> Markup {
     let (x, y) = ((number % COLUMNS) * (WIDTH + GAP), (number / COLUMNS) * (HEIGHT + GAP));
-    let kind = kind(seen, name);
-    let value = seen.register(name).map(|value| value.to_string()).filter(|text| text.len() <= 6);
+    let kind = kind(seen, register);
+    let value = seen.regs[register].map(|value| value.to_string()).filter(|text| text.len() <= 6);
     html! {
         g class=(kind.class()) transform=(format!("translate({x} {y})")) {
             rect class="box" width=(WIDTH) height=(HEIGHT) rx="3" {}
             rect class="pattern" width=(WIDTH) height=(HEIGHT) rx="3" {}
-            text class="name" x="7" y="19" { (name) }
+            text class="name" x="7" y="19" { (register) }
             text class="letter" x=(WIDTH - 7) y="41" text-anchor="end" { (kind.letter()) }
             @if let Some(value) = value { text class="value" x="7" y="41" { (value) } }
         }
@@ -110,7 +110,8 @@ fn register_box(number: usize, name: &str, seen: &Observation) -> Markup {
 /// For who cannot see it: `zero: r15, r14 … . its creator’s value: cs, ss.`
 fn described(seen: &Observation) -> String {
     let of = |wanted: Kind| {
-        let names: Vec<_> = FRAME.iter().copied().filter(|name| kind(seen, name) == wanted).collect();
+        let of_kind = Register::FRAME.iter().filter(|register| kind(seen, **register) == wanted);
+        let names: Vec<_> = of_kind.map(|register| register.name()).collect();
         (!names.is_empty()).then(|| format!("{}: {}.", wanted.words(), names.join(", ")))
     };
     Kind::ALL.into_iter().filter_map(of).collect::<Vec<_>>().join(" ")

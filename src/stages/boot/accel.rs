@@ -1,15 +1,17 @@
-//! Which accelerator works on this host.
+//! Finds the accelerator that works on this host.
 //!
-//! That `/dev/kvm` exists and opens says little: nested and emulated virtualisation can leave
-//! a guest hanging or dead. So a boot sector is run first, then the kernel itself, both with a
-//! short deadline, and the answer is kept for this host, kernel and QEMU.
+//! A `/dev/kvm` that opens proves little: under nested or emulated virtualisation a guest may still hang
+//! or die. KVM must therefore run a boot sector first, then the kernel itself, both with a short
+//! deadline. The store keeps the answer for this processor, host kernel and QEMU.
 
 use std::path::Path;
 use std::time::Duration;
 
+use fs_err as fs;
 use serde::Serialize;
 
-use super::{Error, qemu};
+use super::error::Error;
+use super::qemu;
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::Stage;
@@ -17,26 +19,26 @@ use crate::base::options::Accel;
 use crate::base::process;
 use crate::base::store::{Lookup, Room};
 
-/// A working KVM runs the BIOS and the sector in about 0.2 s.
+/// Time for the boot sector; a working KVM runs the BIOS and the sector in about 0.2 s.
 const SECTOR_DEADLINE: Duration = Duration::from_secs(3);
-/// A working KVM reaches user space in about a second.
-pub const KERNEL_DEADLINE: Duration = Duration::from_secs(15);
+/// Time for the first boot of the kernel; a working KVM reaches user space in about a second.
+pub(super) const KERNEL_DEADLINE: Duration = Duration::from_secs(15);
 
 const KVM: &str = "/dev/kvm";
 const ANSWER: &str = "accelerator";
 
-/// What is known before the kernel has been booted.
+/// The state of knowledge before the kernel boots.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// Asked for, remembered, or the only one.
+pub(super) enum Choice {
+    /// The accelerator is requested, remembered, or the only one.
     Settled(Accel),
-    /// KVM ran the boot sector: let it prove itself with the kernel.
+    /// KVM ran the boot sector; the kernel is the next test.
     TryKvm(Host),
 }
 
-/// What an answer holds for.
+/// The host that an answer applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Host {
+pub(super) struct Host {
     kernel: String,
     qemu: String,
     processor: String,
@@ -51,7 +53,7 @@ impl Host {
             .run(&cx.stop)
             .map_err(Error::qemu)?
             .text();
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let processor = read("/proc/cpuinfo");
         let processor = processor.lines().find(|line| line.starts_with("model name")).unwrap_or_default();
         Ok(Host {
@@ -66,11 +68,12 @@ impl Host {
     }
 }
 
-pub fn choose(cx: &Context, asked: Option<Accel>) -> Result<Choice, Error> {
-    if let Some(accel) = asked {
+/// Chooses the requested accelerator, or finds out which one works.
+pub(super) fn choose(cx: &Context, requested: Option<Accel>) -> Result<Choice, Error> {
+    if let Some(accel) = requested {
         return Ok(Choice::Settled(accel));
     }
-    if std::fs::OpenOptions::new().read(true).write(true).open(KVM).is_err() {
+    if fs::OpenOptions::new().read(true).write(true).open(KVM).is_err() {
         return Ok(Choice::Settled(Accel::Tcg));
     }
     let host = Host::of_this_machine(cx)?;
@@ -81,34 +84,34 @@ pub fn choose(cx: &Context, asked: Option<Accel>) -> Result<Choice, Error> {
         return Ok(Choice::TryKvm(host));
     }
     remember(cx, &host, Accel::Tcg)?;
-    cx.events.note(Stage::Boot, "KVM is there but does not run a boot sector in time: using TCG");
+    cx.events.note(Stage::Boot, "KVM exists but does not run a boot sector in time: using TCG");
     Ok(Choice::Settled(Accel::Tcg))
 }
 
 fn remembered(cx: &Context, host: &Host) -> Result<Option<Accel>, Error> {
     let path = cx.store.path(Room::Hosts, host.key().as_str()).join(ANSWER);
-    match std::fs::read_to_string(path).as_deref().map(str::trim) {
+    match fs::read_to_string(path).as_deref().map(str::trim) {
         Ok("kvm") => Ok(Some(Accel::Kvm)),
         Ok("tcg") => Ok(Some(Accel::Tcg)),
-        // No answer, or none that this version understands.
+        // No answer, or one that this version does not know.
         _ => Ok(None),
     }
 }
 
-pub fn remember(cx: &Context, host: &Host, accel: Accel) -> Result<(), Error> {
+/// Stores the answer for this host, unless there is one already.
+pub(super) fn remember(cx: &Context, host: &Host, accel: Accel) -> Result<(), Error> {
     if let Lookup::Miss(slot) = cx.lookup(Stage::Boot, Room::Hosts, host.key().as_str())? {
         let answer = match accel {
             Accel::Kvm => "kvm\n",
             Accel::Tcg => "tcg\n",
         };
-        let path = slot.path().join(ANSWER);
-        std::fs::write(&path, answer).map_err(|source| Error::Io { action: "write", path, source })?;
+        fs::write(slot.path().join(ANSWER), answer)?;
         slot.commit()?;
     }
     Ok(())
 }
 
-/// `mov dx, port; mov al, value; out dx, al; hlt; jmp` back to the hlt, and the signature.
+/// `mov dx, port; mov al, value; out dx, al; hlt`, a `jmp` back to the hlt, and the signature.
 fn boot_sector() -> [u8; 512] {
     let code = [0xba, qemu::EXIT_PORT, 0x00, 0xb0, qemu::EXIT_VALUE, 0xee, 0xf4, 0xeb, 0xfd];
     let mut sector = [0; 512];
@@ -117,30 +120,18 @@ fn boot_sector() -> [u8; 512] {
     sector
 }
 
+/// Whether a boot sector ends in time.
 fn runs_boot_sector(cx: &Context) -> Result<bool, Error> {
-    run_boot_sector(cx, Accel::Kvm, SECTOR_DEADLINE)
-}
-
-/// Whether a boot sector comes to its end in time. An error only where QEMU cannot be run at all.
-pub fn run_boot_sector(cx: &Context, accel: Accel, deadline: Duration) -> Result<bool, Error> {
-    let file = tempfile::NamedTempFile::new().map_err(|source| Error::Io {
-        action: "create",
-        path: std::env::temp_dir(),
-        source,
-    })?;
+    let file = tempfile::NamedTempFile::new()?;
     let path: &Path = file.path();
-    std::fs::write(path, boot_sector()).map_err(|source| Error::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })?;
-    let ran = process::Command::new(qemu::QEMU)
-        .args(qemu::boot_sector(accel, path))
+    fs::write(path, boot_sector())?;
+    let finished = process::Command::new(qemu::QEMU)
+        .args(qemu::boot_sector(Accel::Kvm, path))
         .log(cx.log(Stage::Boot))
-        .deadline(deadline)
+        .deadline(SECTOR_DEADLINE)
         .any_status()
         .run(&cx.stop);
-    match ran {
+    match finished {
         Ok(output) => Ok(output.status.code() == Some(qemu::EXIT_STATUS)),
         Err(process::Error::TimedOut { .. }) => Ok(false),
         Err(error) => Err(Error::qemu(error)),
@@ -169,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_is_not_probed() {
+    fn a_requested_accelerator_is_not_probed() {
         let dir = tempfile::tempdir().unwrap();
         let cx = context(dir.path());
         assert_eq!(choose(&cx, Some(Accel::Kvm)).unwrap(), Choice::Settled(Accel::Kvm));
     }
 
     #[test]
-    fn an_answer_is_remembered_for_this_host_only() {
+    fn an_answer_applies_to_one_host_only() {
         let dir = tempfile::tempdir().unwrap();
         let cx = context(dir.path());
         assert_eq!(remembered(&cx, &host("6.1")).unwrap(), None);
@@ -186,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_boot_sector_is_one() {
+    fn the_boot_sector_has_the_signature_and_the_exit_value() {
         let sector = boot_sector();
         assert_eq!(sector[510..], [0x55, 0xaa]);
         assert!(sector.contains(&qemu::EXIT_VALUE));

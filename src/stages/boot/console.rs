@@ -1,45 +1,52 @@
-//! What the kernel said on its console: panics, oopses, warnings, and its last words.
+//! The kernel's messages on its console: panics, oopses, warnings, and the last line.
 
 use serde::{Deserialize, Serialize};
 
-/// How often the kernel complained. Panics and oopses fail the verdict; warnings are counted
-/// and noted, because TCG and odd hosts provoke some that have nothing to do with the series.
+/// Number of complaints on the console. Panics and oopses fail the verdict; warnings only become a note,
+/// because TCG and unusual hosts provoke warnings that have nothing to do with the series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelMessages {
+    /// Warnings, UBSAN reports, stalls and hung tasks.
     pub warnings: u32,
+    /// Oopses and other bug reports.
     pub oopses: u32,
+    /// Panics.
     pub panics: u32,
 }
 
-/// One console log, classified.
+/// A classified console log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Console {
+    /// Number of messages of each kind.
     pub messages: KernelMessages,
-    /// The first message of each kind, without its time stamp.
+    /// The first warning, without its time stamp.
     pub first_warning: Option<String>,
+    /// The first oops, without its time stamp.
     pub first_oops: Option<String>,
+    /// The first panic, without its time stamp.
     pub first_panic: Option<String>,
-    /// The last line that was not empty.
+    /// The last line that is not empty.
     pub last: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum MessageKind {
     Warning,
     Oops,
     Panic,
 }
 
 impl Console {
+    /// Classifies the text of a console.
     pub fn read(log: &[u8]) -> Console {
         let mut console = Console::default();
         for line in String::from_utf8_lossy(log).lines() {
-            console.line(line.trim_end());
+            console.read_line(line.trim_end());
         }
         console
     }
 
-    fn line(&mut self, line: &str) {
+    fn read_line(&mut self, line: &str) {
         if line.trim().is_empty() {
             return;
         }
@@ -47,14 +54,15 @@ impl Console {
         let message = without_prefix(line);
         let (count, first) = match kind(message) {
             None => return,
-            Some(Kind::Warning) => (&mut self.messages.warnings, &mut self.first_warning),
-            Some(Kind::Oops) => (&mut self.messages.oopses, &mut self.first_oops),
-            Some(Kind::Panic) => (&mut self.messages.panics, &mut self.first_panic),
+            Some(MessageKind::Warning) => (&mut self.messages.warnings, &mut self.first_warning),
+            Some(MessageKind::Oops) => (&mut self.messages.oopses, &mut self.first_oops),
+            Some(MessageKind::Panic) => (&mut self.messages.panics, &mut self.first_panic),
         };
         *count += 1;
         first.get_or_insert_with(|| message.to_owned());
     }
 
+    /// Whether the kernel printed nothing.
     pub fn is_silent(&self) -> bool {
         self.last.is_none()
     }
@@ -73,26 +81,26 @@ fn without_prefix(line: &str) -> &str {
     rest
 }
 
-fn kind(message: &str) -> Option<Kind> {
+fn kind(message: &str) -> Option<MessageKind> {
     if message.starts_with("Kernel panic - not syncing") {
-        return Some(Kind::Panic);
+        return Some(MessageKind::Panic);
     }
-    // die() numbers each oops: `Oops: 0002 [#1] SMP`, `invalid opcode: 0000 [#1]`. The line
-    // with the cause (`BUG: unable to handle …`, `kernel BUG at …`) precedes it.
+    // die() (arch/x86/kernel/dumpstack.c) numbers each oops: `Oops: 0002 [#1] SMP`, `invalid opcode: 0000 [#1]`.
+    // The line with the cause (`BUG: unable to handle …`, `kernel BUG at …`) precedes it.
     if has_die_counter(message) {
-        return Some(Kind::Oops);
+        return Some(MessageKind::Oops);
     }
     if let Some(at) = message.find("BUG: ").filter(|at| *at == 0 || message.starts_with("watchdog: ")) {
         let cause = &message[at + "BUG: ".len()..];
         let followed_by_oops =
             cause.starts_with("unable to handle") || cause.starts_with("kernel NULL pointer");
-        return (!followed_by_oops).then_some(Kind::Oops);
+        return (!followed_by_oops).then_some(MessageKind::Oops);
     }
     let warns = message.starts_with("WARNING: ")
         || message.starts_with("UBSAN: ")
         || message.starts_with("rcu: INFO: ")
         || message.starts_with("INFO: task ") && message.contains("blocked for more than");
-    warns.then_some(Kind::Warning)
+    warns.then_some(MessageKind::Warning)
 }
 
 fn has_die_counter(message: &str) -> bool {
@@ -160,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn bugs_that_kill_nobody_count_as_oopses() {
+    fn bugs_that_kill_no_task_count_as_oopses() {
         assert_eq!(
             counts("[   30.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]\n"),
             (0, 1, 0)
@@ -169,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn warnings_are_told_from_lines_that_only_look_like_one() {
+    fn only_real_warnings_are_counted() {
         assert_eq!(counts(WARNING), (1, 0, 0));
         assert_eq!(
             counts("[    1.0] WARNING: kernel/fork.c:12 at copy_process+0x1/0x2, CPU#1: init/1\n"),

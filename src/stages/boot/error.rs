@@ -1,4 +1,4 @@
-//! Why there was nothing to judge.
+//! Errors of the boot test: reasons why there is nothing to judge.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,48 +6,54 @@ use std::path::{Path, PathBuf};
 use super::debuggers;
 use super::qemu::QEMU;
 use crate::base::error::{Exit, Explain};
+use crate::base::stop::Interrupted;
 use crate::base::{process, store};
 
+/// A boot test without a result.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message describes its variant")]
 pub enum Error {
     #[error("{QEMU} is not installed")]
     QemuMissing,
-    #[error("QEMU could not run the guest")]
+    #[error("QEMU cannot run the guest")]
     Qemu { source: process::Error },
-    #[error("KVM gave up on the guest: {message}")]
+    #[error("KVM stopped the guest: {message}")]
     Kvm { message: String },
     #[error("{} is not a Linux x86 kernel image: it has no boot protocol header", path.display())]
     NotAKernel { path: PathBuf },
     #[error("{} cannot compile the guest's {bits}-bit program", cc.display())]
     Compile { cc: PathBuf, bits: u8, source: process::Error },
-    #[error("cannot {action} {}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("no shell for the guest: neither a static busybox nor the libraries of {} were found", shell.display())]
+    #[error(
+        "no shell for the guest: this host has no static busybox, and the libraries of {} cannot be listed",
+        shell.display()
+    )]
     NoShell { shell: PathBuf, source: process::Error },
     #[error(transparent)]
     Debuggers(#[from] debuggers::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error("interrupted")]
-    Interrupted,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Explain for Error {
-    fn exit(&self) -> Exit {
+    fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Error::Debuggers(error) => error.exit(),
-            Error::Interrupted | Error::Store(store::Error::Interrupted { .. }) => Exit::Interrupted,
-            Error::QemuMissing
-            | Error::NoShell { .. }
-            | Error::Compile { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
-            _ => Exit::StageFailed,
+            Error::Debuggers(error) => Some(error),
+            Error::Store(error) => Some(error),
+            Error::Interrupted(error) => Some(error),
+            _ => None,
         }
     }
 
-    fn facts(&self) -> Vec<String> {
+    fn exit(&self) -> Exit {
         match self {
-            Error::Debuggers(error) => error.facts(),
-            _ => Vec::new(),
+            Error::QemuMissing
+            | Error::NoShell { .. }
+            | Error::Compile { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
+            _ => self.inner().map_or(Exit::StageFailed, Explain::exit),
         }
     }
 
@@ -58,31 +64,30 @@ impl Explain for Error {
             }
             Error::Kvm { .. } => Some("pass --accel tcg".into()),
             Error::Compile { bits: 32, .. } => Some(
-                "the compiler needs -m32; gcc and clang for x86-64 have it without further packages".into(),
+                "use a compiler that supports -m32; gcc and clang for x86-64 do without further packages"
+                    .into(),
             ),
-            Error::Debuggers(error) => error.next_step(),
             Error::NoShell { .. } => Some("install busybox-static".into()),
-            _ => None,
+            _ => self.inner()?.next_step(),
         }
     }
 
     fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
-            Error::Debuggers(error) => error.log_and_tail(),
             Error::Qemu { source } | Error::Compile { source, .. } | Error::NoShell { source, .. } => {
                 source.log_and_tail()
             }
-            _ => (None, &[]),
+            _ => self.inner().map_or((None, &[]), Explain::log_and_tail),
         }
     }
 }
 
 impl Error {
-    /// What a run of QEMU that did not end well means.
+    /// The error for a run of QEMU that failed.
     pub(super) fn qemu(error: process::Error) -> Error {
         match error {
             process::Error::Missing { .. } => Error::QemuMissing,
-            process::Error::Interrupted { .. } => Error::Interrupted,
+            process::Error::Interrupted { .. } => Error::Interrupted(Interrupted),
             source => Error::Qemu { source },
         }
     }

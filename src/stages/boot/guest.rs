@@ -1,25 +1,28 @@
-//! Makes the guest's programs: the probe, which is its init, and a tracee of each word size.
+//! The guest's programs: the probe, which is its init, and a tracee of each word size.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use fs_err as fs;
 use rust_embed::RustEmbed;
 
-use super::Error;
 use super::debuggers::Debugger;
+use super::error::Error;
 use super::initramfs::Initramfs;
 use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::process;
+use crate::base::stop::Interrupted;
 
-/// The probe's source travels in the tool; the compiler that makes the kernel makes it too.
+/// The C sources of the probe and the tracee. The kernel's compiler compiles them on each run.
 #[derive(RustEmbed)]
 #[folder = "src/probe"]
 struct Source;
 
 const TRACEE: &str = "tracee.c";
 
-/// No libc, no start files, nothing that a distribution's compiler adds by default and that
-/// would need a runtime: stack protector, PIE, control-flow notes.
+/// Flags for a program without libc, start files, or anything that distributions enable by default and
+/// that needs a runtime: stack protector, PIE, control-flow notes.
 const FLAGS: &[&str] = &[
     "-std=gnu11",
     "-O2",
@@ -38,8 +41,8 @@ const FLAGS: &[&str] = &[
     "-Wl,-z,noexecstack",
 ];
 
-/// An archive with the probe as `/init`, and each debugger in a root of its own.
-pub fn initramfs(cx: &Context, cc: &Path, debuggers: &[Debugger]) -> Result<Initramfs, Error> {
+/// Builds an archive with the probe as `/init` and each debugger in a separate root directory.
+pub(super) fn initramfs(cx: &Context, cc: &Path, debuggers: &[Debugger]) -> Result<Initramfs, Error> {
     let programs = programs(cx, cc)?;
     let mut archive = Initramfs::new();
     for program in &programs {
@@ -51,40 +54,40 @@ pub fn initramfs(cx: &Context, cc: &Path, debuggers: &[Debugger]) -> Result<Init
     Ok(archive)
 }
 
-/// One that runs in the guest: static, and made for no C library.
+/// A static, freestanding program of the guest.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its place in the guest's root.
+    /// File name in the guest's root directory.
     pub name: &'static str,
+    /// The ELF file.
     pub content: Vec<u8>,
 }
 
-/// The probe, `init`, and what it looks at, `tracee64` and `tracee32`.
+/// Compiles the probe, `init`, and its tracees, `tracee64` and `tracee32`.
 ///
-/// As the first process the probe writes its [`Records`](super::Records) to the second serial port and
-/// ends the guest. In a system that runs already it writes them to standard output and ends itself; it is to be
-/// started with these programs in a root (`chroot`) and a mount namespace (`unshare --mount`) of its own.
+/// As the first process, the probe writes its [`Records`](super::Records) to the second serial port and
+/// shuts the guest down. In a running system, it writes them to standard output and exits; start it there
+/// in a directory with these programs (`chroot`) and in a private mount namespace (`unshare --mount`).
+///
+/// # Errors
+/// A program does not compile, or the temporary directory is not writable.
 pub fn programs(cx: &Context, cc: &Path) -> Result<Vec<Program>, Error> {
-    let scratch = tempfile::tempdir().map_err(|source| Error::Io {
-        action: "create",
-        path: std::env::temp_dir(),
-        source,
-    })?;
-    let sources = unpack(scratch.path())?;
+    let scratch = tempfile::tempdir()?;
+    let sources = write_sources(scratch.path())?;
     let (tracee, probe): (Vec<_>, Vec<_>) = sources.into_iter().partition(|name| name == TRACEE);
     let all = [(PROBE, 64, &probe), (TRACEES[0], 64, &tracee), (TRACEES[1], 32, &tracee)];
-    let make = |(name, bits, sources): (&'static str, u8, &Vec<String>)| {
+    let build = |(name, bits, sources): (&'static str, u8, &Vec<String>)| {
         let program = scratch.path().join(name);
         compile(cx, cc, scratch.path(), bits, sources, &program)?;
-        Ok(Program { name, content: read(&program)? })
+        Ok(Program { name, content: fs::read(&program)? })
     };
-    all.into_iter().map(make).collect()
+    all.into_iter().map(build).collect()
 }
 
 const PROBE: &str = "init";
 const TRACEES: [&str; 2] = ["tracee64", "tracee32"];
 
-/// What probe/debug.c expects of `/debuggerN`.
+/// Adds `/debuggerN` with the files that probe/debug.c expects in it.
 fn add_debugger(
     archive: &mut Initramfs,
     number: usize,
@@ -92,12 +95,11 @@ fn add_debugger(
     programs: &[Program],
 ) -> Result<(), Error> {
     let root = format!("debugger{number}");
-    let read_error = |source| Error::Io { action: "read", path: debugger.root.clone(), source };
-    archive.tree(&root, &debugger.root).map_err(read_error)?;
-    for folder in ["proc", "dev", "tmp"] {
-        archive.folder(&format!("{root}/{folder}"));
+    archive.tree(&root, &debugger.root)?;
+    for directory in ["proc", "dev", "tmp"] {
+        archive.folder(&format!("{root}/{directory}"));
     }
-    // Where /proc/PID/exe says that the tracee's program is.
+    // The debugger opens the tracee's program at the path in /proc/PID/exe.
     for program in programs.iter().filter(|program| program.name != PROBE) {
         archive.file(&format!("{root}/{}", program.name), 0o755, &program.content);
     }
@@ -107,23 +109,18 @@ fn add_debugger(
     if let Some(commands) = debugger.commands() {
         archive.file(&format!("{root}/commands"), 0o644, commands.as_bytes());
     }
-    if let Some(milliseconds) = debugger.interrupted_after() {
+    if let Some(milliseconds) = debugger.interrupt_after() {
         archive.file(&format!("{root}/interrupt"), 0o644, milliseconds.to_string().as_bytes());
     }
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })
-}
-
-/// Writes the source out and returns the names of the files to compile.
-fn unpack(dir: &Path) -> Result<Vec<String>, Error> {
+/// Writes the sources to `dir` and returns the names of the files to compile.
+fn write_sources(dir: &Path) -> Result<Vec<String>, Error> {
     let mut sources = Vec::new();
     for name in Source::iter() {
-        let path = dir.join(name.as_ref());
-        let file = Source::get(&name).expect("it was just listed");
-        std::fs::write(&path, file.data).map_err(|source| Error::Io { action: "write", path, source })?;
+        let file = Source::get(&name).expect("the name was just listed");
+        fs::write(dir.join(name.as_ref()), file.data)?;
         if name.ends_with(".c") {
             sources.push(name.into_owned());
         }
@@ -148,11 +145,11 @@ fn compile(
         .arg(program)
         .dir(dir)
         .log(cx.log(Stage::Boot))
-        .deadline(std::time::Duration::from_secs(60))
+        .deadline(Duration::from_secs(60))
         .run(&cx.stop)
         .map(drop)
         .map_err(|source| match source {
-            process::Error::Interrupted { .. } => Error::Interrupted,
+            process::Error::Interrupted { .. } => Error::Interrupted(Interrupted),
             source => Error::Compile { cc: PathBuf::from(cc), bits, source },
         })
 }

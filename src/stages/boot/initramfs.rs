@@ -2,9 +2,11 @@
 //! (Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::{fs, io};
+
+use fs_err as fs;
 
 use crate::base::archive::cpio::{self, Digits};
 

@@ -1,4 +1,4 @@
-//! What a program of the host needs to run elsewhere.
+//! The libraries of a program of the host.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::base::context::Context;
 use crate::base::process;
 
-/// The dynamic loader and the libraries of a program, none for a static one.
-pub fn libraries(cx: &Context, program: &Path) -> Result<Vec<PathBuf>, process::Error> {
+/// Returns the dynamic loader and the libraries of a program; none for a static one.
+pub(super) fn libraries(cx: &Context, program: &Path) -> Result<Vec<PathBuf>, process::Error> {
     let output = process::Command::new("ldd")
         .arg(program)
         .capture()
@@ -17,7 +17,7 @@ pub fn libraries(cx: &Context, program: &Path) -> Result<Vec<PathBuf>, process::
     Ok(parse_ldd(&output.text()))
 }
 
-/// `libc.so.6 => /lib/…/libc.so.6 (0x…)`, `/lib64/ld-linux-x86-64.so.2 (0x…)`; the vDSO has no path.
+/// Reads `libc.so.6 => /lib/…/libc.so.6 (0x…)` and `/lib64/ld-linux-x86-64.so.2 (0x…)`; the vDSO has no path.
 fn parse_ldd(text: &str) -> Vec<PathBuf> {
     let path = |line: &str| {
         let (file, _address) = line.rsplit_once(" (0x")?;
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_files_that_ldd_names_are_taken() {
+    fn every_path_that_ldd_prints_is_returned() {
         let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\
                     \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f01)\n\
                     \t/lib64/ld-linux-x86-64.so.2 (0x00007f02)\n";

@@ -1,37 +1,38 @@
-//! The QEMU command line, put together from small pure functions.
+//! QEMU command lines.
 
 use std::path::Path;
 
 use crate::base::options::Accel;
 
-pub const QEMU: &str = "qemu-system-x86_64";
+/// The program's name.
+pub(super) const QEMU: &str = "qemu-system-x86_64";
 
-/// `ttyS0` has the kernel's messages, `ttyS1` the records: what the kernel prints cannot get
-/// between them.
+/// The kernel command line. `ttyS0` carries the kernel's messages and `ttyS1` the records, so that kernel
+/// messages cannot interrupt a record.
 const APPEND: &[&str] = &[
     "console=ttyS0",
-    // The same addresses on every boot, so that two boots can be compared.
+    // Keeps addresses the same on every boot, so that boots are comparable.
     "norandmaps",
-    // With -no-reboot a panic ends QEMU at once instead of standing still until the deadline.
+    // With -no-reboot, a panic ends QEMU at once instead of waiting for the deadline.
     "panic=-1",
 ];
 
-/// A file name inside an option's value: QEMU reads a comma as the end of the value unless doubled.
+/// A file name inside an option's value: QEMU ends the value at a comma unless it is doubled.
 fn escaped(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
-pub fn accelerator(accel: Accel) -> Vec<String> {
+fn accelerator(accel: Accel) -> Vec<String> {
     let name = match accel {
         Accel::Kvm => "kvm",
         Accel::Tcg => "tcg",
     };
-    // `max` is the host's processor under KVM, and all that TCG can do otherwise.
+    // `max` is the host's processor under KVM, and every feature that TCG emulates otherwise.
     strings(&["-accel", name, "-cpu", "max"])
 }
 
-pub fn machine() -> Vec<String> {
-    // Nothing that is not asked for: no network, no display, no monitor that waits for a command.
+/// A machine without network, display, or a monitor that waits for commands.
+fn machine() -> Vec<String> {
     strings(&["-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-monitor", "none"])
 }
 
@@ -45,7 +46,7 @@ fn kernel(image: &Path, initramfs: &Path, extra: &[&str]) -> Vec<String> {
     args
 }
 
-/// The console goes to a file, the records to standard output.
+/// Sends the console to a file and the records to standard output.
 fn ports(console: &Path) -> Vec<String> {
     let console = format!("file,id=console,path={}", escaped(console));
     strings(&[
@@ -60,25 +61,27 @@ fn ports(console: &Path) -> Vec<String> {
     ])
 }
 
-/// A boot with the probe as init.
-pub fn observed(accel: Accel, image: &Path, initramfs: &Path, console: &Path) -> Vec<String> {
+/// Arguments for a boot with the probe as init.
+pub(super) fn observed(accel: Accel, image: &Path, initramfs: &Path, console: &Path) -> Vec<String> {
     [accelerator(accel), machine(), kernel(image, initramfs, &[]), ports(console)].concat()
 }
 
-/// A boot with a shell on the terminal; Ctrl-A X leaves it.
-pub fn interactive(accel: Accel, image: &Path, initramfs: &Path) -> Vec<String> {
+/// Arguments for a boot with a shell on the terminal; Ctrl-A X leaves it.
+pub(super) fn interactive(accel: Accel, image: &Path, initramfs: &Path) -> Vec<String> {
     let machine = strings(&["-smp", "2", "-m", "1024", "-nodefaults", "-display", "none"]);
     let quiet = kernel(image, initramfs, &["quiet"]);
     [accelerator(accel), machine, quiet, strings(&["-serial", "mon:stdio"])].concat()
 }
 
-/// Exit status of QEMU when a guest writes [`EXIT_VALUE`] to the port of [`boot_sector`].
-pub const EXIT_STATUS: i32 = (EXIT_VALUE as i32) << 1 | 1;
-pub const EXIT_VALUE: u8 = 0x10;
-pub const EXIT_PORT: u8 = 0xf4;
+/// Exit status of QEMU after a guest writes [`EXIT_VALUE`] to [`EXIT_PORT`] (hw/misc/debugexit.c).
+pub(super) const EXIT_STATUS: i32 = (EXIT_VALUE as i32) << 1 | 1;
+/// The value that the boot sector writes.
+pub(super) const EXIT_VALUE: u8 = 0x10;
+/// The I/O port of the isa-debug-exit device.
+pub(super) const EXIT_PORT: u8 = 0xf4;
 
-/// A guest that is one boot sector, with a port that ends QEMU.
-pub fn boot_sector(accel: Accel, sector: &Path) -> Vec<String> {
+/// Arguments for a guest that is one boot sector, with a port that ends QEMU.
+pub(super) fn boot_sector(accel: Accel, sector: &Path) -> Vec<String> {
     let drive = format!("file={},format=raw,if=ide,snapshot=on", escaped(sector));
     let port = format!("isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1");
     [accelerator(accel), machine(), strings(&["-no-reboot", "-drive", &drive, "-device", &port])].concat()
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accelerator_is_the_one_asked_for() {
+    fn the_requested_accelerator_is_used() {
         assert_eq!(value_after(&accelerator(Accel::Kvm), "-accel"), ["kvm"]);
         assert_eq!(value_after(&accelerator(Accel::Tcg), "-accel"), ["tcg"]);
     }
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_status_is_what_the_debug_port_makes_of_the_value() {
+    fn the_exit_status_follows_from_the_exit_value() {
         assert_eq!(EXIT_STATUS, 33);
     }
 }

@@ -1,43 +1,44 @@
-//! Reads what the probe prints: one line a record, with its number and checksum.
+//! The probe's output: one record per line, with a number and a checksum.
 //!
-//! `@kpatch-build <number> <crc32> <JSON>`; the last record is `end`. A line that was damaged,
-//! lost or never written is noticed by its number or checksum, never taken for an observation.
+//! A line is `@kpatch-build <number> <crc32> <JSON>`; the last record is `end`. The number and the checksum
+//! reveal a line that is damaged, lost or was never written; such a line never becomes an observation.
 
 use serde::Deserialize;
 
-use crate::claims::observation::{Observation, TraceeAfter};
+use crate::claims::{Answer, Observation, TraceeAfter};
 
 const MARK: &str = "@kpatch-build ";
 
-/// What the probe says, in the order in which it says it.
+/// A record, in the order in which the probe prints them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "record", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Record {
+enum Record {
     /// `uname -r` and `uname -v` of the guest.
     Guest {
         release: String,
-        version: String,
+        #[serde(rename = "version")]
+        _version: String,
     },
-    /// What the probe does next.
+    /// The probe's next step.
     Step {
         what: String,
         tracee_bits: u8,
     },
-    /// Something that could not be observed.
+    /// A value that the probe could not observe.
     Note {
         what: String,
-        error: String,
+        error: Answer,
     },
-    /// A tracee was looked at, or could not be started.
+    /// The probe finished with a tracee, or could not start it.
     Tracee {
         tracee_bits: u8,
-        missing: Option<Missing>,
+        missing: Option<MissingTracee>,
         threads: usize,
     },
     Thread(Box<Observation>),
-    /// A debugger starts on a tracee of its own.
+    /// A debugger starts, on a tracee of its own.
     Debugger(Attempt),
-    /// Some of what it printed.
+    /// A part of the debugger's output.
     Output {
         text: String,
     },
@@ -46,102 +47,127 @@ pub enum Record {
     End,
 }
 
-/// What the probe knew when it started a debugger.
+/// A debugger's attempt at a tracee.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Attempt {
-    /// Its place in the initramfs: `/debugger0` is 0.
+    /// Number of the debugger's directory in the initramfs: 0 for `/debugger0`.
     pub number: usize,
+    /// Word size of the tracee: 64 or 32.
     pub tracee_bits: u8,
-    /// The tracee's process id, which is its leader's thread id.
+    /// Process id of the tracee, which is also its leader's thread id.
     pub pid: u32,
+    /// Number of the tracee's threads when the debugger started.
     pub threads: u64,
-    /// Of these, threads that `/proc/PID/task` shows.
+    /// Number of these threads that `/proc/PID/task` lists.
     pub listed: u64,
+    /// The debugger's output.
     #[serde(skip)]
     pub output: String,
+    /// How the debugger ended; `None` if the guest ended first.
     #[serde(skip)]
     pub end: Option<AttemptEnd>,
 }
 
+/// How a debugger ended.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct AttemptEnd {
+    /// The reason.
     pub ending: AttemptEnding,
-    /// Exit status or signal.
+    /// Exit status or signal number.
     pub status: u32,
+    /// Milliseconds from start to end.
     pub milliseconds: u64,
+    /// State of the tracee afterwards.
     pub tracee_after: TraceeAfter,
 }
 
+/// Why a debugger ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttemptEnding {
+    /// It exited.
     Exit,
+    /// A signal killed it.
     Signal,
+    /// The probe killed it at its deadline.
     Deadline,
+    /// The probe killed it because it printed too much.
     OutputLimit,
+    /// The probe could not start it.
     NotStarted,
 }
 
-/// Why there is no tracee of a size.
+/// Why the probe observed no tracee of a word size.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Missing {
+pub struct MissingTracee {
+    /// The step that failed, as a clause.
     pub what: String,
-    /// Name of an errno.
-    pub error: String,
+    /// The result of that step.
+    pub error: Answer,
 }
 
-/// What is wrong with the records as a whole.
+/// A fault in the sequence of records.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message describes its variant")]
 pub enum Damage {
-    #[error("record {number} arrived damaged")]
+    #[error("record {number} is damaged")]
     Checksum { number: u32 },
-    #[error("record {expected} is missing, record {found} came instead")]
+    #[error("record {expected} is missing; record {found} arrived instead")]
     Gap { expected: u32, found: u32 },
-    #[error("record {number} cannot be understood ({reason})")]
+    #[error("record {number} is invalid ({reason})")]
     Content { number: u32, reason: String },
-    #[error("the {bits}-bit tracee had {announced} threads, {reported} were reported")]
+    #[error("the {bits}-bit tracee had {announced} threads, but {reported} were reported")]
     Threads { bits: u8, announced: usize, reported: usize },
-    #[error("the records end before the probe did, after {received} of them")]
+    #[error("the records stop after {received}, before the probe's end")]
     Truncated { received: u32 },
-    #[error("record {number} comes after the end")]
+    #[error("record {number} follows the last record")]
     AfterEnd { number: u32 },
 }
 
-/// Everything that was received.
+/// The content of all records received.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
+    /// `uname -r` of the guest.
     pub release: Option<String>,
+    /// The last step that the probe announced.
     pub last_step: Option<String>,
+    /// Sentences about what the probe could not observe.
     pub notes: Vec<String>,
+    /// One entry for each thread of each tracee.
     pub observations: Vec<Observation>,
-    pub missing: Vec<(u8, Missing)>,
+    /// Word sizes, 64 or 32, that have no tracee.
+    pub missing: Vec<(u8, MissingTracee)>,
+    /// One entry for each debugger and tracee.
     pub attempts: Vec<Attempt>,
-    /// The first thing that was wrong.
+    /// The first fault in the sequence of records.
     pub damage: Option<Damage>,
     announced: Vec<(u8, usize)>,
     received: u32,
     ended: bool,
 }
 
-/// What one line was.
+/// What a line of the probe's output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum LineKind {
+    /// A record, damaged or not.
     Record,
-    /// QEMU's own words, or noise.
+    /// Output of QEMU, or noise.
     Foreign,
 }
 
 impl Records {
-    pub fn line(&mut self, line: &str) -> Line {
-        let Some(rest) = line.strip_prefix(MARK) else { return Line::Foreign };
-        let Some((number, checksum, body)) = split(rest) else { return Line::Foreign };
+    /// Reads one line, without its line break.
+    pub fn read_line(&mut self, line: &str) -> LineKind {
+        let Some((number, checksum, body)) = line.strip_prefix(MARK).and_then(split) else {
+            return LineKind::Foreign;
+        };
         match self.check(number, checksum, body) {
-            Ok(record) => self.take(record),
-            Err(damage) => self.damaged(damage),
+            Ok(record) => self.add(record),
+            Err(damage) => self.note_damage(damage),
         }
         self.received = number.saturating_add(1);
-        Line::Record
+        LineKind::Record
     }
 
     fn check(&mut self, number: u32, checksum: u32, body: &str) -> Result<Record, Damage> {
@@ -152,13 +178,13 @@ impl Records {
             return Err(Damage::AfterEnd { number });
         }
         if number != self.received {
-            // What did arrive is sound; the last step and the end are still worth knowing.
-            self.damaged(Damage::Gap { expected: self.received, found: number });
+            // The record itself is sound, and its step or end still helps to explain a failure.
+            self.note_damage(Damage::Gap { expected: self.received, found: number });
         }
         serde_json::from_str(body).map_err(|error| Damage::Content { number, reason: error.to_string() })
     }
 
-    fn take(&mut self, record: Record) {
+    fn add(&mut self, record: Record) {
         match record {
             Record::Guest { release, .. } => self.release = Some(release),
             Record::Step { what, tracee_bits } => {
@@ -187,30 +213,30 @@ impl Records {
         }
     }
 
-    fn damaged(&mut self, damage: Damage) {
+    fn note_damage(&mut self, damage: Damage) {
         self.damage.get_or_insert(damage);
     }
 
-    /// Whether the probe came to its end.
+    /// Whether the probe reached its end.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether the guest came as far as running the probe.
+    /// Whether the probe started.
     pub fn started(&self) -> bool {
         self.received > 0
     }
 
-    /// Call once nothing more will come.
+    /// Checks the sequence as a whole; call it after the last line.
     pub fn finish(&mut self) {
         if !self.ended {
-            self.damaged(Damage::Truncated { received: self.received });
+            self.note_damage(Damage::Truncated { received: self.received });
             return;
         }
         for (bits, announced) in self.announced.clone() {
             let reported = self.observations.iter().filter(|seen| seen.tracee_bits == bits).count();
             if reported != announced {
-                self.damaged(Damage::Threads { bits, announced, reported });
+                self.note_damage(Damage::Threads { bits, announced, reported });
             }
         }
     }
@@ -222,7 +248,7 @@ fn split(rest: &str) -> Option<(u32, u32, &str)> {
     Some((number.parse().ok()?, u32::from_str_radix(checksum, 16).ok()?, body))
 }
 
-/// The checksum of IEEE 802.3, as in zlib.
+/// The CRC-32 of IEEE 802.3, as in zlib.
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
@@ -230,10 +256,10 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    pub fn framed(number: u32, body: &str) -> String {
+    fn framed(number: u32, body: &str) -> String {
         format!("{MARK}{number} {:08x} {body}", crc32(body.as_bytes()))
     }
 
@@ -253,30 +279,30 @@ pub(super) mod tests {
     fn read(lines: &[String]) -> Records {
         let mut records = Records::default();
         for line in lines {
-            records.line(line);
+            records.read_line(line);
         }
         records.finish();
         records
     }
 
     #[test]
-    fn undamaged_records_are_understood() {
+    fn undamaged_records_are_read() {
         let records = read(&whole());
         assert_eq!(records.damage, None);
         assert_eq!(records.release.as_deref(), Some("6.1.187"));
-        assert_eq!(records.missing[0].1.error, "EAGAIN");
+        assert!(records.missing[0].1.error.is_errno("EAGAIN"));
     }
 
     #[test]
     fn the_checksum_is_the_one_the_probe_computes() {
-        // Printed by a guest.
+        // A guest printed this line.
         let line = r#"@kpatch-build 1 c5f9cf12 {"record":"step","what":"start a tracee","tracee_bits":64}"#;
         let (_, checksum, body) = split(line.strip_prefix(MARK).unwrap()).unwrap();
         assert_eq!(crc32(body.as_bytes()), checksum);
     }
 
     #[test]
-    fn any_changed_byte_is_noticed() {
+    fn any_changed_byte_is_detected() {
         let lines = whole();
         for at in 0..lines[0].len() {
             let mut bytes = lines[0].clone().into_bytes();
@@ -288,7 +314,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_lost_line_is_noticed_wherever_it_was() {
+    fn a_lost_line_is_detected_at_any_position() {
         let lines = whole();
         for lost in 0..lines.len() {
             let mut rest = lines.clone();
@@ -306,13 +332,13 @@ pub(super) mod tests {
     #[test]
     fn other_lines_are_not_records() {
         let mut records = Records::default();
-        assert_eq!(records.line("qemu-system-x86_64: warning: something"), Line::Foreign);
-        assert_eq!(records.line("@kpatch-build"), Line::Foreign);
+        assert_eq!(records.read_line("qemu-system-x86_64: warning: something"), LineKind::Foreign);
+        assert_eq!(records.read_line("@kpatch-build"), LineKind::Foreign);
         assert!(!records.started());
     }
 
     #[test]
-    fn threads_that_were_announced_must_be_reported() {
+    fn announced_threads_must_be_reported() {
         let mut lines = whole();
         lines[2] = framed(2, r#"{"record":"tracee","tracee_bits":64,"missing":null,"threads":3}"#);
         assert_eq!(read(&lines).damage, Some(Damage::Threads { bits: 64, announced: 3, reported: 0 }));

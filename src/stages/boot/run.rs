@@ -1,128 +1,127 @@
-//! One boot: QEMU from power-on until the probe has said all, or the guest is given up.
+//! One boot: QEMU from power-on until the probe ends, the guest ends, or the deadline passes.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::accel::{self, Choice};
+use fs_err as fs;
+use tempfile::NamedTempFile;
+
+use super::accel::{self, Choice, Host};
 use super::console::Console;
-use super::records::{Line, Records};
-use super::{Error, qemu};
+use super::error::Error;
+use super::qemu;
+use super::records::{LineKind, Records};
 use crate::base::context::Context;
 use crate::base::events::{Stage, Unit};
 use crate::base::options::Accel;
 use crate::base::process::{self, Flow};
 
-/// How QEMU came to its end.
+/// Why QEMU ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// By itself: the guest switched off, restarted, or died.
+pub(super) enum Ending {
+    /// The guest switched off, restarted, or died.
     Exit,
+    /// This much time passed.
     Deadline(Duration),
 }
 
-/// What a boot left behind.
+/// Everything that a boot leaves behind.
 #[derive(Debug)]
-pub struct Boot {
-    pub accel: Accel,
-    pub seconds: f64,
-    pub ending: Ending,
-    pub records: Records,
-    pub console: Console,
-    /// Where the console's text is.
-    pub log: PathBuf,
+pub(super) struct Boot {
+    pub(super) accel: Accel,
+    pub(super) seconds: f64,
+    pub(super) ending: Ending,
+    pub(super) records: Records,
+    pub(super) console: Console,
+    /// The log of the console.
+    pub(super) log: PathBuf,
 }
 
-/// Boots with the accelerator that was asked for or that works here.
-pub fn run(
+/// Boots with the requested accelerator, or with the one that works on this host.
+pub(super) fn run(
     cx: &Context,
     accel: Option<Accel>,
     deadline: Duration,
     image: &Path,
     initramfs: &[u8],
 ) -> Result<Boot, Error> {
-    let file = write_initramfs(initramfs)?;
-    let boot = |accel, deadline| boot(cx, accel, image, file.path(), deadline);
-    let host = match accel::choose(cx, accel)? {
-        Choice::Settled(accel) => return boot(accel, deadline),
-        Choice::TryKvm(host) => host,
-    };
-    match boot(Accel::Kvm, accel::KERNEL_DEADLINE.min(deadline)) {
-        Ok(guest) if guest.records.ended() => {
-            accel::remember(cx, &host, Accel::Kvm)?;
-            return Ok(guest);
-        }
-        Err(Error::Interrupted) => return Err(Error::Interrupted),
-        // It came up, but had not all the time that it may take.
-        Ok(guest) if guest.records.started() => {
-            let guest = boot(Accel::Kvm, deadline)?;
-            if guest.records.ended() {
-                accel::remember(cx, &host, Accel::Kvm)?;
-                return Ok(guest);
-            }
-        }
-        _ => {}
+    let mut file = NamedTempFile::new()?;
+    file.write_all(initramfs)?;
+    let guest = Guest { cx, image, initramfs: file.path() };
+    match accel::choose(cx, accel)? {
+        Choice::Settled(accel) => guest.boot(accel, deadline),
+        Choice::TryKvm(host) => guest.boot_with_kvm_or_tcg(&host, deadline),
     }
-    cx.events.note(Stage::Boot, "the guest did not end well under KVM: trying TCG");
-    let under_tcg = boot(Accel::Tcg, deadline)?;
-    // Only a kernel that does well under TCG shows that it was KVM's fault.
-    if under_tcg.records.ended() {
-        accel::remember(cx, &host, Accel::Tcg)?;
-    }
-    Ok(under_tcg)
 }
 
-fn write_initramfs(content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new()?;
-        std::io::Write::write_all(&mut file, content)?;
-        Ok(file)
-    };
-    write().map_err(|source| Error::Io { action: "write", path: std::env::temp_dir(), source })
+struct Guest<'a> {
+    cx: &'a Context,
+    image: &'a Path,
+    initramfs: &'a Path,
 }
 
-fn boot(
-    cx: &Context,
-    accel: Accel,
-    image: &Path,
-    initramfs: &Path,
-    deadline: Duration,
-) -> Result<Boot, Error> {
-    let log = cx.logs.join("console.log");
-    let started = Instant::now();
-    let mut records = Records::default();
-    let mut kvm_error = None;
-    let ran = process::Command::new(qemu::QEMU)
-        .args(qemu::observed(accel, image, initramfs, &log))
-        .log(cx.log(Stage::Boot))
-        .deadline(deadline)
-        .on_line(|line| {
-            let known = records.line(line);
-            cx.events.progress(Stage::Boot, started.elapsed().as_secs(), None, Unit::Seconds);
-            // QEMU prints this and then stands still.
-            if known == Line::Foreign && line.contains("KVM internal error") {
-                kvm_error = Some(line.to_owned());
-                return Flow::Enough;
-            }
-            Flow::Continue
-        })
-        .run(&cx.stop);
-    let ending = match ran {
-        Ok(_) => Ending::Exit,
-        Err(process::Error::TimedOut { deadline, .. }) => Ending::Deadline(deadline),
-        Err(error) => return Err(Error::qemu(error)),
-    };
-    if let Some(message) = kvm_error {
-        return Err(Error::Kvm { message });
+impl Guest<'_> {
+    /// Boots under KVM, then under TCG if KVM does not end well, and remembers which one works.
+    fn boot_with_kvm_or_tcg(&self, host: &Host, deadline: Duration) -> Result<Boot, Error> {
+        if let Some(boot) = self.boot_with_kvm(deadline)? {
+            accel::remember(self.cx, host, Accel::Kvm)?;
+            return Ok(boot);
+        }
+        self.cx.events.note(Stage::Boot, "the guest did not end well under KVM: trying TCG");
+        let boot = self.boot(Accel::Tcg, deadline)?;
+        // Only a kernel that ends well under TCG proves that KVM was at fault.
+        if boot.records.ended() {
+            accel::remember(self.cx, host, Accel::Tcg)?;
+        }
+        Ok(boot)
     }
-    records.finish();
-    let text =
-        std::fs::read(&log).map_err(|source| Error::Io { action: "read", path: log.clone(), source })?;
-    Ok(Boot {
-        accel,
-        seconds: started.elapsed().as_secs_f64(),
-        ending,
-        records,
-        console: Console::read(&text),
-        log,
-    })
+
+    /// `None` if the guest does not end well under KVM.
+    fn boot_with_kvm(&self, deadline: Duration) -> Result<Option<Boot>, Error> {
+        let ended = |boot: Boot| boot.records.ended().then_some(boot);
+        match self.boot(Accel::Kvm, accel::KERNEL_DEADLINE.min(deadline)) {
+            Err(error @ Error::Interrupted(_)) => Err(error),
+            Err(_) => Ok(None),
+            // The guest works, but the short deadline was not enough.
+            Ok(boot) if boot.records.started() && !boot.records.ended() => {
+                self.boot(Accel::Kvm, deadline).map(ended)
+            }
+            Ok(boot) => Ok(ended(boot)),
+        }
+    }
+
+    fn boot(&self, accel: Accel, deadline: Duration) -> Result<Boot, Error> {
+        let cx = self.cx;
+        let log = cx.logs.join("console.log");
+        let started_at = Instant::now();
+        let mut records = Records::default();
+        let mut kvm_error = None;
+        let finished = process::Command::new(qemu::QEMU)
+            .args(qemu::observed(accel, self.image, self.initramfs, &log))
+            .log(cx.log(Stage::Boot))
+            .deadline(deadline)
+            .on_line(|line| {
+                let kind = records.read_line(line);
+                cx.events.progress(Stage::Boot, started_at.elapsed().as_secs(), None, Unit::Seconds);
+                // QEMU prints this error and then waits forever.
+                if kind == LineKind::Foreign && line.contains("KVM internal error") {
+                    kvm_error = Some(line.to_owned());
+                    return Flow::Enough;
+                }
+                Flow::Continue
+            })
+            .run(&cx.stop);
+        let ending = match finished {
+            Ok(_) => Ending::Exit,
+            Err(process::Error::TimedOut { deadline, .. }) => Ending::Deadline(deadline),
+            Err(error) => return Err(Error::qemu(error)),
+        };
+        if let Some(message) = kvm_error {
+            return Err(Error::Kvm { message });
+        }
+        records.finish();
+        let console = Console::read(&fs::read(&log)?);
+        Ok(Boot { accel, seconds: started_at.elapsed().as_secs_f64(), ending, records, console, log })
+    }
 }

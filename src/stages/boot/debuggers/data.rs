@@ -1,14 +1,14 @@
-//! What a debugger needs besides programs and libraries: gdb's own data, and for a gdb with
-//! Python the modules of Python's library.
+//! A debugger's data files: gdb's data directory and, for a gdb with Python, the modules of Python's
+//! standard library.
 
 use std::path::{Component, Path, PathBuf};
 
-/// Where Debian has the C library on amd64.
-const LIBC_FOLDER: &str = "usr/lib/x86_64-linux-gnu";
+/// The C library's directory in Debian on amd64.
+const LIBC_DIRECTORY: &str = "usr/lib/x86_64-linux-gnu";
 
-/// Parts of Python's library that neither its start nor gdb's own commands import: compiled
-/// modules, tests, networks, windows, and what installs other things.
-const LEFT_OUT: &[&str] = &[
+/// Parts of Python's library that neither the interpreter's start nor gdb's commands import: compiled
+/// modules, tests, network protocols, user interfaces and installers.
+const EXCLUDED: &[&str] = &[
     "__pycache__",
     "__phello__",
     "_pyrepl",
@@ -40,29 +40,31 @@ const LEFT_OUT: &[&str] = &[
     "xmlrpc",
 ];
 
-/// Below the C library's folder: the conversion from gdb's host character set to UTF-32, without
-/// which gdb warns, and the list that names it.
-pub const CONVERSION: [&str; 2] = ["gconv/UTF-32.so", "gconv/gconv-modules"];
+/// The conversion from gdb's host character set to UTF-32, without which gdb prints a warning, and the
+/// list that names it; relative to the C library's directory.
+pub(super) const CONVERSION: [&str; 2] = ["gconv/UTF-32.so", "gconv/gconv-modules"];
 
-/// Whether a path is one of those files. It is relative to the root, without links on the way.
-pub fn is_data(path: &Path) -> bool {
+/// Whether a path, relative to the root directory and without links, is a data file.
+pub(super) fn is_data(path: &Path) -> bool {
     match path.strip_prefix("usr/share/gdb") {
         Ok(below) => is_gdb_data(below),
         Err(_) => is_python_module(path) || is_conversion(path),
     }
 }
 
-/// Below gdb's data directory: its Python modules and the names of system calls.
-pub fn is_gdb_data(below: &Path) -> bool {
-    let ending = |wanted| below.extension().is_some_and(|found| found == wanted);
-    below.starts_with("python") && ending("py") || below.starts_with("syscalls") && ending("xml")
+/// Whether a path, relative to gdb's data directory, is a Python module or a list of system calls.
+pub(super) fn is_gdb_data(below: &Path) -> bool {
+    let has_extension = |wanted| below.extension().is_some_and(|extension| extension == wanted);
+    below.starts_with("python") && has_extension("py")
+        || below.starts_with("syscalls") && has_extension("xml")
 }
 
 fn is_conversion(path: &Path) -> bool {
-    path.strip_prefix(LIBC_FOLDER).is_ok_and(|below| CONVERSION.iter().any(|name| below == Path::new(name)))
+    path.strip_prefix(LIBC_DIRECTORY)
+        .is_ok_and(|below| CONVERSION.iter().any(|name| below == Path::new(name)))
 }
 
-/// `usr/lib/python3.13/re/_parser.py`
+/// Recognises `usr/lib/python3.13/re/_parser.py`.
 fn is_python_module(path: &Path) -> bool {
     let Ok(below) = path.strip_prefix("usr/lib") else { return false };
     let mut parts = below.components();
@@ -70,17 +72,16 @@ fn is_python_module(path: &Path) -> bool {
     library.is_some_and(|name| name.starts_with("python3.")) && is_module(parts.as_path())
 }
 
-/// Below the folder of Python's library.
-pub fn is_module(below: &Path) -> bool {
-    let mut folders = below.parent().into_iter().flat_map(Path::components).filter_map(name);
-    let left_out = folders.any(|folder| LEFT_OUT.contains(&folder) || folder.starts_with("config-"));
-    below.extension().is_some_and(|ending| ending == "py") && !left_out
+/// Whether a path, relative to the directory of Python's library, is a module that gdb may import.
+pub(super) fn is_module(below: &Path) -> bool {
+    let mut directories = below.parent().into_iter().flat_map(Path::components).filter_map(name);
+    let excluded = directories.any(|name| EXCLUDED.contains(&name) || name.starts_with("config-"));
+    below.extension().is_some_and(|extension| extension == "py") && !excluded
 }
 
-/// The folder of compiled modules, which Python misses aloud even where it needs none of them.
-///
-/// For the path of one module of its library, so that there is one for each library.
-pub fn landmark(module: &Path) -> Option<PathBuf> {
+/// Returns the directory of compiled modules for the path of `os.py`, so once for each library. Python
+/// prints a warning if the directory does not exist, even if it needs no compiled module.
+pub(super) fn landmark(module: &Path) -> Option<PathBuf> {
     let library = module.parent().filter(|_| module.ends_with("os.py"))?;
     let is_python = library.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3"));
     is_python.then(|| library.join("lib-dynload"))
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_that_gdb_may_import_are_kept_and_the_rest_of_python_is_not() {
+    fn only_python_modules_that_gdb_may_import_are_kept() {
         let kept = [
             "usr/lib/python3.13/os.py",
             "usr/lib/python3.13/re/_parser.py",

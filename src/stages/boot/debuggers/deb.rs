@@ -1,66 +1,69 @@
-//! Reads a `.deb` (deb(5)): an `ar` archive with the files in a compressed tar archive.
+//! The files of the Debian packages that a debugger consists of.
 
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use tar::EntryType;
 
 use super::data;
 use super::error::Error;
+use crate::base::archive::deb::{self, Part};
 use crate::base::archive::decompress::decompress;
 use crate::base::archive::path::{Unsafe, relative};
 
-/// More than any package with a library has, unpacked.
+/// Limit for the unpacked size of a package, in bytes; more than any package with a library needs.
 const LONGEST: u64 = 1 << 30;
 
-/// What the packages of one debugger hold, by path below the root. Paths start with `usr`, as on
-/// a system whose `/lib` is a link to `/usr/lib`.
+/// The files of a debugger's packages, by path relative to the root directory. Paths start with `usr`, as
+/// on a system with a merged `/usr`.
 #[derive(Debug, Default)]
-pub struct Files(BTreeMap<PathBuf, Content>);
+pub(super) struct Files(BTreeMap<PathBuf, Content>);
 
 #[derive(Debug)]
 enum Content {
     File(Vec<u8>),
-    /// To a path below the root.
+    /// A link to a path relative to the root directory.
     Link(PathBuf),
 }
 
-/// Longest chain of links that is followed.
+/// Why an entry of a package cannot be added.
+enum EntryError {
+    Damaged(io::Error),
+    Unsafe { entry: PathBuf, reason: Unsafe },
+}
+
+impl From<io::Error> for EntryError {
+    fn from(error: io::Error) -> EntryError {
+        EntryError::Damaged(error)
+    }
+}
+
+/// Longest chain of links to follow.
 const LINKS: usize = 8;
 
 impl Files {
-    /// Adds what a debugger may need of a package: programs, libraries and data.
-    pub fn add(&mut self, package: &str, deb: &[u8]) -> Result<(), Error> {
-        let damaged = |source| Error::NotADeb { package: package.to_owned(), source };
-        let mut outer = ar::Archive::new(Cursor::new(deb));
-        let mut format = false;
-        while let Some(member) = outer.next_entry() {
-            let mut member = member.map_err(damaged)?;
-            let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
-            let mut content = Vec::new();
-            member.read_to_end(&mut content).map_err(damaged)?;
-            match name.trim_end_matches('/') {
-                "debian-binary" => format = content.starts_with(b"2."),
-                name if format && name.starts_with("data.tar") => {
-                    let plain = decompress(Cursor::new(content)).map_err(damaged)?;
-                    return self.add_tar(package, plain.take(LONGEST));
-                }
-                _ => {}
+    /// Adds the files of a package that a debugger may need: programs, libraries and data.
+    pub(super) fn add(&mut self, package: &str, deb: &[u8]) -> Result<(), Error> {
+        let added = deb::read(deb, |part, packed| match part {
+            Part::Control => Ok(()),
+            Part::Data => self.add_tar(decompress(packed)?.take(LONGEST)),
+        });
+        added.map_err(|error| match error {
+            EntryError::Damaged(source) => Error::NotADeb { package: package.to_owned(), source },
+            EntryError::Unsafe { entry, reason } => {
+                Error::Unsafe { package: package.to_owned(), entry, reason }
             }
-        }
-        Err(damaged(io::Error::new(io::ErrorKind::InvalidData, "it has no data.tar")))
+        })
     }
 
-    fn add_tar(&mut self, package: &str, plain: impl Read) -> Result<(), Error> {
-        let damaged = |source| Error::NotADeb { package: package.to_owned(), source };
+    fn add_tar(&mut self, plain: impl Read) -> Result<(), EntryError> {
         let mut archive = tar::Archive::new(plain);
-        for entry in archive.entries().map_err(damaged)? {
-            let mut entry = entry.map_err(damaged)?;
+        for entry in archive.entries()? {
+            let mut entry = entry?;
             let kind = entry.header().entry_type();
             let shown = PathBuf::from(String::from_utf8_lossy(&entry.path_bytes()).into_owned());
-            let refused =
-                |reason| Error::Unsafe { package: package.to_owned(), entry: shown.clone(), reason };
+            let refused = |reason| EntryError::Unsafe { entry: shown.clone(), reason };
             if kind == EntryType::Directory && shown == Path::new("./") {
                 continue;
             }
@@ -70,7 +73,7 @@ impl Files {
                 _ if !is_wanted(&path) => continue,
                 EntryType::Regular => {
                     let mut content = Vec::new();
-                    entry.read_to_end(&mut content).map_err(damaged)?;
+                    entry.read_to_end(&mut content)?;
                     self.put(path, Content::File(content)).map_err(refused)?;
                 }
                 EntryType::Symlink => {
@@ -96,8 +99,8 @@ impl Files {
         }
     }
 
-    /// The file at `path`, links followed within what was added.
-    pub fn get(&self, path: &Path) -> Option<&[u8]> {
+    /// The content of `path`; follows links to files that were added.
+    pub(super) fn get(&self, path: &Path) -> Option<&[u8]> {
         let mut path = path;
         for _ in 0..LINKS {
             match self.0.get(path)? {
@@ -108,27 +111,28 @@ impl Files {
         None
     }
 
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+    /// The paths of all files and links.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.keys().map(PathBuf::as_path)
     }
 }
 
-/// Where the path is on a merged system: `lib/x` is `usr/lib/x`.
-pub fn below_usr(path: &Path) -> PathBuf {
+/// The path on a system with a merged `/usr`: `usr/lib/x` for `lib/x`.
+pub(super) fn below_usr(path: &Path) -> PathBuf {
     let merged = ["bin", "lib", "lib64", "sbin"].iter().any(|top| path.starts_with(top));
     if merged { Path::new("usr").join(path) } else { path.to_owned() }
 }
 
 fn is_wanted(path: &Path) -> bool {
     let is_program = path.parent() == Some(Path::new("usr/bin"));
-    let in_library_folder = ["usr/lib", "usr/lib64", "usr/lib/x86_64-linux-gnu"]
+    let is_in_library_directory = ["usr/lib", "usr/lib64", "usr/lib/x86_64-linux-gnu"]
         .iter()
-        .any(|folder| path.parent() == Some(Path::new(folder)));
+        .any(|directory| path.parent() == Some(Path::new(directory)));
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    is_program || in_library_folder && name.contains(".so") || data::is_data(path)
+    is_program || is_in_library_directory && name.contains(".so") || data::is_data(path)
 }
 
-/// The path that a link stands for. What climbs above the root is at the root, as it is for the kernel.
+/// The path of a link's target. As in the kernel, `..` in the root directory is the root directory.
 fn target_of(link: &Path, target: &[u8]) -> Result<PathBuf, Unsafe> {
     use std::os::unix::ffi::OsStrExt;
     let target = Path::new(std::ffi::OsStr::from_bytes(target));
@@ -152,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_lead_to_where_the_merged_system_has_the_file() {
+    fn links_lead_to_paths_below_a_merged_usr() {
         let target = |link: &str, target: &str| target_of(Path::new(link), target.as_bytes()).unwrap();
         let loader = Path::new("usr/lib/x86_64-linux-gnu/ld-2.31.so");
         assert_eq!(target("usr/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/ld-2.31.so"), loader);
@@ -162,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_lead_nowhere_or_in_a_circle_are_nothing() {
+    fn broken_and_circular_links_have_no_content() {
         let mut files = Files::default();
         files.put("usr/bin/a".into(), Content::Link("usr/bin/b".into())).unwrap();
         files.put("usr/bin/b".into(), Content::Link("usr/bin/a".into())).unwrap();

@@ -1,36 +1,37 @@
-//! Debian's gdb-minimal with its libraries, verified like the tool's other sources.
+//! Debian's gdb-minimal with its libraries, verified like every other download.
 
 use std::path::Path;
 
 use indicatif::HumanBytes;
 use serde::{Deserialize, Serialize};
 
-use super::choice::{DebuggerRequest, Name};
 use super::deb::Files;
+use super::debugger::{Debugger, DebuggerKind};
 use super::error::Error;
-use super::{Debugger, Tool, root};
+use super::root;
+use super::selection::{DebuggerName, DebuggerRequest};
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::debian::Debian;
 use crate::base::debian::binary::{Closure, Package};
-use crate::base::debian::error as debian;
+use crate::base::debian::error::Error as DebianError;
 use crate::base::events::Stage;
 use crate::base::http::Http;
 use crate::base::store::{Entry, Lookup, Room};
 use crate::base::store_archives;
 
 const PACKAGE: &str = "gdb-minimal";
-/// From trixie on gdb-minimal is a transitional package.
-const STANDS_FOR: &str = "gdb";
+/// The package behind gdb-minimal from trixie on, where gdb-minimal is a transitional package.
+const REPLACEMENT: &str = "gdb";
 const PROGRAM: &str = "usr/bin/gdb";
-/// Of the form in which roots are kept.
+/// Version of the layout of stored root directories.
 const FORM: u32 = 1;
 
 /// `meta.json` of an entry of [`Room::Debuggers`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     form: u32,
-    /// `gdb-10`
+    /// Name on the command line: `gdb-10`.
     debugger: String,
     version: String,
     packages: Vec<Part>,
@@ -46,39 +47,39 @@ struct Part {
 }
 
 /// Debian's archive as a source of debuggers.
-pub struct Archive<'a> {
+pub(super) struct Archive<'a> {
     cx: &'a Context,
     debian: Debian,
     http: Http,
 }
 
 impl<'a> Archive<'a> {
-    pub fn new(cx: &'a Context, request: &DebuggerRequest) -> Result<Archive<'a>, Error> {
+    pub(super) fn new(cx: &'a Context, request: &DebuggerRequest) -> Result<Archive<'a>, Error> {
         let debian = Debian::new(request.debian_mirror.as_deref(), request.keyring.as_deref());
         let debian = debian.map_err(|source| Error::Keyring { source })?;
         Ok(Archive { cx, debian, http: Http::new(&cx.stop) })
     }
 
     /// Whether a mirror is known.
-    pub fn is_known(&self) -> bool {
+    pub(super) fn is_known(&self) -> bool {
         self.debian.has_archive()
     }
 
-    /// From the store if it has it, without asking anybody.
-    pub fn obtain(&self, name: Name) -> Result<Debugger, Error> {
+    /// Returns a debugger from the store, or fetches it if the store lacks it.
+    pub(super) fn obtain(&self, name: DebuggerName) -> Result<Debugger, Error> {
         if let Some(debugger) = self.stored(name)? {
             return Ok(debugger);
         }
-        let suite = name.suite().expect("one of Debian's");
+        let suite = name.suite().expect("the host's debuggers have no suite");
         let failed = |source| Error::debian(name, source);
         if !self.is_known() {
-            return Err(failed(debian::Error::NoMirror));
+            return Err(failed(DebianError::NoMirror));
         }
         if self.cx.offline {
             let what = format!("{PACKAGE} of Debian's {suite} with its libraries");
-            return Err(failed(debian::Error::Offline { what }));
+            return Err(failed(DebianError::Offline { what }));
         }
-        let closure = self.debian.binaries(&self.http, suite, PACKAGE, &[STANDS_FOR]).map_err(failed)?;
+        let closure = self.debian.binaries(&self.http, suite, PACKAGE, &[REPLACEMENT]).map_err(failed)?;
         let version = version_of(name, suite, &closure)?;
         let sums: Vec<_> = closure.packages.iter().map(|package| &package.sha256).collect();
         let key = Key::of("debugger", &(FORM, PROGRAM, sums));
@@ -89,34 +90,31 @@ impl<'a> Archive<'a> {
         let files = self.files(name, &closure)?;
         root::of_packages(&slot.path().join("root"), name.text(), Path::new(PROGRAM), &files)?;
         let record = record(name, &version, &closure);
-        store_archives::write_record(slot.path(), &record)
-            .map_err(|source| Error::Write { path: slot.path().to_owned(), source })?;
+        store_archives::write_record(slot.path(), &record)?;
         Ok(debugger(version, slot.commit()?))
     }
 
-    fn files(&self, name: Name, closure: &Closure) -> Result<Files, Error> {
+    fn files(&self, name: DebuggerName, closure: &Closure) -> Result<Files, Error> {
         let mut files = Files::default();
         let (count, bytes) = (closure.packages.len(), HumanBytes(closure.bytes()));
-        self.cx.events.note(Stage::Fetch, format!("{name}: {count} packages of Debian, {bytes}"));
+        self.cx.events.note(Stage::Fetch, format!("{name}: {count} Debian packages, {bytes}"));
         for package in &closure.packages {
-            if self.cx.stop.is_set() {
-                return Err(Error::Interrupted);
-            }
+            self.cx.stop.check()?;
             let deb = closure.deb(self.cx, &self.http, package);
             files.add(&package.name, &deb.map_err(|source| Error::debian(name, source.into()))?)?;
         }
         Ok(files)
     }
 
-    /// The root that an earlier run made, if whom it was trusted by is still trusted.
-    fn stored(&self, name: Name) -> Result<Option<Debugger>, Error> {
+    /// The root directory from an earlier run, if its signer is still trusted.
+    fn stored(&self, name: DebuggerName) -> Result<Option<Debugger>, Error> {
         for key in self.cx.store.entries(Room::Debuggers)? {
             let path = self.cx.store.path(Room::Debuggers, &key).join("meta.json");
             let record =
                 std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
             let Some(record) = record else { continue };
-            let fits = record.form == FORM && record.debugger == name.text();
-            if !fits || !self.debian.trusts(&record.signer) {
+            let matches = record.form == FORM && record.debugger == name.text();
+            if !matches || !self.debian.trusts(&record.signer) {
                 continue;
             }
             if let Lookup::Hit(entry) = self.cx.lookup(Stage::Fetch, Room::Debuggers, &key)? {
@@ -127,7 +125,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-fn record(name: Name, version: &str, closure: &Closure) -> Record {
+fn record(name: DebuggerName, version: &str, closure: &Closure) -> Record {
     let part = |package: &Package| Part {
         name: package.name.clone(),
         version: package.version.clone(),
@@ -143,8 +141,8 @@ fn record(name: Name, version: &str, closure: &Closure) -> Record {
     }
 }
 
-/// The name promises a version: what a mirror has in its place is not taken for it.
-fn version_of(name: Name, suite: &'static str, closure: &Closure) -> Result<String, Error> {
+/// Returns the debugger's version; an error if its major version differs from the one in its name.
+fn version_of(name: DebuggerName, suite: &'static str, closure: &Closure) -> Result<String, Error> {
     let version = closure.packages[0].upstream_version().to_owned();
     let major = name.text().trim_start_matches("gdb-");
     if version.split('.').next() != Some(major) {
@@ -155,7 +153,7 @@ fn version_of(name: Name, suite: &'static str, closure: &Closure) -> Result<Stri
 
 fn debugger(version: String, entry: Entry) -> Debugger {
     Debugger {
-        tool: Tool::Gdb,
+        kind: DebuggerKind::Gdb,
         version,
         program: format!("/{PROGRAM}"),
         root: entry.path().join("root"),

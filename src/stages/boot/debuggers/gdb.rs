@@ -1,16 +1,17 @@
-//! gdb: what it is told to do, and what its words mean.
+//! gdb: its commands, and the meaning of its output.
 
 use std::collections::BTreeMap;
 
-use super::{AttemptEnding, Reading, Transcript};
-use crate::claims::observation::DebuggerOutcome;
+use super::transcript::{Reading, Transcript};
+use crate::claims::DebuggerOutcome;
+use crate::stages::boot::records::AttemptEnding;
 
-/// Read by gdb; an error ends this file, so that the mark tells whether the attach went well.
-pub const COMMANDS: &str = "attach %\necho @@ attached\\n\n";
+/// A file of commands. An error ends the file, so the mark appears only after a successful attach.
+pub(super) const COMMANDS: &str = "attach %\necho @@ attached\\n\n";
 
-/// In batch mode an error ends only the command that met it, not those after it; `-c` does the
-/// same for each thread.
-pub fn arguments(program: &str) -> Vec<String> {
+/// The command line. In batch mode, an error ends only the command that caused it; `-c` has the same
+/// effect for each thread.
+pub(super) fn arguments(program: &str) -> Vec<String> {
     let mut arguments = vec![program.to_owned()];
     arguments.extend(["--nx", "--quiet", "--batch"].map(str::to_owned));
     for command in ["set width 0", "set height 0"] {
@@ -30,35 +31,35 @@ pub fn arguments(program: &str) -> Vec<String> {
     arguments
 }
 
-/// As often as a healthy gdb never says it of one thread.
+/// Number of failures with one thread that make a loop; a working gdb never reaches it.
 const LOOP: usize = 3;
 
-/// gdb/arch-utils.c and gdb/target-descriptions.c.
+/// Complaints about the architecture, from gdb/arch-utils.c and gdb/target-descriptions.c.
 const ARCHITECTURE: [&str; 2] = [
     "is not compatible with reported target architecture",
     "Architecture rejected target-supplied description",
 ];
 
-pub fn read(transcript: &Transcript) -> Reading {
+/// Reads the outcome from a transcript.
+pub(super) fn read(transcript: &Transcript) -> Reading {
     let threads_seen = transcript.section("threads").lines().filter(|line| is_thread(line)).count() as u64;
     let (outcome, evidence) = outcome(transcript, threads_seen);
     Reading { outcome, evidence, usable: is_usable(transcript), threads_seen }
 }
 
 fn outcome(transcript: &Transcript, threads_seen: u64) -> (DebuggerOutcome, Option<String>) {
-    if transcript.was_ended() {
+    if transcript.was_killed() {
         return match repeated_failure(transcript.text) {
             Some(line) => (DebuggerOutcome::AttachLoop, Some(line)),
             None => (DebuggerOutcome::TimedOut, Some(transcript.ending())),
         };
     }
     if !transcript.text.contains("@@ attached\n") {
-        let said = match transcript.end.ending {
+        let error = match transcript.end.ending {
             AttemptEnding::Exit => attach_error(transcript.text),
             _ => None,
         };
-        let said = said.unwrap_or_else(|| transcript.ending());
-        return (DebuggerOutcome::AttachAborted, Some(said));
+        return (DebuggerOutcome::AttachAborted, Some(error.unwrap_or_else(|| transcript.ending())));
     }
     if !transcript.text.contains("@@ end\n") {
         return (DebuggerOutcome::AttachAborted, Some(transcript.ending()));
@@ -73,7 +74,7 @@ fn outcome(transcript: &Transcript, threads_seen: u64) -> (DebuggerOutcome, Opti
     (DebuggerOutcome::Clean, None)
 }
 
-/// A failed attach that was said again and again of the same thread (gdb/linux-nat.c:
+/// The message of a repeated failure to attach to one thread (gdb/linux-nat.c:
 /// `Cannot attach to lwp 34: Invalid argument (22)`).
 fn repeated_failure(text: &str) -> Option<String> {
     let mut failures: BTreeMap<&str, usize> = BTreeMap::new();
@@ -88,21 +89,21 @@ fn repeated_failure(text: &str) -> Option<String> {
     None
 }
 
-/// gdb says where in the file of commands it stopped, and then why.
+/// The last line before the first section: gdb prints where in the file of commands it stopped, then why.
 fn attach_error(text: &str) -> Option<String> {
     let before = text.split_once("@@ threads").map_or(text, |(before, _)| before);
     let last = before.lines().map(str::trim).rfind(|line| !line.is_empty())?;
     Some(last.to_owned())
 }
 
-/// `* 1    LWP 33 "tracee64" 0x0000000000401234 in ?? ()`.
+/// Recognises `* 1    LWP 33 "tracee64" 0x0000000000401234 in ?? ()`.
 fn is_thread(line: &str) -> bool {
     let rest = line.strip_prefix(['*', ' ']).unwrap_or(line).trim_start();
     let digits = rest.chars().take_while(char::is_ascii_digit).count();
     digits > 0 && rest[digits..].starts_with(' ') && (rest.contains("LWP ") || rest.contains("process "))
 }
 
-/// The leader's innermost frame and its instruction pointer were shown.
+/// Whether gdb showed the leader's innermost frame and its instruction pointer.
 fn is_usable(transcript: &Transcript) -> bool {
     let pid = transcript.attempt.pid;
     let frame = |line: &str| line.starts_with("#0 ") && line.contains("0x");
@@ -114,26 +115,26 @@ fn is_usable(transcript: &Transcript) -> bool {
         && of_thread(transcript.section("registers"), pid).lines().any(pointer)
 }
 
-/// What `thread apply` printed for one thread: below `Thread 1 (LWP 33 "tracee64"):`.
+/// The output of `thread apply` for one thread, from its heading `Thread 1 (LWP 33 "tracee64"):` on.
 fn of_thread(section: &str, tid: u32) -> &str {
-    let is_head = |line: &str| line.starts_with("Thread ") && line.trim_end().ends_with(':');
-    let of_this = |line: &str| {
+    let is_heading = |line: &str| line.starts_with("Thread ") && line.trim_end().ends_with(':');
+    let names_thread = |line: &str| {
         ["LWP", "process"].iter().any(|word| {
             line.split_once(&format!("({word} {tid}")).is_some_and(|(_, rest)| rest.starts_with([')', ' ']))
         })
     };
     let mut start = None;
-    let mut at = 0;
+    let mut offset = 0;
     for line in section.split_inclusive('\n') {
-        if is_head(line) {
+        if is_heading(line) {
             if let Some(start) = start {
-                return &section[start..at];
+                return &section[start..offset];
             }
-            if of_this(line) {
-                start = Some(at);
+            if names_thread(line) {
+                start = Some(offset);
             }
         }
-        at += line.len();
+        offset += line.len();
     }
     start.map_or("", |start| &section[start..])
 }

@@ -1,7 +1,7 @@
-//! Makes the folder that becomes a debugger's root in the guest.
+//! The directory that becomes a debugger's root in the guest.
 
 use std::collections::BTreeSet;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use goblin::elf::Elf;
@@ -10,61 +10,69 @@ use super::data;
 use super::deb::Files;
 use super::error::Error;
 use crate::base::archive::writer::{EntryError, Writer};
+use crate::base::files;
 
-/// Where glibc's loader looks on amd64 when nothing else is said.
-const LIBRARY_FOLDERS: [&str; 3] = ["usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"];
+/// The default library path of glibc's loader on amd64.
+const LIBRARY_DIRECTORIES: [&str; 3] = ["usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"];
 
-/// Libraries that gdb opens by itself where there are threads.
+/// Libraries that gdb opens at run time to debug threads.
 const OPENED: [&str; 1] = ["libthread_db.so.1"];
 
-/// On a merged system, so that programs that look in either place find everything.
+/// The links of a merged `/usr`, with which programs find files under either path.
 const LINKS: [(&str, &str); 3] = [("bin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")];
 
-/// Files to write, and no time but the epoch: a root depends on nothing but its content.
-pub struct Root<'a> {
-    folder: &'a Path,
+/// A root directory under construction. Every file gets the epoch as its time, so that a root depends only
+/// on its content.
+pub(super) struct Root<'a> {
+    path: &'a Path,
     writer: Writer,
 }
 
 impl<'a> Root<'a> {
-    /// Creates the folder.
-    pub fn create(folder: &'a Path) -> Result<Root<'a>, Error> {
-        let told = |failure| write_error(folder, failure);
-        let mut writer = Writer::create(folder).map_err(told)?;
+    /// Creates the directory with its links and mount points.
+    pub(super) fn create(path: &'a Path) -> Result<Root<'a>, Error> {
+        let error = |failed| write_error(path, failed);
+        let mut writer = Writer::create(path).map_err(error)?;
         for (link, target) in LINKS {
-            writer.directory(Path::new(target)).map_err(told)?;
-            writer.link(Path::new(link), Path::new(target)).map_err(told)?;
+            writer.directory(Path::new(target)).map_err(error)?;
+            writer.link(Path::new(link), Path::new(target)).map_err(error)?;
         }
-        // Mount points of whoever starts the program.
+        // The caller that starts the program mounts file systems there.
         for mount in ["proc", "dev", "sys", "tmp"] {
-            writer.directory(Path::new(mount)).map_err(told)?;
+            writer.directory(Path::new(mount)).map_err(error)?;
         }
-        Ok(Root { folder, writer })
+        Ok(Root { path, writer })
     }
 
-    pub fn file(&mut self, path: &Path, executable: bool, content: &[u8]) -> Result<(), Error> {
-        if let Some(folder) = data::landmark(path) {
-            self.writer.directory(&folder).map_err(|failure| write_error(&folder, failure))?;
+    /// Writes a file; `path` is relative to the root directory.
+    pub(super) fn file(&mut self, path: &Path, executable: bool, content: &[u8]) -> Result<(), Error> {
+        if let Some(directory) = data::landmark(path) {
+            self.writer.directory(&directory).map_err(|error| write_error(&directory, error))?;
         }
         let written = self.writer.file(path, executable, 0, Cursor::new(content));
-        written.map_err(|failure| write_error(&self.folder.join(path), failure))
+        written.map_err(|error| write_error(&self.path.join(path), error))
     }
 }
 
 fn write_error(path: &Path, error: EntryError) -> Error {
-    let source = match error {
-        EntryError::Write(source) | EntryError::Read(source) => source,
-        EntryError::Unsafe(reason) => std::io::Error::other(reason.to_string()),
-    };
-    Error::Write { path: path.to_owned(), source }
+    Error::Io(match error {
+        EntryError::Write(source) => source,
+        EntryError::Read(source) => files::at("write", path, source),
+        EntryError::Unsafe(reason) => files::at("write", path, io::Error::other(reason.to_string())),
+    })
 }
 
-/// Writes the program, the libraries that it needs, and the data files.
-pub fn of_packages(folder: &Path, debugger: &str, program: &Path, files: &Files) -> Result<(), Error> {
-    let mut root = Root::create(folder)?;
+/// Creates a root directory with the program, the libraries that it needs, and the data files.
+pub(super) fn of_packages(
+    directory: &Path,
+    debugger: &str,
+    program: &Path,
+    files: &Files,
+) -> Result<(), Error> {
+    let mut root = Root::create(directory)?;
     for path in needed(debugger, program, files)? {
-        // Links are written as what they stand for.
-        root.file(&path, true, files.get(&path).expect("it was found there"))?;
+        // A link becomes a copy of its target.
+        root.file(&path, true, files.get(&path).expect("needed() found the file"))?;
     }
     for path in files.paths().filter(|path| data::is_data(path)) {
         if let Some(content) = files.get(path) {
@@ -74,7 +82,7 @@ pub fn of_packages(folder: &Path, debugger: &str, program: &Path, files: &Files)
     Ok(())
 }
 
-/// The program, its loader, and all libraries down to the last.
+/// The program, its loader, and all libraries, direct and indirect.
 fn needed(debugger: &str, program: &Path, files: &Files) -> Result<BTreeSet<PathBuf>, Error> {
     let missing = |library: &str, needed_by: &Path| Error::Incomplete {
         debugger: debugger.to_owned(),
@@ -103,6 +111,6 @@ fn needed(debugger: &str, program: &Path, files: &Files) -> Result<BTreeSet<Path
 }
 
 fn library(files: &Files, name: &str) -> Option<PathBuf> {
-    let places = LIBRARY_FOLDERS.iter().map(|folder| Path::new(folder).join(name));
-    places.into_iter().find(|path| files.get(path).is_some())
+    let mut candidates = LIBRARY_DIRECTORIES.iter().map(|directory| Path::new(directory).join(name));
+    candidates.find(|path| files.get(path).is_some())
 }

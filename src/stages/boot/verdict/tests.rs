@@ -1,17 +1,21 @@
 use std::time::Duration;
 
 use super::*;
-use crate::base::error::{Exit, Explain};
+use crate::base::options::Accel;
+use crate::stages::boot::console::Console;
+use crate::stages::boot::records::MissingTracee;
+use crate::stages::boot::result::{Problem, ProblemKind};
+use crate::stages::boot::run::Ending;
 
-const MERGED: &str = include_str!("../../../tests/data/boot/user-frame-6.1.187.records");
+const MERGED: &str = include_str!("../../../../tests/data/boot/user-frame-6.1.187.records");
 
-fn boot(records: &str, console: &str, ending: Ending) -> run::Boot {
+fn boot(records: &str, console: &str, ending: Ending) -> Boot {
     let mut read = Records::default();
     records.lines().for_each(|line| {
-        read.line(line);
+        read.read_line(line);
     });
     read.finish();
-    run::Boot {
+    Boot {
         accel: Accel::Tcg,
         seconds: 3.0,
         ending,
@@ -21,11 +25,11 @@ fn boot(records: &str, console: &str, ending: Ending) -> run::Boot {
     }
 }
 
-fn judged(boot: run::Boot) -> BootResult {
-    judge(boot, &Claims::default(), &[], Vec::new())
+fn judged(boot: Boot) -> BootResult {
+    verdict(boot, &Claims::default(), &[], Vec::new())
 }
 
-/// The recording up to and without its first line that contains `text`.
+/// The recording before its first line that contains `text`.
 fn until(text: &str) -> String {
     MERGED.lines().take_while(|line| !line.contains(text)).map(|line| format!("{line}\n")).collect()
 }
@@ -33,7 +37,7 @@ fn until(text: &str) -> String {
 const DEADLINE: Ending = Ending::Deadline(Duration::from_secs(60));
 const LAST_WORDS: &str = "[    1.000000] Run /init as init process\n";
 
-fn only_problem(boot: run::Boot) -> Problem {
+fn only_problem(boot: Boot) -> Problem {
     let result = judged(boot);
     assert_eq!(result.verdict, Verdict::Fail);
     assert_eq!(result.problems.len(), 1, "{:?}", result.problems);
@@ -41,7 +45,7 @@ fn only_problem(boot: run::Boot) -> Problem {
 }
 
 #[test]
-fn a_boot_that_shows_what_was_claimed_passes() {
+fn a_boot_that_meets_its_claims_passes() {
     let result = judged(boot(MERGED, LAST_WORDS, Ending::Exit));
     assert_eq!(result.failures(), [""; 0]);
     assert!(result.passed());
@@ -63,7 +67,7 @@ fn an_oops_fails_a_boot_whose_claims_all_hold() {
 }
 
 #[test]
-fn a_warning_is_noted_and_fails_nothing() {
+fn a_warning_is_a_note_and_does_not_fail_the_verdict() {
     let console = "[    0.5] WARNING: CPU: 0 PID: 1 at kernel/smp.c:912 x+0x1/0x2\n";
     let result = judged(boot(MERGED, console, Ending::Exit));
     assert!(result.passed());
@@ -72,7 +76,7 @@ fn a_warning_is_noted_and_fails_nothing() {
 }
 
 #[test]
-fn a_hang_tells_the_last_step_and_the_last_line() {
+fn a_hang_reports_the_last_step_and_the_last_line() {
     let problem = only_problem(boot(&until("freeze and thaw"), LAST_WORDS, DEADLINE));
     assert_eq!(problem.kind, ProblemKind::Hang);
     assert!(problem.message.contains("stop and continue the process (64-bit tracee)"), "{}", problem.message);
@@ -80,37 +84,40 @@ fn a_hang_tells_the_last_step_and_the_last_line() {
 }
 
 #[test]
-fn a_kernel_that_prints_nothing_is_no_ordinary_hang() {
+fn a_silent_kernel_is_not_reported_as_a_hang() {
     assert_eq!(only_problem(boot("", "", DEADLINE)).kind, ProblemKind::Silent);
     assert_eq!(only_problem(boot("", "", Ending::Exit)).kind, ProblemKind::Died);
     assert_eq!(only_problem(boot("", LAST_WORDS, DEADLINE)).kind, ProblemKind::Hang);
 }
 
 #[test]
-fn a_guest_that_restarts_too_early_has_died() {
+fn a_guest_that_restarts_before_the_probe_ends_has_died() {
     let problem = only_problem(boot(&until("\"tracee_bits\":32"), LAST_WORDS, Ending::Exit));
     assert_eq!(problem.kind, ProblemKind::Died);
 }
 
 #[test]
-fn a_complete_run_passes_even_if_the_machine_does_not_switch_off() {
+fn a_complete_run_passes_even_if_the_guest_does_not_switch_off() {
     assert!(judged(boot(MERGED, LAST_WORDS, DEADLINE)).passed());
 }
 
 #[test]
-fn damaged_records_fail_a_boot_that_came_to_its_end() {
+fn damaged_records_fail_a_complete_run() {
     let lost: String =
         MERGED.lines().filter(|line| !line.contains("iou-wrk")).map(|line| format!("{line}\n")).collect();
     let result = judged(boot(&lost, LAST_WORDS, Ending::Exit));
     assert!(result.problems.iter().any(|problem| problem.kind == ProblemKind::Records));
 }
 
+fn missing(errno: &str) -> MissingTracee {
+    MissingTracee { what: "its program cannot be executed".into(), error: errno.parse().unwrap() }
+}
+
 #[test]
 fn a_kernel_without_32_bit_emulation_is_judged_by_its_64_bit_tracee() {
     let mut boot = boot(MERGED, LAST_WORDS, Ending::Exit);
     boot.records.observations.retain(|seen| seen.tracee_bits == 64);
-    let why = |error: &str| Missing { what: "its program cannot be executed".into(), error: error.into() };
-    boot.records.missing = vec![(32, why("ENOEXEC"))];
+    boot.records.missing = vec![(32, missing("ENOEXEC"))];
     let result = judged(boot);
     assert!(result.passed(), "{:?}", result.failures());
     assert!(result.notes.iter().any(|note| note.contains("no 32-bit tracee")));
@@ -121,13 +128,13 @@ fn a_tracee_missing_for_any_other_reason_fails() {
     for (bits, error) in [(32, "EAGAIN"), (64, "ENOEXEC")] {
         let mut boot = boot(MERGED, LAST_WORDS, Ending::Exit);
         boot.records.observations.retain(|seen| seen.tracee_bits != bits);
-        boot.records.missing = vec![(bits, Missing { what: "x".into(), error: error.into() })];
+        boot.records.missing = vec![(bits, missing(error))];
         assert!(!judged(boot).passed(), "{bits} {error}");
     }
 }
 
 #[test]
-fn the_line_is_read_from_the_guests_own_release() {
+fn the_line_follows_from_the_guests_release() {
     for (uname, line) in [
         ("6.1.187-copy-segments-boot", Some(Line::new(6, 1))),
         ("5.12.9", Some(Line::new(5, 12))),
@@ -137,16 +144,4 @@ fn the_line_is_read_from_the_guests_own_release() {
     ] {
         assert_eq!(line_of(uname), line, "{uname}");
     }
-}
-
-#[test]
-fn only_a_kernel_image_is_booted() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("bzImage");
-    for content in [vec![], vec![0; 4096], b"\x7fELF".repeat(300)] {
-        std::fs::write(&path, content).unwrap();
-        let error = check_image(&path).unwrap_err();
-        assert!(matches!(error, Error::NotAKernel { .. }) && error.exit() == Exit::StageFailed, "{error:?}");
-    }
-    assert!(matches!(check_image(&dir.path().join("none")), Err(Error::Io { .. })));
 }

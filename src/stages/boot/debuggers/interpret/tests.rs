@@ -1,10 +1,12 @@
-//! What recorded transcripts mean, and what small changes to them mean.
+//! The meaning of recorded transcripts, and of small changes to them.
 
 use super::*;
-use crate::claims::observation::TraceeAfter;
+use crate::claims::{DebuggerOutcome, TraceeAfter};
+use crate::stages::boot::debuggers::transcript::Reading;
+use crate::stages::boot::records::AttemptEnding;
 
 struct Recording {
-    tool: Tool,
+    kind: DebuggerKind,
     text: &'static str,
     pid: u32,
     listed: u64,
@@ -13,7 +15,7 @@ struct Recording {
 
 macro_rules! recorded {
     ($name:literal) => {
-        include_str!(concat!("../../../../tests/data/debuggers/", $name, ".txt"))
+        include_str!(concat!("../../../../../tests/data/debuggers/", $name, ".txt"))
     };
 }
 
@@ -25,12 +27,13 @@ const ABORTED: Recording = gdb(recorded!("gdb-10.1-einval-regs-64"), 42);
 const GAVE_UP: Recording = gdb(recorded!("gdb-16.3-einval-attach-64"), 56);
 const LOOPED: Recording = endless(gdb(recorded!("gdb-10.1-einval-attach-64"), 42));
 const LOOPED_LATER: Recording = endless(gdb(recorded!("gdb-13.1-einval-attach-64"), 49));
-const TRACED: Recording = Recording { tool: Tool::Strace, ..gdb(recorded!("strace-6.1-user-frame-64"), 79) };
+const TRACED: Recording =
+    Recording { kind: DebuggerKind::Strace, ..gdb(recorded!("strace-6.1-user-frame-64"), 79) };
 const TRACED_ONE: Recording =
-    Recording { tool: Tool::Strace, listed: 1, ..gdb(recorded!("strace-6.1-hide-threads-64"), 79) };
+    Recording { kind: DebuggerKind::Strace, listed: 1, ..gdb(recorded!("strace-6.1-hide-threads-64"), 79) };
 
 const fn gdb(text: &'static str, pid: u32) -> Recording {
-    Recording { tool: Tool::Gdb, text, pid, listed: 3, ending: AttemptEnding::Exit }
+    Recording { kind: DebuggerKind::Gdb, text, pid, listed: 3, ending: AttemptEnding::Exit }
 }
 
 const fn endless(recording: Recording) -> Recording {
@@ -58,9 +61,9 @@ impl Recording {
         };
         let end = AttemptEnd { ending, status: 0, milliseconds: 1000, tracee_after: TraceeAfter::Running };
         let transcript = Transcript { text, attempt: &attempt, end };
-        match self.tool {
-            Tool::Gdb => gdb::read(&transcript),
-            Tool::Strace => strace::read(&transcript),
+        match self.kind {
+            DebuggerKind::Gdb => gdb::read(&transcript),
+            DebuggerKind::Strace => strace::read(&transcript),
         }
     }
 
@@ -72,7 +75,7 @@ impl Recording {
 }
 
 #[test]
-fn each_recording_is_what_it_was_seen_to_be() {
+fn each_recording_has_its_known_outcome() {
     use DebuggerOutcome::*;
     for (recording, outcome, usable, threads) in [
         (CLEAN, Clean, true, 3),
@@ -94,7 +97,7 @@ fn each_recording_is_what_it_was_seen_to_be() {
 }
 
 #[test]
-fn the_evidence_is_what_the_debugger_said() {
+fn the_evidence_quotes_the_debugger() {
     for (recording, said) in [
         (WARNED, "is not compatible with reported target architecture"),
         (ABORTED, "Couldn't get CS register: Invalid argument."),
@@ -107,7 +110,7 @@ fn the_evidence_is_what_the_debugger_said() {
 }
 
 #[test]
-fn a_line_less_is_another_outcome() {
+fn a_missing_line_changes_the_outcome() {
     use DebuggerOutcome::*;
     for (recording, line, outcome) in [
         (CLEAN, "@@ attached", AttachAborted),
@@ -121,17 +124,17 @@ fn a_line_less_is_another_outcome() {
 }
 
 #[test]
-fn a_line_more_is_another_outcome() {
+fn an_additional_line_changes_the_outcome() {
     let warning = WARNED.text.lines().find(|line| line.contains("not compatible")).unwrap();
     let warned = format!("{warning}\n{}", CLEAN.text);
     assert_eq!(CLEAN.changed(&warned).outcome, DebuggerOutcome::ArchitectureWarning);
-    // The same words in a backtrace of another attempt do not make this one a loop.
+    // Attach failures do not make a loop of an attempt that ended well.
     let failed = format!("{}{}", LOOPED.text, CLEAN.text);
     assert_eq!(CLEAN.changed(&failed).outcome, DebuggerOutcome::Clean);
 }
 
 #[test]
-fn what_never_ends_is_a_loop_only_if_one_thread_fails_again_and_again() {
+fn an_endless_attempt_is_a_loop_only_if_one_thread_fails_repeatedly() {
     let twice: String = LOOPED.text.lines().take(4).map(|line| format!("{line}\n")).collect();
     assert_eq!(LOOPED.changed(&twice).outcome, DebuggerOutcome::TimedOut);
     let each_another: String =
@@ -144,7 +147,7 @@ fn what_never_ends_is_a_loop_only_if_one_thread_fails_again_and_again() {
 }
 
 #[test]
-fn a_debugger_that_dies_or_never_starts_has_not_attached() {
+fn a_debugger_that_dies_or_never_starts_did_not_attach() {
     for ending in [AttemptEnding::Signal, AttemptEnding::NotStarted] {
         let read = CLEAN.ended("", ending);
         assert_eq!(read.outcome, DebuggerOutcome::AttachAborted);
@@ -153,17 +156,17 @@ fn a_debugger_that_dies_or_never_starts_has_not_attached() {
 }
 
 #[test]
-fn a_session_is_usable_only_if_the_leaders_own_frame_and_registers_are_there() {
+fn a_session_is_usable_only_with_the_leaders_frame_and_registers() {
     assert!(!CLEAN.without("#0  0x0000000000401153").usable);
     assert!(!CLEAN.without("rip            0x401153").usable);
-    // Another thread's do not count.
+    // The frames and registers of other threads do not count.
     assert!(!CLEAN.without("Thread 1 (LWP 52").usable);
     assert!(CLEAN.without("#0  0x0000000000000000").usable);
     assert!(!TRACED.without("[pid    79]").usable);
 }
 
 #[test]
-fn strace_that_is_refused_a_listed_thread_is_told_from_one_that_sees_fewer() {
+fn strace_without_a_listed_thread_differs_from_strace_that_sees_fewer() {
     let text = TRACED.text.replace("attached with 3 threads", "attached with 2 threads");
     assert_eq!(TRACED.changed(&text).outcome, DebuggerOutcome::ThreadsRefused);
     let hidden = Recording { listed: 2, ..TRACED };

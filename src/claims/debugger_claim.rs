@@ -4,35 +4,43 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::{Bits, Conditions, Evidence, Judgement};
-use crate::claims::observation::{DebuggerOutcome, DebuggerRun, TraceeAfter};
+use super::claim::{self, Bits, Conditions};
+use super::debugger_run::{DebuggerOutcome, DebuggerRun, TraceeAfter};
+use super::observed::{Judgement, Observed};
+use crate::base::release::Line;
 
-/// One `[[debugger]]`.
+/// A `[[debugger]]` table of `series.toml`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebuggerClaim {
     /// `gdb` or `strace`.
     pub debugger: String,
-    /// First version that it is about.
+    /// First version that the claim covers; `None` for no lower bound.
     pub from: Option<Version>,
-    /// First later version that it is not about.
+    /// First later version that the claim does not cover; `None` for no upper bound.
     pub before: Option<Version>,
+    /// The size of tracee that the claim covers; `None` for both.
     pub tracee: Option<Bits>,
-    #[serde(default, deserialize_with = "super::lines")]
-    pub lines: Option<Vec<crate::base::release::Line>>,
-    pub shows: DebuggerShows,
+    /// The release lines that the claim covers; `None` for every line.
+    #[serde(default, deserialize_with = "claim::lines")]
+    pub lines: Option<Vec<Line>>,
+    /// The expected values.
+    pub shows: ExpectedRun,
 }
 
-/// What it shows; what is absent is not claimed.
+/// The `shows` table of a [`DebuggerClaim`]; a value that is `None` is not claimed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DebuggerShows {
+pub struct ExpectedRun {
+    /// How the debugger fares.
     pub outcome: Option<DebuggerOutcome>,
+    /// Whether the session is usable.
     pub usable: Option<bool>,
+    /// State of the tracee after the debugger left.
     pub tracee_after: Option<TraceeAfter>,
 }
 
-/// Numbers with dots between them, as debuggers have them.
+/// A debugger's version: numbers separated by dots.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Version(Vec<u32>);
@@ -42,7 +50,9 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Version, String> {
         let parts = text.split('.').map(str::parse).collect::<Result<_, _>>();
-        parts.map(Version).map_err(|_| format!("{text:?} is not a version: numbers with dots between them"))
+        parts
+            .map(Version)
+            .map_err(|_| format!("{text:?} is not a version: expected numbers separated by dots"))
     }
 }
 
@@ -55,25 +65,28 @@ impl TryFrom<String> for Version {
 }
 
 impl DebuggerClaim {
-    /// `name` is the debugger with its version: `gdb 10.1`, `gdb 13.1 (host)`.
-    fn is_about(&self, name: &str) -> bool {
-        let mut words = name.split(' ');
+    /// Whether the claim covers a debugger, given by name and version: `gdb 10.1`, `gdb 13.1 (host)`.
+    fn covers(&self, debugger: &str) -> bool {
+        let mut words = debugger.split(' ');
         let (tool, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let version = || version.parse::<Version>().ok();
         tool == self.debugger
             && self.from.as_ref().is_none_or(|from| version().is_some_and(|version| version >= *from))
             && self.before.as_ref().is_none_or(|before| version().is_some_and(|version| version < *before))
     }
+
+    fn conditions(&self) -> Conditions<'_> {
+        Conditions { lines: self.lines.as_deref(), ia32: None }
+    }
 }
 
-/// Every claim on every debugger that was asked for; one that did not run shows nothing.
-pub(super) fn judge(claims: &[DebuggerClaim], evidence: &Evidence) -> Vec<Judgement> {
+/// Judges every claim on every requested debugger; a debugger that did not run fails its claims.
+pub(super) fn judge(claims: &[DebuggerClaim], observed: &Observed) -> Vec<Judgement> {
     let mut judgements = Vec::new();
-    for claim in claims.iter().filter(|claim| evidence.holds_on(&Conditions::of_line(claim.lines.as_deref())))
-    {
-        for name in evidence.requested.iter().filter(|name| claim.is_about(name)) {
-            for bits in evidence.sizes().filter(|bits| claim.tracee.is_none_or(|only| only == *bits)) {
-                let run = evidence
+    for claim in claims.iter().filter(|claim| observed.meets(&claim.conditions())) {
+        for name in observed.requested.iter().filter(|name| claim.covers(name)) {
+            for bits in observed.sizes().filter(|bits| claim.tracee.is_none_or(|only| only == *bits)) {
+                let run = observed
                     .debuggers
                     .iter()
                     .find(|run| run.debugger == **name && run.tracee_bits == bits.number());
@@ -84,41 +97,34 @@ pub(super) fn judge(claims: &[DebuggerClaim], evidence: &Evidence) -> Vec<Judgem
     judgements
 }
 
-impl DebuggerShows {
-    fn judge(&self, name: &str, bits: Bits, run: Option<&DebuggerRun>) -> Vec<Judgement> {
-        let word = |value: serde_json::Value| match value {
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let entries = [
-            (
-                "outcome",
-                self.outcome.map(|it| serde_json::json!(it)),
-                run.map(|it| serde_json::json!(it.outcome)),
-            ),
-            (
-                "usable",
-                self.usable.map(|it| serde_json::json!(it)),
-                run.map(|it| serde_json::json!(it.usable)),
-            ),
-            (
-                "tracee_after",
-                self.tracee_after.map(|it| serde_json::json!(it)),
-                run.map(|it| serde_json::json!(it.tracee_after)),
-            ),
+impl ExpectedRun {
+    fn judge(&self, debugger: &str, bits: Bits, run: Option<&DebuggerRun>) -> Vec<Judgement> {
+        let outcome = |outcome: DebuggerOutcome| text(&outcome);
+        let usable = |usable: bool| usable.to_string();
+        let after = |after: TraceeAfter| text(&after);
+        let values = [
+            ("outcome", self.outcome.map(outcome), run.map(|run| outcome(run.outcome))),
+            ("usable", self.usable.map(usable), run.map(|run| usable(run.usable))),
+            ("tracee_after", self.tracee_after.map(after), run.map(|run| after(run.tracee_after))),
         ];
-        let judge = |(key, expected, observed): (&str, Option<_>, Option<_>)| {
-            let expected = word(expected?);
-            let observed = observed.map_or_else(|| "it did not run".to_owned(), word);
+        let judge = |(key, expected, observed): (&str, Option<String>, Option<String>)| {
+            let expected = expected?;
+            let observed = observed.unwrap_or_else(|| "it did not run".to_owned());
             Some(Judgement {
-                claim: format!("{name} on the {}-bit tracee: {key}", bits.number()),
+                claim: format!("{debugger} on the {}-bit tracee: {key}", bits.number()),
                 holds: expected == observed,
                 expected,
                 observed,
             })
         };
-        entries.into_iter().filter_map(judge).collect()
+        values.into_iter().filter_map(judge).collect()
     }
+}
+
+/// The name of a unit variant in the report.
+fn text(variant: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(variant).expect("a unit variant is a string");
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -146,13 +152,13 @@ mod tests {
 
     fn judged(claims: &[DebuggerClaim], requested: &[&str], runs: &[DebuggerRun]) -> Vec<(String, bool)> {
         let requested: Vec<_> = requested.iter().map(|name| (*name).to_owned()).collect();
-        let evidence =
-            Evidence { line: None, ia32: true, observations: &[], requested: &requested, debuggers: runs };
-        judge(claims, &evidence).into_iter().map(|it| (it.claim, it.holds)).collect()
+        let observed =
+            Observed { line: None, ia32: true, observations: &[], requested: &requested, debuggers: runs };
+        judge(claims, &observed).into_iter().map(|judgement| (judgement.claim, judgement.holds)).collect()
     }
 
     #[test]
-    fn a_claim_is_about_a_range_of_versions() {
+    fn a_claim_covers_a_range_of_versions() {
         let claim = claim("debugger = \"gdb\"\nfrom = \"10.1\"\nbefore = \"13\"\nshows = { usable = true }");
         for (name, expected) in [
             ("gdb 10.1", true),
@@ -161,12 +167,12 @@ mod tests {
             ("gdb 9.2", false),
             ("strace 11", false),
         ] {
-            assert_eq!(claim.is_about(name), expected, "{name}");
+            assert_eq!(claim.covers(name), expected, "{name}");
         }
     }
 
     #[test]
-    fn a_debugger_that_did_not_run_breaks_the_claims_about_it() {
+    fn a_debugger_that_did_not_run_fails_its_claims() {
         let claims = [claim("debugger = \"gdb\"\ntracee = 64\nshows = { outcome = \"clean\" }")];
         assert_eq!(
             judged(&claims, &["gdb 10.1"], &[]),
@@ -178,17 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn each_size_and_each_entry_is_judged_by_itself() {
+    fn each_size_and_each_entry_is_judged_separately() {
         let claims =
             [claim("debugger = \"gdb\"\nshows = { outcome = \"clean\", tracee_after = \"stopped\" }")];
         let runs =
             [run("gdb 13.1", 64, DebuggerOutcome::Clean), run("gdb 13.1", 32, DebuggerOutcome::AttachLoop)];
-        let holds: Vec<_> = judged(&claims, &["gdb 13.1"], &runs).into_iter().map(|it| it.1).collect();
+        let holds: Vec<_> =
+            judged(&claims, &["gdb 13.1"], &runs).into_iter().map(|(_, holds)| holds).collect();
         assert_eq!(holds, [true, false, false, false]);
     }
 
     #[test]
-    fn what_a_claim_cannot_say_is_refused_by_name() {
+    fn an_invalid_entry_is_refused_by_name() {
         for (text, named) in [
             ("debugger = \"gdb\"\nshows = { outcome = \"fine\" }", "fine"),
             ("debugger = \"gdb\"\nshows = { outcom = \"clean\" }", "outcom"),
