@@ -141,12 +141,13 @@ mod tests {
             (&[FORMAT, CONTROL], "no data.tar"),
             (&[FORMAT, DATA, CONTROL], "wrong place"),
             (&[FORMAT, CONTROL, DATA, DATA], "wrong place"),
-            (&[], "no control.tar"),
         ] {
             let error = parts(&ar(members)).unwrap_err().to_string();
             assert!(error.contains(reason), "{members:?}: {error}");
         }
-        assert!(parts(b"no archive").is_err());
+        for deb in [&b""[..], b"no archive", b"!<arch>\n"] {
+            assert!(parts(deb).is_err(), "{deb:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 use kpatch_build::base::archive::path::Unsafe;
+use kpatch_build::base::debian::error as debian;
+use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
 use kpatch_build::stages::boot::debuggers::{self, Debugger, DebuggerRequest, Error, Name, Wanted};
-use kpatch_build::stages::fetch;
 use tar::EntryType;
 
 use super::elf::elf;
@@ -26,7 +27,7 @@ fn package(
     fill: impl FnOnce(&mut Tar),
 ) -> Package {
     let mut data = Tar::new();
-    data.folder("./", 0o755);
+    data.directory("./", 0o755);
     fill(&mut data);
     Package { name, version, depends, deb: deb(&data.finish()) }
 }
@@ -256,8 +257,14 @@ fn an_altered_deb_is_refused() {
     *altered.last_mut().unwrap() ^= 1;
     world.server.put(&format!("/debian/{}", pool("liba1")), altered);
     let error = obtain(&world).unwrap_err();
-    assert!(matches!(&error, Error::Debian { source: fetch::Error::Altered { .. }, .. }), "{error:?}");
-    assert_eq!(world.room("debuggers"), Vec::<String>::new());
+    assert!(
+        matches!(
+            &error,
+            Error::Debian { source: debian::Error::Download(download::Error::Altered { .. }), .. }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(world.bucket("debuggers"), Vec::<String>::new());
 }
 
 #[test]
@@ -271,7 +278,13 @@ fn a_deb_that_changed_in_the_store_is_refused() {
     let stored = world.cx.store.root().join("tarballs").join(sha256(&liba().deb)).join("archive");
     std::fs::write(stored, b"!<arch>\n").unwrap();
     let error = obtain(&world).unwrap_err();
-    assert!(matches!(&error, Error::Debian { source: fetch::Error::Altered { .. }, .. }), "{error:?}");
+    assert!(
+        matches!(
+            &error,
+            Error::Debian { source: debian::Error::Download(download::Error::Altered { .. }), .. }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -285,8 +298,8 @@ fn an_altered_index_or_a_stranger_s_signature_is_refused() {
     let stranger = Signer::new("stranger");
     publish_as(&world, &good(), &stranger);
     let text = told(&obtain(&world).unwrap_err());
-    assert!(text.contains("not to be trusted") && text.contains(&stranger.fingerprint()), "{text}");
-    assert_eq!(world.room("debuggers"), Vec::<String>::new());
+    assert!(text.contains("is not trusted") && text.contains(&stranger.fingerprint()), "{text}");
+    assert_eq!(world.bucket("debuggers"), Vec::<String>::new());
 }
 
 #[test]
@@ -323,7 +336,7 @@ fn a_library_that_no_package_has_is_named() {
     let error = obtain(&world).unwrap_err();
     let Error::Incomplete { library, needed_by, .. } = &error else { panic!("{error:?}") };
     assert_eq!((library.as_str(), needed_by.as_str()), ("libz.so.1", "/usr/lib/x86_64-linux-gnu/liba.so.1"));
-    assert_eq!(world.room("debuggers"), Vec::<String>::new());
+    assert_eq!(world.bucket("debuggers"), Vec::<String>::new());
 }
 
 #[test]
@@ -334,7 +347,7 @@ fn a_package_that_would_write_elsewhere_is_refused() {
         packages[0] = gdb(DEPENDS, fill);
         publish(&world, &packages);
         let error = obtain(&world).unwrap_err();
-        assert_eq!(world.room("debuggers"), Vec::<String>::new());
+        assert_eq!(world.bucket("debuggers"), Vec::<String>::new());
         match error {
             Error::Unsafe { reason, .. } => reason,
             other => panic!("{other:?}"),
