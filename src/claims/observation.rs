@@ -1,4 +1,4 @@
-//! What the probe observed of one thread, as `observations` in `report.json` records it.
+//! The probe's observation of one thread, as `observations` in `report.json` records it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::register::{Hex, Register, Registers};
 
 /// One thread of one tracee: an entry of `observations` in `report.json`.
 ///
-/// `None` (`null` in JSON) is what the probe could not observe.
+/// A value that the probe could not observe is `None` (`null` in JSON).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Word size of the tracee: 64 or 32.

@@ -7,7 +7,7 @@ use super::debugger_run::DebuggerRun;
 use super::observation::Observation;
 use crate::base::release::Line;
 
-/// What a boot showed.
+/// Everything that a boot showed.
 #[derive(Debug)]
 pub struct Observed<'a> {
     /// The release line of the kernel that ran; `None` if its release belongs to no known line.

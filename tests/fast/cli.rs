@@ -23,7 +23,7 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
         (&["--series", "./nowhere"], "nowhere"),
         (&["--kconfig", "bott"], "boot"),
         (&["--debuggers", "gdb-11"], "gdb-10, gdb-13, gdb-16, host, or all, or none"),
-        (&["--debuggers", "none,gdb-10"], "none stands alone"),
+        (&["--debuggers", "none,gdb-10"], "`none` cannot be combined"),
         (&["--kconfig", "./nowhere.config"], "nowhere.config"),
         (&["--format", "tar"], "tar"),
         (&["--source", "ftp"], "ftp"),

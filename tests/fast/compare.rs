@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use kpatch_build::base::options::Lang;
-use kpatch_build::claims::observation::{DebuggerOutcome, DebuggerRun, TraceeAfter};
+use kpatch_build::claims::{CoreNote, DebuggerOutcome, DebuggerRun, Hex, Peek, Register, TraceeAfter};
 use kpatch_build::compare::summary::summary;
 use kpatch_build::compare::{Absence, Comparison, Unmeasured, markdown, page, terminal, update};
 use kpatch_build::stages::boot::Verdict;
@@ -158,8 +158,8 @@ fn languages_that_show_the_same_are_told_together() {
     assert_eq!(rendered(&comparison).matches("it shows the same as").count(), 7);
     let rust = comparison.cells.iter_mut().find(|cell| cell.series == "zeroed" && cell.lang == Lang::Rust);
     let seen = rust.unwrap().boot.observations.iter_mut().find(|seen| seen.is_io_thread()).unwrap();
-    seen.regs.insert("r15".into(), Some("0x1".parse().unwrap()));
-    seen.peekuser_cs = Some("0x33".into());
+    seen.regs[Register::R15] = Some(Hex(1));
+    seen.peekuser_cs = Some(Peek::Value(Hex(0x33)));
     assert_eq!(labels(&comparison).len(), 8);
     assert_eq!(rendered(&comparison).matches("it shows the same as").count(), 6);
 }
@@ -194,6 +194,7 @@ fn a_claim_that_did_not_hold_is_named_and_comes_first() {
 fn hostile_text_is_only_text() {
     let dir = tempfile::tempdir().unwrap();
     let attack = "</pre></details><script>alert(1)</script><img src=x onerror=alert(1)>&lt; \"'` ${x}";
+    assert!(attack.parse::<Peek>().is_err(), "the probe's answers hold no other text");
     let mut comparison = in_c();
     comparison::write_transcripts(&comparison, dir.path());
     for cell in &mut comparison.cells {
@@ -206,7 +207,6 @@ fn hostile_text_is_only_text() {
         cell.boot.guest_release = Some(attack.into());
         cell.boot.claims[0].observed = attack.into();
         cell.boot.observations[1].thread = format!("iou-{attack}");
-        cell.boot.observations[1].peekuser_cs = Some(attack.into());
         if let Some(making) = &mut cell.making {
             making.unpatched = Some(attack.into());
             making.patches.iter_mut().for_each(|patch| patch.text = format!("@@ -1 +1 @@\n+{attack}\n"));
@@ -299,9 +299,9 @@ fn a_core_dump_is_held_against_what_ptrace_showed() {
     all.for_each(|seen| seen.core = None);
     assert!(!rendered(&comparison).contains("What a core dump holds"));
     let seen = &mut comparison.cells[0].boot.observations[1];
-    let mut regs = seen.regs.clone();
-    regs.insert("cs".into(), Some("0x99".parse().unwrap()));
-    seen.core = Some(kpatch_build::claims::observation::CoreNote { bytes: 68, regs });
+    let mut regs = seen.regs;
+    regs[Register::Cs] = Some(Hex(0x99));
+    seen.core = Some(CoreNote { bytes: 68, regs });
     let html = rendered(&comparison);
     assert!(html.contains("What a core dump holds") && html.contains("0x99") && html.contains("26 of 27"));
 }
@@ -310,7 +310,7 @@ fn a_core_dump_is_held_against_what_ptrace_showed() {
 fn threads_of_one_kind_are_told_apart() {
     let mut records = kpatch_build::stages::boot::Records::default();
     include_str!("../data/boot/zeroed-5.12.9.records").lines().for_each(|line| {
-        records.line(line);
+        records.read_line(line);
     });
     let mut comparison = in_c();
     comparison.cells[0].boot.observations = records.observations;

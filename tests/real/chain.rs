@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use kpatch_build::claims::observation::DebuggerOutcome;
+use kpatch_build::claims::{DebuggerOutcome, Hex, Peek};
 use kpatch_build::compare::Comparison;
 
 use crate::support::browser::{self, Browser};
@@ -71,12 +71,12 @@ fn each_series_shows_its_own_registers_to_gdb() {
     let comparison = Comparison::load(&run.out.path().join("compare.json")).unwrap();
     let cells: Vec<_> = comparison.cells.iter().map(|cell| (cell.series.as_str(), cell)).collect();
     let [("zeroed", zeroed), (SERIES, copied)] = cells[..] else { panic!("{:?}", comparison.series) };
-    for (cell, cs) in [(zeroed, "0x0"), (copied, "0x33")] {
+    for (cell, cs) in [(zeroed, Hex(0)), (copied, Hex(0x33))] {
         assert!(cell.boot.passed(), "{}: {:?}", cell.series, cell.boot.failures());
         let io = cell.boot.observations.iter().filter(|seen| seen.tracee_bits == 64 && seen.is_io_thread());
-        let shown: Vec<_> = io.map(|seen| seen.peekuser_cs.as_deref()).collect();
+        let shown: Vec<_> = io.map(|seen| &seen.peekuser_cs).collect();
         assert!(
-            shown.len() >= 2 && shown.iter().all(|shown| *shown == Some(cs)),
+            shown.len() >= 2 && shown.iter().all(|shown| **shown == Some(Peek::Value(cs))),
             "{}: {shown:?}",
             cell.series
         );

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kpatch_build::claims::observation::{DebuggerOutcome, Observation};
+use kpatch_build::claims::{DebuggerOutcome, Observation};
 use kpatch_build::compare::{Cell, Comparison};
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Debuggers of the real mirror and of this host, each run in its own root. Needs root, for chroot.
+//! Debuggers of the real mirror and of this host, each in a separate root directory. Needs root for chroot.
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -8,11 +8,13 @@ use kpatch_build::base::events::Events;
 use kpatch_build::base::process::set_supervisor;
 use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::Store;
-use kpatch_build::stages::boot::debuggers::{self, Debugger, DebuggerRequest, Name, Tool, Wanted};
+use kpatch_build::stages::boot::debuggers::{
+    self, Debugger, DebuggerKind, DebuggerName, DebuggerRequest, Selection,
+};
 
 use crate::support::need::{have_root, present};
 
-/// What a root may weigh: it is held in the guest's memory.
+/// Unit of the size limits; a root directory is part of the guest's memory.
 const MIB: u64 = 1 << 20;
 
 fn tools_are_here() -> bool {
@@ -30,8 +32,8 @@ fn context(dir: &Path) -> Context {
     }
 }
 
-fn request(wanted: Wanted) -> DebuggerRequest {
-    DebuggerRequest { wanted, ..Default::default() }
+fn request(selection: Selection) -> DebuggerRequest {
+    DebuggerRequest { selection, ..Default::default() }
 }
 
 fn size(path: &Path) -> u64 {
@@ -42,7 +44,7 @@ fn size(path: &Path) -> u64 {
     path.read_dir().unwrap().map(|entry| size(&entry.unwrap().path())).sum()
 }
 
-/// Runs the debugger in its root with a `/proc` that goes with it.
+/// Runs the debugger in its root directory, with `/proc` mounted there.
 fn run(debugger: &Debugger, args: &[&str]) -> String {
     let script = "mount -t proc proc \"$1/proc\" && exec chroot \"$@\"";
     let output = Command::new("unshare")
@@ -61,7 +63,7 @@ fn run(debugger: &Debugger, args: &[&str]) -> String {
     text
 }
 
-/// A process that waits to be looked at.
+/// A process that sleeps until a debugger attaches.
 struct Tracee(Child);
 
 impl Tracee {
@@ -73,7 +75,7 @@ impl Tracee {
         self.0.id().to_string()
     }
 
-    /// The letter of proc(5): `S` sleeps, `t` is stopped by a debugger.
+    /// State letter of proc(5): `S` for a sleeping process, `t` for one that a debugger stopped.
     fn state(&self) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         stat.rsplit(')').next().unwrap().split_whitespace().next().unwrap().to_owned()
@@ -87,7 +89,7 @@ impl Drop for Tracee {
     }
 }
 
-/// It attaches, shows threads and registers, and leaves the tracee running.
+/// Checks that gdb attaches, shows threads and registers, and leaves the tracee running.
 fn check_gdb(gdb: &Debugger) {
     let tracee = Tracee::start();
     let commands = ["info threads", "info registers rip cs", "bt", "detach"];
@@ -121,37 +123,38 @@ fn check_strace(strace: &Debugger) {
 }
 
 #[test]
-fn real_every_debugger_runs_in_its_own_root_and_the_second_time_without_a_network() {
+fn real_every_debugger_runs_in_its_own_root_and_the_second_run_needs_no_network() {
     if !tools_are_here() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let mut cx = context(dir.path());
-    let debuggers = debuggers::obtain(&cx, &request(Wanted::All)).unwrap();
+    let debuggers = debuggers::obtain(&cx, &request(Selection::All)).unwrap();
     let names: Vec<_> = debuggers.iter().map(Debugger::name).collect();
     eprintln!("{names:?}");
     assert_eq!(names[..3], ["gdb 10.1", "gdb 13.1", "gdb 16.3"]);
-    let tools: Vec<_> = debuggers.iter().map(|debugger| (debugger.tool, debugger.of_host)).collect();
-    assert_eq!(tools[3..], [(Tool::Gdb, true), (Tool::Strace, true)]);
+    let kinds: Vec<_> = debuggers.iter().map(|debugger| (debugger.kind, debugger.of_host)).collect();
+    assert_eq!(kinds[3..], [(DebuggerKind::Gdb, true), (DebuggerKind::Strace, true)]);
     for debugger in &debuggers {
         let bytes = size(&debugger.root);
         eprintln!("{}: {:.1} MiB", debugger.name(), bytes as f64 / MIB as f64);
-        // Half of the host's may be the tables of a library for character sets.
+        // A character set library's tables may take up half of a host debugger's size.
         let limit = if debugger.of_host { 100 } else { 60 };
         assert!(bytes < limit * MIB, "{}: {bytes}", debugger.name());
         let version = run(debugger, &["--version"]);
-        // Debian's 10.1 calls itself 10.1.90.20210103-git besides.
+        // Debian's gdb 10.1 also prints 10.1.90.20210103-git.
         let first = version.lines().next().unwrap();
         assert!(first.contains(&format!(" {}", debugger.version)) || first.contains("10.1-"), "{version}");
-        match debugger.tool {
-            Tool::Gdb => check_gdb(debugger),
-            Tool::Strace => check_strace(debugger),
+        match debugger.kind {
+            DebuggerKind::Gdb => check_gdb(debugger),
+            DebuggerKind::Strace => check_strace(debugger),
         }
     }
 
     cx.offline = true;
-    let again = debuggers::obtain(&cx, &request(Wanted::All)).unwrap();
-    let roots = |debuggers: &[Debugger]| debuggers.iter().map(|one| one.root.clone()).collect::<Vec<_>>();
+    let again = debuggers::obtain(&cx, &request(Selection::All)).unwrap();
+    let roots =
+        |debuggers: &[Debugger]| debuggers.iter().map(|debugger| debugger.root.clone()).collect::<Vec<_>>();
     assert_eq!(roots(&again), roots(&debuggers));
 }
 
@@ -163,7 +166,7 @@ fn real_a_gdb_with_python_finds_its_modules() {
     let dir = tempfile::tempdir().unwrap();
     let cx = context(dir.path());
     // Trixie's gdb has Python; the host's may have it.
-    let gdb = &debuggers::obtain(&cx, &request(Wanted::These(vec![Name::Gdb16]))).unwrap()[0];
+    let gdb = &debuggers::obtain(&cx, &request(Selection::These(vec![DebuggerName::Gdb16]))).unwrap()[0];
     let text = run(gdb, &["--batch", "-nx", "-ex", "python print(6 * 7)", "-ex", "info pretty-printer"]);
     assert!(
         text.contains("42")
@@ -172,7 +175,7 @@ fn real_a_gdb_with_python_finds_its_modules() {
             && !text.contains("Could not"),
         "{text}"
     );
-    let host = debuggers::obtain(&cx, &request(Wanted::These(vec![Name::Host]))).unwrap();
+    let host = debuggers::obtain(&cx, &request(Selection::These(vec![DebuggerName::Host]))).unwrap();
     let own = |args: &[&str]| {
         let output = Command::new("gdb").args(args).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()

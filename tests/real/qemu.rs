@@ -11,7 +11,7 @@ use kpatch_build::base::process::set_supervisor;
 use kpatch_build::base::release::Line;
 use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::Store;
-use kpatch_build::claims::{Claims, Evidence, judge};
+use kpatch_build::claims::{Claims, Observed, judge};
 use kpatch_build::kernel::series;
 use kpatch_build::stages::boot::{self, BootRequest, BootResult, Error, Subject};
 
@@ -45,11 +45,11 @@ fn boot_image(image: &Path, request: &BootRequest, claims: &Claims) -> Result<Bo
     boot::boot(&context(dir.path()), request, &subject)
 }
 
-/// What no unpatched kernel shows.
+/// Series whose claims no unpatched kernel meets.
 const PATCHED: [&str; 5] = ["copy-segments", "user-segments", "einval-regs", "einval-attach", "hide-threads"];
 
 #[test]
-fn real_unpatched_kernels_show_what_their_line_is_known_for() {
+fn real_unpatched_kernels_meet_the_claims_of_their_line() {
     if !can_boot() {
         return;
     }
@@ -61,10 +61,10 @@ fn real_unpatched_kernels_show_what_their_line_is_known_for() {
         assert!(result.passed() && result.guest_release.unwrap().starts_with(&release));
 
         let line = Line::patches_for(&release.parse().unwrap());
-        let evidence =
-            Evidence { line, ia32: true, observations: &result.observations, requested: &[], debuggers: &[] };
+        let observed =
+            Observed { line, ia32: true, observations: &result.observations, requested: &[], debuggers: &[] };
         for name in PATCHED {
-            let judged = judge(&series::claims(name).unwrap(), &evidence);
+            let judged = judge(&series::claims(name).unwrap(), &observed);
             assert!(judged.iter().any(|claim| !claim.holds), "{release} shows what only {name} should");
         }
     }
@@ -86,7 +86,7 @@ fn real_the_accelerator_that_works_is_found_and_remembered() {
 }
 
 #[test]
-fn real_a_guest_that_does_not_end_in_time_is_a_verdict_with_evidence() {
+fn real_a_guest_that_misses_its_deadline_fails_with_evidence() {
     let Some(image) = image() else { return };
     let result = boot_image(&image, &request(Some(Accel::Tcg), 1), &Claims::default()).unwrap();
     assert!(!result.passed() && result.claims.is_empty());
@@ -106,11 +106,11 @@ fn real_a_stop_ends_the_boot() {
     });
     let subject = Subject { image, cc: "gcc".into(), claims: &Claims::default() };
     let error = boot::boot(&cx, &request(Some(Accel::Tcg), 120), &subject).unwrap_err();
-    assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130, "{error:?}");
+    assert!(matches!(error, Error::Interrupted(_)) && error.exit() as u8 == 130, "{error:?}");
 }
 
 #[test]
-fn real_a_compiler_that_is_not_there_is_named() {
+fn real_a_missing_compiler_is_named() {
     let Some(image) = image() else { return };
     let dir = tempfile::tempdir().unwrap();
     let subject = Subject { image, cc: "no-such-cc".into(), claims: &Claims::default() };

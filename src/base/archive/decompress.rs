@@ -116,7 +116,7 @@ fn xz_decoder<R: BufRead>(packed: R, threads: u32) -> io::Result<XzDecoder<R>> {
 ///
 /// # Errors
 /// The first bytes cannot be read, or those of [`Compression::reader`].
-pub(crate) fn decompress<'a>(packed: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+pub fn decompress<'a>(packed: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut packed = BufReader::with_capacity(1 << 18, packed);
     let mut start = Vec::with_capacity(MAGIC);
     packed.by_ref().take(MAGIC as u64).read_to_end(&mut start)?;

@@ -2,6 +2,6 @@
 
 pub(crate) mod cpio;
 pub(crate) mod deb;
-pub(crate) mod decompress;
+pub mod decompress;
 pub mod path;
 pub(crate) mod writer;

@@ -1,4 +1,4 @@
-//! Compares claims about threads with what the probe observed.
+//! Compares claims about threads with the probe's observations.
 
 use std::collections::BTreeSet;
 

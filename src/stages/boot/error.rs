@@ -11,29 +11,59 @@ use crate::base::{process, store};
 
 /// A boot test without a result.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message describes its variant")]
 pub enum Error {
+    /// The host has no QEMU.
     #[error("{QEMU} is not installed")]
     QemuMissing,
+    /// QEMU failed.
     #[error("QEMU cannot run the guest")]
-    Qemu { source: process::Error },
+    Qemu {
+        /// The failure of the program.
+        source: process::Error,
+    },
+    /// KVM met an internal error.
     #[error("KVM stopped the guest: {message}")]
-    Kvm { message: String },
+    Kvm {
+        /// QEMU's message.
+        message: String,
+    },
+    /// The image lacks the signatures of the x86 boot protocol.
     #[error("{} is not a Linux x86 kernel image: it has no boot protocol header", path.display())]
-    NotAKernel { path: PathBuf },
+    NotAKernel {
+        /// The image.
+        path: PathBuf,
+    },
+    /// A program of the guest does not compile.
     #[error("{} cannot compile the guest's {bits}-bit program", cc.display())]
-    Compile { cc: PathBuf, bits: u8, source: process::Error },
+    Compile {
+        /// The compiler.
+        cc: PathBuf,
+        /// Word size of the program: 64 or 32.
+        bits: u8,
+        /// The failure of the compiler.
+        source: process::Error,
+    },
+    /// The host has no shell that runs in the guest.
     #[error(
         "no shell for the guest: this host has no static busybox, and the libraries of {} cannot be listed",
         shell.display()
     )]
-    NoShell { shell: PathBuf, source: process::Error },
+    NoShell {
+        /// The host's shell.
+        shell: PathBuf,
+        /// The failure of `ldd`.
+        source: process::Error,
+    },
+    /// A debugger is not available.
     #[error(transparent)]
     Debuggers(#[from] debuggers::Error),
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error(transparent)]
+    /// A file operation failed.
+    #[error("{0}")]
     Io(#[from] io::Error),
+    /// The run was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
@@ -89,6 +119,20 @@ impl Error {
             process::Error::Missing { .. } => Error::QemuMissing,
             process::Error::Interrupted { .. } => Error::Interrupted(Interrupted),
             source => Error::Qemu { source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::Failure;
+
+    #[test]
+    fn a_full_disk_is_reported_as_a_lack_of_the_host() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        for error in [Error::Io(full()), Error::Debuggers(debuggers::Error::Io(full()))] {
+            assert_eq!(Failure::new(None, &error).exit, Exit::HostLacks, "{error:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Finds what went wrong in the guest, independent of the claims.
+//! Finds failures in the guest, independent of the claims.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn kernel_bugs(boot: &Boot) -> impl Iterator<Item = Problem> {
     panic.into_iter().chain(oops)
 }
 
-/// Why the probe did not reach its end; `None` if a panic already explains it.
+/// The reason why the probe did not reach its end; `None` if a panic already explains it.
 fn early_end(boot: &Boot) -> Option<Problem> {
     let (kind, message) = match boot.ending {
         Ending::Deadline(deadline) => missed_deadline(boot, deadline),

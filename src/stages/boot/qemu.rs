@@ -7,11 +7,11 @@ use crate::base::options::Accel;
 /// The program's name.
 pub(super) const QEMU: &str = "qemu-system-x86_64";
 
-/// The kernel command line. `ttyS0` carries the kernel's messages and `ttyS1` the records, so that kernel
-/// messages cannot interrupt a record.
+/// The kernel command line. `ttyS0` carries the kernel's messages and `ttyS1` the records: a kernel message
+/// cannot interrupt a record.
 const APPEND: &[&str] = &[
     "console=ttyS0",
-    // Keeps addresses the same on every boot, so that boots are comparable.
+    // Keeps addresses the same on every boot, which makes boots comparable.
     "norandmaps",
     // With -no-reboot, a panic ends QEMU at once instead of waiting for the deadline.
     "panic=-1",

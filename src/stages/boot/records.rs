@@ -36,7 +36,7 @@ enum Record {
         threads: usize,
     },
     Thread(Box<Observation>),
-    /// A debugger starts, on a tracee of its own.
+    /// A debugger starts on a new tracee.
     Debugger(Attempt),
     /// A part of the debugger's output.
     Output {
@@ -109,20 +109,51 @@ pub struct MissingTracee {
 
 /// A fault in the sequence of records.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "each message describes its variant")]
 pub enum Damage {
+    /// The checksum does not match.
     #[error("record {number} is damaged")]
-    Checksum { number: u32 },
+    Checksum {
+        /// Number of the record, from 0.
+        number: u32,
+    },
+    /// A number is skipped or repeated.
     #[error("record {expected} is missing; record {found} arrived instead")]
-    Gap { expected: u32, found: u32 },
+    Gap {
+        /// The next number.
+        expected: u32,
+        /// The number that arrived.
+        found: u32,
+    },
+    /// A record with a valid checksum has unknown content.
     #[error("record {number} is invalid ({reason})")]
-    Content { number: u32, reason: String },
+    Content {
+        /// Number of the record, from 0.
+        number: u32,
+        /// The parser's message.
+        reason: String,
+    },
+    /// The threads of a tracee are not complete.
     #[error("the {bits}-bit tracee had {announced} threads, but {reported} were reported")]
-    Threads { bits: u8, announced: usize, reported: usize },
+    Threads {
+        /// Word size of the tracee: 64 or 32.
+        bits: u8,
+        /// Number of threads in the tracee's record.
+        announced: usize,
+        /// Number of thread records.
+        reported: usize,
+    },
+    /// The last record is missing.
     #[error("the records stop after {received}, before the probe's end")]
-    Truncated { received: u32 },
+    Truncated {
+        /// Number of records received.
+        received: u32,
+    },
+    /// The probe printed another record after its last one.
     #[error("record {number} follows the last record")]
-    AfterEnd { number: u32 },
+    AfterEnd {
+        /// Number of the record, from 0.
+        number: u32,
+    },
 }
 
 /// The content of all records received.
@@ -291,6 +322,28 @@ mod tests {
         assert_eq!(records.damage, None);
         assert_eq!(records.release.as_deref(), Some("6.1.187"));
         assert!(records.missing[0].1.error.is_errno("EAGAIN"));
+    }
+
+    #[test]
+    fn an_observation_keeps_the_probes_text_in_the_report() {
+        let recordings = [
+            include_str!("../../../tests/data/boot/user-frame-6.1.187.records"),
+            include_str!("../../../tests/data/boot/einval-regs-6.1.187.records"),
+            include_str!("../../../tests/data/boot/einval-attach-6.1.187.records"),
+        ];
+        let bodies = recordings.iter().flat_map(|text| text.lines()).filter_map(|line| {
+            let (_, _, body) = split(line.strip_prefix(MARK)?)?;
+            body.starts_with(r#"{"record":"thread""#).then_some(body)
+        });
+        let mut threads = 0;
+        for body in bodies {
+            let mut printed: serde_json::Value = serde_json::from_str(body).unwrap();
+            let observation: Observation = serde_json::from_value(printed.clone()).unwrap();
+            printed.as_object_mut().unwrap().remove("record");
+            assert_eq!(serde_json::to_value(observation).unwrap(), printed);
+            threads += 1;
+        }
+        assert_eq!(threads, 18);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub enum Verdict {
     Skipped,
 }
 
-/// What went wrong in the guest, independent of the claims.
+/// A kind of [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
@@ -68,7 +68,7 @@ pub struct BootResult {
     pub debuggers: Vec<DebuggerRun>,
     /// The judgement on each claim; empty if the probe did not start.
     pub claims: Vec<Judgement>,
-    /// What went wrong in the guest.
+    /// Failures in the guest, independent of the claims.
     pub problems: Vec<Problem>,
     /// Sentences about what could not be observed, and about kernel warnings.
     pub notes: Vec<String>,

@@ -2,7 +2,9 @@ use kpatch_build::base::archive::path::Unsafe;
 use kpatch_build::base::debian::error as debian;
 use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
-use kpatch_build::stages::boot::debuggers::{self, Debugger, DebuggerRequest, Error, Name, Wanted};
+use kpatch_build::stages::boot::debuggers::{
+    self, Debugger, DebuggerName, DebuggerRequest, Error, Selection,
+};
 use tar::EntryType;
 
 use super::elf::elf;
@@ -127,17 +129,17 @@ fn pool(name: &str) -> String {
     format!("pool/main/{name}.deb")
 }
 
-fn request(world: &World, names: &[Name]) -> DebuggerRequest {
+fn request(world: &World, names: &[DebuggerName]) -> DebuggerRequest {
     let request = world.request("6.1.5", "debian");
     DebuggerRequest {
-        wanted: Wanted::These(names.to_vec()),
+        selection: Selection::These(names.to_vec()),
         debian_mirror: request.debian_mirror,
         keyring: request.keyring,
     }
 }
 
 fn obtain(world: &World) -> Result<Debugger, Error> {
-    let mut debuggers = debuggers::obtain(&world.cx, &request(world, &[Name::Gdb10]))?;
+    let mut debuggers = debuggers::obtain(&world.cx, &request(world, &[DebuggerName::Gdb10]))?;
     assert_eq!(debuggers.len(), 1);
     Ok(debuggers.remove(0))
 }
@@ -224,7 +226,7 @@ fn a_root_whose_signer_is_not_trusted_now_is_not_used() {
     publish(&world, &good());
     obtain(&world).unwrap();
     world.cx.offline = true;
-    let stranger = DebuggerRequest { keyring: None, ..request(&world, &[Name::Gdb10]) };
+    let stranger = DebuggerRequest { keyring: None, ..request(&world, &[DebuggerName::Gdb10]) };
     let error = debuggers::obtain(&world.cx, &stranger).unwrap_err();
     assert!(told(&error).contains("--offline"), "{}", told(&error));
 }

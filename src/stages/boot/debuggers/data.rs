@@ -79,8 +79,8 @@ pub(super) fn is_module(below: &Path) -> bool {
     below.extension().is_some_and(|extension| extension == "py") && !excluded
 }
 
-/// Returns the directory of compiled modules for the path of `os.py`, so once for each library. Python
-/// prints a warning if the directory does not exist, even if it needs no compiled module.
+/// Returns the directory of compiled modules for the path of `os.py`, that is, once for each library.
+/// Python prints a warning if the directory does not exist, even if it needs no compiled module.
 pub(super) fn landmark(module: &Path) -> Option<PathBuf> {
     let library = module.parent().filter(|_| module.ends_with("os.py"))?;
     let is_python = library.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3"));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{gdb, strace};
 use crate::base::store::Entry;
 
-/// A debugger with all its files, in a root directory of its own.
+/// A debugger with all its files in a separate root directory.
 #[derive(Debug)]
 pub struct Debugger {
     /// The kind of debugger.
@@ -26,9 +26,10 @@ pub struct Debugger {
 
 /// A debugger that kpatch-build can drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the programs'")]
 pub enum DebuggerKind {
+    /// The GNU debugger.
     Gdb,
+    /// The tracer of system calls.
     Strace,
 }
 

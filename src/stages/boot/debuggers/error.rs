@@ -12,30 +12,85 @@ use crate::base::{debian, process, store};
 
 /// A debugger that cannot be made ready.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each message describes its variant")]
 pub enum Error {
+    /// The trusted certificates cannot be read.
     #[error("cannot determine the trusted Debian keys")]
-    Keyring { source: KeyringError },
+    Keyring {
+        /// The cause.
+        source: KeyringError,
+    },
+    /// A package cannot be fetched or verified.
     #[error("cannot get {debugger} from Debian")]
-    Debian { debugger: DebuggerName, source: debian::error::Error },
+    Debian {
+        /// The debugger.
+        debugger: DebuggerName,
+        /// The cause.
+        source: debian::error::Error,
+    },
+    /// The suite provides another major version than the debugger's name promises.
     #[error("Debian's {suite} has gdb {found}, not {debugger}")]
-    OtherVersion { debugger: DebuggerName, suite: &'static str, found: String },
+    OtherVersion {
+        /// The debugger.
+        debugger: DebuggerName,
+        /// The Debian suite.
+        suite: &'static str,
+        /// The upstream version in that suite.
+        found: String,
+    },
+    /// A package is damaged.
     #[error("cannot read the package {package}: it is not a valid .deb")]
-    NotADeb { package: String, source: io::Error },
+    NotADeb {
+        /// Name of the package.
+        package: String,
+        /// The fault.
+        source: io::Error,
+    },
+    /// An entry of a package would be written outside its directory.
     #[error("the package {package} is not safe to unpack: {}: {reason}", entry.display())]
-    Unsafe { package: String, entry: PathBuf, reason: Unsafe },
+    Unsafe {
+        /// Name of the package.
+        package: String,
+        /// The entry.
+        entry: PathBuf,
+        /// The rule that the entry violates.
+        reason: Unsafe,
+    },
+    /// A library is missing.
     #[error("{debugger} is incomplete: {needed_by} needs {library}, which none of its packages contains")]
-    Incomplete { debugger: String, needed_by: String, library: String },
+    Incomplete {
+        /// Name of the debugger.
+        debugger: String,
+        /// Path of the program or library that needs the missing one.
+        needed_by: String,
+        /// Name of the missing library.
+        library: String,
+    },
+    /// A program or library is not an ELF file.
     #[error("{} is not a program for this machine", path.display())]
-    NotElf { path: PathBuf, source: goblin::error::Error },
+    NotElf {
+        /// Path in the root directory.
+        path: PathBuf,
+        /// The fault.
+        source: goblin::error::Error,
+    },
+    /// The request names the host's debuggers, and the host has none.
     #[error("this host has neither gdb nor strace")]
     NoneOnHost,
+    /// A debugger of the host does not start.
     #[error("the host's {} does not run", program.display())]
-    Host { program: PathBuf, source: process::Error },
+    Host {
+        /// Path of the program.
+        program: PathBuf,
+        /// The failure of the program.
+        source: process::Error,
+    },
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A file operation failed.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// The run was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }

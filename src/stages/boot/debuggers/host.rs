@@ -27,7 +27,7 @@ const FORM: u32 = 1;
 /// The loader's list of libraries, needed on hosts whose library path differs from Debian's.
 const LOADER_CACHE: &str = "/etc/ld.so.cache";
 /// Files in the C library's directory that gdb opens at run time.
-const OPENED: [&str; 2] = ["libthread_db.so.1", "gconv/gconv-modules.cache"];
+const RUNTIME_FILES: [&str; 2] = ["libthread_db.so.1", "gconv/gconv-modules.cache"];
 
 /// gdb commands that print its data directory and the directory of Python's library.
 const QUERIES: [&str; 2] =
@@ -110,7 +110,7 @@ fn with_libraries(cx: &Context, kind: DebuggerKind, program: &Path) -> Result<Fi
     let libc =
         all.iter().find(|path| path.ends_with("libc.so.6")).filter(|_| kind == DebuggerKind::Gdb).cloned();
     if let Some(libc) = libc {
-        all.extend(OPENED.iter().chain(&data::CONVERSION).map(|name| libc.with_file_name(name)));
+        all.extend(RUNTIME_FILES.iter().chain(&data::CONVERSION).map(|name| libc.with_file_name(name)));
     }
     Ok(all.into_iter().filter(|path| path.exists()).map(|path| (place(&path), path)).collect())
 }

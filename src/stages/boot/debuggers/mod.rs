@@ -1,4 +1,4 @@
-//! Debuggers that attach to the tracees in the guest: their selection, their files, and what each one did.
+//! Debuggers that attach to the tracees in the guest: selection, files, and interpretation of their output.
 
 mod data;
 mod deb;

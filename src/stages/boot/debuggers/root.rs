@@ -16,13 +16,13 @@ use crate::base::files;
 const LIBRARY_DIRECTORIES: [&str; 3] = ["usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"];
 
 /// Libraries that gdb opens at run time to debug threads.
-const OPENED: [&str; 1] = ["libthread_db.so.1"];
+const RUNTIME_LIBRARIES: [&str; 1] = ["libthread_db.so.1"];
 
 /// The links of a merged `/usr`, with which programs find files under either path.
 const LINKS: [(&str, &str); 3] = [("bin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")];
 
-/// A root directory under construction. Every file gets the epoch as its time, so that a root depends only
-/// on its content.
+/// A root directory under construction. Every file gets the epoch as its time: a root depends only on its
+/// content.
 pub(super) struct Root<'a> {
     path: &'a Path,
     writer: Writer,
@@ -90,7 +90,7 @@ fn needed(debugger: &str, program: &Path, files: &Files) -> Result<BTreeSet<Path
         library: library.to_owned(),
     };
     let mut found = BTreeSet::new();
-    let opened = OPENED.iter().filter_map(|name| library(files, name));
+    let opened = RUNTIME_LIBRARIES.iter().filter_map(|name| library(files, name));
     let mut queue: Vec<PathBuf> = opened.chain([program.to_owned()]).collect();
     while let Some(path) = queue.pop() {
         let content = files.get(&path).ok_or_else(|| missing(&format!("/{}", path.display()), program))?;

@@ -80,10 +80,11 @@ impl DebuggerRequest {
 
 /// An invalid value of `--debuggers`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "each message describes its variant")]
 pub enum SelectionError {
+    /// No debugger has this name.
     #[error("unknown debugger {0:?}: use {known}", known = known())]
     Unknown(String),
+    /// `all` or `none` appears beside another value.
     #[error("`{0}` cannot be combined with other debuggers")]
     NotAlone(&'static str),
 }
@@ -94,7 +95,10 @@ fn known() -> String {
 }
 
 impl Selection {
-    /// Reads the values of `--debuggers`; none selects the default.
+    /// Reads the values of `--debuggers`; an empty list selects the default.
+    ///
+    /// # Errors
+    /// A value is not a debugger's name, or `all` or `none` is not the only value.
     pub fn parse(values: &[String]) -> Result<Selection, SelectionError> {
         let alone = |word| if values.len() == 1 { Ok(()) } else { Err(SelectionError::NotAlone(word)) };
         let mut names = Vec::new();

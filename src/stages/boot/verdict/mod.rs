@@ -8,7 +8,7 @@ use super::run::Boot;
 use crate::base::release::{Line, Release};
 use crate::claims::{Claims, DebuggerRun, Observed, judge};
 
-/// Judges a boot: by what went wrong in the guest, and by the claims.
+/// Judges a boot by its failures in the guest and by the claims.
 pub(super) fn verdict(
     boot: Boot,
     claims: &Claims,

@@ -10,7 +10,7 @@ use kpatch_build::base::process::set_supervisor;
 use kpatch_build::base::release::{Line, Release};
 use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::Store;
-use kpatch_build::claims::{Evidence, judge};
+use kpatch_build::claims::{Observed, judge};
 use kpatch_build::kernel::series;
 use kpatch_build::stages::boot::{Records, programs};
 
@@ -43,7 +43,7 @@ pub fn passes(guest: &mut Guest, programs: &str, series: &str) {
     guest.must("rm -rf /root/probe");
     let mut records = Records::default();
     for line in seen.lines() {
-        records.line(line);
+        records.read_line(line);
     }
     records.finish();
     assert!(records.damage.is_none() && records.ended(), "{:?}\n{seen}", records.damage);
@@ -51,14 +51,14 @@ pub fn passes(guest: &mut Guest, programs: &str, series: &str) {
 
     let running = records.release.as_deref().expect("the probe says what runs");
     let release: Release = running.split('-').next().unwrap().parse().unwrap();
-    let evidence = Evidence {
+    let observed = Observed {
         line: Line::patches_for(&release),
         ia32: true,
         observations: &records.observations,
         requested: &[],
         debuggers: &[],
     };
-    let judged = judge(&series::claims(series).unwrap(), &evidence);
+    let judged = judge(&series::claims(series).unwrap(), &observed);
     let failed: Vec<_> = judged.iter().filter_map(|claim| claim.failure()).collect();
     assert!(failed.is_empty(), "{running}: {failed:#?}\nnotes: {:?}", records.notes);
     assert!(!judged.is_empty(), "{running}: nothing was claimed");
