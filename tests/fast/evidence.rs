@@ -271,9 +271,9 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
     };
     for (key, passphrase, said) in [
         ("no-signer.asc", "", "not one for signing data"),
-        ("public.asc", "", "holds no OpenPGP secret key"),
+        ("public.asc", "", "contains no OpenPGP secret key"),
         ("nowhere.asc", "", "cannot read nowhere.asc"),
-        ("locked.asc", "", "locked by a passphrase"),
+        ("locked.asc", "", "protected by a passphrase"),
         ("locked.asc", "wrong", "does not unlock"),
         ("locked.asc", "nowhere", "cannot read nowhere"),
     ] {
