@@ -1,4 +1,4 @@
-//! An HTTP client that gives up quickly on dead hosts, retries passing failures and can be interrupted.
+//! An HTTP client that gives up quickly on dead hosts, retries transient failures and can be interrupted.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};

@@ -1,5 +1,5 @@
-//! The store's archives: an entry of [`Room::Tarballs`] is named by the SHA-256 of its file `archive` and
-//! holds a record of its origin in `meta.json`.
+//! The store's archives: an entry of [`Room::Tarballs`] has the SHA-256 of its file `archive` as its
+//! name and a record of its origin in `meta.json`.
 
 use std::io;
 use std::path::{Path, PathBuf};

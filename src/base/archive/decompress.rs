@@ -66,8 +66,8 @@ impl Compression {
 
 /// All streams of an `.xz` file.
 ///
-/// liblzma's threaded decoder ends after the first one. To stop there would give the file another content than
-/// the xz tool finds in it.
+/// liblzma's threaded decoder ends after the first one. With that as the end, the file would have another content
+/// here than for the xz tool.
 struct XzStreams<R: BufRead> {
     /// `None` at the end of the file.
     decoder: Option<XzDecoder<R>>,
@@ -115,7 +115,7 @@ fn xz_decoder<R: BufRead>(packed: R, threads: u32) -> io::Result<XzDecoder<R>> {
 /// A reader of the plain content of `packed`, whatever its compression.
 ///
 /// # Errors
-/// The first bytes cannot be read, or those of [`Compression::reader`].
+/// The first bytes cannot be read, the compression is bzip2, or the decoder cannot start.
 pub fn decompress<'a>(packed: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut packed = BufReader::with_capacity(1 << 18, packed);
     let mut start = Vec::with_capacity(MAGIC);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Why one entry makes an archive unsafe.
+/// Why an entry is unsafe; the whole archive is then refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unsafe {
     /// The path is empty or contains a NUL byte.

@@ -11,7 +11,7 @@
 //! # }
 //! ```
 //!
-//! The same key, data and time give the same signature, byte for byte: RSA (PKCS#1 v1.5) and EdDSA are
+//! The same key, data and time result in the same signature, byte for byte: RSA (PKCS#1 v1.5) and EdDSA are
 //! deterministic, DSA and ECDSA follow RFC 6979. Version 6 keys are refused: their signatures are salted, and
 //! gpg, apt and rpm cannot read them yet.
 
@@ -75,7 +75,7 @@ pub enum Error {
         /// For each key its fingerprint and the reason.
         rejected: Vec<String>,
     },
-    /// A signature cannot be made.
+    /// Signing failed.
     #[error("cannot sign")]
     Sign(#[source] Box<pgp::errors::Error>),
 }

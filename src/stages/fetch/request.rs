@@ -11,7 +11,7 @@ use crate::base::release::ReleaseSpec;
 /// The release to fetch, its sources, and what they are verified with.
 #[derive(Clone, Debug)]
 pub struct SourceRequest {
-    /// The release, or the line to take the newest release of.
+    /// The release, or the line whose newest release to fetch.
     pub release: ReleaseSpec,
     /// Where to look for it.
     pub source: SourceSpec,

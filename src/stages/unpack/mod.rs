@@ -74,7 +74,7 @@ struct Record {
     released_at: i64,
 }
 
-/// The key of the tree that [`unpack`] makes of the source with that key.
+/// The key of the tree of the source with that key.
 pub fn key(source: &Key) -> Key {
     Key::of("unpack", &(FORM, source))
 }

@@ -24,9 +24,9 @@ fn a_broken_connection_is_resumed_where_it_broke() {
     let file = kernel("6.1.5");
     let request = request(&world, &file, Behaviour::Breaks { bytes: 50_000, times: 2 });
     assert!(world.obtain(&request).is_ok());
-    let asked = downloads(&world);
-    assert_eq!(asked.len(), 3, "{asked:?}");
-    assert!(asked[1].ends_with("bytes=50000-") && asked[2].ends_with("bytes=100000-"), "{asked:?}");
+    let requests = downloads(&world);
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    assert!(requests[1].ends_with("bytes=50000-") && requests[2].ends_with("bytes=100000-"), "{requests:?}");
 }
 
 /// Interrupts a run after 50 000 bytes; the next run is not interrupted.
@@ -54,8 +54,8 @@ fn the_next_run_resumes_an_interrupted_download() {
     interrupted(&mut world, &request);
     world.server.put("/linux-6.1.5.tar", file);
     assert!(world.obtain(&request).is_ok());
-    let asked = downloads(&world);
-    assert!(asked.len() == 1 && asked[0].ends_with("bytes=50000-"), "{asked:?}");
+    let requests = downloads(&world);
+    assert!(requests.len() == 1 && requests[0].ends_with("bytes=50000-"), "{requests:?}");
     assert_eq!(world.bucket("partial"), Vec::<String>::new());
 }
 

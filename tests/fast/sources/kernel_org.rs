@@ -73,8 +73,9 @@ fn without_a_keyring_the_keys_come_from_the_web_key_directory() {
     let error = fetch::offers(&world.cx, &request).unwrap_err();
     assert!(error.facts().concat().contains("cannot get the signers' keys"), "{:?}", error.facts());
 
-    let asked = world.server.take_requests().into_iter().find(|line| line.contains("l=releaser")).unwrap();
-    let path = asked.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
+    let request_line =
+        world.server.take_requests().into_iter().find(|line| line.contains("l=releaser")).unwrap();
+    let path = request_line.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
     world.server.put(&path, world.releaser.certificate());
     assert!(world.obtain(&request).is_ok());
 }
