@@ -182,8 +182,9 @@ impl IndexFile {
 
 /// The suites to search for kernels, newest updates of each release first.
 pub(crate) fn suites() -> Vec<String> {
-    let of_release =
-        |release| [format!("{release}-security"), format!("{release}"), format!("{release}-backports")];
+    let of_release = |release: &&str| {
+        [format!("{release}-security"), (*release).to_owned(), format!("{release}-backports")]
+    };
     RELEASES.iter().flat_map(of_release).chain(ROLLING.map(str::to_owned)).collect()
 }
 
