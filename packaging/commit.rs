@@ -1,14 +1,14 @@
-//! Build script: tells the tool which commit it was built from, and when that was made.
+//! Build script: compiles the hash and the time of the git commit into the tool.
 
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=packaging/commit.rs");
-    // A source archive has no .git, though a folder above it may: the report then says null.
+    // A source archive has no .git, but a directory above it may: report.json then has null.
     if !std::path::Path::new(".git").exists() {
         return;
     }
-    // The file that HEAD is, and the one of the branch that it names: in a linked worktree .git is no folder.
+    // HEAD and the branch it points to. `rev-parse` finds both in linked worktrees too, where .git is a file.
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD".to_owned()].into_iter().chain(branch).chain(["packed-refs".to_owned()]) {
         let path =

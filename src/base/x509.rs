@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::base::cache_key::hex;
 use crate::base::error::{Exit, Explain};
 
-/// What `--sign-key` and `--sign-cert` name cannot sign.
+/// What `--secure-boot-key` and `--secure-boot-cert` name cannot sign.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("cannot read {}", path.display())]

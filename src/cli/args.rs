@@ -1,247 +1,243 @@
-//! The command line. Completions and the man page are generated from the same definition.
+//! The command line's definition: `--help`, completions, manual pages and the reference come from it.
 
-use std::path::PathBuf;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
-
-use crate::base::options::{Compression, Format, ProgressMode};
-use crate::base::program_name as name;
-use crate::pipeline::settings::Settings;
-use crate::reproduce::Wish;
+use super::commands::{
+    boot, cache, compare, completions, doctor, man, package_self, plan, releases, repo, reproduce, run,
+    series, verify,
+};
+use super::flags::{GlobalArgs, InstallArgs};
+use super::invocation::CommandLine;
+use super::request;
+use super::settings::Settings;
+use crate::base::error::{Exit, Explain, Failure};
+use crate::base::options::Goal;
+use crate::base::program_name;
+use crate::base::stop::Stop;
+use crate::pipeline::request::Request;
 
 const EXAMPLES: &str = "\
 Examples:
   Build, package and boot-test the newest 6.1.y with the default series:
       kpatch-build --release 6.1.y
 
-  Show the bug that the series are about, on the same kernel:
+  Reproduce the bug that the series address, on the same kernel:
       kpatch-build --release 6.1.y --series zeroed --format none --out zeroed
 
-  Build a tree and a series of your own, debuggable, without the boot test:
+  Build your own tree with your own series, with debug information, without the boot test:
       kpatch-build --source dir:linux --release 6.12.43 --series ./my-series \\
                    --kconfig boot,debug --no-boot
 
-Exit status: 0 passed, 1 a verdict failed, 2 wrong usage or configuration, 3 a stage failed,
-69 the host lacks something (see `kpatch-build doctor`), 130 interrupted.";
+Exit status:
+    0  passed
+    1  a verdict failed: a claim, a comparison or a check
+    2  wrong usage or configuration; nothing was written
+    3  a stage failed
+   69  the host lacks something; `kpatch-build doctor` lists it
+  130  interrupted";
 
-/// From a kernel release number to packages that have booted.
+/// Build, package and boot-test Linux kernels with the io_thread register series
 ///
-/// Fetches and verifies the upstream source of a kernel release, applies one of the io_thread
-/// register series, builds it, writes .deb and .rpm packages and boots the result in QEMU, where
-/// a probe decides whether the series does what it claims. Without a subcommand: all of it.
+/// Fetches and verifies the upstream source of a kernel release, applies one of the io_thread register series, builds
+/// the kernel, writes .deb and .rpm packages, and boots the kernel in QEMU, where a probe checks what the series claims.
+/// Without a subcommand, every stage runs.
 #[derive(Parser, Debug)]
 #[command(name = "kpatch-build", version, after_help = EXAMPLES, max_term_width = 100)]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
-    pub command: Option<Command>,
+    command: Option<Command>,
     #[command(flatten)]
-    pub settings: Settings,
-    /// Install what `doctor` finds missing before anything else; needs root [default: only say it]
-    #[arg(long, help_heading = "How to run")]
-    pub install_deps: bool,
+    settings: Settings,
     #[command(flatten)]
-    pub global: Global,
+    install: InstallArgs,
+    #[command(flatten)]
+    global: GlobalArgs,
 }
 
-#[derive(Args, Clone, Debug, Default)]
-pub struct Global {
-    /// Folder of everything reusable [default: kpatch-build in the user's cache folder]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
-    pub store: Option<PathBuf>,
-    /// Configuration file [default: kpatch-build.toml in the working directory, where there is one]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
-    pub config: Option<PathBuf>,
-    /// Use only what the store holds, never the network [default: off]
-    #[arg(long, global = true, help_heading = "Everywhere")]
-    pub offline: bool,
-    /// How progress is shown; json writes one event a line to standard output
-    /// [default: auto]
-    #[arg(long, global = true, value_enum, help_heading = "Everywhere")]
-    pub progress: Option<ProgressMode>,
-}
-
-// Parsed once: that one variant is larger than another costs nothing.
+// Parsed once: a variant that is larger than the others costs nothing.
 #[allow(clippy::large_enum_variant)]
 #[derive(Subcommand, Debug)]
-pub enum Command {
-    /// Show what would be done: the exact release, its source, toolchain and names
-    Plan {
-        #[command(flatten)]
-        settings: Settings,
-        /// Print each stage's cache key and whether the store has it [default: leave it out]
-        #[arg(long)]
-        explain: bool,
-    },
-    /// Fetch and verify a release's source into the store
-    Fetch(Stage),
-    /// Fetch, unpack and apply the series
-    Patch(Stage),
-    /// All up to the built kernel
-    Build(Stage),
-    /// All up to the packages
-    Package(Stage),
-    /// Boot-test a kernel: the one that the flags describe, or --image
-    Boot {
-        #[command(flatten)]
-        settings: Settings,
-        /// Judge this image, built elsewhere [default: build one]
-        #[arg(long, value_name = "FILE")]
-        image: Option<PathBuf>,
-        /// Give a shell in the guest [default: run the probe]
-        #[arg(long)]
-        shell: bool,
-    },
-    /// Build and boot several series, in C and in Rust, and show them side by side on one page
-    Compare {
-        #[command(flatten)]
-        settings: Settings,
-        /// Make the page again from this compare.json [default: measure]
-        #[arg(long, value_name = "FILE")]
-        from: Option<PathBuf>,
-        /// Put the matrix between the marking lines of this Markdown file [default: no file]
-        #[arg(long, value_name = "FILE")]
-        update: Option<PathBuf>,
-    },
-    /// Check a folder of packages: checksums, signatures, and that its documents agree
-    Verify {
-        #[arg(value_name = "DIR")]
-        dir: PathBuf,
-        /// OpenPGP certificates of those who may have signed [default: signatures are not checked]
-        #[arg(long, value_name = "FILE")]
-        keyring: Option<PathBuf>,
-    },
-    /// Build the packages of a report.json again, from nothing, and compare them bit for bit
-    Reproduce(Wish),
-    /// Make a signed apt repository and a signed dnf repository of the packages in a folder
-    Repo(Repo),
+enum Command {
+    /// Show what a run would do: the exact release, its source, toolchain and names
+    Plan(plan::PlanArgs),
+    /// Fetch and verify a release's source
+    Fetch(run::FetchArgs),
+    /// Run every stage up to the patched source tree
+    Patch(run::PatchArgs),
+    /// Run every stage up to the kernel build
+    Build(run::BuildArgs),
+    /// Run every stage up to packaging
+    Package(run::PackageStageArgs),
+    /// Boot-test a kernel: the one that the flags describe, or an image
+    Boot(boot::BootArgs),
+    /// Build and boot several series and show them side by side on one page
+    Compare(compare::CompareArgs),
+    /// Check the checksums, signatures and documents of a directory of packages
+    Verify(verify::VerifyArgs),
+    /// Rebuild the packages of a report.json from scratch and compare them bit for bit
+    Reproduce(reproduce::ReproduceArgs),
+    /// Publish a directory of packages as signed apt and dnf repositories
+    Repo(repo::RepoArgs),
     /// List the releases that the sources offer
-    Releases(Stage),
-    /// Show the series, or try them on a release
+    Releases(releases::ReleasesArgs),
+    /// Show the series, or check whether they apply to a release
     Series {
         #[command(subcommand)]
-        action: SeriesAction,
+        action: series::Action,
     },
-    /// List what this host lacks for the run that the flags describe
-    Doctor {
-        #[command(flatten)]
-        settings: Settings,
-        /// Run the command that installs what is missing; needs root [default: only say it]
-        #[arg(long)]
-        install_deps: bool,
-    },
-    /// Show or clean the store
+    /// List what this host lacks for a run with these flags
+    Doctor(doctor::DoctorArgs),
+    /// List or remove what the store holds
     Cache {
         #[command(subcommand)]
-        action: CacheAction,
+        action: cache::Action,
     },
-    /// Package this tool itself, with manual pages, completions and a timer, as a distribution would
-    PackageSelf(PackageSelf),
+    /// Package this program with its manual pages, completions and a timer
+    PackageSelf(package_self::PackageSelfArgs),
     /// Print a completion script for a shell
-    Completions { shell: clap_complete::Shell },
-    /// Print the manual page, or write it and one for each subcommand to a folder
-    Man { dir: Option<PathBuf> },
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one page for each subcommand to a directory
+    Man(man::ManArgs),
+    /// Answered by the program's first lines, before the arguments are parsed.
     #[command(name = crate::base::process::SUPERVISE, hide = true)]
     Supervise,
 }
 
-#[derive(Args, Debug)]
-pub struct Stage {
-    #[command(flatten)]
-    pub settings: Settings,
-}
-
-#[derive(Args, Debug)]
-pub struct Repo {
-    /// Folder that is searched for .deb and .rpm files, with the folders below it; these packages
-    /// are published, and no others
-    pub dir: PathBuf,
-    /// OpenPGP secret key that signs the indexes and the rpms
-    /// [default: the configuration file's; there must be one]
-    #[arg(long, value_name = "FILE")]
-    pub signing_key: Option<PathBuf>,
-    /// Folder to be served, made or brought up to date [default: repository]
-    #[arg(long, value_name = "DIR", default_value = "repository", hide_default_value = true)]
-    pub out: PathBuf,
-    /// Where clients will find that folder; written into the ready-made entries for apt and dnf
-    /// [default: https://kernels.invalid, to be edited]
-    #[arg(long, value_name = "URL", default_value = crate::repo::PLACEHOLDER, hide_default_value = true)]
-    pub url: String,
-    /// Generations that stay, indexes and packages, for clients that began with them; the new one
-    /// among them [default: 3]
-    #[arg(long, value_name = "COUNT", default_value = "3", hide_default_value = true,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub keep: u32,
-}
-
-#[derive(Args, Debug)]
-pub struct PackageSelf {
-    /// Package formats [default: deb,rpm]
-    #[arg(short, long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
-    pub format: Vec<Format>,
-    /// How the packages are compressed [default: xz, which the oldest supported distributions read]
-    #[arg(long, value_enum)]
-    pub compression: Option<Compression>,
-    /// Counts rebuilds of the same version [default: 1]
-    #[arg(long, value_name = "N")]
-    pub revision: Option<std::num::NonZeroU32>,
-    /// Folder for the packages [default: dist]
-    #[arg(short, long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-}
-
-#[allow(clippy::large_enum_variant)]
-#[derive(Subcommand, Debug)]
-pub enum SeriesAction {
-    /// One line for each shipped series
-    List,
-    /// What a series changes, who argued for it, its patches and claims
-    Show { name: String },
-    /// Apply every series to a release, without building, and print a table
-    Check(Stage),
-}
-
-#[derive(Subcommand, Debug)]
-pub enum CacheAction {
-    /// Entries of the store with their sizes
-    List,
-    /// Remove entries, named as `list` shows them
-    Remove {
-        #[arg(required = true, value_name = "ROOM/ENTRY")]
-        entries: Vec<String>,
-    },
-    /// Remove everything
-    Clear,
-}
-
-/// The definition, for a program that is called `name`.
-pub fn command(name: &str) -> clap::Command {
+/// Returns the definition for a program that is called `name`.
+pub(crate) fn command(name: &str) -> clap::Command {
     let name = name.to_owned();
-    let examples = name::in_commands(EXAMPLES, &name);
+    let examples = program_name::in_commands(EXAMPLES, &name);
     Cli::command().after_help(examples).display_name(&name).bin_name(&name).name(name)
 }
 
-impl Cli {
-    /// The settings given on the command line, before the subcommand or after it.
-    pub fn settings(&self) -> Settings {
-        let after = match &self.command {
-            Some(
-                Command::Plan { settings, .. }
-                | Command::Boot { settings, .. }
-                | Command::Compare { settings, .. }
-                | Command::Doctor { settings, .. },
-            ) => settings.clone(),
-            Some(
-                Command::Fetch(stage)
-                | Command::Patch(stage)
-                | Command::Build(stage)
-                | Command::Package(stage)
-                | Command::Releases(stage)
-                | Command::Series { action: SeriesAction::Check(stage) },
-            ) => stage.settings.clone(),
-            _ => Settings::default(),
-        };
-        after.or(self.settings.clone())
+/// Parses the arguments of this process and runs the command that they name. Prints help and mistakes in the
+/// arguments and ends the process, as clap does.
+///
+/// # Errors
+/// Whatever ended the command.
+pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
+    let matches = command(program_name::get()).get_matches();
+    check_places(&matches).map_err(|error| Failure::new(None, &error))?;
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let before = Settings { install: cli.install, global: cli.global, ..cli.settings };
+    let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
+    let start = CommandLine { flags: after.or(before), stop, definition: command };
+    match cli.command {
+        None => run::run(start, Goal::Everything),
+        Some(command) => command.run(start),
     }
+}
+
+/// Returns the request that a command line describes, without a configuration file. `words` starts with the name of
+/// the program.
+///
+/// # Errors
+/// A word is wrong, or a file that the flags name cannot be used. Mistakes that clap finds end the process.
+pub fn request(words: &[&str]) -> Result<Request, Failure> {
+    let cli = Cli::parse_from(words);
+    let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
+    request::request(&after.or(cli.settings)).map_err(|error| Failure::new(None, &error))
+}
+
+impl Command {
+    /// Returns the flags after the subcommand.
+    fn settings(&self) -> Settings {
+        match self {
+            Command::Plan(args) => args.settings(),
+            Command::Fetch(args) => args.settings(),
+            Command::Patch(args) => args.settings(),
+            Command::Build(args) => args.settings(),
+            Command::Package(args) => args.settings(),
+            Command::Boot(args) => args.settings(),
+            Command::Compare(args) => args.settings(),
+            Command::Verify(args) => args.settings(),
+            Command::Reproduce(args) => args.settings(),
+            Command::Repo(args) => args.settings(),
+            Command::Releases(args) => args.settings(),
+            Command::Series { action } => action.settings(),
+            Command::Doctor(args) => args.settings(),
+            Command::PackageSelf(args) => args.settings(),
+            Command::Cache { .. } | Command::Completions(_) | Command::Man(_) | Command::Supervise => {
+                Settings::default()
+            }
+        }
+    }
+
+    fn run(self, start: CommandLine) -> Result<Exit, Failure> {
+        match self {
+            Command::Plan(args) => plan::run(&args, start),
+            Command::Fetch(_) => run::run(start, Goal::Fetch),
+            Command::Patch(_) => run::run(start, Goal::Patch),
+            Command::Build(_) => run::run(start, Goal::Build),
+            Command::Package(_) => run::run(start, Goal::Package),
+            Command::Boot(args) => boot::run(&args, start),
+            Command::Compare(args) => compare::run(&args, start),
+            Command::Verify(args) => verify::run(&args, &start),
+            Command::Reproduce(args) => reproduce::run(args, start),
+            Command::Repo(args) => repo::run(args, start),
+            Command::Releases(_) => releases::run(start),
+            Command::Series { action } => series::run(&action, start),
+            Command::Doctor(_) => doctor::run(start),
+            Command::Cache { action } => cache::run(&action, start),
+            Command::PackageSelf(args) => package_self::run(&args, start),
+            Command::Completions(args) => completions::run(&args, &start),
+            Command::Man(args) => man::run(&args, &start),
+            Command::Supervise => unreachable!("the supervisor parses no arguments"),
+        }
+    }
+}
+
+/// A flag before a subcommand that does not use it. Nothing has been written.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum PlaceError {
+    #[error("`--{flag}` has no effect on `{command}`")]
+    NoEffect { flag: String, command: String },
+    /// The subcommand has a flag of the same name with other values.
+    #[error("`--{flag}` before `{command}` has no effect")]
+    Before { flag: String, command: String },
+}
+
+impl Explain for PlaceError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        match self {
+            PlaceError::NoEffect { flag, .. } => Some(format!("leave out `--{flag}`")),
+            PlaceError::Before { flag, command } => Some(format!("write `--{flag}` after `{command}`")),
+        }
+    }
+}
+
+/// Refuses flags before a subcommand that does not use them; clap refuses those after it.
+fn check_places(matches: &ArgMatches) -> Result<(), PlaceError> {
+    let definition = Cli::command();
+    let (mut leaf, mut leaf_matches, mut names) = (&definition, matches, Vec::new());
+    while let Some((name, matches)) = leaf_matches.subcommand() {
+        leaf = leaf.find_subcommand(name).expect("clap matched it");
+        leaf_matches = matches;
+        names.push(name);
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let command = names.join(" ");
+    let is_given = |flag: &&clap::Arg| {
+        matches.value_source(flag.get_id().as_str()) == Some(clap::parser::ValueSource::CommandLine)
+    };
+    for flag in definition.get_arguments().filter(|flag| !flag.is_global_set()).filter(is_given) {
+        if leaf.get_arguments().any(|known| known.get_id() == flag.get_id()) {
+            continue;
+        }
+        let (long, command) = (flag.get_long(), command.clone());
+        let flag = long.expect("every argument here is a flag").to_owned();
+        return Err(match leaf.get_arguments().any(|known| known.get_long() == long) {
+            true => PlaceError::Before { flag, command },
+            false => PlaceError::NoEffect { flag, command },
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -262,28 +258,110 @@ mod tests {
     }
 
     #[test]
-    fn settings_may_stand_before_or_after_the_subcommand() {
-        for args in
-            [["kpatch-build", "--release", "6.1.y", "build"], ["kpatch-build", "build", "--release", "6.1.y"]]
-        {
-            let cli = Cli::parse_from(args);
-            assert_eq!(cli.settings().release.as_deref(), Some("6.1.y"));
-            assert!(matches!(cli.command, Some(Command::Build(_))));
+    fn flags_may_be_before_or_after_the_subcommand_and_those_after_it_win() {
+        for words in [
+            &["kpatch-build", "--release", "6.1.5", "build"][..],
+            &["kpatch-build", "build", "--release", "6.1.5"],
+            &["kpatch-build", "--release", "6.1.6", "build", "--release", "6.1.5"],
+        ] {
+            assert_eq!(request(words).unwrap().sources.release, "6.1.5".parse().unwrap(), "{words:?}");
         }
     }
 
+    fn place(words: &[&str]) -> Result<(), PlaceError> {
+        check_places(&Cli::command().try_get_matches_from(words).unwrap())
+    }
+
     #[test]
-    fn every_flag_tells_what_it_does_and_its_default() {
-        fn check(command: &clap::Command) {
-            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
-                let Some(flag) = arg.get_long().filter(|flag| !["help", "version"].contains(flag)) else {
-                    continue;
-                };
-                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-                assert!(help.contains("[default: "), "--{flag} of {}: {help:?}", command.get_name());
-            }
-            command.get_subcommands().for_each(check);
+    fn a_flag_before_a_subcommand_that_does_not_use_it_is_refused() {
+        let text = |words: &[&str]| place(words).unwrap_err().to_string();
+        let words = ["kpatch-build", "--format", "deb", "releases"];
+        assert_eq!(text(&words), "`--format` has no effect on `releases`");
+        assert!(
+            Cli::command().try_get_matches_from(["kpatch-build", "releases", "--format", "deb"]).is_err()
+        );
+        let words = ["kpatch-build", "--release", "6.1.y", "series", "list"];
+        assert_eq!(text(&words), "`--release` has no effect on `series list`");
+        let words = ["kpatch-build", "--format", "deb", "compare"];
+        assert_eq!(text(&words), "`--format` before `compare` has no effect");
+        let words = ["kpatch-build", "--install-deps", "plan"];
+        assert_eq!(text(&words), "`--install-deps` has no effect on `plan`");
+        for words in [
+            &["kpatch-build", "--format", "deb"][..],
+            &["kpatch-build", "--format", "deb", "package"],
+            &["kpatch-build", "--release", "6.1.y", "series", "check"],
+            &["kpatch-build", "--store", "s", "--offline", "cache", "list"],
+            &["kpatch-build", "--keyring", "k", "verify", "dist"],
+            &["kpatch-build", "--openpgp-key", "k", "repo", "dist"],
+            &["kpatch-build", "--install-deps", "doctor"],
+            &["kpatch-build", "compare", "-f", "html"],
+            &["kpatch-build", "package-self", "-f", "deb"],
+        ] {
+            assert_eq!(place(words), Ok(()), "{words:?}");
         }
-        check(&Cli::command());
+    }
+
+    /// Calls `check` for every argument that a user can see, and its command.
+    fn for_each_argument(check: impl Fn(&clap::Command, &clap::Arg) + Copy) {
+        fn walk(command: &clap::Command, check: impl Fn(&clap::Command, &clap::Arg) + Copy) {
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            shown
+                .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+                .for_each(|argument| check(command, argument));
+            command.get_subcommands().for_each(|command| walk(command, check));
+        }
+        walk(&Cli::command(), check);
+    }
+
+    #[test]
+    fn an_option_with_a_value_has_a_default_and_a_switch_has_none() {
+        for_each_argument(|command, argument| {
+            let Some(flag) = argument.get_long() else { return };
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let is_switch = !argument.get_action().takes_values() || argument.is_require_equals_set();
+            let has_default = help.contains("[default: ") || !argument.get_default_values().is_empty();
+            assert_eq!(has_default, !is_switch, "--{flag} of {}: {help:?}", command.get_name());
+            assert!(!help.ends_with('.') && help.len() > 10, "--{flag} of {}: {help:?}", command.get_name());
+        });
+    }
+
+    #[test]
+    fn every_positional_argument_has_help_and_a_value_name() {
+        for_each_argument(|command, argument| {
+            if argument.is_positional() {
+                assert!(argument.get_help().is_some(), "{argument} of {}", command.get_name());
+                let name = &argument.get_value_names().unwrap()[0];
+                assert!(name.chars().all(|c| c.is_uppercase() || "/_".contains(c)), "{name}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_path_or_an_address_has_the_value_name_that_says_so() {
+        for_each_argument(|command, argument| {
+            let Some(flag) = argument.get_long() else { return };
+            let wanted = match flag {
+                "out" | "store" => "DIR",
+                "config" | "image" | "from" | "update" | "keyring" => "FILE",
+                flag if flag.ends_with("-key") || flag.ends_with("-cert") => "FILE",
+                flag if flag.ends_with("-mirror") || flag == "url" => "URL",
+                _ => return,
+            };
+            let names = argument.get_value_names().unwrap();
+            assert_eq!(names, [wanted], "--{flag} of {}", command.get_name());
+        });
+    }
+
+    #[test]
+    fn the_old_names_of_flags_are_hidden_and_still_work() {
+        for (old, new) in [
+            ("sign-key", "secure-boot-key"),
+            ("sign-cert", "secure-boot-cert"),
+            ("signing-key", "openpgp-key"),
+        ] {
+            let flags = |flag: &str| Cli::parse_from(["kpatch-build", &format!("--{flag}"), "k"]).settings;
+            assert_eq!(flags(old), flags(new));
+            assert!(!Cli::command().render_long_help().to_string().contains(&format!("--{old}")), "{old}");
+        }
     }
 }

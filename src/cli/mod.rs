@@ -1,6 +1,41 @@
-//! The command line: arguments, configuration file, output, and one file for each command.
+//! The command line: flags, configuration file, output, and one file for each command.
 
 pub mod args;
-pub mod commands;
-pub mod output;
-pub mod progress;
+mod commands;
+mod config_file;
+mod flags;
+mod invocation;
+mod output;
+mod progress;
+pub mod reference;
+mod request;
+mod settings;
+
+use crate::base::error::{Exit, Explain, Failure};
+use crate::base::stop::Stop;
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot handle signals")]
+struct SignalError(#[source] std::io::Error);
+
+impl Explain for SignalError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// Runs the command that this process's arguments name; reports its failure on standard error.
+pub fn run() -> Exit {
+    let (stop, outcome) = match Stop::on_signals() {
+        Ok(stop) => (stop.clone(), args::run(stop)),
+        Err(source) => (Stop::default(), Err(Failure::new(None, &SignalError(source)))),
+    };
+    let failure = match outcome {
+        Ok(exit) => return exit,
+        // An interruption outranks whatever error it caused.
+        Err(failure) if stop.is_set() => Failure::interrupted(failure.stage),
+        Err(failure) => failure,
+    };
+    eprintln!("{failure}");
+    failure.exit
+}

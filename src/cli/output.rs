@@ -1,7 +1,9 @@
-//! What the subcommands print for people.
+//! Text for standard output.
 
 use std::fmt::Write;
+use std::io;
 
+use crate::base::error::{Exit, Explain, Failure};
 use crate::base::options::{Format, Lang};
 use crate::base::release::Line;
 use crate::base::text::columns;
@@ -14,8 +16,30 @@ use crate::repo::Published;
 use crate::stages::fetch::Listing;
 use crate::stages::patch::check::{Row, Verdict};
 
-/// What `doctor` found: present or missing, and for what it is needed.
-pub fn findings(findings: &[Finding]) -> String {
+/// Standard output is closed or full.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct OutputError(#[source] io::Error);
+
+impl Explain for OutputError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// Prints `text`. A reader that has gone away, such as `head`, is no error.
+pub(super) fn print(text: &str) -> Result<Exit, Failure> {
+    use io::Write;
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Passed),
+        Err(source) => Err(Failure::new(None, &OutputError(source))),
+        Ok(()) => Ok(Exit::Passed),
+    }
+}
+
+/// Renders the findings of `doctor`: present or missing, and what needs it.
+pub(super) fn findings(findings: &[Finding]) -> String {
     let row = |finding: &Finding| {
         let word = if finding.present { "ok" } else { "MISSING" };
         vec![word.to_owned(), finding.need.what.to_owned(), format!("for {}", finding.need.used_for)]
@@ -31,8 +55,8 @@ fn toolchain(tools: &Toolchain) -> String {
     names.join(", ")
 }
 
-/// What would be done, and with `explain` each stage's key and whether the store has it.
-pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
+/// Renders a plan, and with `keys` each stage's cache key and whether the store has it.
+pub(super) fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
     let offer = &plan.offers[0];
     let mut rows = vec![
         vec!["release".into(), plan.kernel.release.to_string()],
@@ -57,7 +81,7 @@ pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
             let (key, state) = match &stage.key {
                 Some(key) if stage.stored => (key.to_string(), "in the store"),
                 Some(key) => (key.to_string(), ""),
-                None => ("known once the source is unpacked".into(), ""),
+                None => ("known after the source is unpacked".into(), ""),
             };
             vec![stage.stage.to_string(), key, state.into()]
         };
@@ -70,7 +94,7 @@ pub fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
 fn series_line(plan: &Plan) -> String {
     match plan.kernel.series.borrowed_from {
         Some(line) => {
-            format!("{} with the patches of {line}: untested on this line", plan.kernel.series.name)
+            format!("{} with the patches of {line}, untested on this line", plan.kernel.series.name)
         }
         None => plan.kernel.series.name.clone(),
     }
@@ -87,8 +111,8 @@ fn formats(formats: &[Format]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-/// One line for each line of releases, then one for each release with who offers it.
-pub fn releases(listing: &Listing) -> String {
+/// Renders a listing: one line for each line of releases, then one for each release with its sources.
+pub(super) fn releases(listing: &Listing) -> String {
     let mut text = String::new();
     for (line, listed) in &listing.lines {
         let supported = if Line::SUPPORTED.contains(line) { "" } else { "  (not a supported line)" };
@@ -113,17 +137,19 @@ pub fn releases(listing: &Listing) -> String {
     text
 }
 
-pub fn series_list() -> Result<String, series::Error> {
+/// Renders the shipped series: name, title and lines of releases.
+pub(super) fn series_list() -> Result<String, series::Error> {
     let mut rows = Vec::new();
     for listed in series::list()? {
         let lines: Vec<_> = listed.lines.keys().map(ToString::to_string).collect();
-        let note = if listed.selectable { "" } else { " (applied by itself where it is needed)" };
+        let note = if listed.selectable { "" } else { " (applied automatically if needed)" };
         rows.push(vec![listed.name, format!("{}{note}", listed.title), lines.join(" ")]);
     }
     Ok(columns(&rows))
 }
 
-pub fn series(name: &str) -> Result<String, series::Error> {
+/// Renders one series: its text, its variants, and its patch for the newest line.
+pub(super) fn series(name: &str) -> Result<String, series::Error> {
     let shown = series::show(name)?;
     let mut text = format!(
         "{}: {}\n\n{}\n\norigin: {}\n\n",
@@ -134,11 +160,11 @@ pub fn series(name: &str) -> Result<String, series::Error> {
     );
     let mut rows = Vec::new();
     for variant in &shown.variants {
-        let what = match &variant.unpatched {
+        let patches = match &variant.unpatched {
             Some(reason) => format!("no patch: {reason}"),
             None => variant.patches.iter().map(|patch| patch.name.clone()).collect::<Vec<_>>().join(", "),
         };
-        rows.push(vec![variant.applies_to.clone(), lang(variant.lang).into(), what]);
+        rows.push(vec![variant.applies_to.clone(), lang(variant.lang).into(), patches]);
     }
     text += &columns(&rows);
     if let Some(patch) = shown.variants.iter().rev().find_map(|variant| variant.patches.last()) {
@@ -155,29 +181,30 @@ fn lang(lang: Lang) -> &'static str {
     }
 }
 
-/// `repo`: one row for each repository.
-pub fn published(published: &[Published]) -> String {
-    let row = |half: &Published| {
-        let noun = if half.packages == 1 { "package" } else { "packages" };
-        let path = half.path.display().to_string();
-        vec![path, format!("{} {noun}", half.packages), format!("generation {}", half.generation)]
+/// Renders the result of `repo`: one row for each repository.
+pub(super) fn published(published: &[Published]) -> String {
+    let row = |repository: &Published| {
+        let noun = if repository.packages == 1 { "package" } else { "packages" };
+        let path = repository.path.display().to_string();
+        vec![path, format!("{} {noun}", repository.packages), format!("generation {}", repository.generation)]
     };
     columns(&published.iter().map(row).collect::<Vec<_>>())
 }
 
-/// `series check`: one row for each series.
-pub fn series_table(rows: &[Row]) -> String {
+/// Renders the result of `series check`: one row for each series.
+pub(super) fn series_table(rows: &[Row]) -> String {
     let row = |row: &Row| {
         let verdict = match &row.verdict {
             Verdict::Applies { max_offset: 0 } => "applies".to_owned(),
-            Verdict::Applies { max_offset } => format!("applies, moved by up to {max_offset} lines"),
+            Verdict::Applies { max_offset } => format!("applies with an offset of up to {max_offset} lines"),
             Verdict::AlreadyUpstream => "already upstream".to_owned(),
             Verdict::Unpatched { reason } => format!("no patch needed: {reason}"),
             Verdict::Absent(error) => format!("absent: {error}"),
             Verdict::Conflict(error) => format!("CONFLICT: {error}"),
         };
-        let borrowed =
-            row.borrowed_from.map_or(String::new(), |line| format!("patches of {line}, untested here"));
+        let borrowed = row
+            .borrowed_from
+            .map_or(String::new(), |line| format!("with the patches of {line}, untested on this line"));
         vec![row.series.clone(), lang(row.lang).into(), verdict, borrowed]
     };
     columns(&rows.iter().map(row).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! Renderers of [`crate::base::events`]: bars for a terminal, lines for a log, JSON for a machine.
+//! Renderers of [`crate::base::events`]: bars for a terminal, lines for a log, JSON for a program.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,8 +10,8 @@ use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressS
 use crate::base::events::{Event, Events, Sink, Stage, Status, Unit};
 use crate::base::options::ProgressMode;
 
-/// The renderer for a mode; `terminal` says whether standard error is one.
-pub fn renderer(mode: ProgressMode, terminal: bool) -> Events {
+/// Returns the renderer for a mode; `terminal` says whether standard error is a terminal.
+pub(super) fn renderer(mode: ProgressMode, terminal: bool) -> Events {
     match mode {
         ProgressMode::Bars => Events::new(Bars::new()),
         ProgressMode::Auto if terminal => Events::new(Bars::new()),
@@ -21,7 +21,8 @@ pub fn renderer(mode: ProgressMode, terminal: bool) -> Events {
     }
 }
 
-fn mark(status: Status) -> &'static str {
+/// The word for a status.
+fn word(status: Status) -> &'static str {
     match status {
         Status::Done => "done",
         Status::Cached => "cached",
@@ -42,8 +43,8 @@ impl Bars {
     }
 
     fn line(&self, text: &str) {
-        let text = cut(text, terminal_width());
-        // On a terminal that went away there is nobody to tell.
+        let text = console::truncate_str(text, terminal_width(), "…");
+        // The terminal may have gone away.
         let _ = self.all.println(text);
     }
 
@@ -100,31 +101,24 @@ impl Sink for Bars {
     }
 }
 
-/// Columns of the terminal on standard error.
+/// The width of the terminal on standard error, in columns. Longer lines are cut; the report has them whole.
 fn terminal_width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(40))
 }
 
-/// One line of the terminal; the report has the whole text.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width - 1).chain(['…']).collect()
-}
-
 fn finished(stage: Stage, status: Status, seconds: f64, summary: &str) -> String {
-    format!("{stage:>9}  {:<7} {seconds:>6.1} s  {summary}", mark(status)).trim_end().to_owned()
+    format!("{stage:>9}  {:<7} {seconds:>6.1} s  {summary}", word(status)).trim_end().to_owned()
 }
 
-/// A line for each event, and for progress one now and then.
+/// One line for each event; progress at most every [`PLAIN_INTERVAL`].
 struct Plain<W> {
     state: Mutex<(W, HashMap<Stage, Pace>)>,
 }
 
+/// When a stage started, and when its last line was printed.
 struct Pace {
     started: Instant,
-    told: Instant,
+    printed: Instant,
 }
 
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -142,15 +136,15 @@ impl<W: Write + Send> Sink for Plain<W> {
         let now = Instant::now();
         let line = match event {
             Event::Started { stage, what } => {
-                paces.insert(*stage, Pace { started: now, told: now });
+                paces.insert(*stage, Pace { started: now, printed: now });
                 format!("{stage:>9}  {what}")
             }
             Event::Progress { stage, done, total, unit } => {
                 let Some(pace) = paces.get_mut(stage) else { return };
-                if now - pace.told < PLAIN_INTERVAL {
+                if now - pace.printed < PLAIN_INTERVAL {
                     return;
                 }
-                pace.told = now;
+                pace.printed = now;
                 format!("{stage:>9}  {}", count(*done, *total, *unit, now - pace.started))
             }
             Event::Note { stage, text } => format!("{stage:>9}  note: {text}"),
@@ -159,7 +153,7 @@ impl<W: Write + Send> Sink for Plain<W> {
                 finished(*stage, *status, *seconds, summary)
             }
         };
-        // A closed standard error must not end the run.
+        // A closed standard error does not end the run.
         let _ = writeln!(out, "{line}");
     }
 }
@@ -180,7 +174,7 @@ fn count(done: u64, total: Option<u64>, unit: Unit, elapsed: Duration) -> String
     }
 }
 
-/// One JSON object a line.
+/// One JSON object per line.
 struct Json<W> {
     out: Mutex<W>,
 }
@@ -224,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_lines_thin_out_progress() {
+    fn plain_lines_show_progress_at_intervals() {
         let out = Shared::default();
         run_of_one_stage(&Plain::new(out.clone()));
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
@@ -235,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn json_lines_carry_every_event() {
+    fn json_has_one_line_for_every_event() {
         let out = Shared::default();
         run_of_one_stage(&Json::new(out.clone()));
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
@@ -249,13 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_for_the_terminal_is_cut() {
-        assert_eq!(cut("12345", 5), "12345");
-        assert_eq!(cut("äöüäöü", 5), "äöüä…");
-    }
-
-    #[test]
-    fn a_count_with_a_total_tells_what_is_left() {
+    fn a_count_with_a_total_shows_the_time_left() {
         let text = count(25, Some(100), Unit::Objects, Duration::from_secs(10));
         assert_eq!(text, "25 objects of 100 objects, 30 seconds left");
     }

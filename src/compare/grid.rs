@@ -7,14 +7,12 @@ use crate::base::context::Context;
 use crate::base::error::{Explain, Failure};
 use crate::base::options::{Goal, Lang};
 use crate::base::release::ReleaseSpec;
-use crate::kernel::kconfig::Kconfig;
 use crate::kernel::series;
 use crate::pipeline::request::Request;
-use crate::pipeline::settings::Settings;
 use crate::{doctor, pipeline};
 
 /// The word for every shipped series.
-const ALL: &str = "all";
+pub const ALL: &str = "all";
 
 /// The order of the dispute: the behaviour that started it, then each way out as it came up.
 const ORDER: [&str; 7] = [
@@ -27,38 +25,13 @@ const ORDER: [&str; 7] = [
     "user-frame",
 ];
 
-/// What is made from the measurements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Formats {
-    pub html: bool,
-    pub json: bool,
-    pub markdown: bool,
-}
-
-impl Formats {
-    /// From the words of `--format`; `None` where there are none.
-    pub fn parse(given: &[String]) -> Result<Option<Formats>, Error> {
-        let mut formats = Formats::default();
-        for word in given {
-            match word.as_str() {
-                "html" => formats.html = true,
-                "json" => formats.json = true,
-                "markdown" => formats.markdown = true,
-                _ => return Err(Error::Format { given: word.clone() }),
-            }
-        }
-        Ok((!given.is_empty()).then_some(formats))
-    }
-}
-
-/// What the user wants compared.
+/// What to compare.
 #[derive(Clone, Debug)]
-pub struct Wish {
-    /// Series and language are those of the first cell.
-    pub request: Request,
-    /// As `--series` has them.
+pub struct CompareRequest {
+    /// One request for each language, C first; series and output directory are the cell's concern.
+    requests: Vec<Request>,
+    /// Shipped names and paths, each once, in the order in which they are shown.
     series: Vec<String>,
-    langs: Vec<Lang>,
 }
 
 /// A cell to be measured.
@@ -79,56 +52,60 @@ pub struct Grid {
     pub absent: Vec<Unmeasured>,
 }
 
-impl Wish {
-    /// Refuses what no release could make good, before anything is written.
-    pub fn new(mut settings: Settings) -> Result<Wish, Failure> {
+impl CompareRequest {
+    /// Builds the cells from `cell`, whose series and language are replaced. `series` are names, paths or [`ALL`];
+    /// no language means C.
+    ///
+    /// # Errors
+    /// What no release can provide, before anything is written.
+    pub fn new(cell: Request, series: &[String], langs: &[Lang]) -> Result<CompareRequest, Failure> {
         let refused = |error: &dyn Explain| Failure::new(None, error);
-        let series = chosen(settings.series.take().as_deref()).map_err(|error| refused(&error))?;
-        let mut langs = std::mem::take(&mut settings.lang);
-        if langs.is_empty() {
-            langs.push(Lang::default());
-        }
+        let series = chosen(series).map_err(|error| refused(&error))?;
+        let mut langs = if langs.is_empty() { vec![Lang::default()] } else { langs.to_vec() };
         langs.sort_by_key(|lang| *lang == Lang::Rust);
         langs.dedup();
-        settings.lang = vec![langs[0]];
-        settings.series = Some(series[0].clone());
-        // Those of packages; a comparison makes none.
-        settings.format.clear();
-        let request = Request::new(settings).map_err(|error| refused(&error))?;
-        let wish = Wish { request, series, langs };
-        let spec = wish.request.sources.release;
+        cell.check().map_err(|error| refused(&error))?;
+        let requests = langs.into_iter().map(|lang| cell.with_lang(lang)).collect::<Result<_, _>>();
+        let request = CompareRequest { requests: requests.map_err(|error| refused(&error))?, series };
+        let spec = cell.sources.release;
         if matches!(spec, ReleaseSpec::Exact(_) | ReleaseSpec::Newest(_)) {
-            wish.grid(spec)?;
+            request.grid(spec)?;
         }
-        for lang in &wish.langs {
-            wish.check(*lang)?;
+        for request in &request.requests {
+            check(request)?;
         }
-        Ok(wish)
+        Ok(request)
     }
 
-    /// What every cell of a language needs of the request, whatever its series.
-    fn check(&self, lang: Lang) -> Result<(Request, Kconfig), Failure> {
-        let request = Request { series: series::NONE.into(), lang, ..self.request.clone() };
-        let kconfig = pipeline::check(&request, Goal::Boot)?;
-        Ok((request, kconfig))
+    /// Returns the directory for `compare.json` and everything that it names.
+    pub fn out(&self) -> &Path {
+        &self.first().out
     }
 
-    /// Refuses a host that lacks something for a language which is not the first one's turn yet:
-    /// nobody wants to hear of it hours later.
-    pub fn require_tools(&self, cx: &Context) -> Result<(), Failure> {
-        for lang in self.langs.iter().skip(1) {
-            let (request, kconfig) = self.check(*lang)?;
-            let job = request.job(&kconfig, Goal::Boot, cx.store.root());
+    /// Returns the request of the first language.
+    pub(super) fn first(&self) -> &Request {
+        &self.requests[0]
+    }
+
+    /// Returns the request of a language.
+    pub(super) fn request(&self, lang: Lang) -> &Request {
+        self.requests.iter().find(|request| request.lang == lang).expect("a cell has one of the languages")
+    }
+
+    /// Refuses a host that lacks something for a later language, instead of failing hours later.
+    pub(super) fn require_tools(&self, cx: &Context) -> Result<(), Failure> {
+        for request in self.requests.iter().skip(1) {
+            let job = request.job(Goal::Boot, cx.store.root());
             doctor::require(&doctor::examine(job, &cx.stop)).map_err(|error| Failure::new(None, &error))?;
         }
         Ok(())
     }
 
     /// The cells on this release, which is an exact one or the newest of a line.
-    pub fn grid(&self, release: ReleaseSpec) -> Result<Grid, Failure> {
+    pub(super) fn grid(&self, release: ReleaseSpec) -> Result<Grid, Failure> {
         let refused = |error: &dyn Explain| Failure::new(None, error);
         let mut grid = Grid::default();
-        for lang in &self.langs {
+        for lang in &self.requests.iter().map(|request| request.lang).collect::<Vec<_>>() {
             for name in &self.series {
                 let label = label(name);
                 match series::check(name, release, *lang) {
@@ -154,15 +131,14 @@ impl Wish {
     }
 }
 
-/// The series that `--series` names, each once, in the order in which they are shown.
-fn chosen(given: Option<&str>) -> Result<Vec<String>, Error> {
-    let mut names: Vec<String> = match given.unwrap_or(ALL) {
-        ALL => shipped(),
-        list => {
-            let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
-            words.map(str::to_owned).collect()
-        }
-    };
+/// Checks what every cell of a language needs, whatever its series.
+fn check(request: &Request) -> Result<(), Failure> {
+    pipeline::check(&Request { series: series::NONE.into(), ..request.clone() }, Goal::Boot)
+}
+
+/// The chosen series, each once, in the order in which they are shown.
+fn chosen(given: &[String]) -> Result<Vec<String>, Error> {
+    let mut names = given.to_vec();
     if names.iter().any(|name| name == ALL) {
         names.retain(|name| name != ALL);
         names.extend(shipped());
@@ -195,36 +171,74 @@ fn label(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::base::options::{Compression, Timestamp};
+    use crate::pipeline::request::Keys;
+    use crate::stages::boot::BootRequest;
+    use crate::stages::boot::debuggers::DebuggerRequest;
+    use crate::stages::fetch::pins::Pins;
+    use crate::stages::fetch::{SourceRequest, SourceSpec};
 
     #[test]
     fn all_are_the_shipped_series_in_the_order_of_the_dispute() {
-        let names = chosen(None).unwrap();
+        let chosen = |words: &[&str]| super::chosen(&owned(words));
+        let names = chosen(&["all"]).unwrap();
         assert_eq!(names.first().map(String::as_str), Some("zeroed"));
-        assert_eq!(chosen(Some("all")).unwrap(), names);
         assert!(!names.iter().any(|name| name == "compat"));
-        assert_eq!(chosen(Some("user-frame,zeroed,user-frame")).unwrap(), ["zeroed", "user-frame"]);
-        let mixed = chosen(Some("./own/x, all")).unwrap();
+        assert_eq!(chosen(&["user-frame", "zeroed", "user-frame"]).unwrap(), ["zeroed", "user-frame"]);
+        let mixed = chosen(&["./own/x", "all"]).unwrap();
         assert_eq!((mixed.len(), mixed.last().map(String::as_str)), (names.len() + 1, Some("./own/x")));
-        assert!(matches!(chosen(Some(",")), Err(Error::NoSeries)));
-        assert!(matches!(chosen(Some("./a/x,./b/x")), Err(Error::SameLabel { .. })));
+        assert!(matches!(chosen(&[]), Err(Error::NoSeries)));
+        assert!(matches!(chosen(&["./a/x", "./b/x"]), Err(Error::SameLabel { .. })));
     }
 
-    fn wish(series: &str, langs: &[Lang]) -> Result<Wish, Failure> {
-        Wish::new(Settings {
-            release: Some("6.1.y".into()),
-            series: Some(series.into()),
-            lang: langs.to_vec(),
-            ..Default::default()
-        })
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn request(series: &[&str], langs: &[Lang]) -> Result<CompareRequest, Failure> {
+        let kconfig_names = owned(&["boot"]);
+        let cell = Request {
+            sources: SourceRequest {
+                release: "6.1.y".parse().unwrap(),
+                source: SourceSpec::Auto,
+                no_verify: false,
+                keyring: None,
+                kernel_org: Vec::new(),
+                debian_mirror: None,
+                pins: Pins::default(),
+            },
+            series: series::DEFAULT.into(),
+            lang: Lang::C,
+            kconfig: Request::load_kconfig(&kconfig_names, Lang::C, &Keys::default()).unwrap(),
+            kconfig_names,
+            formats: Vec::new(),
+            parts: None,
+            compression: Compression::default(),
+            cc: "gcc".into(),
+            localversion: None,
+            revision: 1,
+            jobs: None,
+            timestamp: Timestamp::OfSource,
+            keys: Keys::default(),
+            out: "/nowhere".into(),
+            boot: Some(BootRequest {
+                accel: None,
+                deadline: Duration::from_secs(1),
+                debuggers: DebuggerRequest::none(),
+            }),
+        };
+        CompareRequest::new(cell, &owned(series), langs)
     }
 
     #[test]
     fn a_language_that_no_series_has_is_wrong_usage() {
-        let failure = wish("all", &[Lang::C, Lang::Rust]).unwrap_err();
+        let failure = request(&["all"], &[Lang::C, Lang::Rust]).unwrap_err();
         assert_eq!(failure.exit, crate::base::error::Exit::Usage);
         assert!(failure.message().contains("Rust") && failure.message().contains("6.1.y"));
-        assert!(wish("nope", &[]).unwrap_err().message().contains("nope"));
+        assert!(request(&["nope"], &[]).unwrap_err().message().contains("nope"));
     }
 
     #[test]
@@ -235,20 +249,11 @@ mod tests {
         let metadata =
             "title = \"t\"\n[lines.\"6.1.y\"]\nrust = { unpatched = \"so\" }\nc = { unpatched = \"so\" }\n";
         std::fs::write(own.join("series.toml"), metadata).unwrap();
-        let wish = wish(&format!("zeroed,{}", own.display()), &[Lang::Rust, Lang::C]).unwrap();
-        let grid = wish.grid(wish.request.sources.release).unwrap();
+        let request = request(&["zeroed", own.to_str().unwrap()], &[Lang::Rust, Lang::C]).unwrap();
+        let grid = request.grid(request.first().sources.release).unwrap();
         let cells: Vec<_> = grid.wanted.iter().map(|cell| (cell.label.as_str(), cell.lang)).collect();
         assert_eq!(cells, [("zeroed", Lang::C), ("own", Lang::C), ("own", Lang::Rust)]);
         assert_eq!((grid.absent.len(), grid.absent[0].series.as_str()), (1, "zeroed"));
         assert!(grid.absent[0].why.contains("Rust"), "{}", grid.absent[0].why);
-    }
-
-    #[test]
-    fn formats_are_those_of_a_comparison() {
-        let parse =
-            |words: &[&str]| Formats::parse(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(parse(&[]).unwrap(), None);
-        assert_eq!(parse(&["markdown"]).unwrap(), Some(Formats { markdown: true, ..Formats::default() }));
-        assert!(matches!(parse(&["deb"]), Err(Error::Format { .. })));
     }
 }

@@ -20,7 +20,7 @@ use crate::base::release::{Line, Release};
 use crate::report::{Kernel, Source, ToolchainPart};
 use crate::stages::boot::BootResult;
 
-pub use grid::{Formats, Wish};
+pub use grid::{ALL, CompareRequest};
 pub use markdown::{check_markers, matrix as markdown, update};
 pub use page::render as page;
 pub use run::{measure, terminal};
@@ -125,15 +125,11 @@ pub enum Absence {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{given:?} is not a format of a comparison; write html, json, markdown or several of them")]
-    Format { given: String },
-    #[error("json is what --from reads, so there is nothing to write")]
-    JsonFromJson,
     #[error("none of the chosen series exists in {} for {release}", lang_name(*lang))]
     NoneInLanguage { lang: Lang, release: String },
     #[error("two of the series would both be called {label}")]
     SameLabel { label: String },
-    #[error("--series names none")]
+    #[error("--series is empty")]
     NoSeries,
     #[error("cannot {action} {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },

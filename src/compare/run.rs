@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::grid::{Grid, Wanted, Wish};
+use super::grid::{CompareRequest, Grid, Wanted};
 use super::{
     Absence, Cell, Comparison, FILE, Making, PatchText, SCHEMA, SeriesText, Tool, Unmeasured, judged,
     lang_name, lang_slug,
@@ -25,7 +25,11 @@ use crate::stages::fetch::SourceRequest;
 ///
 /// A verdict that is not `pass` stops nothing; a stage that fails does, and what was measured
 /// until then is in the comparison. `command` is the command line, for whoever wants it again.
-pub fn measure(mut cx: Context, wish: &Wish, command: String) -> (Comparison, Result<(), Failure>) {
+pub fn measure(
+    mut cx: Context,
+    compared: &CompareRequest,
+    command: String,
+) -> (Comparison, Result<(), Failure>) {
     let mut comparison = Comparison {
         schema: SCHEMA.into(),
         tool: Some(Tool {
@@ -38,18 +42,18 @@ pub fn measure(mut cx: Context, wish: &Wish, command: String) -> (Comparison, Re
         cells: Vec::new(),
         unmeasured: Vec::new(),
     };
-    let outcome = cells(&mut cx, wish, &mut comparison);
+    let outcome = cells(&mut cx, compared, &mut comparison);
     (comparison, outcome)
 }
 
-fn cells(cx: &mut Context, wish: &Wish, comparison: &mut Comparison) -> Result<(), Failure> {
-    wish.require_tools(cx)?;
-    let out = &wish.request.out;
-    let mut release = wish.request.sources.release;
+fn cells(cx: &mut Context, compared: &CompareRequest, comparison: &mut Comparison) -> Result<(), Failure> {
+    compared.require_tools(cx)?;
+    let out = compared.out();
+    let mut release = compared.first().sources.release;
     if matches!(release, ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm) {
-        release = ReleaseSpec::Exact(plan::offers(cx, &wish.request)?.0);
+        release = ReleaseSpec::Exact(plan::offers(cx, compared.first())?.0);
     }
-    let Grid { wanted, absent } = wish.grid(release)?;
+    let Grid { wanted, absent } = compared.grid(release)?;
     for gone in &absent {
         cx.events.note(Stage::Plan, format!("left out: {}", gone.why));
     }
@@ -60,11 +64,10 @@ fn cells(cx: &mut Context, wish: &Wish, comparison: &mut Comparison) -> Result<(
         let folder = PathBuf::from("cells").join(format!("{}-{}", cell.label, lang_slug(cell.lang)));
         cx.logs = out.join(&folder).join("logs");
         let request = Request {
-            sources: SourceRequest { release, ..wish.request.sources.clone() },
+            sources: SourceRequest { release, ..compared.first().sources.clone() },
             series: cell.series.clone(),
-            lang: cell.lang,
             out: out.join(&folder),
-            ..wish.request.clone()
+            ..compared.request(cell.lang).clone()
         };
         match measured(cx, &request, cell, folder) {
             Ok((measured, series)) => {
@@ -100,7 +103,7 @@ fn measured(
         release,
         series: cell.label.clone(),
         lang: cell.lang,
-        kconfig: request.kconfig.clone(),
+        kconfig: request.kconfig_names.clone(),
         boot: relative(*boot, &request.out, &folder),
         making: Some(making(report, &series, folder)),
     };

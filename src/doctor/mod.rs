@@ -79,7 +79,7 @@ impl Explain for Error {
 
 /// Looks for each need on this host.
 pub fn examine(job: Job, stop: &Stop) -> Vec<Finding> {
-    let find = |need: Need| Finding { present: need.test.passes(job.cc, stop), need };
+    let find = |need: Need| Finding { present: need.is_met(job.cc, stop), need };
     needs::needs(&job).into_iter().map(find).collect()
 }
 

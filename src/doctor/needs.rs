@@ -2,15 +2,15 @@
 
 use super::Job;
 use crate::base::process;
-use crate::kernel::host_packages::{self, Need, Packages, Test};
+use crate::kernel::host_packages::{self, Need};
 
 /// What a run that builds needs, and what packaging and booting add.
 pub(super) fn needs(job: &Job) -> Vec<Need> {
     let mut needs = host_packages::build(job.cc);
-    if job.kconfig.asks_for("DEBUG_INFO_BTF") {
+    if job.kconfig.requests("DEBUG_INFO_BTF") {
         needs.push(host_packages::pahole());
     }
-    if job.kconfig.asks_for("RUST") {
+    if job.kconfig.requests("RUST") {
         needs.extend(host_packages::rust(
             host_packages::codename().as_deref(),
             process::find("cargo").is_some(),
@@ -31,7 +31,7 @@ const SOURCE: u64 = 2 * GIB;
 /// up; a tree that is there already needs no second place.
 fn room(job: &Job) -> Need {
     let kconfig = job.kconfig;
-    let build = match (kconfig.asks_for("DEBUG_INFO"), kconfig.is_minimal()) {
+    let build = match (kconfig.requests("DEBUG_INFO"), kconfig.is_minimal()) {
         (true, true) => 5 * GIB,
         (true, false) => 15 * GIB,
         (false, true) => GIB,
@@ -39,17 +39,13 @@ fn room(job: &Job) -> Need {
     };
     let unpacked = std::fs::read_dir(job.store.join("sources")).is_ok_and(|mut trees| trees.next().is_some());
     let bytes = build + if unpacked { 0 } else { SOURCE };
-    Need {
-        what: format!("{} GiB of free space in {}", bytes / GIB, job.store.display()),
-        used_for: "the store",
-        test: Test::Room { folder: job.store.to_owned(), bytes },
-        packages: Packages::default(),
-    }
+    let what = format!("{} GiB of free space in {}", bytes / GIB, job.store.display());
+    Need::disk_space(what, "the store", job.store, bytes)
 }
 
 #[cfg(test)]
 pub(super) fn finding(what: &str, present: bool, packages: [&str; 3]) -> super::Finding {
-    super::Finding { need: host_packages::tool(what, "a test", packages), present }
+    super::Finding { need: Need::program(what, "a test", packages), present }
 }
 
 #[cfg(test)]

@@ -1,54 +1,63 @@
-//! What a run needs from its host, and which package brings it.
+//! What a run needs from its host, and the packages that provide it.
 
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
+
 use crate::base::process::{self, Command};
 use crate::base::stop::Stop;
-use crate::kernel::toolchain::{self, LLVM_TOOLS, rust};
+use crate::kernel::toolchain::rust::SearchPaths;
+use crate::kernel::toolchain::{self, LLVM_TOOLS};
 
 /// A package manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manager {
+    /// Debian and its derivatives.
     Apt,
+    /// Fedora and its relatives.
     Dnf,
+    /// openSUSE.
     Zypper,
 }
 
 /// Something that a run needs from the host.
 #[derive(Clone, Debug)]
 pub struct Need {
+    /// The name shown to the user.
     pub what: String,
-    /// What uses it.
+    /// The activity that needs it.
     pub used_for: &'static str,
-    pub(crate) test: Test,
-    pub(crate) packages: Packages,
+    test: Test,
+    packages: Packages,
 }
 
+/// How to test that the host meets a need.
 #[derive(Clone, Debug)]
-pub(crate) enum Test {
+enum Test {
+    /// Name or path of a program.
     Program(PathBuf),
     /// The compiler finds this header.
     Header(&'static str),
-    /// The compiler makes 32-bit code.
+    /// The compiler compiles 32-bit code.
     Compiles32Bit,
     /// A rustc with the sources of its library.
     Rustc,
     Bindgen,
     Libclang,
-    /// So many bytes are free where this folder is or will be.
-    Room {
-        folder: PathBuf,
+    /// The file system of this directory, which need not exist, has this much free space.
+    DiskSpace {
+        dir: PathBuf,
         bytes: u64,
     },
 }
 
-/// The packages that bring it, by package manager; empty where no package could.
+/// Names of packages, separated by spaces, by package manager; empty if no package meets the need.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Packages {
+struct Packages {
     apt: String,
     dnf: String,
     zypper: String,
-    /// With this manager, what to run once its packages are there.
+    /// A command to run after the installation with this manager.
     then: Option<(Manager, &'static str)>,
 }
 
@@ -63,8 +72,26 @@ impl Packages {
 }
 
 impl Need {
-    /// None where no package helps.
-    pub fn packages(&self, manager: Manager) -> impl Iterator<Item = &str> {
+    /// Free space of `bytes` bytes in the file system of `dir`, which need not exist. `what` and `used_for` are
+    /// for the user.
+    pub(crate) fn disk_space(what: String, used_for: &'static str, dir: &Path, bytes: u64) -> Need {
+        let test = Test::DiskSpace { dir: dir.to_owned(), bytes };
+        Need { what, used_for, test, packages: Packages::default() }
+    }
+
+    /// The program `name`, with its package for each of apt, dnf and zypper.
+    pub(crate) fn program(name: &str, used_for: &'static str, packages: [&str; 3]) -> Need {
+        let (test, packages) = (Test::Program(name.into()), Packages::each(packages));
+        Need { what: name.into(), used_for, test, packages }
+    }
+
+    /// Whether the host meets the need; `cc` is the C compiler of the run.
+    pub(crate) fn is_met(&self, cc: &str, stop: &Stop) -> bool {
+        self.test.passes(cc, stop)
+    }
+
+    /// Names of the packages that meet the need; empty if no package does.
+    pub(crate) fn packages(&self, manager: Manager) -> impl Iterator<Item = &str> {
         let names = match manager {
             Manager::Apt => &self.packages.apt,
             Manager::Dnf => &self.packages.dnf,
@@ -73,31 +100,34 @@ impl Need {
         names.split_whitespace()
     }
 
-    /// What brings it where packages alone do not.
+    /// The command that meets the need once its packages are installed, if they alone do not.
     pub(crate) fn command(&self, manager: Manager) -> Option<&'static str> {
-        self.packages.then.filter(|(of, _)| *of == manager).map(|(_, command)| command)
+        self.packages.then.filter(|(for_manager, _)| *for_manager == manager).map(|(_, command)| command)
     }
 }
 
-/// What the tool needs on a host that it has not seen, for its own packages to name.
+/// The needs of kpatch-build on any host; its own packages depend on them.
 #[derive(Clone, Debug)]
-pub struct ByUse {
+pub(crate) struct HostNeeds {
     /// Of every run that builds and packages.
-    pub build: Vec<Need>,
-    pub boot: Vec<Need>,
-    /// Of what a kconfig or a flag may ask for.
-    pub optional: Vec<Need>,
+    pub(crate) build: Vec<Need>,
+    /// Of the boot test.
+    pub(crate) boot: Vec<Need>,
+    /// Of some kconfigs and flags.
+    pub(crate) optional: Vec<Need>,
 }
 
-impl ByUse {
-    pub fn on_any_host() -> ByUse {
+impl HostNeeds {
+    /// The needs with gcc, under the package names of current distributions.
+    pub(crate) fn on_any_host() -> HostNeeds {
         let mut optional = vec![pahole()];
         optional.extend(rust(None, false));
         optional.extend(compiler("clang"));
-        ByUse { build: build("gcc"), boot: boot(), optional }
+        HostNeeds { build: build("gcc"), boot: boot(), optional }
     }
 }
 
+/// The needs of a build with the C compiler `cc`, a name or a path.
 pub(crate) fn build(cc: &str) -> Vec<Need> {
     let mut needs = compiler(cc);
     needs.extend([
@@ -106,7 +136,7 @@ pub(crate) fn build(cc: &str) -> Vec<Need> {
         program("bison", "the build (Kconfig)", "bison"),
         program("bc", "the build (timeconst.h)", "bc"),
         program("perl", "the build (generated headers)", "perl"),
-        tool("xz", "the build (compressed image)", ["xz-utils", "xz", "xz"]),
+        Need::program("xz", "the build (compressed image)", ["xz-utils", "xz", "xz"]),
         program("zstd", "the build (compressed image)", "zstd"),
         header(
             "libelf headers",
@@ -125,10 +155,12 @@ pub(crate) fn build(cc: &str) -> Vec<Need> {
     needs
 }
 
+/// The need of kernels with BTF.
 pub(crate) fn pahole() -> Need {
     program("pahole", "the build (DEBUG_INFO_BTF)", "dwarves")
 }
 
+/// The needs of the boot test.
 pub(crate) fn boot() -> Vec<Need> {
     let packages = ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86"];
     let compiler = Need {
@@ -137,7 +169,7 @@ pub(crate) fn boot() -> Vec<Need> {
         test: Test::Compiles32Bit,
         packages: Packages::everywhere("gcc"),
     };
-    vec![tool("qemu-system-x86_64", "the boot test", packages), compiler]
+    vec![Need::program("qemu-system-x86_64", "the boot test", packages), compiler]
 }
 
 /// The compiler and the binary utilities that kbuild uses with it.
@@ -178,8 +210,9 @@ fn compiler(cc: &str) -> Vec<Need> {
     needs
 }
 
-/// What `CONFIG_RUST` needs. Debian 12 carries the newer compilers that its browsers are built with
-/// under names of their own; its bindgen (0.60) is older than any that a release takes.
+/// The needs of `CONFIG_RUST`. Debian 12 (`codename` "bookworm") has separate packages of the newer compilers that
+/// its browsers are built with; its bindgen (0.60) is too old for every release. `has_cargo`: cargo is
+/// installed.
 pub(crate) fn rust(codename: Option<&str>, has_cargo: bool) -> Vec<Need> {
     let on_bookworm = codename == Some("bookworm");
     let (rustc, libclang) = match on_bookworm {
@@ -208,19 +241,16 @@ pub(crate) fn rust(codename: Option<&str>, has_cargo: bool) -> Vec<Need> {
     ]
 }
 
-/// `bookworm`: <https://www.freedesktop.org/software/systemd/man/latest/os-release.html>
+/// The code name of the distribution, such as `bookworm`, from
+/// [os-release](https://www.freedesktop.org/software/systemd/man/latest/os-release.html).
 pub(crate) fn codename() -> Option<String> {
-    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let text = fs::read_to_string("/etc/os-release").ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
     Some(value.trim_matches('"').to_owned())
 }
 
 fn program(name: &str, used_for: &'static str, package: &str) -> Need {
-    tool(name, used_for, [package; 3])
-}
-
-pub(crate) fn tool(name: &str, used_for: &'static str, packages: [&str; 3]) -> Need {
-    Need { what: name.into(), used_for, test: Test::Program(name.into()), packages: Packages::each(packages) }
+    Need::program(name, used_for, [package; 3])
 }
 
 fn header(what: &str, path: &'static str, used_for: &'static str, packages: [&str; 3]) -> Need {
@@ -228,11 +258,11 @@ fn header(what: &str, path: &'static str, used_for: &'static str, packages: [&st
 }
 
 impl Test {
-    pub(crate) fn passes(&self, cc: &str, stop: &Stop) -> bool {
+    fn passes(&self, cc: &str, stop: &Stop) -> bool {
         let compiles = |flags: &[&str], source: &str| {
             let Ok(dir) = tempfile::tempdir() else { return false };
             let file = dir.path().join("test.c");
-            let written = std::fs::write(&file, source);
+            let written = fs::write(&file, source);
             let object: PathBuf = dir.path().join("test.o");
             let compile = Command::new(cc).args(flags).arg("-c").arg(&file).arg("-o").arg(&object);
             written.is_ok() && compile.run(stop).is_ok()
@@ -240,19 +270,19 @@ impl Test {
         match self {
             Test::Program(name) => process::find(name).is_some(),
             Test::Header(path) => compiles(&[], &format!("#include <{path}>\n")),
-            Test::Rustc => rust::rustc(&rust::Places::of_this_host(), stop).is_ok(),
-            Test::Bindgen => rust::bindgen(&rust::Places::of_this_host(), stop).is_ok(),
-            Test::Libclang => rust::libclang(&rust::Places::of_this_host()).is_ok(),
+            Test::Rustc => toolchain::rust::rustc(&SearchPaths::of_this_host(), stop).is_ok(),
+            Test::Bindgen => toolchain::rust::bindgen(&SearchPaths::of_this_host(), stop).is_ok(),
+            Test::Libclang => toolchain::rust::libclang(&SearchPaths::of_this_host()).is_ok(),
             Test::Compiles32Bit => compiles(&["-m32", "-ffreestanding"], "int f(void) { return 1; }\n"),
-            Test::Room { folder, bytes } => free(folder).is_none_or(|free| free >= *bytes),
+            Test::DiskSpace { dir, bytes } => free_bytes(dir).is_none_or(|free| free >= *bytes),
         }
     }
 }
 
-/// Bytes free for an ordinary user where `folder` is or will be; `None` where nobody can tell.
-fn free(folder: &Path) -> Option<u64> {
-    let there = folder.ancestors().find(|path| path.exists())?;
-    let system = rustix::fs::statvfs(there).ok()?;
+/// Bytes that an unprivileged user can write to the file system of `dir`; `None` if unknown.
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let existing = dir.ancestors().find(|path| path.exists())?;
+    let system = rustix::fs::statvfs(existing).ok()?;
     Some(system.f_bavail * system.f_frsize)
 }
 
@@ -265,21 +295,21 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_program_is_found_missing() {
+    fn a_missing_program_is_noticed() {
         assert!(!passes(Test::Program("no-such-program".into())));
         assert!(passes(Test::Program("sh".into())));
     }
 
     #[test]
-    fn room_is_looked_for_where_the_folder_will_be() {
+    fn disk_space_is_checked_for_a_directory_that_does_not_exist_yet() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("not/there/yet");
-        assert!(passes(Test::Room { folder: folder.clone(), bytes: 1 }));
-        assert!(!passes(Test::Room { folder, bytes: u64::MAX }));
+        let dir = dir.path().join("not/there/yet");
+        assert!(passes(Test::DiskSpace { dir: dir.clone(), bytes: 1 }));
+        assert!(!passes(Test::DiskSpace { dir, bytes: u64::MAX }));
     }
 
     #[test]
-    fn debian_12_gets_bindgen_from_cargo_and_others_from_their_packages() {
+    fn debian_12_gets_bindgen_from_cargo_and_others_from_packages() {
         let apt = |needs: &[Need]| -> Vec<String> {
             needs.iter().flat_map(|need| need.packages(Manager::Apt)).map(str::to_owned).collect()
         };
@@ -297,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clang_brings_the_llvm_tools_of_its_own_version() {
+    fn a_clang_needs_the_llvm_tools_of_its_version() {
         let needs = compiler("clang-99");
         assert!(needs.len() > LLVM_TOOLS.len());
         for need in needs {

@@ -1,11 +1,11 @@
-//! What the stages know about kernels: configuration, series, toolchain, and how kbuild is run.
+//! Kernels: configuration, patch series, toolchain, the interface to kbuild, and what the host must provide.
 
 pub mod host_packages;
 pub mod kbuild;
 pub mod kconfig;
-pub mod plan;
+mod plan;
 pub mod series;
 pub mod toolchain;
-pub mod version;
+pub(crate) mod version;
 
 pub use plan::KernelPlan;

@@ -4,57 +4,83 @@ use std::path::PathBuf;
 
 use super::kconfig::Kconfig;
 use super::series::Series;
-use super::toolchain::Toolchain;
+use super::toolchain::{RustToolchain, Toolchain};
 use crate::base::options::{Compression, Format, Lang, Part, Timestamp};
 use crate::base::release::Release;
 use crate::base::x509::Signer;
 
-/// A fully determined kernel: what the stages from patch to package are given.
+/// A fully determined kernel: the input of the stages from patch to package.
 #[derive(Clone, Debug)]
 pub struct KernelPlan {
+    /// The exact release.
     pub release: Release,
+    /// The series, with its patches for this release.
     pub series: Series,
+    /// The language of the series.
     pub lang: Lang,
+    /// The requested configuration, including the switches of the series.
     pub kconfig: Kconfig,
+    /// The programs that build the kernel.
     pub toolchain: Toolchain,
-    /// What follows the release in `uname -r`, with its leading `-`.
+    /// The part of `uname -r` after the release, with its leading `-`.
     pub localversion: String,
+    /// Counts rebuilds of the same kernel, from 1.
     pub revision: u32,
+    /// Package formats; empty if nothing is packaged.
     pub formats: Vec<Format>,
-    /// Sorted, each once; empty where nothing is packaged.
+    /// Package parts, sorted, without duplicates; empty if nothing is packaged.
     pub parts: Vec<Part>,
+    /// Compression of the packages.
     pub compression: Compression,
+    /// The time in image and packages.
     pub timestamp: Timestamp,
     /// Signs image and modules.
     pub signer: Option<Signer>,
+    /// Number of parallel jobs.
     pub jobs: usize,
+    /// Directory of the packages and the report.
     pub out: PathBuf,
-    /// The kernel must be able to boot in the test.
+    /// The run boot-tests the kernel.
     pub boot_tested: bool,
 }
 
 impl KernelPlan {
-    /// Seconds since the epoch that go into image and packages; `made` is when the release
-    /// was. `None` where only the source, which is not there yet, can tell.
-    pub fn time(&self, made: Option<i64>) -> Option<i64> {
+    /// The time in image and packages, in seconds since the epoch. `released_at` is the time of the release,
+    /// `None` before the source is unpacked; the result is `None` if it depends on that.
+    pub fn time(&self, released_at: Option<i64>) -> Option<i64> {
         match self.timestamp {
             Timestamp::Given(seconds) => Some(seconds),
-            Timestamp::OfSource => made,
+            Timestamp::OfSource => released_at,
         }
     }
 
-    /// [`KernelPlan::time`] for a source that is there.
-    pub fn time_of(&self, made: i64) -> i64 {
+    /// [`KernelPlan::time`] once the source is unpacked.
+    pub fn time_of(&self, released_at: i64) -> i64 {
         match self.timestamp {
             Timestamp::Given(seconds) => seconds,
-            Timestamp::OfSource => made,
+            Timestamp::OfSource => released_at,
         }
     }
 
     /// `uname -r` of the kernel: `6.1.187-copy-segments-boot`.
     ///
-    /// Always three numbers in front, as the kernel's Makefile writes it: 5.12 gives `5.12.0-…`.
+    /// Always begins with three numbers, as in the kernel's Makefile: 5.12 gives `5.12.0-…`.
     pub fn kernel_release(&self) -> String {
         format!("{}{}", self.release.kernel_version(), self.localversion)
+    }
+
+    /// The Rust tools, if the kernel contains Rust.
+    pub(crate) fn rust(&self) -> Option<&RustToolchain> {
+        self.toolchain.rust.as_ref().filter(|_| self.kconfig.requests("RUST"))
+    }
+
+    /// The version of pahole, if it is installed and the kernel contains BTF.
+    pub(crate) fn pahole(&self) -> Option<&str> {
+        self.toolchain.pahole_version.as_deref().filter(|_| self.wants_btf())
+    }
+
+    /// Whether the kernel contains BTF, which pahole generates.
+    pub(crate) fn wants_btf(&self) -> bool {
+        self.kconfig.requests("DEBUG_INFO_BTF")
     }
 }

@@ -1,12 +1,13 @@
-//! The release that a kernel tree says it is, in the first lines of its top Makefile.
+//! The release number in the top Makefile of a kernel tree.
 
 use crate::base::release::Release;
 
-/// `VERSION`, `PATCHLEVEL`, `SUBLEVEL` and `EXTRAVERSION`.
+/// The release number as the Makefile splits it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
+    /// `VERSION`, `PATCHLEVEL` and `SUBLEVEL`.
     pub numbers: (u32, u32, u32),
-    /// `-rc3` in a candidate, empty in a release; anything in a tree of somebody's own.
+    /// `EXTRAVERSION`: empty in a release, `-rc3` in a candidate, any text in a modified tree.
     pub extra: String,
 }
 
@@ -18,10 +19,10 @@ impl From<Release> for Version {
 }
 
 impl Version {
-    /// `None` where one of the three numbers is missing.
-    pub fn parse(makefile: &str) -> Option<Version> {
+    /// Reads the text of a Makefile; returns `None` if one of the three numbers is missing.
+    pub(crate) fn parse(makefile: &str) -> Option<Version> {
         let value = |name: &str| {
-            // The assignments stand at the top; a later one belongs to something else.
+            // The assignments are at the top; later lines assign other variables.
             makefile.lines().take(40).find_map(|line| {
                 let (left, right) = line.split_once('=')?;
                 (left.trim() == name).then(|| right.trim().to_owned())
@@ -32,16 +33,15 @@ impl Version {
         Some(Version { numbers, extra: value("EXTRAVERSION").unwrap_or_default() })
     }
 
-    /// As a release number. What follows the number in a tree of the user's own is left out.
-    pub fn release(&self) -> Release {
+    /// The release number, without other text in `EXTRAVERSION`.
+    pub(crate) fn release(&self) -> Release {
         let (major, minor, point) = self.numbers;
         let candidate = self.extra.strip_prefix("-rc").and_then(|number| number.parse().ok());
         Release { major, minor, point, candidate }
     }
 
-    /// Whether this is that release and nothing else: what `EXTRAVERSION` adds would show in the
-    /// kernel's own name.
-    pub fn is(&self, release: &Release) -> bool {
+    /// Whether this is exactly `release`: text that `EXTRAVERSION` adds would become part of `uname -r`.
+    pub(crate) fn is(&self, release: &Release) -> bool {
         *self == Version::from(*release)
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_and_a_candidate_are_read() {
+    fn numbers_and_candidates_are_read() {
         let release = |text: &str| text.parse::<Release>().unwrap();
         assert!(Version::parse(&makefile("3", "")).unwrap().is(&release("7.2.3")));
         assert!(Version::parse(&makefile("0", " -rc4")).unwrap().is(&release("7.2-rc4")));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_makefile_without_the_numbers_is_not_a_kernels() {
+    fn a_makefile_without_the_numbers_has_no_version() {
         assert_eq!(Version::parse("all:\n\tcc -o x x.c\n"), None);
         assert_eq!(Version::parse(&makefile("x", "")), None);
     }

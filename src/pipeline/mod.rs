@@ -2,7 +2,6 @@
 
 pub mod plan;
 pub mod request;
-pub mod settings;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,7 +16,7 @@ use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
 use crate::base::store::Room;
 use crate::kernel::kbuild::result_key;
-use crate::kernel::kconfig::{self, Kconfig};
+use crate::kernel::kconfig;
 use crate::kernel::{series, toolchain};
 use crate::pipeline::plan::Plan;
 use crate::pipeline::request::Request;
@@ -35,47 +34,44 @@ use crate::stages::{configure, patch, secure_boot as sign, unpack};
 ///
 /// `Ok` is a run that came to its end: its report may still hold a failed verdict.
 pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Report, Failure> {
-    let kconfig = check(request, goal)?;
-    let signing = request.signing_key.as_deref().map(SigningKey::load).transpose();
-    let signing = signing.map_err(|error| Failure::new(None, &error))?;
-    let mut run = Run::begin(cx, request, signing)?;
-    let outcome = run.stages(request, kconfig, goal);
+    check(request, goal)?;
+    let mut run = Run::begin(cx, request)?;
+    let outcome = run.stages(request, goal);
     run.end(outcome)
 }
 
 /// Refuses what no source or tool could make good, before anything is written.
-pub fn check(request: &Request, goal: Goal) -> Result<Kconfig, Failure> {
+pub fn check(request: &Request, goal: Goal) -> Result<(), Failure> {
     let refused = |error: &dyn Explain| Failure::new(None, error);
+    request.check().map_err(|error| refused(&error))?;
     series::check(&request.series, request.sources.release, request.lang).map_err(|error| refused(&error))?;
     if goal == Goal::Boot {
         boot_request(request)?;
     }
-    let signed = request.signer.is_some();
-    let kconfig =
-        Kconfig::load_for(request.lang, signed, &request.kconfig).map_err(|error| refused(&error))?;
-    kconfig::check_signing(&kconfig, signed).map_err(|error| refused(&error))?;
-    kconfig::check_packages(&kconfig, request.parts.as_deref().unwrap_or_default())
+    let kconfig = &request.kconfig;
+    kconfig::check_signing(kconfig, request.keys.secure_boot.is_some()).map_err(|error| refused(&error))?;
+    kconfig::check_packages(kconfig, request.parts.as_deref().unwrap_or_default())
         .map_err(|error| refused(&error))?;
     if goal.boots() && request.boot.is_some() {
-        kconfig::check_boot_testable(&kconfig).map_err(|error| refused(&error))?;
+        kconfig::check_boot_testable(kconfig).map_err(|error| refused(&error))?;
     }
-    Ok(kconfig)
+    Ok(())
 }
 
 struct Run<'a> {
     cx: &'a Context,
     report: Report,
-    signing: Option<SigningKey>,
+    openpgp: Option<&'a SigningKey>,
 }
 
 impl Run<'_> {
-    fn stages(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<(), Failure> {
+    fn stages(&mut self, request: &Request, goal: Goal) -> Result<(), Failure> {
         let cx = self.cx;
         if goal == Goal::Fetch {
             let (release, offers) = plan::offers(cx, request)?;
             return self.source(release, &offers).map(|_| ());
         }
-        let plan = self.plan(request, kconfig, goal)?;
+        let plan = self.plan(request, goal)?;
         let source = self.source(plan.kernel.release, &plan.offers)?;
         let tree = self.stage(Stage::Unpack, &plan.kernel.release, || unpack::unpack(cx, &source))?;
         let tree = self
@@ -112,11 +108,11 @@ impl Run<'_> {
         Ok(source)
     }
 
-    fn plan(&mut self, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
+    fn plan(&mut self, request: &Request, goal: Goal) -> Result<Plan, Failure> {
         let cx = self.cx;
         cx.events.send(Event::Started { stage: Stage::Plan, what: request.sources.release.to_string() });
         let started = Instant::now();
-        let plan = plan::resolve(cx, request, kconfig, goal)?;
+        let plan = plan::resolve(cx, request, goal)?;
         let summary = format!(
             "{} with {}, as {}",
             plan.kernel.release,
@@ -147,7 +143,7 @@ impl Run<'_> {
         let source = report.source.as_ref().expect("what was built came from a source");
         let patches = &report.patches;
         let facts = Facts { plan: &plan.kernel, request: report.request(), source, patches, build, packages };
-        let written = evidence::describe(&facts, self.signing.as_ref(), &plan.kernel.out);
+        let written = evidence::describe(&facts, self.openpgp, &plan.kernel.out);
         self.report.evidence = written.map_err(|error| Failure::new(Some(Stage::Package), &error))?;
         self.write()
     }
@@ -183,11 +179,11 @@ impl Run<'_> {
 
 impl<'a> Run<'a> {
     /// The first report: from here on a run that fails leaves its trace.
-    fn begin(cx: &'a Context, request: &Request, signing: Option<SigningKey>) -> Result<Run<'a>, Failure> {
+    fn begin(cx: &'a Context, request: &'a Request) -> Result<Run<'a>, Failure> {
         let failed = |error: report::Error| Failure { exit: Exit::Usage, ..Failure::new(None, &error) };
         let report = Report::new(RequestPart::from(request), &request.out).map_err(failed)?;
         report.write().map_err(failed)?;
-        Ok(Run { cx, report, signing })
+        Ok(Run { cx, report, openpgp: request.keys.openpgp.as_ref() })
     }
 
     /// One stage: announced, timed, and recorded in the report however it ends.
@@ -227,8 +223,9 @@ impl<'a> Run<'a> {
     fn seal(&mut self) -> Result<(), Failure> {
         match self.report.artifacts().is_empty() {
             true => self.write(),
-            false => evidence::seal(&mut self.report, self.signing.as_ref())
-                .map_err(|error| Failure::new(None, &error)),
+            false => {
+                evidence::seal(&mut self.report, self.openpgp).map_err(|error| Failure::new(None, &error))
+            }
         }
     }
 
@@ -257,8 +254,8 @@ pub struct StageKey {
 
 /// `plan`: everything that is known before the first byte is fetched.
 pub fn plan(cx: &Context, request: &Request) -> Result<(Plan, Vec<StageKey>), Failure> {
-    let kconfig = check(request, Goal::Everything)?;
-    let plan = plan::resolve(cx, request, kconfig, Goal::Everything)?;
+    check(request, Goal::Everything)?;
+    let plan = plan::resolve(cx, request, Goal::Everything)?;
     let keys = keys(cx, &plan);
     Ok((plan, keys))
 }
@@ -298,8 +295,8 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
 /// `series check`: every shipped series on the request's release.
 pub fn check_series(cx: &Context, request: Request) -> Result<Vec<Row>, Failure> {
     let request = Request { series: "none".into(), ..request };
-    let kconfig = check(&request, Goal::Patch)?;
-    let plan = plan::resolve(cx, &request, kconfig, Goal::Patch)?;
+    check(&request, Goal::Patch)?;
+    let plan = plan::resolve(cx, &request, Goal::Patch)?;
     let failed = |stage| move |error: &dyn Explain| Failure::new(Some(stage), error);
     let tarball = fetch::fetch(cx, &plan.offers).map_err(|error| failed(Stage::Fetch)(&error))?;
     let source = verify::verify(cx, tarball).map_err(|error| failed(Stage::Verify)(&error))?;
@@ -316,7 +313,7 @@ pub fn built_image(cx: &Context, request: &Request) -> Result<PathBuf, Failure> 
 /// `boot --image`: judges a kernel built elsewhere by the claims of the request's series.
 pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Report, Failure> {
     check(request, Goal::Boot)?;
-    let mut run = Run::begin(cx, request, None)?;
+    let mut run = Run::begin(cx, request)?;
     let outcome = run.elsewhere(request, image);
     run.end(outcome)
 }

@@ -31,21 +31,26 @@ pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), 
 }
 
 /// Closes what the request left open: contacts the sources and looks at the host's tools.
-pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) -> Result<Plan, Failure> {
+pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Failure> {
     let lacks = |error| Failure::new(Some(Stage::Build), &error);
     if goal.builds() {
-        let job = request.job(&kconfig, goal, cx.store.root());
+        let job = request.job(goal, cx.store.root());
         doctor::require(&doctor::examine(job, &cx.stop)).map_err(lacks)?;
     }
-    let toolchain = toolchain(cx, request, goal.builds() && kconfig.asks_for("RUST"))
+    let toolchain = toolchain(cx, request, goal.builds() && request.kconfig.requests("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
     let (release, offers) = offers(cx, request)?;
     let series = series::load(&request.series, &release, request.lang, &toolchain)
         .map_err(|error| Failure::new(Some(Stage::Patch), &error))?;
-    let kconfig = kconfig.with_switches(&series.switches, &series.name);
+    let kconfig = request.kconfig.clone().with_switches(&series.switches, &series.name);
     let localversion = match &request.localversion {
         Some(text) => text.clone(),
-        None => default_localversion(&series.name, request.lang, &kconfig.name, request.signer.is_some()),
+        None => default_localversion(
+            &series.name,
+            request.lang,
+            &kconfig.name,
+            request.keys.secure_boot.is_some(),
+        ),
     };
     let parts = match goal.packages() && !request.formats.is_empty() {
         true => parts(request.parts.as_deref(), &kconfig),
@@ -64,7 +69,7 @@ pub fn resolve(cx: &Context, request: &Request, kconfig: Kconfig, goal: Goal) ->
         parts,
         compression: request.compression,
         timestamp: request.timestamp,
-        signer: request.signer.clone(),
+        signer: request.keys.secure_boot.clone(),
         jobs: request.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         out: request.out.clone(),
         boot_tested: boot.is_some(),
@@ -85,7 +90,7 @@ fn parts(given: Option<&[Part]>, kconfig: &Kconfig) -> Vec<Part> {
 fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, toolchain::Error> {
     let mut toolchain = toolchain::discover(&request.cc, &cx.stop)?;
     if rust {
-        let places = toolchain::rust::Places::of_this_host();
+        let places = toolchain::rust::SearchPaths::of_this_host();
         toolchain.rust = Some(toolchain::rust::discover(&places, &cx.stop)?);
     }
     Ok(toolchain)

@@ -1,78 +1,114 @@
-//! What the user said: flags and configuration file merged, every word understood.
+//! A request: one run as the user wants it, with defaults filled in, words parsed and files read.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::base::error::{Exit, Explain};
+use crate::base::openpgp::sign::{self, SigningKey};
 use crate::base::options::{Compression, Format, Goal, Lang, Part, Timestamp};
 use crate::base::release::{self, Release, ReleaseSpec};
 use crate::base::x509::{KeyError, Signer};
 use crate::doctor;
-use crate::kernel::kconfig::Kconfig;
-use crate::pipeline::settings::{FormatError, Settings};
+use crate::kernel::kconfig::{self, Kconfig};
 use crate::report::RequestPart;
 use crate::stages::boot::BootRequest;
-use crate::stages::boot::debuggers::{DebuggerRequest, Selection, SelectionError};
-use crate::stages::fetch::pins::Pins;
-use crate::stages::fetch::{SourceRequest, SourceSpecError};
+use crate::stages::fetch::SourceRequest;
 
-/// What the user said, flags and configuration file merged.
+/// One run. What it leaves open (the exact release, the toolchain) the plan resolves.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// Which release, from where.
     pub sources: SourceRequest,
-    /// A shipped series' name, `none`, or a folder or mbox of the user's own.
+    /// A shipped series' name, `none`, or the path of the user's directory or mbox.
     pub series: String,
+    /// The language of the patches.
     pub lang: Lang,
     /// Shipped names or paths, later ones on top of earlier ones.
-    pub kconfig: Vec<String>,
+    pub kconfig_names: Vec<String>,
+    /// These fragments with what `lang` and `keys` need; see [`Request::load_kconfig`].
+    pub kconfig: Kconfig,
+    /// Package formats, each once; empty for no packages.
     pub formats: Vec<Format>,
-    /// Sorted, each once. `None`: what the kconfig has something for, without `libc-dev`.
+    /// Sorted, each once. `None`: every package that the kconfig has content for, without `libc-dev`.
     pub parts: Option<Vec<Part>>,
+    /// Compression of the packages.
     pub compression: Compression,
+    /// The C compiler: a name in `PATH`, or a path.
     pub cc: String,
+    /// Suffix of the kernel release, with its leading `-`. `None`: made of series, language and kconfig.
     pub localversion: Option<String>,
+    /// At least 1.
     pub revision: u32,
+    /// Parallel jobs, at least 1. `None`: one per processor.
     pub jobs: Option<usize>,
+    /// The time in image and packages.
     pub timestamp: Timestamp,
-    /// Signs image and modules.
-    pub signer: Option<Signer>,
+    /// What signs.
+    pub keys: Keys,
+    /// Absolute path of the output directory.
     pub out: PathBuf,
     /// `None` boots nothing.
     pub boot: Option<BootRequest>,
-    /// The file of the secret key that signs what lies beside the packages.
-    pub signing_key: Option<PathBuf>,
 }
 
-/// What the user said makes no sense; nothing was written.
+/// The user's secret keys, loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// Signs image and modules, for Secure Boot.
+    pub secure_boot: Option<Signer>,
+    /// Signs `SHA256SUMS`, the bill of materials and the provenance.
+    pub openpgp: Option<SigningKey>,
+}
+
+/// Why a request is invalid. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The Secure Boot key or its certificate cannot be used.
     #[error(transparent)]
-    Release(#[from] release::ParseError),
+    SecureBoot(#[from] KeyError),
+    /// The OpenPGP key cannot be used.
     #[error(transparent)]
-    Format(#[from] FormatError),
+    OpenPgp(#[from] sign::Error),
+    /// A kconfig does not exist or cannot be read.
     #[error(transparent)]
-    Source(#[from] SourceSpecError),
-    #[error(transparent)]
-    Debuggers(#[from] SelectionError),
-    #[error(transparent)]
-    Signer(#[from] KeyError),
-    #[error("--{given} without --{lacks} signs nothing")]
-    HalfASigner { given: &'static str, lacks: &'static str },
-    #[error("{release} has no io threads, so none of the series means anything there")]
-    NoIoThreads { release: Release },
-    #[error("--{flag} {given:?} is not usable: {why}")]
-    Value { flag: &'static str, given: String, why: &'static str },
-    #[error("SOURCE_DATE_EPOCH is {given:?}, not a number of seconds since the epoch")]
-    SourceDateEpoch { given: String },
-    #[error("--no-boot leaves the boot and compare subcommands nothing to do")]
+    Kconfig(#[from] kconfig::Error),
+    /// A Secure Boot key without its certificate, or the reverse.
+    #[error("--{given} requires --{missing}")]
+    HalfAKeyPair {
+        /// The flag that is set.
+        given: &'static str,
+        /// The flag that is not.
+        missing: &'static str,
+    },
+    /// A release that no series is about.
+    #[error("{release} has no io threads, so no series applies to it")]
+    NoIoThreads {
+        /// The release, or the first one of the line.
+        release: Release,
+    },
+    /// A suffix that the kernel or a package's name cannot have.
+    #[error(
+        "--localversion {given:?} is not usable: it must start with - and have at most 40 lower-case letters, \
+         digits, - + ."
+    )]
+    Localversion {
+        /// As given.
+        given: String,
+    },
+    /// A boot test is the goal, and the request excludes it.
+    #[error("a boot test was requested, and the boot test is switched off")]
     NothingToBoot,
-    #[error("one kernel is made from patches in one language, but --lang names {count}")]
-    SeveralLanguages { count: usize },
-    #[error("cannot tell the working directory")]
-    WorkingDirectory(#[source] std::io::Error),
 }
 
 impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Error::SecureBoot(error) => Some(error),
+            Error::OpenPgp(error) => Some(error),
+            Error::Kconfig(error) => Some(error),
+            _ => None,
+        }
+    }
+
     fn exit(&self) -> Exit {
         Exit::Usage
     }
@@ -80,10 +116,10 @@ impl Explain for Error {
     fn facts(&self) -> Vec<String> {
         match self {
             Error::NoIoThreads { .. } => vec![
-                "io_uring's workers are threads of the user's process from 5.12 on, and in 5.10.y from 5.10.162 on"
+                "io_uring's workers are threads of the user's process since 5.12, and in 5.10.y since 5.10.162"
                     .into(),
             ],
-            _ => Vec::new(),
+            _ => self.inner().map_or_else(Vec::new, Explain::facts),
         }
     }
 
@@ -91,64 +127,66 @@ impl Explain for Error {
         match self {
             Error::NoIoThreads { .. } => {
                 let lines: Vec<_> = release::Line::SUPPORTED.iter().map(ToString::to_string).collect();
-                Some(format!("take a release of a supported line: {}", lines.join(", ")))
+                Some(format!("use a release from a supported line: {}", lines.join(", ")))
             }
-            Error::Signer(error) => error.next_step(),
-            Error::HalfASigner { lacks, .. } => Some(format!("add --{lacks} FILE")),
-            Error::SeveralLanguages { .. } => {
-                Some("name one, or use `kpatch-build compare`, which builds both".into())
-            }
-            _ => None,
+            Error::HalfAKeyPair { missing, .. } => Some(format!("add --{missing} FILE")),
+            _ => self.inner()?.next_step(),
         }
     }
 }
 
+impl Keys {
+    /// Loads the Secure Boot key with its certificate, and the OpenPGP key.
+    ///
+    /// # Errors
+    /// A file cannot be used, or only one of key and certificate is named.
+    pub fn load(secure_boot: (Option<&Path>, Option<&Path>), openpgp: Option<&Path>) -> Result<Keys, Error> {
+        let (key, certificate) = ("secure-boot-key", "secure-boot-cert");
+        let secure_boot = match secure_boot {
+            (None, None) => None,
+            (Some(key), Some(certificate)) => Some(Signer::load(key, certificate)?),
+            (Some(_), None) => return Err(Error::HalfAKeyPair { given: key, missing: certificate }),
+            (None, Some(_)) => return Err(Error::HalfAKeyPair { given: certificate, missing: key }),
+        };
+        Ok(Keys { secure_boot, openpgp: openpgp.map(SigningKey::load).transpose()? })
+    }
+}
+
 impl Request {
-    /// Defaults filled in, every word understood.
-    pub fn new(settings: Settings) -> Result<Request, Error> {
-        let formats = settings.formats()?;
-        let release = match &settings.release {
-            Some(text) => text.parse()?,
-            None => ReleaseSpec::NewestLongTerm,
-        };
-        refuse_without_io_threads(release)?;
-        let debuggers = DebuggerRequest {
-            selection: Selection::parse(&settings.debuggers)?,
-            debian_mirror: settings.debian_mirror.clone(),
-            keyring: settings.keyring.clone(),
-        };
-        let source = settings.source.as_deref().unwrap_or("auto");
-        let out = settings.out.clone().unwrap_or_else(|| "dist".into());
-        Ok(Request {
-            sources: SourceRequest {
-                release,
-                source: source.parse()?,
-                no_verify: settings.no_verify.unwrap_or(false),
-                keyring: settings.keyring,
-                kernel_org: settings.kernel_org_mirror,
-                debian_mirror: settings.debian_mirror,
-                pins: Pins::default(),
-            },
-            series: settings.series.unwrap_or_else(|| "copy-segments".into()),
-            lang: one_language(&settings.lang)?,
-            kconfig: if settings.kconfig.is_empty() { vec!["boot".into()] } else { settings.kconfig },
-            formats,
-            parts: parts(settings.packages),
-            compression: settings.compression.unwrap_or_default(),
-            cc: settings.cc.unwrap_or_else(|| "gcc".into()),
-            localversion: settings.localversion.map(checked_localversion).transpose()?,
-            revision: at_least_one("revision", settings.revision.unwrap_or(1) as usize)? as u32,
-            jobs: settings.jobs.map(|jobs| at_least_one("jobs", jobs)).transpose()?,
-            timestamp: timestamp()?,
-            signer: signer(settings.sign_key, settings.sign_cert)?,
-            out: std::path::absolute(out).map_err(Error::WorkingDirectory)?,
-            boot: (!settings.no_boot.unwrap_or(false)).then(|| BootRequest {
-                accel: settings.accel,
-                deadline: Duration::from_secs(settings.boot_deadline.unwrap_or(180)),
-                debuggers,
-            }),
-            signing_key: settings.signing_key,
-        })
+    /// Loads the kconfig of a request with this language and these keys.
+    ///
+    /// # Errors
+    /// A fragment does not exist, cannot be read, or has a line that is no option.
+    pub fn load_kconfig(names: &[String], lang: Lang, keys: &Keys) -> Result<Kconfig, Error> {
+        Ok(Kconfig::load_for(lang, keys.secure_boot.is_some(), names)?)
+    }
+
+    /// Returns this request for patches in another language, with the kconfig that it needs.
+    ///
+    /// # Errors
+    /// As [`Request::load_kconfig`].
+    pub fn with_lang(&self, lang: Lang) -> Result<Request, Error> {
+        let mut request = self.clone();
+        if lang != self.lang {
+            request.kconfig = Request::load_kconfig(&self.kconfig_names, lang, &self.keys)?;
+            request.lang = lang;
+        }
+        Ok(request)
+    }
+
+    /// Refuses what no source and no tool can provide.
+    ///
+    /// # Errors
+    /// The release has no io threads, or `localversion` cannot be part of a package's name.
+    pub fn check(&self) -> Result<(), Error> {
+        refuse_without_io_threads(self.sources.release)?;
+        self.localversion.as_deref().map_or(Ok(()), check_localversion)
+    }
+
+    /// Returns what `doctor` examines the host for.
+    pub fn job<'a>(&'a self, goal: Goal, store: &'a Path) -> doctor::Job<'a> {
+        let boots = goal.boots() && self.boot.is_some();
+        doctor::Job { cc: &self.cc, kconfig: &self.kconfig, boots, store }
     }
 }
 
@@ -158,7 +196,7 @@ impl From<&Request> for RequestPart {
             release: request.sources.release.to_string(),
             series: request.series.clone(),
             lang: request.lang,
-            kconfig: request.kconfig.clone(),
+            kconfig: request.kconfig_names.clone(),
             formats: request.formats.clone(),
             source: request.sources.source.to_string(),
             packages: request.parts.clone(),
@@ -171,47 +209,6 @@ impl From<&Request> for RequestPart {
             },
             cc: request.cc.clone(),
         }
-    }
-}
-
-impl Request {
-    /// What `doctor` examines the host for.
-    pub fn job<'a>(&'a self, kconfig: &'a Kconfig, goal: Goal, store: &'a Path) -> doctor::Job<'a> {
-        doctor::Job { cc: &self.cc, kconfig, boots: goal.boots() && self.boot.is_some(), store }
-    }
-}
-
-fn parts(mut given: Vec<Part>) -> Option<Vec<Part>> {
-    given.sort();
-    given.dedup();
-    (!given.is_empty()).then_some(given)
-}
-
-fn one_language(given: &[Lang]) -> Result<Lang, Error> {
-    match given {
-        [] => Ok(Lang::default()),
-        [lang] => Ok(*lang),
-        several => Err(Error::SeveralLanguages { count: several.len() }),
-    }
-}
-
-fn signer(key: Option<PathBuf>, certificate: Option<PathBuf>) -> Result<Option<Signer>, Error> {
-    match (key, certificate) {
-        (None, None) => Ok(None),
-        (Some(key), Some(certificate)) => Ok(Some(Signer::load(&key, &certificate)?)),
-        (Some(_), None) => Err(Error::HalfASigner { given: "sign-key", lacks: "sign-cert" }),
-        (None, Some(_)) => Err(Error::HalfASigner { given: "sign-cert", lacks: "sign-key" }),
-    }
-}
-
-/// <https://reproducible-builds.org/specs/source-date-epoch/>
-pub fn timestamp() -> Result<Timestamp, Error> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Err(_) => Ok(Timestamp::OfSource),
-        Ok(text) => match text.parse() {
-            Ok(seconds) if seconds >= 0 => Ok(Timestamp::Given(seconds)),
-            _ => Err(Error::SourceDateEpoch { given: text }),
-        },
     }
 }
 
@@ -231,88 +228,49 @@ fn refuse_without_io_threads(spec: ReleaseSpec) -> Result<(), Error> {
     }
 }
 
-fn at_least_one(flag: &'static str, given: usize) -> Result<usize, Error> {
-    if given == 0 {
-        return Err(Error::Value { flag, given: given.to_string(), why: "it must be at least 1" });
-    }
-    Ok(given)
-}
-
-fn checked_localversion(text: String) -> Result<String, Error> {
-    // What a Debian package's name can carry too: two kernels must not share one package.
+fn check_localversion(text: &str) -> Result<(), Error> {
+    // Debian allows no upper-case letters in a package's name, and two kernels must not share one package.
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-+.".contains(c);
-    if !text.starts_with('-') || !text.chars().all(allowed) || text.len() > 40 {
-        let why = "it starts with - and has at most 40 small letters, digits, - + .";
-        return Err(Error::Value { flag: "localversion", given: text, why });
+    match text.starts_with('-') && text.chars().all(allowed) && text.len() <= 40 {
+        true => Ok(()),
+        false => Err(Error::Localversion { given: text.to_owned() }),
     }
-    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::boot::debuggers::DebuggerName;
-
-    fn request(settings: Settings) -> Result<Request, Error> {
-        Request::new(settings)
-    }
-
-    #[test]
-    fn defaults_are_the_bare_commands() {
-        let request = request(Settings::default()).unwrap();
-        assert_eq!(request.sources.release, ReleaseSpec::NewestLongTerm);
-        assert_eq!(
-            (request.series.as_str(), &request.kconfig[..]),
-            ("copy-segments", &["boot".to_owned()][..])
-        );
-        assert!(request.boot.is_some() && !request.sources.no_verify && request.out.is_absolute());
-    }
-
-    #[test]
-    fn debuggers_come_from_the_mirror_and_by_the_keys_that_the_user_named() {
-        let settings = Settings {
-            debuggers: vec!["gdb-10".into()],
-            debian_mirror: Some("http://m.example.org/debian".into()),
-            keyring: Some("k.gpg".into()),
-            ..Default::default()
-        };
-        let debuggers = request(settings).unwrap().boot.unwrap().debuggers;
-        assert_eq!(debuggers.selection, Selection::These(vec![DebuggerName::Gdb10]));
-        assert_eq!(debuggers.debian_mirror.as_deref(), Some("http://m.example.org/debian"));
-        assert_eq!(debuggers.keyring, Some("k.gpg".into()));
-        let error = request(Settings { debuggers: vec!["gdb".into()], ..Default::default() }).unwrap_err();
-        assert_eq!(error.exit(), Exit::Usage);
-    }
 
     #[test]
     fn a_release_without_io_threads_is_refused_with_the_reason() {
         for text in ["5.4.1", "5.10.161", "5.11.y", "4.19.y"] {
-            let settings = Settings { release: Some(text.into()), ..Default::default() };
-            let error = request(settings).unwrap_err();
+            let error = refuse_without_io_threads(text.parse().unwrap()).unwrap_err();
             assert!(matches!(error, Error::NoIoThreads { .. }), "{text}: {error}");
             assert_eq!(error.exit(), Exit::Usage);
         }
-        let settings = Settings { release: Some("5.10.y".into()), ..Default::default() };
-        assert!(request(settings).is_ok());
+        assert!(refuse_without_io_threads("5.10.y".parse().unwrap()).is_ok());
     }
 
     #[test]
-    fn one_kernel_has_one_language() {
-        let lang = |langs: &[Lang]| request(Settings { lang: langs.to_vec(), ..Default::default() });
-        assert_eq!(lang(&[]).unwrap().lang, Lang::C);
-        assert_eq!(lang(&[Lang::Rust]).unwrap().lang, Lang::Rust);
-        let error = lang(&[Lang::C, Lang::Rust]).unwrap_err();
-        assert!(matches!(error, Error::SeveralLanguages { count: 2 }) && error.exit() == Exit::Usage);
-        assert!(error.next_step().unwrap().contains("compare"));
-    }
-
-    #[test]
-    fn a_localversion_that_the_kernel_or_a_package_could_not_carry_is_refused() {
-        for (text, good) in
-            [("-x", true), ("x", false), ("-a b", false), ("-A", false), ("-a/b", false), ("-", true)]
-        {
-            let settings = Settings { localversion: Some(text.into()), ..Default::default() };
-            assert_eq!(request(settings).is_ok(), good, "{text:?}");
+    fn a_localversion_that_the_kernel_or_a_package_could_not_have_is_refused() {
+        let long = format!("-{}", "a".repeat(40));
+        for (text, good) in [
+            ("-x", true),
+            ("x", false),
+            ("-a b", false),
+            ("-A", false),
+            ("-a/b", false),
+            ("-", true),
+            (&long, false),
+        ] {
+            assert_eq!(check_localversion(text).is_ok(), good, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_key_without_its_certificate_is_refused() {
+        let error = Keys::load((Some("k.pem".as_ref()), None), None).unwrap_err();
+        assert_eq!(error.to_string(), "--secure-boot-key requires --secure-boot-cert");
+        assert_eq!(error.next_step().unwrap(), "add --secure-boot-cert FILE");
     }
 }

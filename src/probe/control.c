@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What acts on the whole thread group: job control, the freezers, a fatal signal. */
+/* Operations on the whole thread group: job control, the freezers, a fatal signal. */
 #include "records.h"
 #include "tasks.h"
 #include "thread.h"
 #include "tracee.h"
 
-/* Waits until every thread is in `state`, or none is; a thread that is gone is in no state. */
+/* Waits until every thread (`in`), or none, is in `state`. A thread that has exited is in no state. */
 static void await_state(const struct tracee *t, char state, bool in)
 {
 	long deadline = now_ms() + PATIENCE_MS;
@@ -19,7 +19,7 @@ static void await_state(const struct tracee *t, char state, bool in)
 	} while (!all && now_ms() < deadline);
 }
 
-/* Whether the leader is seen to run. */
+/* Whether the leader runs: its heartbeat advances. */
 static bool beats(const struct tracee *t)
 {
 	uint32_t before = t->shared->beats;
@@ -43,7 +43,7 @@ void observe_job_control(struct tracee *t)
 		struct thread *th = &t->thread[i];
 		char state = thread_state(t->pid, th->tid);
 
-		/* One that never stopped has not been resumed, one that is gone even less. */
+		/* A thread that never stopped, or that has exited, was not resumed. */
 		th->resumes_on_sigcont = th->stops_on_sigstop && state && state != 'T' &&
 					 (!th->leader || beats(t));
 	}
@@ -67,7 +67,7 @@ void freezers_mount(void)
 		note("cgroup v2 cannot be mounted", ret);
 }
 
-/* One of the two mechanisms; every path is that of the group's folder with a file's name. */
+/* One of the two freezers: the directory of its control group, and the paths of the files in it. */
 struct freezer {
 	const char *group, *join, *members;
 	const char *control, *freeze, *thaw;
@@ -125,10 +125,11 @@ static bool is_member(const struct freezer *f, int bits, int tid)
 }
 
 /*
- * Both mechanisms report a group as frozen only when each of its tasks is, so a thread has been
- * frozen when it is in the group (an empty one counts as frozen too) and the group is; it has
- * been thawed when the group says so and the thread can be stopped, which a frozen one cannot
- * be in v1. The leader has to be seen standing still and running as well.
+ * Both freezers report a group as frozen only when each of its tasks is frozen. A thread counts as
+ * frozen if it is a member of the group (an empty group is reported as frozen too) and the group
+ * is frozen. It counts as thawed if the group is thawed and a signal can stop the thread, which
+ * does not work on a frozen thread in v1. In addition, the heartbeat of the leader has to pause
+ * and to continue.
  */
 static void observe_freezer(struct tracee *t, const struct freezer *f, bool first)
 {
@@ -157,7 +158,7 @@ static void observe_freezer(struct tracee *t, const struct freezer *f, bool firs
 
 	group_write(f->control, t->bits, f->thaw);
 	thawed = await_group(f, t->bits, f->thawed) && beats(t);
-	/* A task that the freezer let go proves it by answering a stop. */
+	/* A thawed task proves it by reacting to a stop signal. */
 	sys2(kill, t->pid, SIGSTOP);
 	await_state(t, 'T', true);
 	for (int i = 0; i < t->threads; i++) {
@@ -182,13 +183,13 @@ static bool gone(const struct tracee *t, const struct thread *th)
 {
 	if (!thread_exists(t->pid, th->tid))
 		return true;
-	/* The leader stays as a zombie until it is waited for. */
+	/* The leader remains a zombie until its parent waits for it. */
 	char state = thread_state(t->pid, th->tid);
 
 	return state == 'Z' || state == 'X';
 }
 
-/* A signal with its default action, sent to the process and not to any thread of it. */
+/* Sends the process, not a single thread, a signal whose default action is to terminate. */
 void observe_death(struct tracee *t)
 {
 	long deadline = now_ms() + PATIENCE_MS;

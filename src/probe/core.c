@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The NT_PRSTATUS notes of a core dump: another way than ptrace to the same registers, and the
- * one that outlives the process.
+ * The NT_PRSTATUS notes of a core dump: a second way to the registers, besides ptrace, and the
+ * only one that outlives the process.
  */
 #include "records.h"
 #include "tasks.h"
@@ -9,7 +9,7 @@
 
 enum { RLIMIT_CORE = 4, PT_NOTE = 4, ELFCLASS32 = 1, ELFCLASS64 = 2 };
 
-/* Room for the notes of a few threads; the largest are their extended states. */
+/* Holds the notes of a few threads; the extended states are the largest. */
 static char dump[512 * 1024] __attribute__((aligned(8)));
 
 static uint64_t number(const char *at, int size)
@@ -21,8 +21,8 @@ static uint64_t number(const char *at, int size)
 }
 
 /*
- * include/linux/elfcore.h: struct elf_prstatus (and compat_elf_prstatus): where pr_pid and
- * pr_reg are, and how long the whole is.
+ * include/linux/elfcore.h: struct elf_prstatus (and compat_elf_prstatus): total size, offsets of
+ * pr_pid and pr_reg, and width and number of the registers.
  */
 static const struct layout { int size, pid, regs, width, count; } layouts[] = {
 	{ .size = 336, .pid = 32, .regs = 112, .width = 8, .count = REGISTERS },
@@ -48,7 +48,10 @@ static struct thread *thread_of(struct tracee *t, int tid)
 	return 0;
 }
 
-/* gABI, "Note Section": sizes of name and descriptor, type, then both, padded to four bytes. */
+/*
+ * gABI, "Note Section": name size, descriptor size and type, followed by name and descriptor, each
+ * padded to four bytes.
+ */
 static void take_notes(struct tracee *t, const char *at, const char *end)
 {
 	while (end - at >= 12) {
@@ -67,7 +70,7 @@ static void take_notes(struct tracee *t, const char *at, const char *end)
 	}
 }
 
-/* gABI, "ELF Header" and "Program Header": the fields that lead to the notes. */
+/* gABI, "ELF Header" and "Program Header": follows the offsets to the notes. */
 static bool read_dump(struct tracee *t, long size)
 {
 	bool wide = dump[4] == ELFCLASS64;
@@ -111,7 +114,7 @@ static long take_dump(struct tracee *t)
 	return ret < 0 ? ret : file_read("/core", dump, sizeof(dump));
 }
 
-/* Threads of the two tracees correspond by their kind: iou-sqp, iou-mgr, iou-wrk, or the leader. */
+/* The threads of two tracees correspond by kind: leader, iou-sqp, iou-mgr or iou-wrk. */
 static bool same_kind(const struct thread *a, const struct thread *b)
 {
 	char kind[8];
@@ -122,8 +125,8 @@ static bool same_kind(const struct thread *a, const struct thread *b)
 }
 
 /*
- * Of several threads of a kind the first that is in the dump speaks for all of them: in 5.12 an
- * idle worker may leave before its process is dumped.
+ * The first thread of a kind in the dump represents all threads of that kind: in 5.12, an idle
+ * worker may exit before the kernel dumps its process.
  */
 static void take_core(struct thread *th, const struct tracee *other)
 {

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Debuggers, each on a tracee of its own. One that came along lies in /debuggerN, a root of its
- * own, beside these files:
+ * Runs each debugger on a separate tracee. The initramfs has one root directory per debugger,
+ * /debuggerN, which also contains these files:
  *
- *   argv       its arguments, one a line; each % stands for the tracee's process id
- *   commands   a file that they name, with % likewise (where there is one)
- *   interrupt  milliseconds after which it gets SIGINT, because it does not end by itself
+ *   argv       the arguments, one per line; each % stands for the process id of the tracee
+ *   commands   optional: a command file that the arguments name, with % as above
+ *   interrupt  optional, for debuggers that do not exit on their own: milliseconds until SIGINT
  */
 #include "records.h"
 #include "tasks.h"
 #include "thread.h"
 #include "tracee.h"
 
-/* Until a debugger is taken to be stuck. A healthy one needs a few seconds under TCG. */
+/* A debugger that runs longer counts as stuck. A healthy debugger needs a few seconds under TCG. */
 #define DEADLINE_MS 45000
-/* One that has printed so much is repeating itself. */
+/* A debugger that prints more is repeating itself. */
 #define OUTPUT_LIMIT (96 * 1024)
-/* One that is only to be seen working need not print more. */
+/* Enough output to show that a debugger works, if the probe interrupts it anyway. */
 #define ENOUGH_OUTPUT (8 * 1024)
 #define MAX_ARGUMENTS 48
 
@@ -47,7 +47,7 @@ static long text_number(const char *text)
 	return value;
 }
 
-/* Replaces the template of commands by what this run shall read. */
+/* Writes the command file of this run from its template. */
 static void write_commands(int n, int pid)
 {
 	static char template[4096], text[4096];
@@ -89,7 +89,7 @@ static _Noreturn void become_debugger(int n, int pid, int out)
 	sys1(chroot, root);
 	sys1(chdir, "/");
 	sys3(mknod, "/dev/null", S_IFCHR | 0666, 1 << 8 | 3);
-	/* A young guest has no random numbers for getrandom(2) yet, without which Python gives up. */
+	/* Python aborts if getrandom(2) has no random numbers, as is the case soon after boot. */
 	sys3(mknod, "/dev/urandom", S_IFCHR | 0666, 1 << 8 | 9);
 	null = sys3(open, "/dev/null", O_RDWR, 0);
 	sys2(dup2, null, 0);
@@ -122,7 +122,7 @@ static bool start(struct run *run, int n, int pid)
 	return run->pid > 0;
 }
 
-/* In records that fit a line however much of the text has to be escaped. */
+/* Splits the text into records short enough for a line even if every character is escaped. */
 static void report_output(char *text, size_t size)
 {
 	enum { PIECE = 1000 };
@@ -140,7 +140,7 @@ static void report_output(char *text, size_t size)
 	}
 }
 
-/* Reads what the debugger prints until it ends or has to be ended. */
+/* Reads the output of the debugger until it exits or has to be killed. */
 static void follow(struct run *run)
 {
 	static char buffer[4096];
@@ -169,7 +169,7 @@ static void follow(struct run *run)
 	if (run->ending)
 		sys2(kill, run->pid, SIGKILL);
 	if (wait_for(run->pid, &run->status) != run->pid) {
-		/* It closed its output without ending. */
+		/* The debugger closed its output but did not exit. */
 		run->ending = "deadline";
 		sys2(kill, run->pid, SIGKILL);
 		wait_for(run->pid, &run->status);
@@ -196,7 +196,7 @@ static const char *state_of(const struct tracee *t)
 {
 	char leader;
 
-	/* What the debugger let go needs a moment to run again. */
+	/* A detached thread needs a moment to run again. */
 	sleep_ms(200);
 	leader = thread_state(t->pid, t->pid);
 	if (!leader || leader == 'Z' || leader == 'X')
@@ -246,7 +246,7 @@ void debuggers_run(int bits)
 
 	for (int n = 0; debugger_file(n, "/debugger%/argv", text, sizeof(text)) > 0; n++) {
 		text_format(path, sizeof(path), "/debugger%/proc", n, 0);
-		/* Fails when the other size's runs have mounted it. */
+		/* The runs with 32-bit tracees reuse the mount of the runs with 64-bit tracees. */
 		if (bits == 64)
 			sys5(mount, "proc", path, "proc", 0, 0);
 		debug(n, bits);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's first and only program: looks at a tracee of each word size, prints what it saw
- * and ends the guest. Started by another one, in a root of its own, it only ends itself.
+ * The init process of the guest: observes a tracee of each word size, prints the observations and
+ * restarts the machine, which ends QEMU. If it is not process 1, it exits instead of restarting.
  */
 #include "records.h"
 #include "tasks.h"
@@ -56,7 +56,7 @@ static void observe(int bits)
 	tracee_end(&tracee);
 }
 
-/* A restart instead of powering off: that needs no ACPI, and QEMU is told not to restart. */
+/* Restarts instead of powering off, which would need ACPI. QEMU runs with -no-reboot and exits. */
 static _Noreturn void end_guest(void)
 {
 	for (;;)
@@ -79,7 +79,7 @@ __attribute__((used)) _Noreturn static void probe_main(void)
 	if (!alone)
 		for (;;)
 			sys1(exit, 0);
-	/* What was written has to leave the port before the machine goes away. */
+	/* The serial port must drain before the machine restarts. */
 	sleep_ms(200);
 	end_guest();
 }

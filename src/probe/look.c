@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Stops each thread as a debugger would and reads its registers in every way there is. */
+/* Stops each thread as a debugger would and reads its registers through every ptrace request. */
 #include "tasks.h"
 #include "thread.h"
 
@@ -12,7 +12,7 @@ static long peek_user(int tid, int reg, uint64_t *value)
 	return sys4(ptrace, PTRACE_PEEKUSER, tid, reg * 8, value);
 }
 
-/* GETREGS where it works, else each register on its own. */
+/* Uses GETREGS if it works, otherwise PEEKUSER for each register. */
 static void read_registers(struct thread *th)
 {
 	th->getregs = sys4(ptrace, PTRACE_GETREGS, th->tid, 0, &th->regs);
@@ -63,7 +63,7 @@ static void read_all(struct thread *th)
 	read_view(th);
 }
 
-/* A tracer that leaves a running thread behind must stop it first. */
+/* A tracer can only detach from a stopped thread. */
 static void leave(int tid, bool stopped)
 {
 	int status;

@@ -5,7 +5,7 @@ static int port = -1;
 static uint32_t sequence;
 static char line[8192];
 static size_t used;
-/* Whether the next field is the first of its object. */
+/* Whether the next field is the first in its object. */
 static bool first;
 
 static void put(char c)
@@ -121,7 +121,7 @@ void record_end(void)
 	uint32_t crc = crc32(line, used);
 	size = used;
 
-	/* The head is put together in a line of its own: its fields precede what they describe. */
+	/* The head precedes the body but contains its checksum, so the body is set aside first. */
 	static char body[sizeof(line)];
 	for (size_t i = 0; i < size; i++)
 		body[i] = line[i];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What was seen, as records. Field names are those of report.json. */
+/* Writes the observations as records. Field names are those of report.json. */
 #include "records.h"
 #include "tasks.h"
 #include "thread.h"
@@ -49,7 +49,7 @@ static void field_state(const char *field, char state)
 		field_null(field);
 }
 
-/* `iou-sqp-123` is reported without the process id, which differs from boot to boot. */
+/* Drops the process id from `iou-sqp-123`, because it differs from boot to boot. */
 static void field_thread(const struct thread *th)
 {
 	char kind[sizeof(th->name)];

@@ -19,7 +19,7 @@ static struct shared *share(int bits)
 	return address < 0 && address > -4096 ? 0 : (struct shared *)address;
 }
 
-/* Exit status of a child that could not become a tracee: the errno, with this bit set. */
+/* A child that could not execute the tracee exits with the errno and this bit. */
 #define NOT_EXECUTED 0x80
 
 static _Noreturn void become_tracee(int bits)
@@ -29,7 +29,7 @@ static _Noreturn void become_tracee(int bits)
 	long ret;
 
 	text_format(path, sizeof(path), "/tracee%", bits, 0);
-	/* A group of its own, so that a stop signal finds no terminal to argue with. */
+	/* A new session has no controlling terminal that could interfere with stop signals. */
 	sys0(setsid);
 	sys1(ptrace, PTRACE_TRACEME);
 	ret = sys3(execve, path, argv, envp);
@@ -37,7 +37,7 @@ static _Noreturn void become_tracee(int bits)
 		sys1(exit, NOT_EXECUTED | -ret);
 }
 
-/* Thread ids of a young guest are dense: the io threads follow their leader closely. */
+/* Soon after boot thread ids are dense, so the ids of io threads closely follow their leader's. */
 #define TID_WINDOW 400
 
 static bool is_born(const struct tracee *t, int tid)
@@ -48,7 +48,7 @@ static bool is_born(const struct tracee *t, int tid)
 	return false;
 }
 
-/* Threads that are new since the latest entry were created by that call. */
+/* Threads that appeared since the latest system call entry were created by that call. */
 static void register_births(struct tracee *t)
 {
 	for (int tid = t->pid + 1; tid < t->pid + TID_WINDOW && t->births < MAX_THREADS; tid++)
@@ -57,8 +57,8 @@ static void register_births(struct tracee *t)
 }
 
 /*
- * At the entry of a system call ax holds -ENOSYS, at its exit the result: the only difference
- * that every release shows the same way for both word sizes.
+ * ax holds -ENOSYS at the entry of a system call and the result at its exit. This is the only
+ * difference that every release shows in the same way for both word sizes.
  */
 static void snapshot(struct tracee *t)
 {
@@ -74,7 +74,7 @@ static void snapshot(struct tracee *t)
 	t->entered = true;
 }
 
-/* 5.12 has a manager that creates the workers: what they inherit has passed through it. */
+/* In 5.12 a manager thread creates the workers, so they inherit the registers through the manager. */
 const struct registers *creator_of(const struct tracee *t, const struct thread *th)
 {
 	int tid = th->tid;
@@ -88,7 +88,7 @@ const struct registers *creator_of(const struct tracee *t, const struct thread *
 	return 0;
 }
 
-/* Steps the tracee from one system call to the next until it says that it is set up. */
+/* Steps the tracee from system call to system call until it reports that its setup is complete. */
 static bool follow(struct tracee *t)
 {
 	int status;
@@ -135,8 +135,8 @@ static bool has_thread(const struct tracee *t, const char *name)
 }
 
 /*
- * Thread ids are tried with tgkill instead of being read from /proc/PID/task, so that threads
- * which are not listed there are found as well.
+ * Probes thread ids with tgkill instead of reading /proc/PID/task, which finds threads that are
+ * not listed there as well.
  */
 void tracee_find_threads(struct tracee *t)
 {
@@ -160,7 +160,7 @@ void tracee_find_threads(struct tracee *t)
 	}
 }
 
-/* Threads get their names only once they run. */
+/* Waits for the names of the io threads: a thread gets its name only once it runs. */
 static void await_io_threads(struct tracee *t)
 {
 	long deadline = now_ms() + PATIENCE_MS;
@@ -169,7 +169,7 @@ static void await_io_threads(struct tracee *t)
 		sleep_ms(20);
 		tracee_find_threads(t);
 	} while (!(has_thread(t, "iou-sqp") && has_thread(t, "iou-wrk")) && now_ms() < deadline);
-	/* Long enough for the poller to fall asleep and the worker to reach its operation. */
+	/* Enough time for the poller to fall asleep and the worker to reach its operation. */
 	sleep_ms(100);
 	tracee_find_threads(t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the probe needs of the kernel's user interface. Numbers and layouts are written out
- * here because the host may have neither a libc nor kernel headers for both word sizes.
+ * The parts of the kernel's user-space interface that the probe uses. Numbers and layouts are
+ * repeated here because the host may lack a libc or kernel headers for one of the word sizes.
  */
 #ifndef PROBE_SYSTEM_H
 #define PROBE_SYSTEM_H
@@ -74,7 +74,7 @@ static inline long syscall(long nr, long a, long b, long c, long d, long e, long
 #else
 static inline long syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
-	/* The sixth argument travels in ebp, which the compiler may need itself. */
+	/* The sixth argument goes into ebp, which the compiler may need for itself. */
 	struct { long nr, f; } in = { nr, f };
 	long ret;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tasks.h"
 
-/* The compiler may call these even in freestanding code. */
+/* The compiler may call memset and memcpy even in freestanding code. */
 void *memset(void *to, int value, size_t size)
 {
 	void *ret = to;
@@ -166,7 +166,7 @@ bool thread_listed(int pid, int tid)
 	return in_listing(pid, tid) && file_read(path, text, sizeof(text)) > 0;
 }
 
-/* Reads a file of the thread below /proc/PID/task, or below /proc/TID where it is hidden there. */
+/* Reads a procfs file of the thread, below /proc/TID if /proc/PID/task hides the thread. */
 static long thread_file(int pid, int tid, const char *file, char *to, size_t size)
 {
 	char path[64], format[64];
@@ -206,7 +206,7 @@ char thread_state(int pid, int tid)
 
 	if (thread_file(pid, tid, "stat", text, sizeof(text)) <= 0)
 		return 0;
-	/* pid (comm) state …; the name may hold anything, so the last parenthesis counts. */
+	/* pid (comm) state …; comm may contain any character, so the last parenthesis counts. */
 	for (const char *c = text; *c; c++)
 		if (c[0] == ')' && c[1] == ' ')
 			state = c[2];

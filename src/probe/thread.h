@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One thread of a tracee and all that is observed of it. */
+/* The threads of a tracee and everything the probe observes about them. */
 #ifndef PROBE_THREAD_H
 #define PROBE_THREAD_H
 
@@ -13,7 +13,7 @@ enum {
 
 struct registers { uint64_t value[REGISTERS]; };
 
-/* A not yet observed answer; fields that are int hold false, true or this. */
+/* Not observed yet. The int fields below hold false, true or this value. */
 enum { UNSEEN = -1 };
 
 struct thread {
@@ -39,7 +39,7 @@ struct thread {
 	char state_frozen_v1, state_frozen_v2;
 	int dies_with_group;
 
-	/* Its note in a core dump: 0 where there is none. */
+	/* Size of the thread's registers in the core dump, 0 if the dump has no note for the thread. */
 	long core_bytes;
 	struct registers core;
 	bool core_has[REGISTERS];
@@ -52,18 +52,18 @@ struct tracee {
 	struct shared *shared;
 	int threads;
 	struct thread thread[MAX_THREADS];
-	/* The leader's registers at the entry of its latest system call. */
+	/* The registers of the leader at the entry of its latest system call. */
 	bool entered;
 	struct registers entry;
-	/* The same for each thread, from the call during which it came into being. */
+	/* For each thread, the registers at the entry of the call that created the thread. */
 	int births;
 	struct birth { int tid; struct registers creator; } birth[MAX_THREADS];
 };
 
-/* spawn.c: returns false, with the reason reported, where there is no tracee to look at. */
+/* spawn.c: starts a tracee; if that fails, reports the reason and returns false. */
 bool tracee_spawn(struct tracee *t, int bits);
 void tracee_find_threads(struct tracee *t);
-/* The registers of the thread's creator, null where they were not seen. */
+/* The registers of the creator at the entry of the call, or null if they were not observed. */
 const struct registers *creator_of(const struct tracee *t, const struct thread *th);
 void tracee_end(struct tracee *t);
 
@@ -71,7 +71,7 @@ void tracee_end(struct tracee *t);
 #define REGISTERS32 17
 extern const uint8_t view32[REGISTERS32];
 
-/* look.c: a ptrace stop, and what can be read during it. */
+/* look.c: ptrace stops, and the registers that ptrace can read during a stop. */
 void look(struct tracee *t);
 
 /* control.c: job control, the two freezers, a fatal signal. */
@@ -80,10 +80,10 @@ void observe_job_control(struct tracee *t);
 void observe_freezers(struct tracee *t);
 void observe_death(struct tracee *t);
 
-/* core.c: what a core dump of another tracee of that size says of each kind of thread. */
+/* core.c: the registers of each kind of thread in the core dump of another tracee of the same size. */
 void observe_core(struct tracee *t);
 
-/* debug.c: each debugger that came along, on a tracee of its own. */
+/* debug.c: runs each debugger of the initramfs on a separate tracee. */
 void debuggers_run(int bits);
 
 /* report.c */

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The process whose io threads are looked at. It is built once for each word size.
+ * The process whose io threads the probe observes. It is built once for each word size.
  *
- * Each io thread is created by a system call made with a sentinel in every register that the
- * call itself does not need, so that a value that was copied from the creator cannot be taken
- * for one that is zero or that the kernel put there.
+ * The system calls that create io threads run with a sentinel in every register that the call
+ * does not use. A value copied from the creator thus differs from zero and from every value that
+ * the kernel sets.
  */
 #include "system.h"
 #include "tracee.h"
 
 /* include/uapi/linux/io_uring.h */
 enum { IORING_SETUP_SQPOLL = 2, IORING_OP_OPENAT = 18, IOSQE_ASYNC = 16, AT_FDCWD = -100 };
-/* Without a poller it wakes nobody, but it keeps the argument's register from being zero. */
+/* Has no effect without a poller, but makes the register of the argument non-zero. */
 enum { IORING_ENTER_SQ_WAKEUP = 2 };
 #define IORING_OFF_SQ_RING 0ULL
 #define IORING_OFF_SQES 0x10000000ULL
@@ -31,7 +31,7 @@ struct sqe {
 	uint64_t user_data, pad[3];
 };
 
-/* The system call that sentinel_call makes: its number and its six arguments. */
+/* Number and arguments of the system call that sentinel_call makes. */
 struct { long nr, arg[6]; } sentinel_frame __attribute__((used));
 long sentinel_stack __attribute__((used));
 struct timespec beat __attribute__((used)) = { 0, 5000000 };
@@ -40,8 +40,8 @@ long sentinel_call(void);
 _Noreturn void sentinel_loop(void);
 
 /*
- * All status flags set: OF SF ZF AF PF CF, and IF, which user space cannot clear. The stack
- * pointer holds a sentinel as well: neither the kernel nor a signal without a handler uses it.
+ * All status flags (OF SF ZF AF PF CF), and IF, which user space cannot clear. The stack pointer
+ * holds a sentinel as well: neither the kernel nor a signal without a handler uses the stack.
  */
 #define FLAGS "0xad7"
 
@@ -82,7 +82,7 @@ enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002 };
 
 static long set_tls(void)
 {
-	/* Bases must be canonical; nothing here ever uses them. */
+	/* The kernel requires canonical addresses; the tracee never uses these segments. */
 	long ret = sys2(arch_prctl, ARCH_SET_FS, 0x5eed0000f000);
 
 	return ret ? ret : sys2(arch_prctl, ARCH_SET_GS, 0x5eed0000a000);
@@ -123,7 +123,7 @@ __asm__(".text\n"
 
 static long set_tls(void)
 {
-	/* struct user_desc: a 32-bit data segment at a sentinel address, limit in pages. */
+	/* struct user_desc: a 32-bit data segment at a sentinel address, with its limit in pages. */
 	struct { uint32_t entry, base, limit, flags; } desc = { -1u, 0x5eeda000, 0xfffff, 0x51 };
 	long ret = sys1(set_thread_area, &desc);
 
@@ -153,7 +153,7 @@ static void check(enum step step, long ret)
 	}
 }
 
-/* Arguments beyond `used` are sentinels: the kernel ignores them. */
+/* Arguments beyond `used` are sentinels, which the kernel ignores. */
 static long call(long nr, int used, long a, long b, long c, long d)
 {
 	const long arg[6] = { a, b, c, d };
@@ -170,9 +170,9 @@ static struct ring_params sqpoll = { .flags = IORING_SETUP_SQPOLL, .sq_thread_id
 static struct ring_params plain;
 
 /*
- * A forced worker in the middle of an operation: it waits for a writer that never comes. The
- * operation must be of the bounded kind (not a read of a pipe), because only a worker of that
- * kind lives on in 5.12 once a ptrace stop has interrupted it.
+ * Keeps a worker busy: IOSQE_ASYNC forces one, and its open of a FIFO waits for a writer that
+ * never comes. The operation must be a bounded one (not a read from a pipe), because in 5.12 only
+ * a worker for bounded operations survives the interruption by a ptrace stop.
  */
 static void submit_blocking_open(long ring)
 {
@@ -194,7 +194,7 @@ static void submit_blocking_open(long ring)
 	check(STEP_SUBMIT, submitted == 1 ? 0 : submitted < 0 ? submitted : -EIO);
 }
 
-/* `path` is the file to share with the probe. */
+/* `path` is the file shared with the probe. */
 __attribute__((used)) _Noreturn static void tracee_body(const char *path)
 {
 	long fd = sys3(open, path, O_RDWR, 0);

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the probe and its tracees agree on. */
+/* The memory that the probe shares with its tracees. */
 #ifndef PROBE_TRACEE_H
 #define PROBE_TRACEE_H
 
 #include <stdint.h>
 
 /*
- * One page in a file that probe and tracee map, at the same address in tracees of both sizes:
- * the loop that keeps the sentinels live has no register left to hold a pointer.
+ * One page of a file, mapped by the probe and the tracee. Tracees of both sizes map it at the same
+ * address: the loop that keeps the sentinels in registers has no register left for a pointer.
  */
 #define SHARED_ADDRESS 0x20000000
 #define SHARED_BEATS "0x20000004"
 
 struct shared {
-	/* 0 at first, 1 when the io threads were asked for, a negative errno when that failed. */
+	/* 0 at the start, 1 once the io threads are requested, a negative errno if that failed. */
 	volatile int32_t stage;
-	/* Counts up every few milliseconds for as long as the leader runs. */
+	/* Increases every few milliseconds while the leader runs. */
 	volatile uint32_t beats;
-	/* Which call failed. */
+	/* The call that failed: enum step. */
 	volatile uint32_t step;
 };
 

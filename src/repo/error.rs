@@ -96,7 +96,7 @@ impl Explain for Error {
     fn next_step(&self) -> Option<String> {
         match self {
             Error::NoKey => Some(
-                "name a file with --signing-key; `gpg --export-secret-keys --armor KEY` writes one".into(),
+                "name a file with --openpgp-key; `gpg --export-secret-keys --armor KEY` writes one".into(),
             ),
             Error::NotOurs { .. } => Some("name another folder with --out".into()),
             Error::NoPackage { .. } => Some("make some with `kpatch-build package`".into()),

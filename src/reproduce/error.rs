@@ -7,6 +7,7 @@ use crate::base::store;
 use crate::base::x509::Identity;
 use crate::pipeline::request;
 use crate::report::ReadError;
+use crate::stages::fetch::SourceSpecError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,6 +15,8 @@ pub enum Error {
     Read(#[from] ReadError),
     #[error(transparent)]
     Request(#[from] request::Error),
+    #[error(transparent)]
+    Source(#[from] SourceSpecError),
     #[error("{} names no packages to compare with", report.display())]
     NoPackages { report: PathBuf },
     #[error("{} is the folder of the report itself, whose packages would be overwritten", out.display())]
@@ -30,6 +33,8 @@ pub enum Error {
     OtherSource { recorded: String, found: String },
     #[error("the patches are not the recorded ones")]
     OtherPatches { differences: Vec<String> },
+    #[error("cannot determine the current directory")]
+    CurrentDirectory(#[source] std::io::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("cannot remove {}", path.display())]
@@ -63,9 +68,9 @@ impl Explain for Error {
         match self {
             Error::SameFolder { .. } | Error::OutPath { .. } => Some("name another folder with --out".into()),
             Error::Signed { .. } | Error::OtherSigner { .. } => {
-                Some("name its key and certificate with --sign-key and --sign-cert".into())
+                Some("name its key and certificate with --secure-boot-key and --secure-boot-cert".into())
             }
-            Error::NotSigned => Some("leave out --sign-key and --sign-cert".into()),
+            Error::NotSigned => Some("leave out --secure-boot-key and --secure-boot-cert".into()),
             Error::OtherSource { .. } => Some("name where the recorded one is with --source".into()),
             Error::OtherPatches { .. } => {
                 Some("use the version of this tool, or the folder of patches, that the report is of".into())

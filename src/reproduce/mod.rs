@@ -10,41 +10,35 @@ use crate::base::context::Context;
 use crate::base::error::Failure;
 use crate::base::events::Stage;
 use crate::base::options::{Goal, Part, Timestamp};
+use crate::base::release::ReleaseSpec;
 use crate::base::store::{Room, Store};
+use crate::base::store_archives;
 use crate::base::x509::{Identity, Signer};
 use crate::pipeline;
 use crate::pipeline::plan::{self, Plan};
-use crate::pipeline::request::Request;
-use crate::pipeline::settings::Settings;
+use crate::pipeline::request::{Keys, Request};
 use crate::report::{Artifact, Kernel, Recorded, Report, Source, Tool, ToolchainPart};
-use crate::stages::fetch::{Origin, SourceSpec};
+use crate::stages::fetch::pins::Pins;
+use crate::stages::fetch::{Origin, SourceRequest, SourceSpec};
 
 pub use comparison::{Compared, Comparison};
 pub use error::Error;
 
-/// What the user said.
-#[derive(clap::Args, Clone, Debug, Default)]
-pub struct Wish {
-    #[arg(value_name = "REPORT")]
+/// Which run to repeat, and what differs from it.
+#[derive(Clone, Debug, Default)]
+pub struct ReproduceRequest {
+    /// The `report.json` of the run.
     pub report: PathBuf,
-    /// Folder for what is built [default: reproduced]
-    #[arg(short, long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Compilers to run at once [default: one for each processor]
-    #[arg(short, long, value_name = "N")]
-    pub jobs: Option<usize>,
-    /// Another C compiler [default: the report's]
-    #[arg(long)]
+    /// Where the source is now; `None` for where it was.
+    pub source: Option<SourceSpec>,
+    /// The C compiler; `None` for the same name or path.
     pub cc: Option<String>,
-    /// Where the source is now, in the words of the general --source [default: the report's]
-    #[arg(long)]
-    pub source: Option<String>,
-    /// Private key of --sign-cert [default: none; a kernel that is signed for Secure Boot needs its own]
-    #[arg(long, value_name = "FILE")]
-    pub sign_key: Option<PathBuf>,
-    /// Certificate that the kernel is signed with [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub sign_cert: Option<PathBuf>,
+    /// Private key and certificate of a kernel that is signed for Secure Boot.
+    pub secure_boot: (Option<PathBuf>, Option<PathBuf>),
+    /// Directory for what is built.
+    pub out: PathBuf,
+    /// Parallel jobs, at least 1; `None` for one per processor.
+    pub jobs: Option<usize>,
 }
 
 /// Where the packages that are built again go.
@@ -55,13 +49,13 @@ const STORE: &str = ".store";
 /// Builds the packages of a report again and compares them.
 ///
 /// The store of `cx` gives the source's archive if it has it; nothing else is taken from there.
-pub fn reproduce(cx: &Context, wish: &Wish) -> Result<Comparison, Failure> {
+pub fn reproduce(cx: &Context, wanted: &ReproduceRequest) -> Result<Comparison, Failure> {
     let failed = |error: Error| Failure::new(None, &error);
-    let recorded = Recorded::load(&wish.report).map_err(|error| failed(error.into()))?;
-    let parts = Parts::of(&recorded, wish).map_err(failed)?;
-    let request = request(&recorded, &parts, wish, &cx.store).map_err(failed)?;
-    check_out(&request.out, &wish.report).map_err(failed)?;
-    let kconfig = pipeline::check(&request, Goal::Package)?;
+    let recorded = Recorded::load(&wanted.report).map_err(|error| failed(error.into()))?;
+    let parts = Parts::of(&recorded, wanted).map_err(failed)?;
+    let request = request(&recorded, &parts, wanted, &cx.store).map_err(failed)?;
+    check_out(&request.out, &wanted.report).map_err(failed)?;
+    pipeline::check(&request, Goal::Package)?;
     let inner = Context {
         store: Store::open(&request.out.join(STORE)).map_err(|error| failed(error.into()))?,
         events: cx.events.clone(),
@@ -69,7 +63,7 @@ pub fn reproduce(cx: &Context, wish: &Wish) -> Result<Comparison, Failure> {
         offline: cx.offline,
         logs: request.out.join("logs"),
     };
-    let plan = plan::resolve(&inner, &request, kconfig, Goal::Package)?;
+    let plan = plan::resolve(&inner, &request, Goal::Package)?;
     let toolchain = other_tools(&recorded, parts.toolchain, &plan);
     for difference in &toolchain {
         inner.events.note(Stage::Plan, format!("another toolchain than the recorded one: {difference}"));
@@ -94,8 +88,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(recorded: &'a Recorded, wish: &Wish) -> Result<Parts<'a>, Error> {
-        let none = || Error::NoPackages { report: wish.report.clone() };
+    fn of(recorded: &'a Recorded, wanted: &ReproduceRequest) -> Result<Parts<'a>, Error> {
+        let none = || Error::NoPackages { report: wanted.report.clone() };
         if recorded.artifacts.is_empty() {
             return Err(none());
         }
@@ -118,41 +112,50 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What the recorded request resolved to, asked for outright.
-fn request(recorded: &Recorded, parts: &Parts, wish: &Wish, store: &Store) -> Result<Request, Error> {
-    use clap::ValueEnum;
-    let asked = &recorded.request;
-    let none = || Error::NoPackages { report: wish.report.clone() };
-    let release = recorded.release.ok_or_else(none)?;
-    let word =
-        |format: crate::base::options::Format| format.to_possible_value().map(|it| it.get_name().to_owned());
-    let settings = Settings {
-        release: Some(release.to_string()),
-        source: Some(wish.source.clone().unwrap_or_else(|| source(parts.source, store))),
-        series: Some(asked.series.clone()),
-        lang: vec![asked.lang],
-        kconfig: asked.kconfig.clone(),
-        format: parts.kinds(|it| it.kind).into_iter().filter_map(word).collect(),
-        packages: parts.kinds::<Part>(|it| it.part),
-        compression: Some(asked.compression),
-        localversion: asked.localversion.clone(),
-        revision: Some(asked.revision),
-        cc: Some(wish.cc.clone().unwrap_or_else(|| asked.cc.clone())),
-        jobs: wish.jobs,
-        out: Some(wish.out.clone().unwrap_or_else(|| OUT.into())),
-        no_boot: Some(true),
-        // The recorded checksum is what the source is held to.
-        no_verify: Some(true),
-        sign_key: wish.sign_key.clone(),
-        sign_cert: wish.sign_cert.clone(),
-        ..Settings::default()
-    };
-    let mut request = Request::new(settings)?;
-    check_signer(parts.kernel.signed_by.as_ref(), request.signer.as_ref().map(Signer::identity))?;
-    if let Some(seconds) = parts.kernel.timestamp {
-        request.timestamp = Timestamp::Given(seconds);
-    }
-    Ok(request)
+/// The recorded request, with what it resolved to in place of what it left open.
+fn request(
+    recorded: &Recorded,
+    parts: &Parts,
+    wanted: &ReproduceRequest,
+    store: &Store,
+) -> Result<Request, Error> {
+    let earlier = &recorded.request;
+    let none = || Error::NoPackages { report: wanted.report.clone() };
+    let (key, certificate) = &wanted.secure_boot;
+    let keys = Keys::load((key.as_deref(), certificate.as_deref()), None)?;
+    check_signer(parts.kernel.signed_by.as_ref(), keys.secure_boot.as_ref().map(Signer::identity))?;
+    let mut packages = parts.kinds::<Part>(|artifact| artifact.part);
+    packages.sort();
+    Ok(Request {
+        sources: SourceRequest {
+            release: ReleaseSpec::Exact(recorded.release.ok_or_else(none)?),
+            source: match &wanted.source {
+                Some(source) => source.clone(),
+                None => source(parts.source, store).parse()?,
+            },
+            // The recorded checksum is what the source must have.
+            no_verify: true,
+            keyring: None,
+            kernel_org: Vec::new(),
+            debian_mirror: None,
+            pins: Pins::default(),
+        },
+        series: earlier.series.clone(),
+        lang: earlier.lang,
+        kconfig: Request::load_kconfig(&earlier.kconfig, earlier.lang, &keys)?,
+        kconfig_names: earlier.kconfig.clone(),
+        formats: parts.kinds(|artifact| artifact.kind),
+        parts: Some(packages),
+        compression: earlier.compression,
+        cc: wanted.cc.clone().unwrap_or_else(|| earlier.cc.clone()),
+        localversion: earlier.localversion.clone(),
+        revision: earlier.revision,
+        jobs: wanted.jobs,
+        timestamp: parts.kernel.timestamp.map_or(Timestamp::OfSource, Timestamp::Given),
+        keys,
+        out: std::path::absolute(&wanted.out).map_err(Error::CurrentDirectory)?,
+        boot: None,
+    })
 }
 
 /// A signature is a part of image and modules, so that only its own key makes the same packages.
@@ -167,7 +170,7 @@ fn check_signer(recorded: Option<&Identity>, given: Option<&Identity>) -> Result
     }
 }
 
-/// The recorded source, by its checksum where it is an archive; `store` may have that one.
+/// The recorded source in the form of `--source`, by its checksum where it is an archive; `store` may have that one.
 fn source(source: &Source, store: &Store) -> String {
     let Source { url, sha256, .. } = source;
     match source.origin {
@@ -175,7 +178,7 @@ fn source(source: &Source, store: &Store) -> String {
         Origin::Directory => format!("dir:{url}"),
         Origin::KernelOrg | Origin::Debian | Origin::Tarball => {
             let key = Key::from_sha256(sha256);
-            let stored = crate::base::store_archives::archive(&store.path(Room::Tarballs, key.as_str()));
+            let stored = store_archives::archive(&store.path(Room::Tarballs, key.as_str()));
             let place = if stored.exists() { stored.display().to_string() } else { url.clone() };
             format!("tarball:{place}#{sha256}")
         }

@@ -1,4 +1,4 @@
-//! From a configuration to a finished kernel, with a tree of a few lines in the kernel's place.
+//! The build stage with a tree of a few lines instead of a kernel.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ fn a_finished_kernel_has_image_map_configuration_and_modules() {
 }
 
 #[test]
-fn the_same_kernel_is_not_built_again_and_another_revision_is() {
+fn the_same_kernel_is_built_once_and_another_revision_again() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     let mut plan = plan(&fixture);
@@ -61,7 +61,7 @@ fn the_same_kernel_is_not_built_again_and_another_revision_is() {
 }
 
 #[test]
-fn user_host_version_and_time_are_those_of_the_plan() {
+fn user_host_version_and_time_come_from_the_plan() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     let mut plan = plan(&fixture);
@@ -78,7 +78,7 @@ fn user_host_version_and_time_are_those_of_the_plan() {
 }
 
 #[test]
-fn objects_are_counted_against_the_kconfigs_estimate() {
+fn the_kconfig_has_the_expected_number_of_objects() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     run(&fixture, &plan(&fixture), "one").unwrap();
@@ -86,15 +86,15 @@ fn objects_are_counted_against_the_kconfigs_estimate() {
 }
 
 #[test]
-fn a_compile_error_is_told_with_file_and_line_and_leaves_no_result() {
+fn a_compile_error_is_reported_with_file_and_line_and_leaves_no_result() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     fake::put(tree.path(), "broken", "");
     let error = run(&fixture, &plan(&fixture), "one").unwrap_err();
     assert_eq!(error.exit() as u8, 3);
-    let Error::Compile { finding, log, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(finding.line, Some(7));
-    assert_eq!(finding.message, "no such thing");
+    let Error::Compile { first, log, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(first.line, Some(7));
+    assert_eq!(first.message, "no such thing");
     assert!(fs::read_to_string(log).unwrap().contains("no such thing"));
     assert!(fixture.cx.store.entries(Room::Results).unwrap().is_empty());
 
@@ -103,7 +103,7 @@ fn a_compile_error_is_told_with_file_and_line_and_leaves_no_result() {
 }
 
 #[test]
-fn a_tree_that_calls_its_kernel_differently_is_refused() {
+fn a_tree_with_another_kernel_release_is_refused() {
     let tree = fake::tree();
     fake::put(tree.path(), "localversion", "-rt1");
     let fixture = Fixture::new(tree.path());
@@ -112,7 +112,7 @@ fn a_tree_that_calls_its_kernel_differently_is_refused() {
 }
 
 #[test]
-fn a_build_that_was_stopped_leaves_no_result_and_the_next_one_trusts_nothing_half_written() {
+fn a_stopped_build_leaves_no_result_and_the_next_one_removes_half_written_files() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     fake::put(tree.path(), "hang", "");
@@ -128,14 +128,14 @@ fn a_build_that_was_stopped_leaves_no_result_and_the_next_one_trusts_nothing_hal
     let waiter = std::thread::spawn(move || {
         let started = Instant::now();
         while half().is_none() {
-            assert!(started.elapsed() < Duration::from_secs(20), "the build never came that far");
+            assert!(started.elapsed() < Duration::from_secs(20), "the build does not start the object");
             std::thread::sleep(Duration::from_millis(10));
         }
         stop.set();
     });
     let error = run(&fixture, &plan(&fixture), "one").unwrap_err();
     waiter.join().unwrap();
-    assert!(matches!(error, Error::Interrupted), "{error:?}");
+    assert!(matches!(error, Error::Interrupted(_)), "{error:?}");
     assert_eq!(error.exit() as u8, 130);
     assert!(fixture.cx.store.entries(Room::Results).unwrap().is_empty());
 

@@ -1,5 +1,8 @@
 //! The command line as a user meets it: help, mistakes, exit codes. No network, no kernel.
 
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use crate::support::fixtures::Fixture;
 use crate::support::output::{stderr, stdout};
 
@@ -35,10 +38,15 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
         (&["series", "show", "zeroe"], "zeroed"),
         (&["--release", "6.1.y", "--lang", "rust"], "Rust"),
         (&["boot", "--no-boot"], "--no-boot"),
-        (&["--sign-key", "k.pem"], "add --sign-cert"),
-        (&["--sign-cert", "c.pem"], "add --sign-key"),
-        (&["--sign-key", "k.pem", "--sign-cert", "c.pem"], "cannot read k.pem"),
+        (&["--secure-boot-key", "k.pem"], "add --secure-boot-cert"),
+        (&["--secure-boot-cert", "c.pem"], "add --secure-boot-key"),
+        (&["--secure-boot-key", "k.pem", "--secure-boot-cert", "c.pem"], "cannot read k.pem"),
         (&["boot", "--image", "x", "--series", "nope"], "nope"),
+        (&["releases", "--format", "deb"], "--format"),
+        (&["--format", "deb", "releases"], "`--format` has no effect on `releases`"),
+        (&["--format", "deb,none"], "`none` cannot be combined"),
+        (&["fetch", "--kconfig", "boot"], "--kconfig"),
+        (&["--sign-key", "k.pem"], "add --secure-boot-cert"),
     ] {
         let fixture = Fixture::new();
         let output = fixture.run(args);
@@ -55,6 +63,43 @@ fn a_mistake_in_the_configuration_file_is_shown_where_it_is() {
     let output = fixture.run(&["plan"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("serie") && stderr(&output).contains("line 2"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_configuration_file_may_hold_keys_that_a_command_does_not_use() {
+    let fixture = Fixture::new();
+    let text = "format = [\"deb\"]\ndebuggers = [\"none\"]\nno-boot = true\nboot-deadline = 9\n";
+    std::fs::write(fixture.path("kpatch-build.toml"), text).unwrap();
+    let output = fixture.run(&["releases", "--offline"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = fixture.run(&["fetch", "--release", "6.1.187", "--offline"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+}
+
+/// A pipe can be read once: a second open waits for another writer.
+#[test]
+fn the_configuration_file_is_opened_once() {
+    let fixture = Fixture::new();
+    let file = fixture.path("settings");
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let name = file.to_str().unwrap();
+    for args in [&["--release", "6.1.187"][..], &["fetch"], &["doctor"], &["cache", "list"], &["releases"]] {
+        let mut command = fixture.command(&[args, &["--config", name]].concat());
+        let mut tool = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let pipe = file.clone();
+        let writer = std::thread::spawn(move || std::fs::write(pipe, "offline = true\nstore = \"store\"\n"));
+        let start = Instant::now();
+        while tool.try_wait().unwrap().is_none() {
+            if start.elapsed() > Duration::from_secs(60) {
+                tool.kill().unwrap();
+                panic!("{args:?} opens the configuration file again");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(writer.is_finished(), "{args:?} does not open the configuration file");
+        writer.join().unwrap().unwrap();
+    }
+    assert!(fixture.path("store/tarballs").is_dir(), "the file was used");
 }
 
 #[test]

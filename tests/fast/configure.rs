@@ -1,4 +1,4 @@
-//! From fragments to `.config`, with a tree of a few lines in the kernel's place.
+//! The configure stage with a tree of a few lines instead of a kernel.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use kpatch_build::base::options::Lang;
 use kpatch_build::base::store::Room;
 use kpatch_build::kernel::KernelPlan;
 use kpatch_build::kernel::kconfig::{self, Kconfig, check_boot_testable, check_release, check_signing};
-use kpatch_build::stages::configure::{Error, KernelConfig, Place, configure};
+use kpatch_build::stages::configure::{ConfigState, Error, KernelConfig, configure};
 
 use crate::support::fixtures::fake;
 use crate::support::fixtures::stages::{Fixture, fake_rust, fake_toolchain};
@@ -25,7 +25,7 @@ fn run(fixture: &Fixture, plan: &KernelPlan) -> Result<KernelConfig, Error> {
 }
 
 #[test]
-fn an_option_that_vanished_fails_the_run_and_names_its_dependency() {
+fn a_lost_option_fails_the_run_and_names_its_dependency() {
     let tree = fake::tree();
     fake::put(tree.path(), "lost", "FREEZER\n");
     let fixture = Fixture::new(tree.path());
@@ -34,7 +34,7 @@ fn an_option_that_vanished_fails_the_run_and_names_its_dependency() {
     assert_eq!(error.exit() as u8, 3);
     let text = error.to_string();
     assert!(
-        text.contains("CONFIG_FREEZER=y of ") && text.contains("depends on CGROUPS, which is n by "),
+        text.contains("CONFIG_FREEZER=y from ") && text.contains("depends on CGROUPS, which is n by "),
         "{text}"
     );
 }
@@ -61,12 +61,12 @@ fn every_base_gets_the_fragments_options() {
         let config = run(&fixture, &plan).unwrap();
         let text = fs::read_to_string(&config.config).unwrap();
         assert!(text.contains("CONFIG_CGROUPS=y\n") && text.contains("CONFIG_LOCALVERSION=\"\"\n"), "{text}");
-        assert!(matches!(config.at, Place::Folder(_)));
+        assert!(matches!(config.state, ConfigState::Pending(_)));
     }
 }
 
 #[test]
-fn series_of_one_release_share_a_folder_and_leave_an_equal_configuration_alone() {
+fn series_of_one_release_share_a_build_directory_and_keep_an_equal_configuration() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     let mut plan = plan(&fixture, "CONFIG_CGROUPS=y\n");
@@ -82,7 +82,7 @@ fn series_of_one_release_share_a_folder_and_leave_an_equal_configuration_alone()
 }
 
 #[test]
-fn another_kconfig_or_compiler_gets_another_folder_and_another_number_of_jobs_does_not() {
+fn another_kconfig_or_compiler_gets_another_build_directory_and_other_jobs_do_not() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     let mut plan = plan(&fixture, "CONFIG_CGROUPS=y\n");
@@ -98,7 +98,7 @@ fn another_kconfig_or_compiler_gets_another_folder_and_another_number_of_jobs_do
 }
 
 #[test]
-fn a_local_version_of_the_fragments_is_overridden_with_a_note() {
+fn the_local_version_of_a_fragment_is_overridden_with_a_note() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     run(&fixture, &plan(&fixture, "CONFIG_LOCALVERSION=\"-mine\"\n")).unwrap();
@@ -106,24 +106,24 @@ fn a_local_version_of_the_fragments_is_overridden_with_a_note() {
 }
 
 #[test]
-fn what_cannot_be_boot_tested_is_refused_before_anything_runs_or_at_the_latest_with_the_configuration() {
+fn a_kernel_that_cannot_be_boot_tested_is_refused_by_its_fragments_or_by_its_configuration() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
-    let mut clear = plan(&fixture, "# CONFIG_SERIAL_8250_CONSOLE is not set\n");
-    clear.boot_tested = true;
-    let error = check_boot_testable(&clear.kconfig).unwrap_err();
+    let mut excluded = plan(&fixture, "# CONFIG_SERIAL_8250_CONSOLE is not set\n");
+    excluded.boot_tested = true;
+    let error = check_boot_testable(&excluded.kconfig).unwrap_err();
     assert_eq!(error.exit() as u8, 2);
     assert!(error.next_step().unwrap().contains("--no-boot"));
 
-    let mut late = plan(&fixture, "CONFIG_CGROUPS=y\n");
-    late.boot_tested = true;
-    check_boot_testable(&late.kconfig).unwrap();
-    let error = run(&fixture, &late).unwrap_err();
+    let mut incomplete = plan(&fixture, "CONFIG_CGROUPS=y\n");
+    incomplete.boot_tested = true;
+    check_boot_testable(&incomplete.kconfig).unwrap();
+    let error = run(&fixture, &incomplete).unwrap_err();
     assert!(matches!(error, Error::Kconfig(kconfig::Error::NotBootTestable { .. })), "{error:?}");
 }
 
 #[test]
-fn a_kernel_release_that_is_too_long_is_refused() {
+fn a_too_long_kernel_release_is_refused() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     let mut plan = plan(&fixture, "CONFIG_CGROUPS=y\n");
@@ -134,7 +134,7 @@ fn a_kernel_release_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn a_program_that_kconfig_needs_and_the_host_lacks_is_named() {
+fn a_missing_program_that_kconfig_needs_is_named() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     fake::put(tree.path(), "Makefile", "olddefconfig:\n\t@echo x | flex-is-not-here -o x\n");
@@ -144,7 +144,7 @@ fn a_program_that_kconfig_needs_and_the_host_lacks_is_named() {
 }
 
 #[test]
-fn a_compiler_that_is_too_old_is_told_with_both_versions() {
+fn a_too_old_compiler_is_reported_with_both_versions() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     let script = "olddefconfig:\n\t@echo '***'; echo '*** C compiler is too old.'\n\
@@ -179,7 +179,7 @@ fn rust_plan(fixture: &Fixture) -> KernelPlan {
 }
 
 #[test]
-fn the_release_itself_is_asked_whether_the_rust_tools_will_do() {
+fn the_release_checks_the_rust_tools() {
     let tree = fake::rust_tree();
     let fixture = Fixture::new(tree.path());
     run(&fixture, &rust_plan(&fixture)).unwrap();
@@ -193,7 +193,7 @@ fn the_release_itself_is_asked_whether_the_rust_tools_will_do() {
 }
 
 #[test]
-fn what_the_release_says_against_the_rust_tools_is_told() {
+fn the_reason_against_the_rust_tools_is_reported() {
     let tree = fake::rust_tree();
     let words = "***\n*** Rust compiler 'rustc' is too old.\n***   Your version:    1.63.0\n\
                  ***   Minimum version: 1.78.0\n***\n";
@@ -202,13 +202,13 @@ fn what_the_release_says_against_the_rust_tools_is_told() {
     let error = run(&fixture, &rust_plan(&fixture)).unwrap_err();
     assert_eq!(error.exit() as u8, 69);
     assert_eq!(error.to_string(), "6.1.5 does not build with the Rust tools of this host");
-    let said = ["Rust compiler 'rustc' is too old.", "Your version:    1.63.0", "Minimum version: 1.78.0"];
-    assert_eq!(error.facts(), said);
+    let reason = ["Rust compiler 'rustc' is too old.", "Your version:    1.63.0", "Minimum version: 1.78.0"];
+    assert_eq!(error.facts(), reason);
     assert!(error.next_step().is_some());
 }
 
 #[test]
-fn without_rust_nobody_is_asked_and_nothing_found() {
+fn without_rust_the_tools_are_neither_checked_nor_visible() {
     let tree = fake::rust_tree();
     fake::put(tree.path(), "norust", "*** no\n");
     let fixture = Fixture::new(tree.path());
@@ -221,18 +221,18 @@ fn without_rust_nobody_is_asked_and_nothing_found() {
 }
 
 #[test]
-fn a_release_without_rust_loses_the_option_with_that_reason() {
+fn a_release_without_rust_is_the_reason_for_a_lost_option() {
     let tree = fake::tree();
     fake::put(tree.path(), "Kconfig", "config MODULES\n\tbool \"modules\"\n");
     fake::put(tree.path(), "lost", "RUST\n");
     let fixture = Fixture::new(tree.path());
     let error = run(&fixture, &rust_plan(&fixture)).unwrap_err();
-    assert!(error.to_string().contains("CONFIG_RUST=y of rust, line"), "{error}");
+    assert!(error.to_string().contains("CONFIG_RUST=y from rust, line"), "{error}");
     assert!(error.to_string().contains("does not exist in this release"), "{error}");
 }
 
 #[test]
-fn a_switch_of_the_series_that_is_lost_fails_the_run_with_its_unmet_dependency() {
+fn a_lost_switch_of_the_series_fails_the_run_with_its_unmet_dependency() {
     let tree = fake::rust_tree();
     fake::put(tree.path(), "lost", "IO_RUST\n");
     let fixture = Fixture::new(tree.path());
@@ -245,13 +245,15 @@ fn a_switch_of_the_series_that_is_lost_fails_the_run_with_its_unmet_dependency()
     assert_eq!(error.exit() as u8, 3);
     let text = error.to_string();
     assert!(
-        text.starts_with("CONFIG_IO_RUST=y of the series mine is not set: it depends on MODULES, which is n"),
+        text.starts_with(
+            "CONFIG_IO_RUST=y from the series mine is not set: it depends on MODULES, which is n"
+        ),
         "{text}"
     );
 }
 
 #[test]
-fn each_of_the_rust_tools_gives_another_configuration() {
+fn each_version_of_the_rust_tools_gets_another_configuration() {
     let tree = fake::rust_tree();
     let fixture = Fixture::new(tree.path());
     let plan = rust_plan(&fixture);
@@ -277,7 +279,7 @@ const DISTRIBUTION: &str = "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE
      CONFIG_MODULE_SIG_KEY=\"certs/signing_key.pem\"\nCONFIG_MODULE_COMPRESS_XZ=y\n";
 
 #[test]
-fn no_key_is_made_up_for_modules() {
+fn the_build_generates_no_key_for_modules() {
     let tree = fake::tree();
     let fixture = Fixture::new(tree.path());
     let config = run(&fixture, &plan(&fixture, DISTRIBUTION)).unwrap();
@@ -290,9 +292,10 @@ fn no_key_is_made_up_for_modules() {
     ] {
         assert!(text.contains(line), "no {line} in {text}");
     }
-    let told =
-        |note: &String| note.contains("MODULE_SIG_ALL") && note.contains("only --sign-key signs modules");
-    assert!(fixture.seen.notes().iter().any(told), "{:?}", fixture.seen.notes());
+    let reported = |note: &String| {
+        note.contains("MODULE_SIG_ALL") && note.contains("only --secure-boot-key signs modules")
+    };
+    assert!(fixture.seen.notes().iter().any(reported), "{:?}", fixture.seen.notes());
     assert!(!text.contains("SYSTEM_TRUSTED_KEYS"), "{text}");
 }
 
@@ -309,8 +312,8 @@ fn a_signed_kernel_trusts_the_certificate_and_the_build_never_sees_the_key() {
     assert!(text.contains("CONFIG_SYSTEM_TRUSTED_KEYS=\"certs/kpatch-build.pem\"\n"), "{text}");
     assert!(text.contains("CONFIG_MODULE_SIG_KEY=\"\"\n"), "{text}");
     assert!(text.contains("# CONFIG_MODULE_COMPRESS_XZ is not set\n"), "{text}");
-    let Place::Folder(folder) = &config.at else { panic!("nothing is built yet") };
-    let certs = folder.path().join("certs");
+    let ConfigState::Pending(dir) = &config.state else { panic!("nothing is built yet") };
+    let certs = dir.path().join("certs");
     assert_eq!(fs::read(certs.join("kpatch-build.pem")).unwrap(), fs::read(&keys.cert).unwrap());
     assert_eq!(fs::read_dir(certs).unwrap().count(), 1);
     plan.signer = Some(Keys::new("My kernels").signer());
@@ -330,7 +333,7 @@ fn a_kernel_that_would_refuse_its_own_modules_is_refused() {
         let text = format!("CONFIG_MODULES=y\nCONFIG_{symbol}=y\n");
         let error = check(&text, false).unwrap_err();
         assert!(error.to_string().contains(symbol) && error.exit() as u8 == 2, "{error}");
-        assert!(error.next_step().unwrap().contains("--sign-key"));
+        assert!(error.next_step().unwrap().contains("--secure-boot-key"));
         check(&text, true).unwrap();
         check(&format!("CONFIG_{symbol}=y\n# CONFIG_MODULES is not set\n"), false).unwrap();
     }

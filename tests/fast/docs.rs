@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kpatch_build::cli::reference;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+
+use crate::support::generated;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -133,4 +136,17 @@ fn the_table_of_contents_names_every_page_of_the_book() {
 #[test]
 fn headings_become_anchors_as_on_github() {
     assert_eq!(anchor("`compare.json`: cells & boots"), "comparejson-cells--boots");
+}
+
+#[test]
+fn cli_reference_is_current() {
+    let page = reference::page();
+    for name in ["kpatch-build", "kpatch-build series check", "kpatch-build cache remove"] {
+        assert!(page.contains(&format!("\n## `{name}`\n")), "{name}");
+    }
+    assert!(
+        page.contains("`--secure-boot-key FILE`") && !page.contains("--sign-key"),
+        "old names stay hidden"
+    );
+    generated::check(&root().join("docs/src/reference/cli.md"), &page);
 }

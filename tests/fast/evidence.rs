@@ -105,9 +105,9 @@ fn another_run_of_the_same_plan_elsewhere_writes_the_same_documents_and_signatur
     let made = Made::new();
     let key = made.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
     let key = key.to_str().unwrap();
-    let Some(one) = made.packages("one", &["--signing-key", key, "--jobs", "1"]) else { return };
+    let Some(one) = made.packages("one", &["--openpgp-key", key, "--jobs", "1"]) else { return };
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    let two = made.packages("two", &["--signing-key", key, "--jobs", "2", "--store", "another"]).unwrap();
+    let two = made.packages("two", &["--openpgp-key", key, "--jobs", "2", "--store", "another"]).unwrap();
     assert_eq!(files(&one), files(&two));
     for name in files(&one).iter().filter(|name| !name.starts_with("SHA256SUMS") && *name != "report.json") {
         assert_eq!(fs::read(one.join(name)).unwrap(), fs::read(two.join(name)).unwrap(), "{name}");
@@ -119,7 +119,7 @@ fn one_changed_byte_anywhere_fails() {
     let made = Made::new();
     let secret = secret_key(KeyType::Ed25519Legacy, true, None);
     let key = made.write("key.asc", armoured(&secret));
-    let Some(out) = made.packages("dist", &["--signing-key", key.to_str().unwrap()]) else { return };
+    let Some(out) = made.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
     let keyring = Certificates::parse(certificate(&secret).as_bytes());
     let verdict = check(&out, Some(&keyring));
     assert!(verdict.passed(), "{verdict}");
@@ -212,7 +212,7 @@ fn signatures_are_checked_only_with_a_keyring_and_it_is_said_when_they_are_not()
     let (secret, stranger) =
         (secret_key(KeyType::Ed25519Legacy, true, None), secret_key(KeyType::Ed25519Legacy, true, None));
     let key = made.write("key.asc", armoured(&secret));
-    let Some(out) = made.packages("dist", &["--signing-key", key.to_str().unwrap()]) else { return };
+    let Some(out) = made.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
     made.write("keyring.asc", certificate(&secret));
     made.write("stranger.asc", certificate(&stranger));
     made.write("empty.asc", "nothing");
@@ -243,7 +243,7 @@ fn signatures_are_checked_only_with_a_keyring_and_it_is_said_when_they_are_not()
 fn a_run_without_a_key_removes_the_signatures_of_the_one_before() {
     let made = Made::new();
     let key = made.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
-    let Some(out) = made.packages("dist", &["--signing-key", key.to_str().unwrap()]) else { return };
+    let Some(out) = made.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
     assert!(out.join("SHA256SUMS.asc").exists());
     made.packages("dist", &[]).unwrap();
     assert!(!files(&out).iter().any(|name| name.ends_with(".asc")), "{:?}", files(&out));
@@ -265,7 +265,7 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
     let run = |key: &str, passphrase: &str| {
         let mut tool = made.tool();
         tool.env("KPATCH_BUILD_SIGNING_PASSPHRASE_FILE", passphrase);
-        tool.args(["--release", "6.1.5", "--series", "none", "--offline", "--signing-key", key])
+        tool.args(["--release", "6.1.5", "--series", "none", "--offline", "--openpgp-key", key])
             .output()
             .unwrap()
     };

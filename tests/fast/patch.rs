@@ -12,7 +12,7 @@ use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::{Room, Store};
 use kpatch_build::kernel::series::{self, Series};
 use kpatch_build::kernel::toolchain::{Compiler, Toolchain};
-use kpatch_build::stages::patch::{Error, Outcome, PatchedTree, patch};
+use kpatch_build::stages::patch::{Error, PatchStatus, PatchedTree, patch};
 use kpatch_build::stages::unpack::SourceTree;
 
 use crate::support::events::Seen;
@@ -42,15 +42,15 @@ impl Fixture {
     }
 
     fn series(&self, name: &str, patches: &[&str]) -> Series {
-        let folder = self.dir.path().join(name);
-        fs::create_dir_all(&folder).unwrap();
+        let dir = self.dir.path().join(name);
+        fs::create_dir_all(&dir).unwrap();
         let mut list = String::new();
         for (index, patch) in patches.iter().enumerate() {
-            fs::write(folder.join(format!("{index}.patch")), patch).unwrap();
+            fs::write(dir.join(format!("{index}.patch")), patch).unwrap();
             list += &format!("{index}.patch\n");
         }
-        fs::write(folder.join("series"), list).unwrap();
-        load(folder.to_str().unwrap())
+        fs::write(dir.join("series"), list).unwrap();
+        load(dir.to_str().unwrap())
     }
 
     fn tree(&self) -> SourceTree {
@@ -116,7 +116,7 @@ fn series_replace_each_other_in_the_store_and_none_restores_the_release() {
 }
 
 #[test]
-fn the_key_is_of_the_patches_and_not_of_their_names() {
+fn the_key_covers_the_patches_and_not_their_names() {
     let fixture = Fixture::new(FILE);
     let key = |name: &str, patches: &[&str]| fixture.put(&fixture.series(name, patches)).unwrap().key;
     assert_eq!(key("a", &[TWO]), key("b", &[TWO]));
@@ -124,7 +124,7 @@ fn the_key_is_of_the_patches_and_not_of_their_names() {
 }
 
 #[test]
-fn one_patch_that_does_not_apply_keeps_all_of_the_series_out() {
+fn a_series_is_applied_completely_or_not_at_all() {
     let fixture = Fixture::new(FILE);
     let error = fixture.put(&fixture.series("bad", &[TWO, THREE])).unwrap_err();
     assert_eq!(error.exit() as u8, 3);
@@ -139,7 +139,7 @@ fn one_patch_that_does_not_apply_keeps_all_of_the_series_out() {
 }
 
 #[test]
-fn a_conflict_keeps_the_series_that_was_there() {
+fn a_conflict_keeps_the_previous_series() {
     let fixture = Fixture::new(FILE);
     drop(fixture.put(&fixture.series("good", &[TWO])).unwrap());
     fixture.put(&fixture.series("bad", &[MORE])).unwrap_err();
@@ -157,32 +157,32 @@ fn a_patch_that_leaves_the_tree_changes_nothing() {
 }
 
 #[test]
-fn offsets_and_what_is_upstream_already_are_told() {
+fn offsets_and_patches_that_are_already_upstream_are_reported() {
     let fixture = Fixture::new("zero\nONE\none\ntwo\nthree\n");
     let there = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n zero\n-One\n+ONE\n one\n";
     let moved = "--- a/f\n+++ b/f\n@@ -2,3 +2,3 @@\n one\n-two\n+TWO\n three\n";
     let tree = fixture.put(&fixture.series("mixed", &[there, moved])).unwrap();
-    let outcomes: Vec<(Outcome, u64)> =
+    let statuses: Vec<(PatchStatus, u64)> =
         tree.patches.iter().map(|patch| (patch.status, patch.max_offset)).collect();
-    assert_eq!(outcomes, [(Outcome::AlreadyUpstream, 0), (Outcome::Applied, 1)]);
+    assert_eq!(statuses, [(PatchStatus::AlreadyUpstream, 0), (PatchStatus::Applied, 1)]);
     let notes = fixture.seen.notes().join("\n");
-    assert!(notes.contains("0.patch is in this release already"), "{notes}");
+    assert!(notes.contains("0.patch is already in this release"), "{notes}");
     assert!(notes.contains("hunk 1 of f applies +1 lines away"), "{notes}");
 }
 
 #[test]
-fn a_run_that_is_stopped_leaves_the_tree_alone() {
+fn a_stopped_run_leaves_the_tree_unchanged() {
     let fixture = Fixture::new(FILE);
     let series = fixture.series("first", &[TWO]);
     fixture.cx.stop.set();
     let error = fixture.put(&series).unwrap_err();
-    assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130, "{error:?}");
+    assert!(matches!(error, Error::Interrupted(_)) && error.exit() as u8 == 130, "{error:?}");
     let file = fixture.cx.store.path(Room::Sources, "6.1.187").join("linux/f");
     assert_eq!(fs::read_to_string(file).unwrap(), FILE);
 }
 
 #[test]
-fn the_tree_can_be_read_where_the_series_says_it_is() {
+fn the_path_of_the_patched_tree_leads_to_its_files() {
     let fixture = Fixture::new(FILE);
     let tree = fixture.put(&fixture.series("first", &[TWO])).unwrap();
     assert!(tree.path().ends_with(Path::new("6.1.187/linux")));

@@ -24,7 +24,7 @@ fn tool(fixture: &Fixture, change: &[&str]) -> Output {
 
 fn command(fixture: &Fixture, out: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
-    command.arg("repo").arg(fixture.packages()).arg("--signing-key").arg(fixture.key.path());
+    command.arg("repo").arg(fixture.packages()).arg("--openpgp-key").arg(fixture.key.path());
     command.arg("--out").arg(out).env_remove("SOURCE_DATE_EPOCH");
     command
 }
@@ -286,7 +286,7 @@ fn wrong_usage_writes_nothing() {
     assert!(stderr(&output).contains("neither empty nor a repository"), "{}", stderr(&output));
     assert_eq!(foreign.read_dir().unwrap().count(), 1);
     let no_folder = Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
-        .args(["repo", "nowhere", "--signing-key"])
+        .args(["repo", "nowhere", "--openpgp-key"])
         .arg(fixture.key.path())
         .current_dir(fixture.dir.path())
         .output()
@@ -300,9 +300,9 @@ fn wrong_usage_writes_nothing() {
     };
     let output = keyless().output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("--signing-key"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--openpgp-key"), "{}", stderr(&output));
     // The configuration file's key will do.
-    let line = format!("signing-key = \"{}\"\n", fixture.key.path().display());
+    let line = format!("openpgp-key = \"{}\"\n", fixture.key.path().display());
     fs::write(fixture.dir.path().join("kpatch-build.toml"), line).unwrap();
     let output = keyless().env_remove("SOURCE_DATE_EPOCH").output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));

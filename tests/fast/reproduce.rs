@@ -94,7 +94,7 @@ fn a_signed_kernel_is_built_again_with_its_own_key_only() {
     let (made, keys, others) = (Made::new(), Keys::new("My kernels"), Keys::new("Somebody else"));
     make_signable(&made);
     let signer = |keys: &Keys| {
-        ["--sign-key", keys.key.to_str().unwrap(), "--sign-cert", keys.cert.to_str().unwrap()]
+        ["--secure-boot-key", keys.key.to_str().unwrap(), "--secure-boot-cert", keys.cert.to_str().unwrap()]
             .map(str::to_owned)
     };
     let reproduce = |signer: &[String]| {
@@ -113,7 +113,7 @@ fn a_signed_kernel_is_built_again_with_its_own_key_only() {
         let refused = reproduce(given);
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
         assert!(
-            stderr(&refused).contains(told) && stderr(&refused).contains("--sign-key"),
+            stderr(&refused).contains(told) && stderr(&refused).contains("--secure-boot-key"),
             "{}",
             stderr(&refused)
         );

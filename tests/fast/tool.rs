@@ -223,7 +223,7 @@ fn usage_errors_and_completions_have_the_name_that_was_typed() {
     assert!(usage.contains("Usage: kernel-kit plan "), "{usage}");
     let error = run(&["cache", "remove", "results/none", "--store", "store"]);
     assert!(error.starts_with("kernel-kit: "), "{error}");
-    assert!(error.contains("next: `kernel-kit cache list` shows them"), "{error}");
+    assert!(error.contains("next: choose one from `kernel-kit cache list`"), "{error}");
     assert!(run(&["completions", "bash"]).contains("complete -F _kernel__kit"));
     assert!(run(&["man"]).contains(".TH kernel-kit 1"));
 }

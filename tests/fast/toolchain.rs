@@ -1,4 +1,4 @@
-//! Compilers are known by what they say of themselves.
+//! The toolchain is recognised by the versions that its programs print.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn program(dir: &Path, name: &str, script: &str) -> PathBuf {
 }
 
 #[test]
-fn a_clang_is_taken_with_the_linker_beside_it() {
+fn a_clang_is_used_with_the_linker_in_its_directory() {
     let dir = tempfile::tempdir().unwrap();
     let cc = program(dir.path(), "clang-16", "echo 'Debian clang version 16.0.6 (15~deb12u1)'");
     program(dir.path(), "ld.lld-16", "echo 'Debian LLD 16.0.6 (compatible with GNU linkers)'");
@@ -33,7 +33,7 @@ fn a_clang_is_taken_with_the_linker_beside_it() {
 }
 
 #[test]
-fn what_is_no_compiler_is_refused_with_its_own_words() {
+fn an_unknown_compiler_is_refused_with_its_version() {
     let dir = tempfile::tempdir().unwrap();
     let cc = program(dir.path(), "cc", "echo 'Tiny C 1.0'");
     let error = discover(cc.to_str().unwrap(), &Stop::default()).unwrap_err();
@@ -42,14 +42,14 @@ fn what_is_no_compiler_is_refused_with_its_own_words() {
 }
 
 #[test]
-fn a_compiler_that_is_not_there_is_named() {
+fn a_missing_compiler_is_named() {
     let error = discover("no-such-compiler", &Stop::default()).unwrap_err();
     assert_eq!(error.exit() as u8, 69);
     assert!(matches!(&error, Error::Missing { program } if program == "no-such-compiler"));
 }
 
 #[test]
-fn a_compiler_that_fails_is_the_hosts_lack() {
+fn a_failing_compiler_is_a_fault_of_the_host() {
     let dir = tempfile::tempdir().unwrap();
     let cc = program(dir.path(), "gcc", "echo broken >&2; exit 1");
     assert_eq!(discover(cc.to_str().unwrap(), &Stop::default()).unwrap_err().exit() as u8, 69);
@@ -73,16 +73,16 @@ fn real_gcc_and_its_linker_have_versions() {
 
 mod rust {
     use super::*;
-    use kpatch_build::kernel::toolchain::rust::{Places, bindgen, discover, libclang, rustc};
+    use kpatch_build::kernel::toolchain::rust::{SearchPaths, bindgen, discover, libclang, rustc};
 
-    /// A host of a few folders: `rustup` has no library sources, `system` has all that Rust needs.
+    /// A host of a few directories: `rustup` has no library sources, `system` has everything that Rust needs.
     struct Host(tempfile::TempDir);
 
     impl Host {
         fn new() -> Host {
             let host = Host(tempfile::tempdir().unwrap());
-            for folder in ["rustup/bin", "system/bin", "cargo", "llvm"] {
-                fs::create_dir_all(host.path(folder)).unwrap();
+            for dir in ["rustup/bin", "system/bin", "cargo", "llvm"] {
+                fs::create_dir_all(host.path(dir)).unwrap();
             }
             host
         }
@@ -109,27 +109,27 @@ mod rust {
             self.file(&format!("{prefix}/lib/rustlib/src/rust/library/core/src/lib.rs"));
         }
 
-        /// Says `version`, and of any header what `of_header` says.
+        /// Prints `version`, and for any header the output of `of_header`.
         fn bindgen(&self, version: &str, of_header: &str) {
             let script = format!("case $1 in --version) echo 'bindgen {version}';; *) {of_header};; esac");
             program(&self.path("cargo"), "bindgen", &script);
         }
 
-        fn places(&self) -> Places {
-            Places {
+        fn search_paths(&self) -> SearchPaths {
+            SearchPaths {
                 programs: ["none", "rustup/bin", "system/bin", "cargo"].map(|name| self.path(name)).into(),
                 libraries: ["none", "system/bin", "llvm"].map(|name| self.path(name)).into(),
             }
         }
 
-        /// With everything in its place.
+        /// A host with everything.
         fn complete() -> Host {
             let host = Host::new();
             host.rustc("rustup", "1.99.0");
             host.rustc("system", "1.96.0");
             host.sources_of("system");
-            let said = "echo \"version.h:1:9: warning: clang version 19.1.7 (3) in $LIBCLANG_PATH\" >&2";
-            host.bindgen("0.72.1", said);
+            let output = "echo \"version.h:1:9: warning: clang version 19.1.7 (3) in $LIBCLANG_PATH\" >&2";
+            host.bindgen("0.72.1", output);
             host.file("llvm/libclang-cpp.so.19");
             host.file("llvm/libclang-19.so.19");
             host
@@ -137,9 +137,9 @@ mod rust {
     }
 
     #[test]
-    fn the_first_rustc_with_library_sources_is_taken() {
+    fn the_first_rustc_with_library_sources_is_used() {
         let host = Host::complete();
-        let found = discover(&host.places(), &Stop::default()).unwrap();
+        let found = discover(&host.search_paths(), &Stop::default()).unwrap();
         assert_eq!(found.rustc, host.path("system/bin/rustc"));
         assert_eq!(found.library, host.path("system/lib/rustlib/src/rust/library"));
         assert_eq!(found.rustc_version, "rustc 1.96.0");
@@ -152,12 +152,12 @@ mod rust {
     }
 
     #[test]
-    fn a_stand_in_is_looked_through() {
+    fn the_compiler_behind_a_rustup_proxy_is_used() {
         let host = Host::complete();
-        // rustup's stand-in lies in another folder than the compiler that it starts.
+        // The proxy of rustup and its compiler are in different directories.
         let real = host.path("system/bin/rustc");
         program(&host.path("rustup/bin"), "rustc", &format!("exec {} \"$@\"", real.display()));
-        assert_eq!(rustc(&host.places(), &Stop::default()).unwrap().path, real);
+        assert_eq!(rustc(&host.search_paths(), &Stop::default()).unwrap().path, real);
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod rust {
         host.rustc("rustup", "1.99.0");
         host.rustc("system", "1.63.0");
         host.sources_of("system");
-        let error = rustc(&host.places(), &Stop::default()).unwrap_err();
+        let error = rustc(&host.search_paths(), &Stop::default()).unwrap_err();
         assert_eq!(error.exit() as u8, 69);
         assert_eq!(error.next_step().unwrap(), "run kpatch-build doctor --lang rust");
         let facts = error.facts();
@@ -175,31 +175,31 @@ mod rust {
             facts[0].contains("rustup/bin/rustc") && facts[0].contains("library is missing"),
             "{facts:?}"
         );
-        assert!(facts[1].contains("system/bin/rustc: it is 1.63.0, older than 1.78.0"), "{facts:?}");
+        assert!(facts[1].contains("system/bin/rustc: version 1.63.0 is older than 1.78.0"), "{facts:?}");
     }
 
     #[test]
-    fn a_bindgen_that_is_too_old_or_broken_is_not_taken() {
+    fn a_bindgen_that_is_too_old_or_broken_is_rejected() {
         let host = Host::complete();
-        for (version, reason) in [("0.60.1", "older than 0.65.1"), ("of late", "of its version")] {
+        for (version, reason) in [("0.60.1", "older than 0.65.1"), ("of late", "its --version prints")] {
             host.bindgen(version, "true");
-            let error = bindgen(&host.places(), &Stop::default()).unwrap_err();
-            assert_eq!(error.to_string(), "no bindgen 0.65.1 or newer was found");
+            let error = bindgen(&host.search_paths(), &Stop::default()).unwrap_err();
+            assert_eq!(error.to_string(), "cannot find bindgen 0.65.1 or newer");
             assert!(error.facts()[0].contains(reason), "{:?}", error.facts());
         }
     }
 
     #[test]
-    fn a_libclang_is_the_c_interface_and_bindgen_can_load_it() {
+    fn a_libclang_has_the_c_interface_and_bindgen_can_load_it() {
         let host = Host::complete();
         fs::remove_file(host.path("llvm/libclang-19.so.19")).unwrap();
-        let error = libclang(&host.places()).unwrap_err();
+        let error = libclang(&host.search_paths()).unwrap_err();
         assert!(error.facts().iter().any(|fact| fact.ends_with("/llvm")), "{:?}", error.facts());
 
         host.file("llvm/libclang.so.1");
         host.bindgen("0.72.1", "echo 'Unable to find libclang' >&2; exit 1");
-        let error = discover(&host.places(), &Stop::default()).unwrap_err();
+        let error = discover(&host.search_paths(), &Stop::default()).unwrap_err();
         assert_eq!(error.exit() as u8, 69);
-        assert_eq!(error.facts(), ["it said: Unable to find libclang"]);
+        assert_eq!(error.facts(), ["bindgen printed: Unable to find libclang"]);
     }
 }

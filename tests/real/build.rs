@@ -1,4 +1,4 @@
-//! A real kernel, built from a tree that was switched and from one that was not.
+//! A real kernel, built from a switched tree and from a clean one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kpatch_build::kernel::KernelPlan;
 use kpatch_build::kernel::kconfig::Kconfig;
 use kpatch_build::stages::build::{KernelBuild, build};
-use kpatch_build::stages::configure::{Place, configure};
+use kpatch_build::stages::configure::{ConfigState, configure};
 
 use crate::support::fixtures::stages::Fixture;
 use crate::support::kernel;
@@ -34,17 +34,17 @@ fn kernel(fixture: &Fixture, series: &str, jobs: usize) -> KernelBuild {
     }
 }
 
-fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(next) = dirs.pop() {
         for entry in fs::read_dir(next).unwrap() {
             let path = entry.unwrap().path();
             assert!(!path.is_symlink(), "{}", path.display());
             if path.is_dir() {
-                folders.push(path);
+                dirs.push(path);
             } else {
-                found.push((path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap()));
+                found.push((path.strip_prefix(dir).unwrap().to_owned(), fs::read(&path).unwrap()));
             }
         }
     }
@@ -52,7 +52,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Puts `text` at the end of a source file, as a series would change it.
+/// Appends `text` to a source file, as a series might. Returns the content before.
 fn edit(fixture: &Fixture, file: &str, text: &str) -> Vec<u8> {
     let path = fixture.source(file);
     let before = fs::read(&path).unwrap();
@@ -99,6 +99,6 @@ fn real_a_switched_tree_gives_the_image_of_a_clean_tree_elsewhere() {
         drop(plain);
         let plan = small(&switched, "none", 2);
         let again = configure(&switched.cx, &plan, &switched.patched()).unwrap();
-        assert!(matches!(again.at, Place::Finished(_)), "{again:?}");
+        assert!(matches!(again.state, ConfigState::Built(_)), "{again:?}");
     }
 }

@@ -171,7 +171,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let (server, key) = (Server::of(dir.path()), Key::new());
         let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
-        command.arg("repo").arg(run.out.path()).args(["--url", &server.url, "--signing-key"]);
+        command.arg("repo").arg(run.out.path()).args(["--url", &server.url, "--openpgp-key"]);
         must(command.arg(key.path()).arg("--out").arg(dir.path()));
         Site { dir, _server: server }
     }

@@ -123,11 +123,11 @@ fn real_a_failing_plugin_leaves_what_can_be_repaired() {
     let file = deliver(&root, RELEASE, 1);
     root.script(plugin, "exit 3");
     let said = root.must(&format!("dnf -y install {file}"));
-    assert!(said.contains("kernel-install failed: it may not be bootable"), "{said}");
+    assert!(said.contains("kernel-install failed: this kernel may not boot"), "{said}");
     assert_eq!(installed(&root), package(RELEASE, 1), "rpm takes nothing back for %posttrans");
     assert_eq!(entries(&root), [""; 0], "what is not whole is not offered");
     fs::remove_file(root.join(plugin)).unwrap();
-    let (_, repair) = said.split_once("When the cause is mended: ").expect("the next step");
+    let (_, repair) = said.split_once("Once the cause is fixed, run: ").expect("the next step");
     root.quietly(repair.lines().next().unwrap());
     assert_sound(&root, RELEASE);
 
@@ -173,7 +173,7 @@ fn real_a_boot_that_fills_up_on_the_way_leaves_the_other_kernel_and_can_be_repai
     root.script(plugin, "[ \"$1\" = add ] || exit 0\nhead -c 32M /dev/zero > \"$3/initrd\"");
     root.limit_boot(24);
     let said = root.must(&format!("dnf -y install {file}"));
-    assert!(said.contains("No space left on device") && said.contains("it may not be bootable"), "{said}");
+    assert!(said.contains("No space left on device") && said.contains("this kernel may not boot"), "{said}");
     assert_eq!(installed(&root), package(RELEASE, 1) + &package(OTHER, 1));
     assert_eq!(entries(&root), [entry(OTHER)], "what is not whole is not offered");
     assert_sound(&root, OTHER);

@@ -193,8 +193,8 @@ fn a_locked_key_that_gpg_made_signs_the_packages_and_gpg_accepts_every_signature
         let tree = format!("dir:{}", made.tree.path().display());
         let mut tool = made.tool();
         tool.env("KPATCH_BUILD_SIGNING_PASSPHRASE_FILE", made.path("passphrase"));
-        tool.args(["package", "--release", "6.1.5", "--source", &tree, "--series", "none", "--no-boot"]);
-        tool.args(["--kconfig", "./mine.config", "--packages", "image", "--signing-key"]).arg(&key);
+        tool.args(["package", "--release", "6.1.5", "--source", &tree, "--series", "none"]);
+        tool.args(["--kconfig", "./mine.config", "--packages", "image", "--openpgp-key"]).arg(&key);
         must(&mut tool);
         made.path("dist")
     };

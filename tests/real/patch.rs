@@ -1,5 +1,5 @@
-//! The patch engine beside git-apply(1), on random edits from a fixed seed; the shipped patches
-//! beside the checkpatch.pl of a real tree.
+//! Compares the patch stage with git-apply(1) on random edits from a fixed seed, and runs the checkpatch.pl of a
+//! real tree on the shipped patches.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,20 +10,20 @@ use std::process::Command;
 use kpatch_build::base::error::Explain;
 use kpatch_build::kernel::series::{self, PatchFile, diff};
 use kpatch_build::stages::patch::apply;
-use kpatch_build::stages::patch::tree::{Folder, Overlay};
+use kpatch_build::stages::patch::tree::{Overlay, PristineDir};
 
 use crate::support::kernel;
 use crate::support::need::have;
 
-fn git(folder: &Path) -> Command {
+fn git(dir: &Path) -> Command {
     let mut command = Command::new("git");
-    command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", folder).env("LC_ALL", "C");
-    command.env("GIT_CEILING_DIRECTORIES", folder.parent().unwrap());
+    command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", dir).env("LC_ALL", "C");
+    command.env("GIT_CEILING_DIRECTORIES", dir.parent().unwrap());
     command
 }
 
-/// Xorshift: the same numbers on every machine.
+/// Xorshift, with the same numbers on every machine.
 struct Random(u64);
 
 impl Random {
@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// Lines of which many occur again, as in C: blank lines, braces, returns.
+/// A line. Half of them repeat often, as blank lines, braces and returns do in C.
 fn line(random: &mut Random) -> String {
     let common = ["\n", "}\n", "\treturn 0;\n", "{\n", "\tbreak;\r\n"];
     if random.one_in(2) {
@@ -74,9 +74,9 @@ fn edited(random: &mut Random, lines: &[String], edits: usize) -> Vec<String> {
     lines
 }
 
-fn diff_of(folder: &Path, context: usize, names: [&str; 2]) -> Vec<u8> {
+fn diff_of(dir: &Path, context: usize, names: [&str; 2]) -> Vec<u8> {
     let context = format!("-U{context}");
-    let out = git(folder)
+    let out = git(dir)
         .args(["diff", "--no-index", "--no-color", "-M", "-C", &context, "--"])
         .args(names)
         .output()
@@ -86,7 +86,7 @@ fn diff_of(folder: &Path, context: usize, names: [&str; 2]) -> Vec<u8> {
 }
 
 #[test]
-fn real_git_apply_and_the_engine_agree_on_files_that_have_drifted() {
+fn real_git_apply_and_the_patch_stage_agree_on_drifted_files() {
     if !have(&["git"]) {
         return;
     }
@@ -109,7 +109,7 @@ fn real_git_apply_and_the_engine_agree_on_files_that_have_drifted() {
         if patch.is_empty() {
             continue;
         }
-        // Without its folders, for `git diff --no-index` puts another pair of prefixes in front.
+        // `git diff --no-index` adds its prefixes to the directories a and b.
         let patch = String::from_utf8(patch).unwrap().replace("a/a/f", "a/f").replace("b/b/f", "b/f");
         fs::write(dir.path().join("p"), &patch).unwrap();
         fs::write(dir.path().join("f"), target.concat()).unwrap();
@@ -145,12 +145,12 @@ fn write(root: &Path, tree: &Tree) {
 }
 
 fn read(root: &Path) -> Tree {
-    let (mut tree, mut folders) = (Tree::new(), vec![root.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
+    let (mut tree, mut dirs) = (Tree::new(), vec![root.to_owned()]);
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                dirs.push(path);
             } else {
                 let executable = fs::metadata(&path).unwrap().permissions().mode() & 0o100 != 0;
                 let name = path.strip_prefix(root).unwrap().to_owned();
@@ -171,7 +171,7 @@ fn tree(random: &mut Random) -> Tree {
     tree
 }
 
-/// Edits, deletions, new files, renames, copies and changes of mode.
+/// Edits, deletes, creates, renames and copies files, and changes modes.
 fn changed(random: &mut Random, before: &Tree) -> Tree {
     let mut after = Tree::new();
     for (index, (path, (content, executable))) in before.iter().enumerate() {
@@ -184,7 +184,7 @@ fn changed(random: &mut Random, before: &Tree) -> Tree {
             1 => drop(after.insert(format!("moved/{index}").into(), (content, *executable))),
             2 => drop(after.insert(path.clone(), (content, !executable))),
             3 => {
-                // git looks for copies only of files that changed as well.
+                // git finds only copies of files that changed too.
                 after.insert(path.clone(), (format!("{text}more\n").into_bytes(), *executable));
                 after.insert(format!("copy{index}").into(), (content, *executable));
             }
@@ -197,7 +197,7 @@ fn changed(random: &mut Random, before: &Tree) -> Tree {
 }
 
 #[test]
-fn real_git_diffs_of_whole_trees_give_the_same_tree_as_git_apply() {
+fn real_git_diffs_of_whole_trees_yield_the_same_tree_as_git_apply() {
     if !have(&["git"]) {
         return;
     }
@@ -222,11 +222,11 @@ fn real_git_diffs_of_whole_trees_give_the_same_tree_as_git_apply() {
         }
 
         let base = dir.path().join("a");
-        let base = Folder(&base);
+        let base = PristineDir(&base);
         let mut overlay = Overlay::new(&base);
-        // Rename and copy lines carry no prefix in a patch as git log shows it.
+        // git log writes rename and copy lines without prefixes.
         let patch = String::from_utf8(patch).unwrap();
-        let patch: String = patch.split_inclusive('\n').map(without_folder).collect();
+        let patch: String = patch.split_inclusive('\n').map(without_directory).collect();
         overlay
             .apply(&PatchFile::new("p", patch.as_str()))
             .unwrap_or_else(|error| panic!("seed {seed}: {error} {:?}\n{patch}", error.facts()));
@@ -247,7 +247,7 @@ fn real_git_diffs_of_whole_trees_give_the_same_tree_as_git_apply() {
     assert!(kinds.iter().all(|count| *count > 10), "{kinds:?}");
 }
 
-fn without_folder(line: &str) -> String {
+fn without_directory(line: &str) -> String {
     for word in ["rename from ", "rename to ", "copy from ", "copy to "] {
         if let Some(name) = line.strip_prefix(word) {
             let name =
@@ -259,9 +259,9 @@ fn without_folder(line: &str) -> String {
     line.to_owned()
 }
 
-/// What checkpatch.pl finds in each of these files, by the file's name.
-fn findings(tree: &Path, folder: &Path) -> BTreeMap<String, Vec<String>> {
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+/// The messages of checkpatch.pl by the name of the file.
+fn findings(tree: &Path, dir: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let out = Command::new("perl")
         .current_dir(tree)
@@ -282,14 +282,15 @@ fn findings(tree: &Path, folder: &Path) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn real_checkpatch_finds_nothing_in_the_shipped_patches_but_that_no_person_signed_them() {
+fn real_checkpatch_reports_only_the_missing_sign_off_of_the_shipped_patches() {
     let dir = tempfile::tempdir().unwrap();
-    for listed in series::list().unwrap() {
-        for patch in series::show(&listed.name).unwrap().variants.into_iter().flat_map(|it| it.patches) {
+    for summary in series::list().unwrap() {
+        let variants = series::show(&summary.name).unwrap().variants;
+        for patch in variants.into_iter().flat_map(|variant| variant.patches) {
             fs::write(dir.path().join(patch.name.replace('/', "_")), &patch.content).unwrap();
         }
     }
-    // A checkpatch.pl that finds nothing in anything would show nothing.
+    // A faulty patch shows that checkpatch.pl works.
     let bad = "Subject: [PATCH] x\n\ny\n---\n--- a/f.c\n+++ b/f.c\n@@ -1 +1 @@\n-a\n+if(b) \n";
     fs::write(dir.path().join("bad"), bad).unwrap();
     if !have(&["perl"]) {

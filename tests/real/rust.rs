@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use kpatch_build::base::stop::Stop;
 use kpatch_build::kernel::series;
-use kpatch_build::kernel::toolchain::rust::{Places, discover};
+use kpatch_build::kernel::toolchain::rust::{SearchPaths, discover};
 use serde_json::{Value, json};
 
 use crate::support::need::{have, present};
@@ -25,7 +25,7 @@ fn release() -> String {
 
 fn can_build_rust() -> bool {
     kpatch_build::base::process::set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
-    match discover(&Places::of_this_host(), &Stop::default()) {
+    match discover(&SearchPaths::of_this_host(), &Stop::default()) {
         Ok(_) => true,
         Err(error) => present(&format!("Rust for kernels ({error})"), false),
     }
@@ -39,7 +39,7 @@ fn booted(lang: &str) -> Value {
     run
 }
 
-/// Every observed value by tracee, thread (the nth of its name) and field; registers each by itself.
+/// Every observed value by tracee, thread (with its number among those of this name) and field or register.
 fn facts(report: &Value) -> BTreeMap<String, Value> {
     let mut facts = BTreeMap::new();
     let mut nth: BTreeMap<String, u32> = BTreeMap::new();
@@ -47,7 +47,7 @@ fn facts(report: &Value) -> BTreeMap<String, Value> {
         let thread = format!("{}-bit {}", seen["tracee_bits"], seen["thread"].as_str().unwrap());
         let count = nth.entry(thread.clone()).or_default();
         *count += 1;
-        // Process ids, which are in the thread's name too, follow from what else ran.
+        // Process IDs, which are part of the thread's name, differ between boots.
         let fields =
             seen.as_object().unwrap().iter().filter(|(field, _)| !["name", "tid"].contains(&field.as_str()));
         for (field, value) in fields {
@@ -65,7 +65,7 @@ fn facts(report: &Value) -> BTreeMap<String, Value> {
     facts
 }
 
-/// What differs between two boots, io threads only: those of the program run where they happen to.
+/// The differences between two boots, for io threads only: the program's own threads stop anywhere.
 fn differences(one: &Value, other: &Value) -> Vec<String> {
     let (one, other) = (facts(one), facts(other));
     let names: std::collections::BTreeSet<_> =
@@ -89,7 +89,7 @@ fn c_and_rust_show_the_same_register_by_register() {
     let differ = differences(&c, &rust);
     assert!(differ.is_empty(), "{differ:#?}");
 
-    // One register of one thread is enough to be told.
+    // A different register of one thread is reported.
     let mut altered = rust.clone();
     let seen = altered["boot"]["observations"].as_array_mut().unwrap();
     let io = seen.iter_mut().find(|seen| seen["thread"].as_str().unwrap().starts_with("iou-")).unwrap();
@@ -97,63 +97,63 @@ fn c_and_rust_show_the_same_register_by_register() {
     assert_eq!(differences(&c, &altered).len(), 1);
 }
 
-/// Where the kernel of this report was built.
-fn build_folder(report: &Value) -> PathBuf {
+/// The build directory of the kernel in this report.
+fn build_dir(report: &Value) -> PathBuf {
     use sha2::{Digest, Sha256};
     let config = report["kernel"]["config_sha256"].as_str().unwrap();
-    let mut folders = fs::read_dir(store().join("builds")).unwrap().flatten().map(|folder| folder.path());
-    let built = folders.find(|folder| {
-        let text = fs::read(folder.join(".config")).unwrap_or_default();
+    let mut dirs = fs::read_dir(store().join("builds")).unwrap().flatten().map(|entry| entry.path());
+    let built = dirs.find(|dir| {
+        let text = fs::read(dir.join(".config")).unwrap_or_default();
         kpatch_build::base::cache_key::hex(&Sha256::digest(&text)) == config
     });
-    // A kernel that the store had before may have no build folder any more.
-    built.expect("no build folder has the kernel's configuration")
+    // The build directory of a stored kernel may have been removed.
+    built.expect("no build directory has the kernel's configuration")
 }
 
 #[test]
-fn the_rust_object_can_not_panic_and_no_path_of_this_machine_is_in_the_kernel() {
+fn the_rust_object_cannot_panic_and_the_kernel_contains_no_path_of_this_machine() {
     if !can_boot() || !can_build_rust() || !have(&["nm"]) {
         return;
     }
     let run = Run::new(&["build", "--release", &release(), "--series", SERIES, "--lang", "rust"]).passed();
-    let folder = build_folder(&run.report());
-    let object = folder.join("arch/x86/kernel/io_thread.o");
+    let dir = build_dir(&run.report());
+    let object = dir.join("arch/x86/kernel/io_thread.o");
     let symbols = Command::new("nm").arg(&object).output().unwrap();
     let symbols = String::from_utf8(symbols.stdout).unwrap();
     assert!(symbols.lines().any(|line| line.ends_with(" T io_thread_set_regs")), "{symbols}");
     assert!(!symbols.contains("panic"), "{symbols}");
 
-    let kernel = fs::read(folder.join("vmlinux")).unwrap();
-    let holds = |text: &str| kernel.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(holds("/usr/src/rust-library/core/src/"), "where core's own messages come from");
-    let rust = discover(&Places::of_this_host(), &Stop::default()).unwrap();
+    let kernel = fs::read(dir.join("vmlinux")).unwrap();
+    let contains = |text: &str| kernel.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(contains("/usr/src/rust-library/core/src/"), "core's messages contain its path");
+    let rust = discover(&SearchPaths::of_this_host(), &Stop::default()).unwrap();
     for path in [&store(), &rust.library] {
-        assert!(!holds(path.to_str().unwrap()), "{} is in vmlinux", path.display());
+        assert!(!contains(path.to_str().unwrap()), "{} is in vmlinux", path.display());
     }
 }
 
-/// Where their object is: each has one of these.
+/// The sources in Rust: each series has one of them.
 const SOURCES: [&str; 3] = ["arch/x86/kernel/io_thread.rs", "kernel/io_thread.rs", "fs/proc/io_thread.rs"];
 
-/// The command by which kbuild compiled `io_thread.o`, as it noted it (scripts/Kbuild.include).
+/// The command with which kbuild compiled `io_thread.o`, from its record (scripts/Kbuild.include).
 struct Kbuild {
-    folder: PathBuf,
+    dir: PathBuf,
     tree: PathBuf,
     command: String,
 }
 
 impl Kbuild {
-    fn of(folder: PathBuf) -> Kbuild {
-        let notes = fs::read_to_string(folder.join("arch/x86/kernel/.io_thread.o.cmd")).unwrap();
+    fn of(dir: PathBuf) -> Kbuild {
+        let notes = fs::read_to_string(dir.join("arch/x86/kernel/.io_thread.o.cmd")).unwrap();
         let (_, command) = notes.lines().next().unwrap().split_once(" := ").unwrap();
-        // What objtool does to the object afterwards is no business of the compiler's.
+        // objtool runs after the compiler.
         let command = command.split(" ; ").next().unwrap().to_owned();
         let mut words = command.split_whitespace();
         let source = words.find_map(|word| word.strip_suffix(SOURCES[0])).expect("the source is named");
-        Kbuild { tree: PathBuf::from(source), folder, command }
+        Kbuild { tree: PathBuf::from(source), dir, command }
     }
 
-    /// What `make CLIPPY=1` runs: the same command with clippy's driver in the compiler's place.
+    /// Runs the command of `make CLIPPY=1`: the same one with clippy's driver instead of the compiler.
     fn clippy(&self, driver: &Path, rustc: &Path, source: &Path) -> Output {
         let dir = tempfile::tempdir().unwrap();
         let words = self.command.split_whitespace().map(|word| match word {
@@ -168,16 +168,16 @@ impl Kbuild {
         let line = words.collect::<Vec<_>>().join(" ");
         assert!(line.contains("clippy-driver") && line.contains("-Wclippy::all"), "{line}");
         let mut command = Command::new("sh");
-        command.args(["-c", &line]).current_dir(&self.folder).env("CLIPPY_CONF_DIR", &self.tree);
+        command.args(["-c", &line]).current_dir(&self.dir).env("CLIPPY_CONF_DIR", &self.tree);
         // As the kernel's Makefile exports it.
         command.env("RUSTC_BOOTSTRAP", "1");
-        // cargo's word on this project, which clippy would hold against the kernel's.
+        // The value of this project, which clippy would apply to the kernel.
         command.env_remove("CARGO_PKG_RUST_VERSION");
         command.output().unwrap()
     }
 }
 
-/// Whether `source` is as the kernel's own `make rustfmtcheck` wants it.
+/// Checks `source` as the kernel's `make rustfmtcheck` does.
 fn rustfmt(tree: &Path, source: &Path) -> Output {
     Command::new("rustfmt").args(["--check", "--config-path"]).arg(tree).arg(source).output().unwrap()
 }
@@ -187,33 +187,33 @@ fn every_series_in_rust_passes_the_kernels_rustfmt_and_clippy() {
     if !can_boot() || !can_build_rust() || !have(&["rustfmt", "/usr/bin/clippy-driver"]) {
         return;
     }
-    let rust = discover(&Places::of_this_host(), &Stop::default()).unwrap();
+    let rust = discover(&SearchPaths::of_this_host(), &Stop::default()).unwrap();
     let driver = rust.rustc.with_file_name("clippy-driver");
-    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
     let tool = |goal: &str, series: &str| {
         Run::new(&[goal, "--release", &release(), "--series", series, "--lang", "rust"]).passed()
     };
-    let kbuild = Kbuild::of(build_folder(&tool("build", SERIES).report()));
-    let shipped = series::list().unwrap().into_iter().filter(|listed| listed.selectable);
-    let names: Vec<String> = shipped.map(|listed| listed.name).collect();
+    let kbuild = Kbuild::of(build_dir(&tool("build", SERIES).report()));
+    let shipped = series::list().unwrap().into_iter().filter(|summary| summary.selectable);
+    let names: Vec<String> = shipped.map(|summary| summary.name).collect();
     assert_eq!(names.len(), 7);
     for series in &names {
         tool("patch", series);
         let mut sources = SOURCES.iter().map(|name| kbuild.tree.join(name)).filter(|path| path.exists());
         let source = sources.next().expect("a series in Rust has its object");
-        assert_eq!(sources.next(), None, "what another series brought is gone");
+        assert_eq!(sources.next(), None, "the file of the other series is removed");
 
         let formatted = rustfmt(&kbuild.tree, &source);
         assert!(formatted.status.success(), "{series}: {}", String::from_utf8_lossy(&formatted.stdout));
         let linted = kbuild.clippy(&driver, &rust.rustc, &source);
-        assert!(linted.status.success() && linted.stderr.is_empty(), "{series}: {}", said(&linted));
+        assert!(linted.status.success() && linted.stderr.is_empty(), "{series}: {}", stderr(&linted));
     }
 
-    // Both see what is wrong where something is.
+    // A faulty file shows that both work.
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("io_thread.rs");
     let text = "//! Wrong.\n\n/// Wrong.\npub fn wrong(x: u32) -> u32 { return x; }\n";
     fs::write(&wrong, text).unwrap();
-    assert!(said(&kbuild.clippy(&driver, &rust.rustc, &wrong)).contains("unneeded `return`"));
+    assert!(stderr(&kbuild.clippy(&driver, &rust.rustc, &wrong)).contains("unneeded `return`"));
     assert!(!rustfmt(&kbuild.tree, &wrong).status.success());
 }

@@ -10,8 +10,7 @@ use kpatch_build::base::error::Explain;
 use kpatch_build::base::events::{Event, Events, Sink};
 use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::Store;
-use kpatch_build::pipeline::request::Request;
-use kpatch_build::pipeline::settings::Settings;
+use kpatch_build::stages::fetch::pins::Pins;
 use kpatch_build::stages::fetch::{self, Content, Error, Origin, SourceRequest, SourceSpec};
 use kpatch_build::stages::{unpack, verify};
 
@@ -39,7 +38,15 @@ fn context(dir: &tempfile::TempDir) -> Context {
 
 fn request(release: &str, source: SourceSpec) -> SourceRequest {
     let release = release.parse().unwrap();
-    SourceRequest { release, source, ..Request::new(Settings::default()).unwrap().sources }
+    SourceRequest {
+        release,
+        source,
+        no_verify: false,
+        keyring: None,
+        kernel_org: Vec::new(),
+        debian_mirror: None,
+        pins: Pins::default(),
+    }
 }
 
 fn apt_is_here() -> bool {

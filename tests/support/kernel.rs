@@ -32,9 +32,8 @@ pub fn images() -> Vec<Image> {
 
 fn plain() -> Image {
     static REPORT: OnceLock<Value> = OnceLock::new();
-    let report = REPORT.get_or_init(|| {
-        Run::new(&["build", "--release", LINE, "--series", "none", "--no-boot"]).passed().report()
-    });
+    let report =
+        REPORT.get_or_init(|| Run::new(&["build", "--release", LINE, "--series", "none"]).passed().report());
     Image {
         release: report["release"].as_str().unwrap().to_owned(),
         path: report["kernel"]["image"].as_str().unwrap().into(),

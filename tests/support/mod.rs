@@ -5,6 +5,7 @@ pub mod archives;
 pub mod browser;
 pub mod events;
 pub mod fixtures;
+pub mod generated;
 pub mod http;
 pub mod kernel;
 pub mod keys;

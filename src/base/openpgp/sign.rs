@@ -112,6 +112,7 @@ impl Explain for Error {
 }
 
 /// A secret key that may sign, unlocked.
+#[derive(Clone)]
 pub struct SigningKey {
     key: SignedSecretKey,
     slot: KeySlot,

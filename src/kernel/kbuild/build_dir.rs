@@ -1,33 +1,37 @@
-//! The `O=` folder, which many runs use in turn, any of which may have been killed.
+//! The `O=` directory. Many runs use it in turn, and any of them may be killed.
 //!
-//! Two things must never happen: that make takes a half-written file for a finished one, and
-//! that it takes an object for newer than the source it was not made from. The first is
-//! prevented by a mark that stands while make runs, and by removing what may be half-written
-//! when the mark is found; the second by noting which source tree the objects were made from.
+//! Two things must never happen: make uses a half-written file, or make takes an object for newer than a source
+//! that it was not built from. Against the first, a mark exists while make runs; the next run that finds the
+//! mark removes every file that may be half-written. Against the second, the directory records the source tree
+//! that its objects were built from.
 
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use std::{fs, io};
 
-use crate::base::stop::Stop;
+use fs_err as fs;
+
+use crate::base::error::Explain;
+use crate::base::files;
+use crate::base::stop::{Interrupted, Stop};
 use crate::base::store::Entry;
 
-/// Stands while make runs.
+/// Exists while make runs.
 const MARK: &str = ".kpatch-build-running";
-/// Names the source tree.
-const MADE_FROM: &str = ".kpatch-build-source";
+/// Identifies the source tree of the objects.
+const BUILT_FROM: &str = ".kpatch-build-source";
 /// Holds the number of objects of the last complete build.
 const OBJECTS: &str = ".kpatch-build-objects";
 
-/// `TMPDIR` of the compilers, which do not clean up when they are killed.
-const TEMPORARY: &str = ".kpatch-build-tmp";
+/// `TMPDIR` of the compilers, which leave their files there when they are killed.
+const TEMP_DIR: &str = ".kpatch-build-tmp";
 
-/// What kbuild calls as pahole.
+/// The program that kbuild runs as pahole.
 const PAHOLE: &str = ".kpatch-build-pahole";
-/// Kbuild lets it work in threads (scripts/pahole-flags.sh), and Debian 12's 1.24 writes the types in the
-/// order in which these finish: then no two builds are the same.
-const ONE_THREAD: &str = "#!/bin/sh
+/// Kbuild runs pahole with threads (scripts/pahole-flags.sh), and Debian 12's 1.24 writes types in the order in
+/// which the threads finish: no two builds would be equal.
+const SINGLE_THREADED_PAHOLE: &str = "#!/bin/sh
 for argument; do
     shift
     case $argument in
@@ -38,111 +42,133 @@ done
 exec pahole \"$@\"
 ";
 
-/// A file that make had opened when it was killed was written to shortly before the youngest
-/// file of the folder; nothing that takes longer lacks a `.cmd` file, which is written last.
+/// A file that was open when make was killed was last written shortly before the youngest file of the
+/// directory. A file that takes longer to write has a `.cmd` file, which kbuild writes last.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// Made by scripts beside their actual target: removing the target alone would not bring them back.
+/// Files that scripts write besides their target: make does not rebuild one of them if only the target is
+/// missing.
 const LINKED: [&str; 4] = ["vmlinux", "System.map", "Module.symvers", "arch/x86/boot/bzImage"];
 
+/// Why the directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot {action} {}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("interrupted")]
-    Interrupted,
+    /// A file operation failed; the error names operation and path.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A stop was requested.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
+impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Error::Io(_) => None,
+            Error::Interrupted(interrupted) => Some(interrupted),
+        }
+    }
+}
+
+/// An `O=` directory, locked for this run.
 #[derive(Debug)]
-pub struct BuildFolder {
+pub struct BuildDir {
     entry: Entry,
 }
 
-impl BuildFolder {
-    /// Clears or repairs what an earlier run left, where that is needed.
-    pub fn open(entry: Entry, tree: &Path, stop: &Stop) -> Result<BuildFolder, Error> {
-        let folder = BuildFolder { entry };
+impl BuildDir {
+    /// Opens the directory of `entry` for objects of the source tree `tree`. Empties it if its objects are from
+    /// another tree; removes what may be half-written if an earlier run was killed.
+    ///
+    /// # Errors
+    /// A file cannot be read, written or removed, or a stop is requested.
+    pub fn open(entry: Entry, tree: &Path, stop: &Stop) -> Result<BuildDir, Error> {
+        let dir = BuildDir { entry };
         let source = identity(tree)?;
-        match fs::remove_dir_all(temporary(folder.path())) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove", &temporary(folder.path()))(error));
-            }
-            _ => {}
+        files::remove_dir_if_exists(&temp_dir(dir.path()))?;
+        let built_from = dir.path().join(BUILT_FROM);
+        if fs::read_to_string(&built_from).unwrap_or_default() != source {
+            clear(dir.path(), stop)?;
+            fs::write(&built_from, source)?;
+        } else if dir.path().join(MARK).exists() {
+            repair(dir.path(), stop)?;
         }
-        let known = fs::read_to_string(folder.path().join(MADE_FROM)).unwrap_or_default();
-        if known != source {
-            clear(folder.path(), stop)?;
-            let path = folder.path().join(MADE_FROM);
-            fs::write(&path, source).map_err(io_error("write", &path))?;
-        } else if folder.path().join(MARK).exists() {
-            repair(folder.path(), stop)?;
-        }
-        folder.write_pahole()?;
-        Ok(folder)
+        dir.write_pahole()?;
+        Ok(dir)
     }
 
     fn write_pahole(&self) -> Result<(), Error> {
         let path = pahole(self.path());
-        fs::write(&path, ONE_THREAD)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
-            .map_err(io_error("write", &path))
+        fs::write(&path, SINGLE_THREADED_PAHOLE)?;
+        Ok(fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?)
     }
 
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         self.entry.path()
     }
 
-    /// Make is about to run.
-    pub fn begin(&mut self) -> Result<(), Error> {
-        let path = temporary(self.path());
-        fs::create_dir_all(&path).map_err(io_error("create", &path))?;
-        let path = self.path().join(MARK);
-        fs::write(&path, "").map_err(io_error("write", &path))
+    /// Marks the directory: make is about to run.
+    ///
+    /// # Errors
+    /// The mark cannot be written.
+    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+        fs::create_dir_all(temp_dir(self.path()))?;
+        Ok(fs::write(self.path().join(MARK), "")?)
     }
 
-    /// Make ended by itself, well or not: it has removed what it did not finish.
-    pub fn finish(&mut self) -> Result<(), Error> {
-        let path = self.path().join(MARK);
-        fs::remove_file(&path).map_err(io_error("remove", &path))
+    /// Removes the mark: make exited, and has removed what it did not finish.
+    ///
+    /// # Errors
+    /// The mark cannot be removed.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        Ok(fs::remove_file(self.path().join(MARK))?)
     }
 
-    /// How many objects the last complete build had.
-    pub fn objects(&self) -> Option<u64> {
+    /// The number of objects of the last complete build; `None` before the first.
+    pub(crate) fn objects(&self) -> Option<u64> {
         fs::read_to_string(self.path().join(OBJECTS)).ok()?.trim().parse().ok()
     }
 
-    pub fn set_objects(&mut self, objects: u64) -> Result<(), Error> {
-        let path = self.path().join(OBJECTS);
-        fs::write(&path, objects.to_string()).map_err(io_error("write", &path))
+    /// Records the number of objects of a complete build.
+    ///
+    /// # Errors
+    /// The number cannot be written.
+    pub(crate) fn set_objects(&mut self, objects: u64) -> Result<(), Error> {
+        Ok(fs::write(self.path().join(OBJECTS), objects.to_string())?)
     }
 
-    /// How many objects are there now.
-    pub fn count_objects(&self, stop: &Stop) -> Result<u64, Error> {
+    /// Counts the objects that exist now.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a stop is requested.
+    pub(crate) fn count_objects(&self, stop: &Stop) -> Result<u64, Error> {
         let mut count = 0;
         walk(self.path(), stop, &mut |path, _| {
             count += u64::from(path.extension().is_some_and(|extension| extension == "o"));
-            Ok(())
         })?;
         Ok(count)
     }
 }
 
-pub fn pahole(folder: &Path) -> PathBuf {
-    folder.join(PAHOLE)
+/// The program that kbuild runs as pahole, in the build directory `dir`.
+pub(crate) fn pahole(dir: &Path) -> PathBuf {
+    dir.join(PAHOLE)
 }
 
-pub fn temporary(folder: &Path) -> PathBuf {
-    folder.join(TEMPORARY)
+/// The compilers' `TMPDIR` in the build directory `dir`.
+pub fn temp_dir(dir: &Path) -> PathBuf {
+    dir.join(TEMP_DIR)
 }
 
-/// Changes when the tree is unpacked anew, which gives its files their old times again, so that
-/// make could take an object for up to date that was made from another series. The licence is a file
-/// that no series touches; one that adds files has reason to touch MAINTAINERS.
+/// Changes when the tree is unpacked again: unpacking restores the old times of its files, and make could take
+/// an object of another series for up to date. COPYING is a file that no series changes; a series that adds
+/// files may change MAINTAINERS.
 fn identity(tree: &Path) -> Result<String, Error> {
     let path = tree.join("COPYING");
     let path = if path.exists() { path } else { tree.join("Makefile") };
-    let file = fs::metadata(&path).map_err(io_error("read", &path))?;
-    let top = fs::metadata(tree).map_err(io_error("read", tree))?;
+    let file = fs::metadata(&path)?;
+    let top = fs::metadata(tree)?;
     Ok(format!(
         "{} {} {} {}.{} {}",
         top.dev(),
@@ -154,85 +180,66 @@ fn identity(tree: &Path) -> Result<String, Error> {
     ))
 }
 
-fn clear(folder: &Path, stop: &Stop) -> Result<(), Error> {
-    for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
-        if stop.is_set() {
-            return Err(Error::Interrupted);
-        }
-        let entry = entry.map_err(io_error("list", folder))?;
+fn clear(dir: &Path, stop: &Stop) -> Result<(), Error> {
+    for entry in fs::read_dir(dir)? {
+        stop.check()?;
+        let entry = entry?;
         let path = entry.path();
-        let is_dir = entry.file_type().map_err(io_error("read", &path))?.is_dir();
-        let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(io_error("remove", &path))?;
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
     }
     Ok(())
 }
 
-/// Removes every file that may be half-written. Everything here can be made again.
-fn repair(folder: &Path, stop: &Stop) -> Result<(), Error> {
+/// Removes every file that may be half-written; make can create all of them again.
+fn repair(dir: &Path, stop: &Stop) -> Result<(), Error> {
     let mut youngest = SystemTime::UNIX_EPOCH;
-    walk(folder, stop, &mut |path, modified| {
-        if !is_ours(path, folder) {
+    walk(dir, stop, &mut |path, modified| {
+        if !is_ours(path, dir) {
             youngest = youngest.max(modified);
         }
-        Ok(())
     })?;
-    let since = youngest - WINDOW;
-    let mut doomed: Vec<PathBuf> = LINKED.iter().map(|name| folder.join(name)).collect();
-    walk(folder, stop, &mut |path, modified| {
-        if !is_ours(path, folder) && (modified >= since || unfinished(path, modified)) {
+    let not_before = youngest - WINDOW;
+    let mut doomed: Vec<PathBuf> = LINKED.iter().map(|name| dir.join(name)).collect();
+    walk(dir, stop, &mut |path, modified| {
+        if !is_ours(path, dir) && (modified >= not_before || is_unfinished(path, modified)) {
             doomed.push(path.to_owned());
         }
-        Ok(())
     })?;
     for path in doomed {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove", &path)(error));
-            }
-            _ => {}
-        }
+        files::remove_if_exists(&path)?;
     }
     Ok(())
 }
 
-fn is_ours(path: &Path, folder: &Path) -> bool {
-    [MARK, MADE_FROM, OBJECTS, PAHOLE].iter().any(|name| path == folder.join(name))
+/// Whether kpatch-build wrote the file, and not make.
+fn is_ours(path: &Path, dir: &Path) -> bool {
+    [MARK, BUILT_FROM, OBJECTS, PAHOLE].iter().any(|name| path == dir.join(name))
 }
 
 /// Kbuild writes `.X.cmd` after X (scripts/Kbuild.include, if_changed).
-fn unfinished(path: &Path, modified: SystemTime) -> bool {
+fn is_unfinished(path: &Path, modified: SystemTime) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-    let commanded = path.with_file_name(format!(".{name}.cmd"));
-    match fs::metadata(commanded).and_then(|meta| meta.modified()) {
+    let command_file = path.with_file_name(format!(".{name}.cmd"));
+    match fs::metadata(command_file).and_then(|meta| meta.modified()) {
         Ok(finished) => finished < modified,
         Err(_) => name.ends_with(".o") || name.ends_with(".ko"),
     }
 }
 
-type Visit<'a> = dyn FnMut(&Path, SystemTime) -> Result<(), Error> + 'a;
-
-/// Visits regular files with the time of their last change; links are not followed.
-fn walk(folder: &Path, stop: &Stop, visit: &mut Visit) -> Result<(), Error> {
-    if stop.is_set() {
-        return Err(Error::Interrupted);
-    }
-    for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
-        let entry = entry.map_err(io_error("list", folder))?;
+/// Calls `visit` with each regular file below `dir` and the time of its last change; does not follow links.
+fn walk(dir: &Path, stop: &Stop, visit: &mut dyn FnMut(&Path, SystemTime)) -> Result<(), Error> {
+    stop.check()?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
         let path = entry.path();
-        let meta = entry.metadata().map_err(io_error("read", &path))?;
+        let meta = entry.metadata()?;
         if meta.is_dir() {
             walk(&path, stop, visit)?;
         } else if meta.is_file() {
-            visit(&path, meta.modified().map_err(io_error("read", &path))?)?;
+            visit(&path, meta.modified()?);
         }
     }
     Ok(())
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { action, path, source }
 }
 
 #[cfg(test)]
@@ -240,18 +247,18 @@ mod tests {
     use super::*;
     use crate::base::store::{Lookup, Room, Store};
 
-    struct Place {
+    struct Fixture {
         dir: tempfile::TempDir,
         store: Store,
     }
 
-    impl Place {
-        fn new() -> Place {
+    impl Fixture {
+        fn new() -> Fixture {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::open(&dir.path().join("store")).unwrap();
-            let place = Place { dir, store };
-            place.unpack();
-            place
+            let fixture = Fixture { dir, store };
+            fixture.unpack();
+            fixture
         }
 
         fn tree(&self) -> PathBuf {
@@ -264,27 +271,27 @@ mod tests {
             fs::write(self.tree().join("Makefile"), "").unwrap();
         }
 
-        fn open(&self) -> BuildFolder {
+        fn open(&self) -> BuildDir {
             let stop = Stop::default();
             let entry = match self.store.lookup(Room::Builds, "k", &stop, || {}).unwrap() {
                 Lookup::Hit(entry) => entry,
                 Lookup::Miss(slot) => slot.commit().unwrap(),
             };
-            BuildFolder::open(entry, &self.tree(), &stop).unwrap()
+            BuildDir::open(entry, &self.tree(), &stop).unwrap()
         }
     }
 
-    /// Writes files with ages in seconds.
-    fn files(folder: &BuildFolder, files: &[(&str, u64)]) {
+    /// Writes files with these ages in seconds.
+    fn files(dir: &BuildDir, files: &[(&str, u64)]) {
         let now = SystemTime::now();
         for (name, age) in files {
-            let file = fs::File::create(folder.path().join(name)).unwrap();
+            let file = fs::File::create(dir.path().join(name)).unwrap();
             file.set_modified(now - Duration::from_secs(*age)).unwrap();
         }
     }
 
-    fn left(folder: &BuildFolder) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(folder.path())
+    fn left(dir: &BuildDir) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| !name.starts_with(".kpatch"))
@@ -294,12 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn after_a_kill_only_what_is_certainly_whole_stays() {
-        let place = Place::new();
-        let mut folder = place.open();
-        folder.begin().unwrap();
+    fn after_a_kill_only_files_that_are_certainly_complete_stay() {
+        let fixture = Fixture::new();
+        let mut dir = fixture.open();
+        dir.begin().unwrap();
         files(
-            &folder,
+            &dir,
             &[
                 ("whole.o", 900),
                 (".whole.o.cmd", 899),
@@ -314,79 +321,79 @@ mod tests {
                 (".vmlinux.cmd", 899),
             ],
         );
-        drop(folder);
+        drop(dir);
         assert_eq!(
-            left(&place.open()),
+            left(&fixture.open()),
             [".rebuilt.o.cmd", ".vmlinux.cmd", ".whole.o.cmd", "generated.h", "whole.o"]
         );
     }
 
     #[test]
-    fn the_window_counts_from_the_kill_and_not_from_the_repair() {
-        let place = Place::new();
-        let mut folder = place.open();
-        folder.begin().unwrap();
-        files(&folder, &[("half.h", 5000), ("last.h", 4990), ("old.h", 6000)]);
-        drop(folder);
-        assert_eq!(left(&place.open()), ["old.h"]);
+    fn the_window_ends_at_the_kill_and_not_at_the_repair() {
+        let fixture = Fixture::new();
+        let mut dir = fixture.open();
+        dir.begin().unwrap();
+        files(&dir, &[("half.h", 5000), ("last.h", 4990), ("old.h", 6000)]);
+        drop(dir);
+        assert_eq!(left(&fixture.open()), ["old.h"]);
     }
 
     #[test]
-    fn a_folder_whose_make_ended_by_itself_is_left_alone() {
-        let place = Place::new();
-        let mut folder = place.open();
-        folder.begin().unwrap();
-        files(&folder, &[("a.o", 0), ("b.h", 0)]);
-        folder.finish().unwrap();
-        drop(folder);
-        assert_eq!(left(&place.open()), ["a.o", "b.h"]);
+    fn a_directory_is_kept_if_make_exited() {
+        let fixture = Fixture::new();
+        let mut dir = fixture.open();
+        dir.begin().unwrap();
+        files(&dir, &[("a.o", 0), ("b.h", 0)]);
+        dir.finish().unwrap();
+        drop(dir);
+        assert_eq!(left(&fixture.open()), ["a.o", "b.h"]);
     }
 
     #[test]
-    fn pahole_works_in_one_thread() {
+    fn pahole_runs_in_one_thread() {
         use std::process::Command;
-        let (place, bin) = (Place::new(), tempfile::tempdir().unwrap());
+        let (fixture, bin) = (Fixture::new(), tempfile::tempdir().unwrap());
         let real = bin.path().join("pahole");
         fs::write(&real, "#!/bin/sh\nprintf '<%s>' \"$@\"\n").unwrap();
-        fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
-        let output = Command::new(pahole(place.open().path()))
+        fs::set_permissions(&real, PermissionsExt::from_mode(0o755)).unwrap();
+        let output = Command::new(pahole(fixture.open().path()))
             .args(["-J", "-j", "--btf_gen_floats", "-j8", "--jobs=4", "--lang_exclude=rust", "a file"])
             .env("PATH", format!("{}:/usr/bin:/bin", bin.path().display()))
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(said, "<-J><--btf_gen_floats><--lang_exclude=rust><a file>");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(printed, "<-J><--btf_gen_floats><--lang_exclude=rust><a file>");
     }
 
     #[test]
-    fn what_killed_compilers_left_is_removed() {
-        let place = Place::new();
-        let mut folder = place.open();
-        folder.begin().unwrap();
-        let left = temporary(folder.path()).join("ccabc123.s");
+    fn temporary_files_of_killed_compilers_are_removed() {
+        let fixture = Fixture::new();
+        let mut dir = fixture.open();
+        dir.begin().unwrap();
+        let left = temp_dir(dir.path()).join("ccabc123.s");
         fs::write(&left, "").unwrap();
-        drop(folder);
-        place.open();
+        drop(dir);
+        fixture.open();
         assert!(!left.exists());
     }
 
     #[test]
-    fn a_series_that_names_its_maintainers_leaves_the_objects_usable() {
-        let place = Place::new();
-        fs::write(place.tree().join("COPYING"), "").unwrap();
-        files(&place.open(), &[("a.o", 900), (".a.o.cmd", 899)]);
-        fs::write(place.tree().join("MAINTAINERS"), "F: a").unwrap();
-        assert_eq!(left(&place.open()), [".a.o.cmd", "a.o"]);
+    fn a_series_that_changes_maintainers_keeps_the_objects_usable() {
+        let fixture = Fixture::new();
+        fs::write(fixture.tree().join("COPYING"), "").unwrap();
+        files(&fixture.open(), &[("a.o", 900), (".a.o.cmd", 899)]);
+        fs::write(fixture.tree().join("MAINTAINERS"), "F: a").unwrap();
+        assert_eq!(left(&fixture.open()), [".a.o.cmd", "a.o"]);
     }
 
     #[test]
-    fn objects_of_a_tree_that_was_unpacked_again_are_not_used() {
-        let place = Place::new();
-        let folder = place.open();
-        files(&folder, &[("a.o", 900), (".a.o.cmd", 899)]);
-        drop(folder);
-        assert_eq!(left(&place.open()), [".a.o.cmd", "a.o"]);
-        place.unpack();
-        assert!(left(&place.open()).is_empty());
+    fn objects_of_a_tree_that_is_unpacked_again_are_not_used() {
+        let fixture = Fixture::new();
+        let dir = fixture.open();
+        files(&dir, &[("a.o", 900), (".a.o.cmd", 899)]);
+        drop(dir);
+        assert_eq!(left(&fixture.open()), [".a.o.cmd", "a.o"]);
+        fixture.unpack();
+        assert!(left(&fixture.open()).is_empty());
     }
 }

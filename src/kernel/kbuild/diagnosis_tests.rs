@@ -1,4 +1,4 @@
-//! What the programs really print, recorded from gcc 12.2, clang 14, binutils 2.40, rustc 1.95,
+//! Recorded output of gcc 12.2, clang 14, binutils 2.40, rustc 1.95,
 //! GNU make 4.3, dash and bash.
 
 use std::path::Path;
@@ -7,16 +7,16 @@ use super::*;
 
 fn diagnose(output: &str) -> Diagnosis {
     let mut diagnosis = Diagnosis::new(Path::new("/src/linux"));
-    output.lines().for_each(|line| diagnosis.see(line));
+    output.lines().for_each(|line| diagnosis.read(line));
     diagnosis
 }
 
 fn found(output: &str) -> String {
-    diagnose(output).finding().map(|finding| finding.to_string()).unwrap_or_default()
+    diagnose(output).first_error().map(|error| error.to_string()).unwrap_or_default()
 }
 
 #[test]
-fn the_first_error_of_gcc_is_found_behind_its_context() {
+fn the_first_error_of_gcc_is_found_after_its_context() {
     let output = "\
   CC      kernel/bad.o
 /src/linux/kernel/bad.c: In function ‘f’:
@@ -31,7 +31,7 @@ make: *** [Makefile:224: __sub-make] Error 2";
 }
 
 #[test]
-fn a_warning_that_was_made_an_error_is_the_error() {
+fn a_warning_treated_as_an_error_is_the_error() {
     let output = "\
   CC      /b/tools/objtool/help.o
 In file included from help.c:12:
@@ -99,14 +99,14 @@ fn errors_of_linkers_are_found_with_their_object() {
 }
 
 #[test]
-fn an_error_of_rustc_is_found_with_its_place() {
+fn an_error_of_rustc_is_found_with_its_position() {
     let output = "error[E0308]: mismatched types\n --> arch/x86/kernel/r.rs:1:26\n  |\n\
                   1 | fn main() { let x: u32 = \"a\"; }\n\nerror: aborting due to 1 previous error";
     assert_eq!(found(output), "arch/x86/kernel/r.rs:1: mismatched types");
 }
 
 #[test]
-fn without_a_compilers_word_make_has_the_last_one() {
+fn the_message_of_make_is_used_if_no_program_reports_an_error() {
     let rule = "make: *** No rule to make target 'c', needed by 'b'.  Stop.";
     assert_eq!(found(rule), "No rule to make target 'c', needed by 'b'.  Stop.");
     let nested = "make[2]: *** [/src/linux/scripts/Makefile.vmlinux:35: vmlinux] Error 137\n\
@@ -115,10 +115,10 @@ fn without_a_compilers_word_make_has_the_last_one() {
 }
 
 #[test]
-fn output_without_an_error_gives_none() {
+fn output_without_an_error_yields_none() {
     let output = "  CC      kernel/error.o\n  AR      drivers/built-in.a\n\
                   warning: something: errors are likely\n  LD      vmlinux";
-    assert_eq!(diagnose(output).finding(), None);
+    assert_eq!(diagnose(output).first_error(), None);
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn programs_that_are_not_installed_are_named() {
 }
 
 #[test]
-fn headers_of_the_host_are_told_from_those_of_the_kernel() {
-    for (line, of) in [
+fn headers_of_the_host_are_distinguished_from_those_of_the_kernel() {
+    for (line, library) in [
         ("elf.h:10:10: fatal error: gelf.h: No such file or directory", "libelf"),
         ("sign-file.c:25:10: fatal error: openssl/opensslv.h: No such file or directory", "OpenSSL"),
         ("sign-file.c:25:10: fatal error: 'openssl/opensslv.h' file not found", "OpenSSL"),
@@ -145,7 +145,7 @@ fn headers_of_the_host_are_told_from_those_of_the_kernel() {
     ] {
         let missing = diagnose(line).missing;
         assert!(
-            matches!(&missing, Some(Missing::Header { of: found, .. }) if *found == of),
+            matches!(&missing, Some(Missing::Header { library: found, .. }) if *found == library),
             "{line}: {missing:?}"
         );
     }

@@ -1,101 +1,102 @@
-//! How make is called: everything that could come from the environment, said.
+//! The command line of make. It names explicitly what make would otherwise take from the environment.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 
-use super::build_dir::{pahole, temporary};
+use fs_err as fs;
+
+use super::build_dir::{pahole, temp_dir};
 use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::process::Command;
 use crate::kernel::KernelPlan;
-use crate::kernel::kconfig::Kconfig;
-use crate::kernel::toolchain::{self, Compiler, LLVM_TOOLS, RustToolchain};
+use crate::kernel::toolchain::{self, Compiler, LLVM_TOOLS};
 
-/// A name that no program has, for tools that kbuild looks for but must not find.
-const UNUSED: &str = "kpatch-build-unused";
-/// Where debug information and Rust's panic messages say that the sources are.
+/// A name that no program has, for tools that kbuild must not find.
+pub(super) const UNUSED: &str = "kpatch-build-unused";
+/// The directories of the sources in debug information and in panic messages of Rust.
 const SOURCE_PATH: &str = "/usr/src/linux";
 const OBJECT_PATH: &str = "/usr/src/linux-build";
 const RUST_LIBRARY_PATH: &str = "/usr/src/rust-library";
 
+/// A kernel tree and its `O=` directory, to call make for.
+#[derive(Debug)]
 pub struct Make<'a> {
+    /// The run.
     pub cx: &'a Context,
+    /// The kernel.
     pub plan: &'a KernelPlan,
-    pub kconfig: &'a Kconfig,
+    /// The source tree.
     pub tree: &'a Path,
-    /// The `O=` folder.
-    pub folder: &'a Path,
+    /// The `O=` directory.
+    pub build_dir: &'a Path,
+    /// The stage whose log gets the output.
     pub stage: Stage,
 }
 
 impl Make<'_> {
-    /// `make` without targets.
+    /// Returns the command without targets.
     pub fn command<'c>(&self) -> Command<'c> {
-        // The log's folder is made by the first program that runs; where it cannot be made,
-        // opening the log says so.
+        // An error shows when the command opens its log.
         let _ = fs::create_dir_all(&self.cx.logs);
         let make = Command::new("make")
             .arg("--no-print-directory")
             .arg("-C")
             .arg(self.tree)
-            .arg(joined("O=", self.folder))
+            .arg(joined("O=", self.build_dir))
             .arg("ARCH=x86_64")
             .arg(format!("LOCALVERSION={}", self.plan.localversion))
             .args(self.tools())
-            .env("TMPDIR", temporary(self.folder))
+            .env("TMPDIR", temp_dir(self.build_dir))
             .env("KBUILD_BUILD_USER", "kpatch-build")
             .env("KBUILD_BUILD_HOST", "localhost")
             .env("KBUILD_BUILD_VERSION", self.plan.revision.to_string())
-            // Where debug information is on, these keep the store's path out of it.
+            // These keep the path of the store out of debug information.
             .env("KCFLAGS", self.prefix_maps())
             .env("KAFLAGS", self.prefix_maps())
             .env("KRUSTFLAGS", self.remaps())
             .log(self.cx.log(self.stage));
-        match self.rust() {
+        match self.plan.rust() {
             Some(rust) => make.env("LIBCLANG_PATH", &rust.libclang),
             None => make,
         }
     }
 
-    fn rust(&self) -> Option<&RustToolchain> {
-        self.plan.toolchain.rust.as_ref().filter(|_| self.kconfig.asks_for("RUST"))
-    }
-
+    /// The variables that name programs.
     fn tools(&self) -> Vec<OsString> {
         let toolchain = &self.plan.toolchain;
         let mut variables = vec![joined("CC=", &toolchain.cc), joined("HOSTCC=", &toolchain.cc)];
         if toolchain.compiler == Compiler::Clang {
             variables.push("LLVM=1".into());
-            let named = LLVM_TOOLS.iter().map(|(variable, tool)| {
+            let llvm_tools = LLVM_TOOLS.iter().map(|(variable, tool)| {
                 joined(&format!("{variable}="), &toolchain::llvm_tool(&toolchain.cc, tool))
             });
-            variables.extend(named);
+            variables.extend(llvm_tools);
         }
-        // What is installed by chance must not find its way into the configuration.
-        match self.rust() {
+        // The configuration must not depend on tools that happen to be installed.
+        match self.plan.rust() {
             Some(rust) => variables.extend([
                 joined("RUSTC=", &rust.rustc),
                 joined("HOSTRUSTC=", &rust.rustc),
                 joined("RUST_LIB_SRC=", &rust.library),
                 joined("BINDGEN=", &rust.bindgen),
-                // bindgen would format with it where it is installed: then line numbers in
-                // messages of the kernel would depend on that.
+                // bindgen formats its output with an installed rustfmt, and line numbers in the kernel's
+                // messages would depend on that.
                 format!("RUSTFMT={UNUSED}").into(),
             ]),
             None => variables.extend([format!("RUSTC={UNUSED}").into(), format!("BINDGEN={UNUSED}").into()]),
         }
-        if !self.kconfig.asks_for("DEBUG_INFO_BTF") {
+        if !self.plan.wants_btf() {
             variables.push(format!("PAHOLE={UNUSED}").into());
-        } else if toolchain.pahole_version.is_some() {
-            variables.push(joined("PAHOLE=", &pahole(self.folder)));
+        } else if self.plan.pahole().is_some() {
+            variables.push(joined("PAHOLE=", &pahole(self.build_dir)));
         }
         variables
     }
 
     fn remaps(&self) -> String {
-        let rust = self.rust().map(|rust| (rust.library.as_path(), RUST_LIBRARY_PATH));
-        let paths = [(self.tree, SOURCE_PATH), (self.folder, OBJECT_PATH)].into_iter().chain(rust);
+        let rust = self.plan.rust().map(|rust| (rust.library.as_path(), RUST_LIBRARY_PATH));
+        let paths = [(self.tree, SOURCE_PATH), (self.build_dir, OBJECT_PATH)].into_iter().chain(rust);
         paths
             .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
             .collect::<Vec<_>>()
@@ -106,7 +107,7 @@ impl Make<'_> {
         format!(
             "-fdebug-prefix-map={}={SOURCE_PATH} -fdebug-prefix-map={}={OBJECT_PATH}",
             self.tree.display(),
-            self.folder.display()
+            self.build_dir.display()
         )
     }
 }
@@ -117,7 +118,7 @@ fn joined(start: &str, path: &Path) -> OsString {
     text
 }
 
-/// As `date` writes it with `LC_ALL=C TZ=UTC`, which is what kbuild itself would put there.
+/// `seconds` since the epoch in the format of `LC_ALL=C TZ=UTC date`, which kbuild uses by default.
 pub fn build_timestamp(seconds: i64) -> String {
     let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     time.strftime("%a %b %e %H:%M:%S UTC %Y").to_string()
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_timestamp_is_written_as_date_does() {
+    fn the_timestamp_has_the_format_of_date() {
         assert_eq!(build_timestamp(0), "Thu Jan  1 00:00:00 UTC 1970");
         assert_eq!(build_timestamp(1_619_390_204), "Sun Apr 25 22:36:44 UTC 2021");
     }

@@ -4,19 +4,21 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What `.config` says: symbol without `CONFIG_` → `y`, `m`, or a literal as written there.
-/// Symbols that are off are absent.
-pub type Values = BTreeMap<String, String>;
+/// The values of a `.config` by symbol without `CONFIG_`: `y`, `m`, or a literal as written there. Symbols that
+/// are off are absent.
+pub(crate) type Values = BTreeMap<String, String>;
 
+/// The value of an expression, as Kconfig orders them: `n` < `m` < `y`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tristate {
+pub(super) enum Tristate {
     No,
     Module,
     Yes,
 }
 
 impl Tristate {
-    pub fn of(text: &str) -> Tristate {
+    /// Everything except `y` and `m` is `n`.
+    pub(super) fn of(text: &str) -> Tristate {
         match text {
             "y" => Tristate::Yes,
             "m" => Tristate::Module,
@@ -25,11 +27,12 @@ impl Tristate {
     }
 }
 
+/// A parsed expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expression {
+pub(super) enum Expression {
     Symbol(String),
     Literal(String),
-    /// `$(cc-option,…)` and the like: only a run of kconfig itself knows the answer.
+    /// A macro such as `$(cc-option,…)`; only a run of `conf` can expand it.
     Macro(String),
     Not(Box<Expression>),
     And(Box<Expression>, Box<Expression>),
@@ -40,16 +43,16 @@ pub enum Expression {
 use Expression::{And, Compare, Literal, Macro, Not, Or, Symbol};
 
 impl Expression {
-    /// `None` where the text is no expression.
-    pub fn parse(text: &str) -> Option<Expression> {
+    /// Parses the text after `depends on` or `if`; returns `None` if it is no expression.
+    pub(super) fn parse(text: &str) -> Option<Expression> {
         let tokens = tokens(text)?;
         let mut parser = Parser { tokens: &tokens, next: 0 };
         let expression = parser.or()?;
         (parser.next == tokens.len()).then_some(expression)
     }
 
-    /// `None` where the answer depends on a macro.
-    pub fn evaluate(&self, values: &Values) -> Option<Tristate> {
+    /// The value with these options; `None` if it depends on a macro.
+    pub(super) fn evaluate(&self, values: &Values) -> Option<Tristate> {
         match self {
             Symbol(_) | Literal(_) => Some(Tristate::of(self.text(values)?)),
             Macro(_) => None,
@@ -76,7 +79,7 @@ impl Expression {
     fn text<'a>(&'a self, values: &'a Values) -> Option<&'a str> {
         match self {
             Symbol(name) if matches!(name.as_str(), "y" | "m" | "n") => Some(name),
-            // A number may stand without quotes.
+            // Numbers need no quotes.
             Symbol(name) if name.starts_with(|first: char| first.is_ascii_digit()) => Some(name),
             Symbol(name) => Some(values.get(name).map_or("n", |value| value.trim_matches('"'))),
             Literal(text) if text.contains("$(") => None,
@@ -85,15 +88,16 @@ impl Expression {
         }
     }
 
-    /// The parts that must all hold.
-    pub fn conjuncts(&self) -> Vec<&Expression> {
+    /// The operands of `&&`: each must be met.
+    pub(super) fn conjuncts(&self) -> Vec<&Expression> {
         match self {
             And(left, right) => [left.conjuncts(), right.conjuncts()].concat(),
             other => vec![other],
         }
     }
 
-    pub fn symbols(&self) -> Vec<&str> {
+    /// The symbols in the expression, without constants, in its order, with repetitions.
+    pub(super) fn symbols(&self) -> Vec<&str> {
         match self {
             Symbol(name) if matches!(name.as_str(), "y" | "m" | "n") => Vec::new(),
             Symbol(name) if name.starts_with(|first: char| first.is_ascii_digit()) => Vec::new(),
@@ -206,9 +210,10 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn take(&mut self, wanted: &[&'static str]) -> Option<&'static str> {
+    /// Consumes the next token if it is one of `operators`.
+    fn take(&mut self, operators: &[&'static str]) -> Option<&'static str> {
         match self.tokens.get(self.next)? {
-            Token::Operator(operator) if wanted.contains(operator) => {
+            Token::Operator(operator) if operators.contains(operator) => {
                 self.next += 1;
                 Some(operator)
             }
@@ -269,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_are_those_of_tristates() {
+    fn operators_work_on_tristates() {
         for (text, expected) in [
             ("A", Tristate::Yes),
             ("B", Tristate::No),
@@ -291,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_macro_is_unknown_unless_the_rest_decides() {
+    fn a_macro_is_unknown_unless_the_other_operand_decides() {
         assert_eq!(value("$(cc-option,-mfoo=$(bar))"), None);
         assert_eq!(value("A && $(success,true)"), None);
         assert_eq!(value("B && $(success,true)"), Some(Tristate::No));
@@ -299,14 +304,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_refused() {
+    fn a_text_that_is_no_expression_is_refused() {
         for text in ["", "A &&", "(A", "A B", "&& A", "\"open", "$(open"] {
             assert_eq!(Expression::parse(text), None, "{text:?}");
         }
     }
 
     #[test]
-    fn an_expression_is_written_as_it_was_read() {
+    fn an_expression_is_displayed_as_written() {
         for text in ["A && (B || !C)", "!(A && B)", "A=\"x\"", "$(cc-option,-m)"] {
             assert_eq!(Expression::parse(text).unwrap().to_string(), text);
         }

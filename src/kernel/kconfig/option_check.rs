@@ -1,46 +1,47 @@
-//! Did every requested option survive, and if not, why?
+//! Compares `.config` with the requested options, and explains each difference.
 
 use std::path::Path;
 
 use super::expression::{Expression, Tristate, Values};
-use super::fragment::{Kconfig, Wanted, asked, setting};
-use super::parser::{Condition, Definition, Language};
+use super::options::{Kconfig, RequestedOption, described, setting};
+use super::tree::{Condition, Definition, KconfigTree};
 
 /// A requested option that does not have its requested value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostOption {
     /// Without `CONFIG_`.
     pub symbol: String,
-    /// The request, with fragment and line.
-    pub asked: String,
-    /// What `.config` has instead; `n` for nothing.
-    pub got: String,
+    /// The request, with fragment and line: `CONFIG_X=y from boot, line 7`.
+    pub request: String,
+    /// The value in `.config`; `n` for an option that is off.
+    pub actual: String,
+    /// Why the values differ.
     pub reason: Reason,
 }
 
-/// Why an option has not the value that was asked for.
+/// Why an option does not have the requested value. Texts have the file and line of each dependency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// No Kconfig file of the tree defines it.
     Undefined,
-    /// What it depends on and what that has, each with file and line.
+    /// The dependencies that are not met, each with its value.
     Depends(Vec<String>),
-    /// Another member of its choice was taken.
+    /// Another member of the same choice is on.
     Rival(String),
-    /// On because these select it.
+    /// The option is on because these options select it.
     Selected(Vec<String>),
-    /// Nobody can set it: it has no prompt, or none under these conditions.
+    /// A user cannot set the option: it has no prompt, or the conditions of its prompt are not met.
     Promptless(Vec<String>),
     /// None of the above.
     Unexplained,
 }
 
-impl std::fmt::Display for Lost {
+impl std::fmt::Display for LostOption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ", self.asked)?;
+        write!(f, "{} ", self.request)?;
         match &self.reason {
             Reason::Undefined => f.write_str("does not exist in this release"),
-            reason => write!(f, "{}: {reason}", became(&self.got)),
+            reason => write!(f, "{}: {reason}", became(&self.actual)),
         }
     }
 }
@@ -50,7 +51,7 @@ impl std::fmt::Display for Reason {
         match self {
             Reason::Undefined => f.write_str("no Kconfig file defines it"),
             Reason::Depends(unmet) => write!(f, "it depends on {}", unmet.join(" and on ")),
-            Reason::Rival(rival) => write!(f, "{rival} of the same choice was taken"),
+            Reason::Rival(rival) => write!(f, "{rival} of the same choice is on"),
             Reason::Selected(by) => write!(f, "it is selected by {}", by.join(" and by ")),
             Reason::Promptless(conditions) if conditions.is_empty() => {
                 f.write_str("it has no prompt, so only other options can set it")
@@ -63,23 +64,24 @@ impl std::fmt::Display for Reason {
     }
 }
 
-fn became(got: &str) -> String {
-    match got {
+fn became(actual: &str) -> String {
+    match actual {
         "n" => "is not set".to_owned(),
-        got => format!("became {got}"),
+        actual => format!("became {actual}"),
     }
 }
 
-/// What the comparison found.
+/// The result of [`compare`].
 #[derive(Debug, Default)]
-pub struct Survival {
-    pub lost: Vec<Lost>,
-    /// What the user wants to know although it fails nothing.
-    pub notes: Vec<String>,
+pub(crate) struct Comparison {
+    /// Options whose loss fails the run.
+    pub(crate) lost: Vec<LostOption>,
+    /// One sentence for each difference that fails nothing.
+    pub(crate) notes: Vec<String>,
 }
 
-/// Reads what `conf` wrote.
-pub fn values(config: &str) -> Values {
+/// Reads the text of a `.config` that `conf` wrote.
+pub(crate) fn values(config: &str) -> Values {
     let option = |line: &str| {
         let (symbol, value) = line.strip_prefix("CONFIG_")?.split_once('=')?;
         Some((symbol.to_owned(), value.to_owned()))
@@ -87,90 +89,106 @@ pub fn values(config: &str) -> Values {
     config.lines().filter_map(option).collect()
 }
 
-/// `tree` is read only if something was lost.
-pub fn compare(kconfig: &Kconfig, values: &Values, tree: &Path) -> Survival {
-    let mut survival = Survival::default();
-    let differs: Vec<_> = kconfig
+/// Compares `values` with the requests. `tree`, the source tree, is read only if an option differs.
+pub(crate) fn compare(kconfig: &Kconfig, values: &Values, tree: &Path) -> Comparison {
+    let differing: Vec<_> = kconfig
         .options
         .iter()
-        .filter(|(symbol, wanted)| !same(&wanted.value, value(values, symbol)))
+        .filter(|(symbol, option)| !same(&option.value, value(values, symbol)))
         .collect();
-    if differs.is_empty() {
-        return survival;
+    if differing.is_empty() {
+        return Comparison::default();
     }
-    let language = Language::read(tree);
-    let explain = Explain { kconfig, values, language: &language };
-    let mut gone = Vec::new();
-    for (symbol, wanted) in differs {
-        let got = value(values, symbol);
-        if wanted.value == "m" && got == "y" {
-            survival.notes.push(format!("{} became y: {}", asked(symbol, wanted), explain.promoted(symbol)));
-            continue;
-        }
-        if wanted.generated {
-            if language.definitions(symbol).is_empty() && wanted.value != "n" {
-                gone.push(symbol.as_str());
-                continue;
-            }
-            // A generated file lists also what follows from the rest; that is nobody's request.
-            if wanted.value == "n" || !language.has_prompt(symbol) {
-                continue;
-            }
-        }
-        let lost = Lost {
-            symbol: symbol.clone(),
-            asked: asked(symbol, wanted),
-            got: got.to_owned(),
-            reason: explain.reason(symbol, wanted),
-        };
-        match wanted.optional {
-            true => survival.notes.push(format!("optional {lost}")),
-            false => survival.lost.push(lost),
+    let tree = KconfigTree::read(tree);
+    let explainer = Explainer { kconfig, values, tree: &tree };
+    let mut comparison = Comparison::default();
+    let mut undefined = Vec::new();
+    for (symbol, option) in differing {
+        match explainer.classify(symbol, option) {
+            Difference::Lost(lost) => comparison.lost.push(lost),
+            Difference::Noted(note) => comparison.notes.push(note),
+            Difference::Undefined => undefined.push(symbol.as_str()),
+            Difference::Irrelevant => {}
         }
     }
-    if !gone.is_empty() {
-        survival.notes.push(format!(
-            "{} options of the given configuration do not exist in this release: {}",
-            gone.len(),
-            gone.join(" ")
+    if !undefined.is_empty() {
+        comparison.notes.push(format!(
+            "{} options of the configuration file do not exist in this release: {}",
+            undefined.len(),
+            undefined.join(" ")
         ));
     }
-    survival
+    comparison
 }
 
 fn value<'a>(values: &'a Values, symbol: &str) -> &'a str {
     values.get(symbol).map_or("n", String::as_str)
 }
 
-fn same(wanted: &str, got: &str) -> bool {
+fn same(requested: &str, actual: &str) -> bool {
     let number = |text: &str| {
         let digits = text.strip_prefix("0x").or(text.strip_prefix("0X"))?;
         u64::from_str_radix(digits, 16).ok()
     };
-    // An empty string and an option that is not there mean the same to every reader.
-    wanted == got
-        || number(wanted).is_some_and(|n| number(got) == Some(n))
-        || (wanted == "\"\"" && got == "n")
+    // Every reader treats an empty string and an absent option alike.
+    requested == actual
+        || number(requested).is_some_and(|n| number(actual) == Some(n))
+        || (requested == "\"\"" && actual == "n")
 }
 
-struct Explain<'a> {
+enum Difference {
+    Lost(LostOption),
+    Noted(String),
+    /// An option of a generated file that this release does not have.
+    Undefined,
+    /// An option of a generated file that follows from others: not a request.
+    Irrelevant,
+}
+
+struct Explainer<'a> {
     kconfig: &'a Kconfig,
     values: &'a Values,
-    language: &'a Language,
+    tree: &'a KconfigTree,
 }
 
-impl Explain<'_> {
-    fn reason(&self, symbol: &str, wanted: &Wanted) -> Reason {
-        let definitions = self.language.definitions(symbol);
+impl Explainer<'_> {
+    fn classify(&self, symbol: &str, option: &RequestedOption) -> Difference {
+        let actual = value(self.values, symbol);
+        if option.value == "m" && actual == "y" {
+            let note = format!("{} became y: {}", described(symbol, option), self.promotion(symbol));
+            return Difference::Noted(note);
+        }
+        if option.generated {
+            if self.tree.definitions(symbol).is_empty() && option.value != "n" {
+                return Difference::Undefined;
+            }
+            if option.value == "n" || !self.tree.has_prompt(symbol) {
+                return Difference::Irrelevant;
+            }
+        }
+        let lost = LostOption {
+            symbol: symbol.to_owned(),
+            request: described(symbol, option),
+            actual: actual.to_owned(),
+            reason: self.reason(symbol, option),
+        };
+        match option.optional {
+            true => Difference::Noted(format!("optional {lost}")),
+            false => Difference::Lost(lost),
+        }
+    }
+
+    fn reason(&self, symbol: &str, option: &RequestedOption) -> Reason {
+        let definitions = self.tree.definitions(symbol);
         if definitions.is_empty() {
             return Reason::Undefined;
         }
-        if wanted.value == "n" {
+        if option.value == "n" {
             let by = self.selectors(symbol);
             return if by.is_empty() { self.prompt(definitions) } else { Reason::Selected(by) };
         }
-        let need = if wanted.value == "y" { Tristate::Yes } else { Tristate::Module };
-        // With several entries one that can be met is enough; the nearest to it is told.
+        let need = if option.value == "y" { Tristate::Yes } else { Tristate::Module };
+        // One entry whose dependencies are met is enough; explain the entry that is nearest to that.
         let unmet = definitions
             .iter()
             .map(|definition| self.unmet(&definition.depends, need, 1))
@@ -179,51 +197,56 @@ impl Explain<'_> {
         if !unmet.is_empty() {
             return Reason::Depends(unmet);
         }
-        let taken = |rival: &&str| value(self.values, rival) == "y";
-        match self.language.rivals(symbol).into_iter().find(taken) {
-            Some(rival) => Reason::Rival(self.told(rival)),
+        let is_on = |rival: &&str| value(self.values, rival) == "y";
+        match self.tree.rivals(symbol).into_iter().find(is_on) {
+            Some(rival) => Reason::Rival(self.describe_rival(rival)),
             None => self.prompt(definitions),
         }
     }
 
-    fn promoted(&self, symbol: &str) -> String {
+    /// Why an option that was requested as a module is built in.
+    fn promotion(&self, symbol: &str) -> String {
         match self.selectors(symbol) {
             by if by.is_empty() => "it cannot be a module here".to_owned(),
             by => Reason::Selected(by).to_string(),
         }
     }
 
+    /// The options that select `symbol` now, each with its position.
     fn selectors(&self, symbol: &str) -> Vec<String> {
         let active = |condition: &Option<Expression>| {
-            condition.as_ref().is_none_or(|one| one.evaluate(self.values) != Some(Tristate::No))
+            condition.as_ref().is_none_or(|condition| condition.evaluate(self.values) != Some(Tristate::No))
         };
-        let all = self.language.selections.get(symbol).into_iter().flatten();
-        all.filter(|one| value(self.values, &one.by) != "n" && active(&one.condition))
-            .map(|one| format!("{} ({}:{})", one.by, one.file, one.line))
+        let selections = self.tree.selections(symbol).iter();
+        selections
+            .filter(|selection| value(self.values, &selection.by) != "n" && active(&selection.condition))
+            .map(|selection| format!("{} ({}:{})", selection.by, selection.file, selection.line))
             .collect()
     }
 
     fn prompt(&self, definitions: &[Definition]) -> Reason {
-        let prompts: Vec<_> = definitions.iter().filter_map(|one| one.prompt.as_ref()).collect();
-        let Some(conditions) = prompts.first() else { return Reason::Promptless(Vec::new()) };
+        let prompt = definitions.iter().find_map(|definition| definition.prompt.as_ref());
+        let Some(conditions) = prompt else { return Reason::Promptless(Vec::new()) };
         match self.unmet(conditions, Tristate::Module, 0) {
             unmet if unmet.is_empty() => Reason::Unexplained,
             unmet => Reason::Promptless(unmet),
         }
     }
 
-    /// The conjuncts below `need`, described. Those that only kconfig can answer (compiler
-    /// tests) count only if nothing else explains the loss. `deeper`: levels of causes to add.
-    fn unmet(&self, conditions: &[Condition], need: Tristate, deeper: u32) -> Vec<String> {
-        let parts: Vec<_> = conditions
+    /// Describes the conjuncts below `need`. Conjuncts that only `conf` can evaluate (compiler tests) count
+    /// only if no other one explains the loss. `levels`: how many levels of causes to add.
+    fn unmet(&self, conditions: &[Condition], need: Tristate, levels: u32) -> Vec<String> {
+        let conjuncts: Vec<_> = conditions
             .iter()
-            .flat_map(|one| one.expression.conjuncts().into_iter().map(move |part| (one, part)))
+            .flat_map(|condition| {
+                condition.expression.conjuncts().into_iter().map(move |conjunct| (condition, conjunct))
+            })
             .collect();
-        let describe = |wanted: fn(Option<Tristate>, Tristate) -> bool| {
+        let describe = |applies: fn(Option<Tristate>, Tristate) -> bool| {
             let mut texts = Vec::new();
-            for (condition, part) in &parts {
-                if wanted(part.evaluate(self.values), need) {
-                    let text = self.describe(part, condition, deeper);
+            for (condition, conjunct) in &conjuncts {
+                if applies(conjunct.evaluate(self.values), need) {
+                    let text = self.describe(conjunct, condition, levels);
                     if !texts.contains(&text) {
                         texts.push(text);
                     }
@@ -235,34 +258,31 @@ impl Explain<'_> {
         if certain.is_empty() { describe(|value, _| value.is_none()) } else { certain }
     }
 
-    fn describe(&self, part: &Expression, condition: &Condition, deeper: u32) -> String {
-        let place = format!("({}:{})", condition.file, condition.line);
-        let mut symbols = part.symbols();
+    fn describe(&self, conjunct: &Expression, condition: &Condition, levels: u32) -> String {
+        let position = format!("({}:{})", condition.file, condition.line);
+        let mut symbols = conjunct.symbols();
         symbols.dedup();
-        match (part, symbols.as_slice()) {
-            (_, []) => format!("{part}, which this compiler or host does not meet {place}"),
+        match (conjunct, symbols.as_slice()) {
+            (_, []) => format!("{conjunct}, which this compiler or host does not meet {position}"),
             (Expression::Symbol(_), [symbol]) => {
-                format!(
-                    "{symbol}, which is {}{} {place}",
-                    self.told_value(symbol),
-                    self.cause(symbol, deeper)
-                )
+                let (value, cause) = (self.describe_value(symbol), self.cause(symbol, levels));
+                format!("{symbol}, which is {value}{cause} {position}")
             }
             (_, symbols) => {
                 let values: Vec<_> = symbols
                     .iter()
                     .take(6)
-                    .map(|symbol| format!("{symbol} is {}", self.told_value(symbol)))
+                    .map(|symbol| format!("{symbol} is {}", self.describe_value(symbol)))
                     .collect();
-                format!("{part}, where {} {place}", values.join(", "))
+                format!("{conjunct}, where {} {position}", values.join(", "))
             }
         }
     }
 
-    /// ` because it depends on …`, for an option that is off and that nobody turned off.
-    fn cause(&self, symbol: &str, deeper: u32) -> String {
-        let definitions = self.language.definitions(symbol);
-        if deeper == 0 || self.kconfig.options.get(symbol).is_some_and(|wanted| wanted.value == "n") {
+    /// ` because it depends on …`, for an option that is off although no fragment turns it off.
+    fn cause(&self, symbol: &str, levels: u32) -> String {
+        let definitions = self.tree.definitions(symbol);
+        if levels == 0 || self.kconfig.options.get(symbol).is_some_and(|option| option.value == "n") {
             return String::new();
         }
         if definitions.is_empty() {
@@ -270,7 +290,7 @@ impl Explain<'_> {
         }
         let unmet = definitions
             .iter()
-            .map(|one| self.unmet(&one.depends, Tristate::Module, deeper - 1))
+            .map(|definition| self.unmet(&definition.depends, Tristate::Module, levels - 1))
             .min_by_key(Vec::len);
         match unmet {
             Some(unmet) if !unmet.is_empty() => format!(" because it depends on {}", unmet.join(" and on ")),
@@ -278,20 +298,18 @@ impl Explain<'_> {
         }
     }
 
-    /// The value, and the fragment that asked for just that.
-    fn told_value(&self, symbol: &str) -> String {
+    /// The value, and the fragment that requests exactly this value.
+    fn describe_value(&self, symbol: &str) -> String {
         let value = value(self.values, symbol);
         match self.kconfig.options.get(symbol) {
-            Some(wanted) if wanted.value == value => {
-                format!("{value} by {}", wanted.place())
-            }
+            Some(option) if option.value == value => format!("{value} by {}", option.origin()),
             _ => value.to_owned(),
         }
     }
 
-    fn told(&self, symbol: &str) -> String {
+    fn describe_rival(&self, symbol: &str) -> String {
         match self.kconfig.options.get(symbol) {
-            Some(wanted) if wanted.value == "y" => asked(symbol, wanted),
+            Some(option) if option.value == "y" => described(symbol, option),
             _ => setting(symbol, value(self.values, symbol)),
         }
     }
@@ -300,7 +318,7 @@ impl Explain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::kconfig::fragment::Base;
+    use crate::kernel::kconfig::options::Base;
 
     const TREE: &str = "\
 config EXPERT\n\tbool \"expert\"\n\
@@ -314,41 +332,47 @@ config FORCE\n\tbool \"force\"\n\tselect FORCED if EXPERT\n\
 config FORCED\n\tbool \"forced\"\n\
 choice\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n";
 
-    fn wanted(value: &str) -> Wanted {
-        Wanted { value: value.into(), optional: false, generated: false, from: "mine".into(), line: 4 }
+    fn requested(value: &str) -> RequestedOption {
+        RequestedOption {
+            value: value.into(),
+            optional: false,
+            generated: false,
+            from: "mine".into(),
+            line: 4,
+        }
     }
 
-    fn survival(wanted: &[(&str, Wanted)], config: &str) -> Survival {
+    fn comparison(requests: &[(&str, RequestedOption)], config: &str) -> Comparison {
         let tree = tempfile::tempdir().unwrap();
         std::fs::write(tree.path().join("Kconfig"), TREE).unwrap();
-        let options = wanted.iter().map(|(symbol, wanted)| (symbol.to_string(), wanted.clone())).collect();
+        let options = requests.iter().map(|(symbol, option)| (symbol.to_string(), option.clone())).collect();
         let kconfig = Kconfig { base: Base::Default, options, ..Kconfig::default() };
         compare(&kconfig, &values(config), tree.path())
     }
 
-    fn loss(wanted: &[(&str, Wanted)], config: &str) -> String {
-        let survival = survival(wanted, config);
-        assert_eq!(survival.lost.len(), 1, "{:?}", survival.lost);
-        survival.lost[0].to_string()
+    fn loss(requests: &[(&str, RequestedOption)], config: &str) -> String {
+        let comparison = comparison(requests, config);
+        assert_eq!(comparison.lost.len(), 1, "{:?}", comparison.lost);
+        comparison.lost[0].to_string()
     }
 
     #[test]
-    fn an_option_without_its_dependency_is_told_with_it() {
+    fn an_option_without_its_dependency_is_reported_with_it() {
         assert_eq!(
-            loss(&[("FREEZER", wanted("y"))], "CONFIG_KERNFS=y"),
-            "CONFIG_FREEZER=y of mine, line 4 is not set: it depends on CGROUPS, which is n (Kconfig:8)"
+            loss(&[("FREEZER", requested("y"))], "CONFIG_KERNFS=y"),
+            "CONFIG_FREEZER=y from mine, line 4 is not set: it depends on CGROUPS, which is n (Kconfig:8)"
         );
     }
 
     #[test]
     fn the_fragment_that_turned_the_dependency_off_is_named() {
-        let text = loss(&[("FREEZER", wanted("y")), ("CGROUPS", wanted("n"))], "CONFIG_KERNFS=y");
+        let text = loss(&[("FREEZER", requested("y")), ("CGROUPS", requested("n"))], "CONFIG_KERNFS=y");
         assert!(text.contains("CGROUPS, which is n by mine, line 4 (Kconfig:8)"), "{text}");
     }
 
     #[test]
     fn the_cause_of_the_cause_is_named() {
-        let text = loss(&[("FREEZER", wanted("y"))], "");
+        let text = loss(&[("FREEZER", requested("y"))], "");
         assert!(
             text.contains("CGROUPS, which is n because it depends on KERNFS, which is n (Kconfig:5)"),
             "{text}"
@@ -356,15 +380,15 @@ choice\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n";
     }
 
     #[test]
-    fn an_option_that_the_release_does_not_have_is_told_as_such() {
+    fn an_option_that_the_release_lacks_is_reported_as_such() {
         assert_eq!(
-            loss(&[("NEWER", wanted("y"))], ""),
-            "CONFIG_NEWER=y of mine, line 4 does not exist in this release"
+            loss(&[("NEWER", requested("y"))], ""),
+            "CONFIG_NEWER=y from mine, line 4 does not exist in this release"
         );
     }
 
     #[test]
-    fn other_reasons_are_told_apart() {
+    fn other_reasons_are_distinguished() {
         for (symbol, value, config, part) in [
             ("HIDDEN", "y", "", "it has no prompt"),
             ("TUNED", "n", "CONFIG_TUNED=y", "it can be set only with EXPERT, which is n"),
@@ -375,38 +399,42 @@ choice\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n";
                 "CONFIG_FORCED=y\nCONFIG_FORCE=y\nCONFIG_EXPERT=y",
                 "selected by FORCE (Kconfig:21)",
             ),
-            ("ONE", "y", "CONFIG_TWO=y", "CONFIG_TWO=y of the same choice was taken"),
+            ("ONE", "y", "CONFIG_TWO=y", "CONFIG_TWO=y of the same choice is on"),
             ("FORCE", "y", "", "kconfig did not accept the value"),
         ] {
-            let text = loss(&[(symbol, wanted(value))], config);
+            let text = loss(&[(symbol, requested(value))], config);
             assert!(text.contains(part), "{text}");
         }
     }
 
     #[test]
     fn an_optional_option_may_vanish_with_a_note() {
-        let survival = survival(&[("FREEZER", Wanted { optional: true, ..wanted("y") })], "");
-        assert!(survival.lost.is_empty());
-        assert!(survival.notes[0].starts_with("optional CONFIG_FREEZER=y"), "{:?}", survival.notes);
+        let comparison = comparison(&[("FREEZER", RequestedOption { optional: true, ..requested("y") })], "");
+        assert!(comparison.lost.is_empty());
+        assert!(comparison.notes[0].starts_with("optional CONFIG_FREEZER=y"), "{:?}", comparison.notes);
     }
 
     #[test]
     fn a_module_may_be_built_in_but_not_the_other_way_round() {
-        assert!(survival(&[("FORCE", wanted("m"))], "CONFIG_FORCE=y").lost.is_empty());
-        assert_eq!(survival(&[("FORCE", wanted("y"))], "CONFIG_FORCE=m").lost.len(), 1);
+        assert!(comparison(&[("FORCE", requested("m"))], "CONFIG_FORCE=y").lost.is_empty());
+        assert_eq!(comparison(&[("FORCE", requested("y"))], "CONFIG_FORCE=m").lost.len(), 1);
     }
 
     #[test]
     fn numbers_and_strings_are_compared_by_value() {
         let config = "CONFIG_FORCE=0x1000\nCONFIG_ASM=\"a\"";
-        assert!(survival(&[("FORCE", wanted("0X1000")), ("HIDDEN", wanted("\"\""))], config).lost.is_empty());
-        assert_eq!(survival(&[("ASM", wanted("\"b\""))], config).lost.len(), 1);
+        assert!(
+            comparison(&[("FORCE", requested("0X1000")), ("HIDDEN", requested("\"\""))], config)
+                .lost
+                .is_empty()
+        );
+        assert_eq!(comparison(&[("ASM", requested("\"b\""))], config).lost.len(), 1);
     }
 
     #[test]
-    fn a_generated_file_requests_only_what_a_user_can_set_and_the_release_has() {
-        let generated = |value| Wanted { generated: true, ..wanted(value) };
-        let survival = survival(
+    fn a_generated_file_requests_only_options_that_a_user_can_set_and_the_release_has() {
+        let generated = |value| RequestedOption { generated: true, ..requested(value) };
+        let comparison = comparison(
             &[
                 ("HIDDEN", generated("y")),
                 ("OLDER", generated("y")),
@@ -415,7 +443,7 @@ choice\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n";
             ],
             "CONFIG_ONE=y",
         );
-        assert_eq!(survival.lost.iter().map(|lost| lost.symbol.as_str()).collect::<Vec<_>>(), ["FREEZER"]);
-        assert!(survival.notes[0].contains("OLDER"), "{:?}", survival.notes);
+        assert_eq!(comparison.lost.iter().map(|lost| lost.symbol.as_str()).collect::<Vec<_>>(), ["FREEZER"]);
+        assert!(comparison.notes[0].contains("OLDER"), "{:?}", comparison.notes);
     }
 }

@@ -1,27 +1,51 @@
-//! Patches out of an mbox: RFC 4155's default format, MIME parts, transfer encodings.
+//! Reads patches from an mbox (the default format of RFC 4155), with MIME parts and transfer encodings.
 
 use mailparse::{MailHeaderMap, ParsedMail};
 
-/// One patch that came by mail.
+/// One patch in a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    pub subject: String,
-    /// The text with the diff in it, transfer encoding undone.
-    pub body: Vec<u8>,
+pub(super) struct Message {
+    pub(super) subject: String,
+    /// The decoded text that contains the diff.
+    pub(super) body: Vec<u8>,
 }
 
+/// Why an mbox is no series.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("message {number} cannot be read as mail")]
-    Unparsable { number: usize, source: mailparse::MailParseError },
-    #[error("no message in it holds a diff")]
+    /// A message is not valid mail.
+    #[error("cannot parse message {number} as mail")]
+    Unparsable {
+        /// Number of the message, from 1.
+        number: usize,
+        /// The reason.
+        source: mailparse::MailParseError,
+    },
+    /// No message contains a diff.
+    #[error("none of its messages contains a diff")]
     NoDiff,
-    #[error("the message {subject:?} says that it is a patch but holds no diff")]
-    PatchWithoutDiff { subject: String },
-    #[error("of {total} patches {} missing", missing(numbers))]
-    Incomplete { total: usize, numbers: Vec<usize> },
-    #[error("patch {number} of {total} is in it more than once; keep one version of the series")]
-    Twice { number: usize, total: usize },
+    /// A message has the subject of a patch but no diff.
+    #[error("the message {subject:?} is numbered as a patch but contains no diff")]
+    PatchWithoutDiff {
+        /// Its subject.
+        subject: String,
+    },
+    /// Patches are missing.
+    #[error("of {total} patches, {} missing", missing(numbers))]
+    Incomplete {
+        /// Number of patches according to the subjects.
+        total: usize,
+        /// The missing numbers.
+        numbers: Vec<usize>,
+    },
+    /// Two messages have the same number.
+    #[error("patch {number} of {total} occurs more than once; keep one version of the series")]
+    Twice {
+        /// The number.
+        number: usize,
+        /// Number of patches according to the subjects.
+        total: usize,
+    },
 }
 
 fn missing(numbers: &[usize]) -> String {
@@ -29,14 +53,14 @@ fn missing(numbers: &[usize]) -> String {
     if numbers.len() == 1 { format!("number {list} is") } else { format!("numbers {list} are") }
 }
 
-/// The patches of an mbox, of a single mail, or of a plain diff, in the order of the numbers
-/// in their subjects. Cover letters and replies are left out.
-pub fn patches(mbox: &[u8]) -> Result<Vec<Message>, Error> {
+/// Reads the patches of an mbox, of a single mail or of a plain diff, in the order of the numbers in their
+/// subjects. Cover letters and replies are skipped.
+pub(super) fn patches(mbox: &[u8]) -> Result<Vec<Message>, Error> {
     let mut found = Vec::new();
     for (index, raw) in split(mbox).into_iter().enumerate() {
         let message = message(&raw, index + 1)?;
         let number = patch_number(&message.subject);
-        if holds_diff(&message.body) {
+        if contains_diff(&message.body) {
             found.push((number, message));
         } else if number.is_some_and(|(number, _)| number > 0) && !is_reply(&message.subject) {
             return Err(Error::PatchWithoutDiff { subject: message.subject });
@@ -50,7 +74,7 @@ fn in_order(mut found: Vec<(Option<(usize, usize)>, Message)>) -> Result<Vec<Mes
     if found.is_empty() {
         return Err(Error::NoDiff);
     }
-    // Several series one after the other have different totals: their order is the file's.
+    // Several series have different totals; then the order of the file applies.
     let totals: Vec<usize> = found.iter().filter_map(|(number, _)| number.map(|(_, total)| total)).collect();
     if totals.len() == found.len() && totals.iter().all(|total| *total == totals[0]) {
         let total = totals[0];
@@ -60,7 +84,7 @@ fn in_order(mut found: Vec<(Option<(usize, usize)>, Message)>) -> Result<Vec<Mes
             return Err(Error::Twice { number: number(&pair[0]), total });
         }
         let numbers: Vec<usize> =
-            (1..=total).filter(|wanted| !found.iter().any(|entry| number(entry) == *wanted)).collect();
+            (1..=total).filter(|nth| !found.iter().any(|entry| number(entry) == *nth)).collect();
         if !numbers.is_empty() {
             return Err(Error::Incomplete { total, numbers });
         }
@@ -68,8 +92,8 @@ fn in_order(mut found: Vec<(Option<(usize, usize)>, Message)>) -> Result<Vec<Mes
     Ok(found.into_iter().map(|(_, message)| message).collect())
 }
 
-/// Cuts at the `From ` lines. Lines of a file that came through a system with CRLF are made
-/// LF first; a diff of files that have CRLF themselves keeps LF in its headers.
+/// Splits at the `From ` lines. A file in which every line ends with CRLF is converted to LF first; a diff of files
+/// with CRLF has LF in its headers.
 fn split(mbox: &[u8]) -> Vec<Vec<u8>> {
     let text = without_cr(mbox.to_vec());
     let mut messages: Vec<Vec<u8>> = Vec::new();
@@ -80,7 +104,7 @@ fn split(mbox: &[u8]) -> Vec<Vec<u8>> {
             if messages.is_empty() {
                 messages.push(Vec::new());
             }
-            messages.last_mut().expect("one was pushed").extend_from_slice(line);
+            messages.last_mut().expect("a message was pushed").extend_from_slice(line);
         }
     }
     messages
@@ -98,7 +122,7 @@ fn without_cr(text: Vec<u8>) -> Vec<u8> {
         .collect()
 }
 
-/// `From <sender> <date>`: the date tells it from a sentence that starts with the word.
+/// Whether the line is `From <sender> <date>`: the date distinguishes it from a sentence that starts with the word.
 fn is_from_line(line: &[u8]) -> bool {
     let Some(rest) = line.strip_prefix(b"From ") else { return false };
     let clock = |word: &[u8]| {
@@ -110,7 +134,7 @@ fn is_from_line(line: &[u8]) -> bool {
 
 fn message(raw: &[u8], number: usize) -> Result<Message, Error> {
     if !has_header(raw) {
-        // A plain diff: there is nothing to decode.
+        // A plain diff needs no decoding.
         return Ok(Message { subject: String::new(), body: raw.to_vec() });
     }
     let unparsable = |source| Error::Unparsable { number, source };
@@ -126,11 +150,11 @@ fn has_header(raw: &[u8]) -> bool {
     let first = raw.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let Some(colon) = first.iter().position(|&byte| byte == b':') else { return false };
     let name = &first[..colon];
-    // `Index: path` starts what quilt and Subversion write.
+    // `Index: path` is the first line of a diff from quilt or Subversion.
     !name.is_empty() && name != b"Index" && name.iter().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Text parts, and attachments that are patches by type or name.
+/// Appends text parts, and attachments that are patches by type or name.
 fn collect(mail: &ParsedMail, body: &mut Vec<u8>) -> Result<(), mailparse::MailParseError> {
     if !mail.subparts.is_empty() {
         return mail.subparts.iter().try_for_each(|part| collect(part, body));
@@ -149,7 +173,7 @@ fn collect(mail: &ParsedMail, body: &mut Vec<u8>) -> Result<(), mailparse::MailP
     Ok(())
 }
 
-fn holds_diff(body: &[u8]) -> bool {
+fn contains_diff(body: &[u8]) -> bool {
     let lines: Vec<&[u8]> = body.split(|&byte| byte == b'\n').collect();
     let header = |trio: &[&[u8]]| {
         trio[0].starts_with(b"--- ") && trio[1].starts_with(b"+++ ") && trio[2].starts_with(b"@@ -")
@@ -161,7 +185,7 @@ fn is_reply(subject: &str) -> bool {
     subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"))
 }
 
-/// 2 and 5 of `[PATCH v3 2/5] …`.
+/// (2, 5) for `[PATCH v3 2/5] …`.
 fn patch_number(subject: &str) -> Option<(usize, usize)> {
     let (tag, _) = subject.split_once('[')?.1.split_once(']')?;
     let numbers = tag.to_uppercase().contains("PATCH").then(|| tag.split_whitespace().last()).flatten()?;

@@ -13,7 +13,7 @@ fn subjects(mbox: &str) -> Vec<String> {
 }
 
 #[test]
-fn cover_letters_and_replies_are_left_out_and_patches_sorted_by_number() {
+fn cover_letters_and_replies_are_skipped_and_patches_sorted_by_number() {
     let mbox = mail("[PATCH v2 0/2] Cover", "Words.")
         + &mail("[PATCH v2 2/2] Second", DIFF)
         + &mail("[PATCH v2 1/2] First", DIFF)
@@ -22,10 +22,10 @@ fn cover_letters_and_replies_are_left_out_and_patches_sorted_by_number() {
 }
 
 #[test]
-fn an_incomplete_or_doubled_series_is_refused() {
+fn an_incomplete_or_duplicated_series_is_refused() {
     let error = |mbox: String| patches(mbox.as_bytes()).unwrap_err();
     let incomplete = error(mail("[PATCH 1/3] a", DIFF) + &mail("[PATCH 3/3] c", DIFF));
-    assert_eq!(incomplete.to_string(), "of 3 patches number 2 is missing");
+    assert_eq!(incomplete.to_string(), "of 3 patches, number 2 is missing");
     let doubled = error(mail("[PATCH 1/1] a", DIFF) + &mail("[PATCH v2 1/1] a", DIFF));
     assert!(matches!(doubled, Error::Twice { number: 1, total: 1 }), "{doubled:?}");
     let empty = error(mail("[PATCH 1/2] a", DIFF) + &mail("[PATCH 2/2] b", "only words"));
@@ -34,14 +34,14 @@ fn an_incomplete_or_doubled_series_is_refused() {
 }
 
 #[test]
-fn transfer_encodings_are_undone() {
+fn transfer_encodings_are_decoded() {
     let quoted = "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: quoted-printable";
     let body = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a=3D1\n+caf=C3=A9 =\nlong\n";
     let mbox = format!("From x@example.org Mon May  3 10:00:00 2021\nSubject: [PATCH] x\n{quoted}\n\n{body}");
     let message = patches(mbox.as_bytes()).unwrap().remove(0);
     assert!(String::from_utf8(message.body).unwrap().contains("-a=1\n+café long\n"));
 
-    // The diff above with CRLF ends, as MIME wants text inside base64 to be.
+    // DIFF with CRLF, which MIME requires of text in base64.
     let base64 = "LS0tIGEvZg0KKysrIGIvZg0KQEAgLTEgKzEgQEANCi1hDQorYg0K";
     let header = "MIME-Version: 1.0\nContent-Type: text/plain\nContent-Transfer-Encoding: base64";
     let mbox = format!("Subject: [PATCH] x\n{header}\n\n{base64}\n");
@@ -66,25 +66,25 @@ fn encoded_and_folded_subjects_are_read() {
 }
 
 #[test]
-fn a_sentence_that_starts_with_from_does_not_cut_the_message() {
+fn a_sentence_that_starts_with_from_does_not_split_the_message() {
     let mbox = mail("[PATCH] x", &format!("Words.\n\nFrom here on it works.\n\n{DIFF}"));
     assert_eq!(subjects(&mbox), ["[PATCH] x"]);
 }
 
 #[test]
-fn an_mbox_that_went_through_crlf_is_made_lf_again() {
+fn an_mbox_with_crlf_is_converted_to_lf() {
     let mbox = mail("[PATCH] x", DIFF).replace('\n', "\r\n");
     assert!(patches(mbox.as_bytes()).unwrap()[0].body.starts_with(DIFF.as_bytes()));
 }
 
 #[test]
-fn carriage_returns_of_the_changed_lines_alone_are_kept() {
+fn carriage_returns_in_changed_lines_only_are_kept() {
     let diff = DIFF.replace("-a\n+b\n", "-a\r\n+b\r\n");
     assert!(patches(mail("[PATCH] x", &diff).as_bytes()).unwrap()[0].body.starts_with(diff.as_bytes()));
 }
 
 #[test]
-fn a_plain_diff_and_a_single_mail_are_read_too() {
+fn a_plain_diff_and_a_single_mail_are_series_too() {
     assert_eq!(patches(DIFF.as_bytes()).unwrap()[0].body, DIFF.as_bytes());
     let quilt = format!("Index: linux/f\n===================\n{DIFF}");
     assert_eq!(patches(quilt.as_bytes()).unwrap()[0].body, quilt.as_bytes());

@@ -1,42 +1,54 @@
-//! File names in patches: quoting, prefixes, timestamps, and which of them are refused.
+//! File names in patches: quoting, prefixes, timestamps, and the names to refuse.
 
-/// Why a name cannot be a file of the tree.
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Why a name in a patch is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
+    /// The name starts with `/`.
     #[error("an absolute path")]
     Absolute,
-    #[error("it goes up with ..")]
+    /// The name contains `..`.
+    #[error("the path contains ..")]
     Parent,
+    /// The name is below `.git`, in any case of letters.
     #[error("inside .git")]
-    GitFolder,
-    #[error("no name is left after the prefix")]
+    GitDir,
+    /// All components are stripped.
+    #[error("nothing is left after stripping the prefix")]
     Empty,
+    /// The name contains a NUL byte.
     #[error("a NUL byte in the name")]
     Nul,
+    /// The name is not UTF-8.
     #[error("the name is not UTF-8")]
     NotUtf8,
+    /// A symbolic link on the way could lead out of the tree.
     #[error("{} is a symbolic link", .0.describe())]
-    Symlink(LinkPlace),
+    Symlink(LinkPosition),
 }
 
-/// Whether the link is the file itself or a folder above it.
+/// The position of a symbolic link in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkPlace {
+pub enum LinkPosition {
+    /// The last component.
     File,
-    Folder,
+    /// A directory above it.
+    Directory,
 }
 
-impl LinkPlace {
+impl LinkPosition {
     fn describe(self) -> &'static str {
         match self {
-            LinkPlace::File => "the file",
-            LinkPlace::Folder => "a folder above it",
+            LinkPosition::File => "the file",
+            LinkPosition::Directory => "a directory above it",
         }
     }
 }
 
-/// The name of a `---`, `+++`, `rename` or `copy` line, and the timestamp after it.
-pub fn header(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+/// Reads the name of a `---`, `+++`, `rename` or `copy` line; returns it and the timestamp after it.
+pub(super) fn header(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     if text.first() == Some(&b'"') {
         return unquoted(text);
     }
@@ -45,8 +57,8 @@ pub fn header(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     (!name.is_empty()).then(|| (name.to_vec(), stamp))
 }
 
-/// The first second of 1970 in any time zone, as in `1970-01-01 01:00:00.000000000 +0100`.
-pub fn is_epoch(stamp: &[u8]) -> bool {
+/// Whether the timestamp is the first second of 1970 in any time zone: `1970-01-01 01:00:00.000000000 +0100`.
+pub(super) fn is_epoch(stamp: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(stamp) else { return false };
     let mut words = text.split_whitespace();
     let (Some(date), Some(time), Some(zone)) = (words.next(), words.next(), words.next()) else {
@@ -58,15 +70,15 @@ pub fn is_epoch(stamp: &[u8]) -> bool {
         .is_ok_and(|time| time.as_second() == 0)
 }
 
-/// Drops the first `strip` components and refuses what could leave the tree, before and after.
-pub fn stripped(name: &[u8], strip: usize) -> Result<Vec<u8>, BadName> {
+/// Drops the first `strip` components; refuses names that could leave the tree, before and after.
+pub(super) fn stripped(name: &[u8], strip: usize) -> Result<Vec<u8>, BadName> {
     if name.starts_with(b"/") {
         return Err(BadName::Absolute);
     }
     if name.contains(&0) {
         return Err(BadName::Nul);
     }
-    // The journal keeps names as JSON strings, and no kernel release has such a name.
+    // The journal of the source tree stores names as JSON strings; no kernel release has such a name.
     if std::str::from_utf8(name).is_err() {
         return Err(BadName::NotUtf8);
     }
@@ -74,19 +86,19 @@ pub fn stripped(name: &[u8], strip: usize) -> Result<Vec<u8>, BadName> {
     for (index, part) in name.split(|&byte| byte == b'/').enumerate() {
         match part {
             b".." => return Err(BadName::Parent),
-            // `a//etc/passwd`: git never writes it; what follows the prefix is absolute.
+            // `a//etc/passwd`: an absolute path follows the prefix. git never writes it.
             b"" if index == strip => return Err(BadName::Absolute),
             _ if index < strip => {}
             b"" | b"." => {}
-            part if part.eq_ignore_ascii_case(b".git") => return Err(BadName::GitFolder),
+            part if part.eq_ignore_ascii_case(b".git") => return Err(BadName::GitDir),
             part => parts.push(part),
         }
     }
     if parts.is_empty() { Err(BadName::Empty) } else { Ok(parts.join(&b'/')) }
 }
 
-/// The name in `a/name b/name`, without prefix: all there is for an empty file or a new mode.
-pub fn of_git_command(names: &[u8], strip: usize) -> Option<Vec<u8>> {
+/// The name in `a/name b/name`, without prefix: the only one of an empty file or a change of mode.
+pub(super) fn of_git_command(names: &[u8], strip: usize) -> Option<Vec<u8>> {
     if names.first() == Some(&b'"') {
         let (old, rest) = unquoted(names)?;
         let (new, _) = header(rest.strip_prefix(b" ")?)?;
@@ -97,11 +109,12 @@ pub fn of_git_command(names: &[u8], strip: usize) -> Option<Vec<u8>> {
         let (new, _) = unquoted(&names[start + 1..])?;
         return same(&names[..start], &new, strip);
     }
-    // Names may hold blanks: the right one is that which gives the same name twice.
-    let blanks = names.iter().enumerate().filter(|(_, byte)| **byte == b' ').map(|(index, _)| index);
-    blanks.into_iter().find_map(|blank| same(&names[..blank], &names[blank + 1..], strip))
+    // Names may contain spaces: the separator is the one with the same name on both sides.
+    let spaces = names.iter().enumerate().filter(|(_, byte)| **byte == b' ').map(|(index, _)| index);
+    spaces.into_iter().find_map(|space| same(&names[..space], &names[space + 1..], strip))
 }
 
+/// The common name of both sides without their prefixes.
 fn same(old: &[u8], new: &[u8], strip: usize) -> Option<Vec<u8>> {
     let rest = |name: &[u8]| {
         let parts: Vec<&[u8]> = name.split(|&byte| byte == b'/').skip(strip).collect();
@@ -111,9 +124,8 @@ fn same(old: &[u8], new: &[u8], strip: usize) -> Option<Vec<u8>> {
     (old == new && !old.is_empty()).then_some(old)
 }
 
-/// Of `x.orig` and `x` the file is `x`, whichever side it stands on.
-pub fn common(old: std::path::PathBuf, new: std::path::PathBuf) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt;
+/// The file that a diff of `x.orig` and `x`, in any order, changes: `x`.
+pub(super) fn common(old: PathBuf, new: PathBuf) -> PathBuf {
     let backup = new.as_os_str().as_bytes().starts_with(old.as_os_str().as_bytes());
     if backup { old } else { new }
 }

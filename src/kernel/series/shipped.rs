@@ -1,4 +1,4 @@
-//! The series under `patches/`, which the binary carries.
+//! The series in `patches/`, which are embedded in the binary.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,55 +6,66 @@ use std::path::Path;
 use rust_embed::Embed;
 use serde::de::DeserializeOwned;
 
-use super::{Compat, Error, Metadata, PatchFile, Variant};
+use super::description::{self, Compat, LineEntry, Metadata, Variant};
+use super::error::Error;
+use super::resolved::{NONE, PatchFile, PatchSource, Series, read_patches, resolve};
 use crate::base::options::Lang;
 use crate::base::release::{Line, Release};
-use crate::kernel::series;
+use crate::claims::Claims;
 use crate::kernel::toolchain::Toolchain;
 
 #[derive(Embed)]
 #[folder = "patches/"]
 struct Patches;
 
-/// The build fixes: listed, but never chosen by name.
-pub(super) const COMPAT: &str = "compat";
+/// The directory of build fixes, which are listed but not selectable.
+const COMPAT: &str = "compat";
 
 /// One row of `series list`.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct SeriesSummary {
+    /// The name that `--series` accepts.
     pub name: String,
+    /// One line about the change.
     pub title: String,
-    /// For each line the languages in which the series exists there.
+    /// The languages of the series on each line.
     pub lines: BTreeMap<Line, Vec<Lang>>,
-    /// Whether `--series` takes it; `compat` is applied by itself.
+    /// Whether `--series` accepts the name; `compat` is applied automatically.
     pub selectable: bool,
 }
 
-/// `series show`.
+/// The content of `series show`.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct SeriesDetails {
+    /// The name that `--series` accepts.
     pub name: String,
+    /// One line about the change.
     pub title: String,
+    /// The effect of the patches, in a few lines.
     pub summary: String,
+    /// Author and place of the proposal; empty for `compat`.
     pub origin: String,
-    pub variants: Vec<ShownVariant>,
+    /// By line and language, oldest line first.
+    pub variants: Vec<VariantDetails>,
 }
 
-/// What the series is on one line in one language.
+/// The series on one line in one language.
 #[derive(Clone, Debug)]
-pub struct ShownVariant {
+pub struct VariantDetails {
     /// `6.1.y`; for `compat` the range of releases and the compiler.
     pub applies_to: String,
+    /// The language.
     pub lang: Lang,
-    /// Why there are no patches, where there are none.
+    /// Why there are no patches; `None` if there are patches.
     pub unpatched: Option<String>,
+    /// The patches, in order.
     pub patches: Vec<PatchFile>,
 }
 
-/// Names of the shipped series that `--series` takes, sorted.
+/// Names of the shipped series that `--series` accepts, sorted.
 pub(crate) fn names() -> Vec<String> {
-    let folder = |path: &str| path.strip_suffix("/series.toml").map(str::to_owned);
-    let mut names: Vec<String> = Patches::iter().filter_map(|path| folder(&path)).collect();
+    let series = |path: &str| path.strip_suffix("/series.toml").map(str::to_owned);
+    let mut names: Vec<String> = Patches::iter().filter_map(|path| series(&path)).collect();
     names.retain(|name| name != COMPAT);
     names.sort();
     names
@@ -64,12 +75,27 @@ pub(super) fn is_shipped(name: &str) -> bool {
     names().iter().any(|known| known == name)
 }
 
-/// The embedded folder of one series.
-pub(super) struct ShippedFiles {
+/// The error for a name that is neither a shipped series nor an existing path.
+pub(super) fn unknown(name: &str) -> Error {
+    if name == COMPAT {
+        return Error::NotSelectable { name: name.to_owned() };
+    }
+    if name.contains('/') {
+        return Error::NotFound { path: name.into() };
+    }
+    let mut known = names();
+    known.push(NONE.to_owned());
+    let near = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let near = near.filter(|(distance, known)| *distance <= known.len().max(6) / 3).min();
+    Error::Unknown { name: name.to_owned(), closest: near.map(|(_, known)| known.clone()), known }
+}
+
+/// The embedded directory of one series.
+struct EmbeddedPatches {
     name: String,
 }
 
-impl series::Files for ShippedFiles {
+impl PatchSource for EmbeddedPatches {
     fn patch(&self, path: &str) -> Result<PatchFile, Error> {
         let path = format!("{}/{path}", self.name);
         Ok(PatchFile::new(format!("patches/{path}"), read(&path)?))
@@ -79,78 +105,85 @@ impl series::Files for ShippedFiles {
 fn read(path: &str) -> Result<Vec<u8>, Error> {
     match Patches::get(path) {
         Some(file) => Ok(file.data.into_owned()),
-        None => Err(Error::Io {
-            path: Path::new("patches").join(path),
-            source: std::io::Error::from(std::io::ErrorKind::NotFound),
-        }),
+        None => Err(Error::NotFound { path: Path::new("patches").join(path) }),
     }
 }
 
 fn described<T: DeserializeOwned>(name: &str) -> Result<T, Error> {
-    let path = format!("{name}/series.toml");
-    parse(&read(&path)?, &Path::new("patches").join(path))
+    let path = format!("{name}/{}", description::FILE_NAME);
+    description::parse(&read(&path)?, &Path::new("patches").join(path))
 }
 
-/// Reads a `series.toml`; `path` is for the message.
-pub(super) fn parse<T: DeserializeOwned>(text: &[u8], path: &Path) -> Result<T, Error> {
-    toml::from_slice(text)
-        .map_err(|source| Error::Metadata { path: path.to_owned(), source: Box::new(source) })
-}
-
-pub(super) fn metadata(name: &str) -> Result<(Metadata, ShippedFiles), Error> {
+fn metadata(name: &str) -> Result<(Metadata, EmbeddedPatches), Error> {
     if !is_shipped(name) {
-        return Err(series::unknown(name));
+        return Err(unknown(name));
     }
-    Ok((described(name)?, ShippedFiles { name: name.to_owned() }))
+    Ok((described(name)?, EmbeddedPatches { name: name.to_owned() }))
 }
 
-/// The fixes that this release needs with this compiler.
+/// A shipped series for one release, without build fixes.
+pub(super) fn load(name: &str, release: &Release, lang: Lang) -> Result<Series, Error> {
+    let (metadata, patches) = metadata(name)?;
+    resolve(name, metadata, &patches, release, lang)
+}
+
+pub(super) fn claims(name: &str) -> Result<Claims, Error> {
+    Ok(metadata(name)?.0.claims)
+}
+
+/// The build fixes that this release needs with this compiler.
 pub(super) fn compat(release: &Release, toolchain: &Toolchain) -> Result<Vec<PatchFile>, Error> {
     let compat: Compat = described(COMPAT)?;
     let needed = compat.fixes.iter().filter(|fix| fix.is_needed(release, toolchain));
-    let files = ShippedFiles { name: COMPAT.to_owned() };
-    needed.flat_map(|fix| &fix.patches).map(|path| series::Files::patch(&files, path)).collect()
+    let patches = EmbeddedPatches { name: COMPAT.to_owned() };
+    needed.flat_map(|fix| &fix.patches).map(|path| patches.patch(path)).collect()
 }
 
-/// Every shipped series, `compat` last.
-pub fn list() -> Result<Vec<Listed>, Error> {
-    let mut listed = Vec::new();
+/// All shipped series, sorted by name, and `compat` last.
+///
+/// # Errors
+/// A `series.toml` cannot be parsed; the tests exclude that.
+pub fn list() -> Result<Vec<SeriesSummary>, Error> {
+    let langs = |entry: &LineEntry| {
+        [Lang::C, Lang::Rust].into_iter().filter(|lang| entry.variant(*lang).is_some()).collect()
+    };
+    let mut summaries = Vec::new();
     for name in names() {
         let (metadata, _) = metadata(&name)?;
-        let langs = |entry: &series::LineEntry| {
-            [Lang::C, Lang::Rust].into_iter().filter(|lang| entry.variant(*lang).is_some()).collect()
-        };
         let lines = metadata.lines.iter().map(|(line, entry)| (*line, langs(entry))).collect();
-        listed.push(Listed { name, title: metadata.title, lines, selectable: true });
+        summaries.push(SeriesSummary { name, title: metadata.title, lines, selectable: true });
     }
     let compat: Compat = described(COMPAT)?;
-    listed.push(Listed {
+    summaries.push(SeriesSummary {
         name: COMPAT.to_owned(),
         title: compat.title,
         lines: compat.fixes.iter().map(|fix| (fix.from.line(), vec![fix.tool.lang()])).collect(),
         selectable: false,
     });
-    Ok(listed)
+    Ok(summaries)
 }
 
-pub fn show(name: &str) -> Result<Shown, Error> {
+/// A shipped series, or `compat`, with all its patches.
+///
+/// # Errors
+/// [`Error::Unknown`].
+pub fn show(name: &str) -> Result<SeriesDetails, Error> {
     if name == COMPAT {
         return show_compat();
     }
-    let (metadata, files) = metadata(name)?;
+    let (metadata, source) = metadata(name)?;
     let mut variants = Vec::new();
     for (line, entry) in &metadata.lines {
         for lang in [Lang::C, Lang::Rust] {
             let Some(variant) = entry.variant(lang) else { continue };
-            let folder = format!("{}.{}", line.major, line.minor);
             let (unpatched, patches) = match variant {
                 Variant::Unpatched(reason) => (Some(reason.clone()), Vec::new()),
-                Variant::Patches(names) => (None, read_all(&files, names, &folder)?),
+                Variant::Patches(names) => (None, read_patches(&source, *line, names)?),
             };
-            variants.push(ShownVariant { applies_to: line.to_string(), lang, unpatched, patches });
+            variants.push(VariantDetails { applies_to: line.to_string(), lang, unpatched, patches });
         }
     }
-    Ok(Shown {
+    Ok(SeriesDetails {
         name: name.to_owned(),
         title: metadata.title,
         summary: metadata.summary,
@@ -159,26 +192,20 @@ pub fn show(name: &str) -> Result<Shown, Error> {
     })
 }
 
-fn read_all(files: &ShippedFiles, names: &[String], folder: &str) -> Result<Vec<PatchFile>, Error> {
-    names.iter().map(|name| series::Files::patch(files, &format!("{folder}/{name}"))).collect()
-}
-
-fn show_compat() -> Result<Shown, Error> {
+fn show_compat() -> Result<SeriesDetails, Error> {
     let compat: Compat = described(COMPAT)?;
-    let files = ShippedFiles { name: COMPAT.to_owned() };
+    let source = EmbeddedPatches { name: COMPAT.to_owned() };
     let mut variants = Vec::new();
     for fix in &compat.fixes {
-        let tool = format!("{} {} and later", fix.tool.name(), fix.tool_from);
-        let patches =
-            fix.patches.iter().map(|path| series::Files::patch(&files, path)).collect::<Result<_, _>>()?;
-        variants.push(ShownVariant {
-            applies_to: format!("{} up to before {}, {tool}", fix.from, fix.before),
+        let (from, before) = (fix.from, fix.before);
+        variants.push(VariantDetails {
+            applies_to: format!("{from} to before {before}, {} {} and later", fix.tool.name(), fix.tool_from),
             lang: fix.tool.lang(),
             unpatched: None,
-            patches,
+            patches: fix.patches.iter().map(|path| source.patch(path)).collect::<Result<_, _>>()?,
         });
     }
-    Ok(Shown {
+    Ok(SeriesDetails {
         name: COMPAT.to_owned(),
         title: compat.title,
         summary: compat.summary,

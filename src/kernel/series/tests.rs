@@ -1,6 +1,8 @@
 use super::*;
+use crate::base::error::{Exit, Explain};
+use crate::base::release::Line;
 use crate::kernel::series::diff;
-use crate::kernel::toolchain::RustToolchain;
+use crate::kernel::toolchain::{Compiler, RustToolchain};
 
 fn toolchain(compiler: Compiler, version: &str) -> Toolchain {
     Toolchain {
@@ -23,11 +25,12 @@ fn load_for(name: &str, release: &str) -> Result<Series, Error> {
 }
 
 #[test]
-fn every_shipped_series_says_what_it_is_on_every_supported_line() {
-    for name in shipped::names() {
-        let (metadata, _) = shipped::metadata(&name).unwrap();
-        assert_eq!(metadata.lines.keys().copied().collect::<Vec<_>>(), Line::SUPPORTED, "{name}");
-        assert!(!metadata.origin.is_empty() && !metadata.summary.is_empty(), "{name}");
+fn every_shipped_series_covers_every_supported_line() {
+    for summary in list().unwrap().into_iter().filter(|summary| summary.selectable) {
+        let name = summary.name;
+        assert_eq!(summary.lines.keys().copied().collect::<Vec<_>>(), Line::SUPPORTED, "{name}");
+        let details = show(&name).unwrap();
+        assert!(!details.origin.is_empty() && !details.summary.is_empty(), "{name}");
         for line in Line::SUPPORTED {
             let release = Release::new(line.major, line.minor, 200);
             let series = load(&name, &release, Lang::C, &gcc_12()).unwrap();
@@ -38,9 +41,9 @@ fn every_shipped_series_says_what_it_is_on_every_supported_line() {
 }
 
 #[test]
-fn every_shipped_patch_can_be_read_and_carries_no_sign_off() {
-    for listed in list().unwrap() {
-        for variant in show(&listed.name).unwrap().variants {
+fn every_shipped_patch_is_readable_and_has_no_sign_off() {
+    for summary in list().unwrap() {
+        for variant in show(&summary.name).unwrap().variants {
             for patch in variant.patches {
                 let files = diff::parse(&patch.content, patch.reading).unwrap();
                 assert!(!files.is_empty(), "{}", patch.name);
@@ -53,7 +56,7 @@ fn every_shipped_patch_can_be_read_and_carries_no_sign_off() {
 }
 
 #[test]
-fn the_unpatched_kernel_is_zeroed_on_5_12_and_user_frame_elsewhere() {
+fn the_unpatched_kernel_is_zeroed_on_5_12_and_user_frame_on_other_lines() {
     for line in Line::SUPPORTED {
         let release = Release::new(line.major, line.minor, 200);
         let unpatched = |name| load(name, &release, Lang::C, &gcc_12()).unwrap().unpatched.is_some();
@@ -65,7 +68,7 @@ fn the_unpatched_kernel_is_zeroed_on_5_12_and_user_frame_elsewhere() {
 }
 
 #[test]
-fn each_series_changes_only_the_file_it_is_about() {
+fn each_series_changes_only_its_file() {
     for (name, file) in [
         ("zeroed", "arch/x86/kernel/process.c"),
         ("copy-segments", "arch/x86/kernel/process.c"),
@@ -95,8 +98,8 @@ fn a_release_between_two_lines_borrows_from_the_nearest_older_one() {
 }
 
 #[test]
-fn a_line_does_not_speak_for_releases_whose_code_is_known_to_differ() {
-    // 5.13 has the code that 5.10.162 took over; that 5.12 zeroes by itself says nothing of it.
+fn a_line_does_not_apply_to_releases_whose_code_is_known_to_differ() {
+    // 5.10.162 has the code of 5.13, so the patches of 5.10.y apply; 5.12, which zeroes unpatched, differs.
     let series = load_for("zeroed", "5.15.3").unwrap();
     assert_eq!((series.borrowed_from, series.patches.len()), (Some(Line::new(5, 10)), 1));
     assert!(load_for("user-frame", "5.15.3").unwrap().unpatched.is_some());
@@ -112,22 +115,22 @@ fn a_release_older_than_all_lines_is_refused() {
 }
 
 #[test]
-fn an_unknown_series_is_answered_with_the_nearest_name_and_the_list() {
+fn an_unknown_series_is_refused_with_the_nearest_name_and_the_list() {
     let error = load_for("copy-segment", "6.1.187").unwrap_err();
-    assert_eq!(error.to_string(), "there is no series \"copy-segment\", did you mean copy-segments?");
-    assert_eq!(crate::base::error::Explain::exit(&error), crate::base::error::Exit::Usage);
+    assert_eq!(error.to_string(), "unknown series \"copy-segment\"; did you mean copy-segments?");
+    assert_eq!(error.exit(), Exit::Usage);
     assert_eq!(
         error.facts(),
         ["shipped series: copy-segments, einval-attach, einval-regs, hide-threads, user-frame, \
              user-segments, zeroed, none"]
     );
     let far = load_for("frobnicate", "6.1.187").unwrap_err();
-    assert_eq!(far.to_string(), "there is no series \"frobnicate\"");
-    assert!(matches!(load_for("./not-there", "6.1.187"), Err(Error::Io { .. })));
+    assert_eq!(far.to_string(), "unknown series \"frobnicate\"");
+    assert!(matches!(load_for("./not-there", "6.1.187"), Err(Error::NotFound { .. })));
 }
 
 #[test]
-fn a_language_that_a_series_does_not_exist_in_is_refused() {
+fn a_series_that_does_not_exist_in_the_language_is_refused() {
     let error = load("zeroed", &"6.1.1".parse().unwrap(), Lang::Rust, &gcc_12()).unwrap_err();
     assert_eq!(error.to_string(), "series zeroed does not exist in Rust for 6.1.y");
 }
@@ -142,27 +145,28 @@ fn a_series_in_rust_is_switched_on_and_has_one_rust_file_for_all_lines() {
             let Ok(series) = load(&name, &release, Lang::Rust, &gcc_12()) else { continue };
             assert_eq!(series.switches, ["IO_THREAD_RUST"], "{name} on {line}");
             assert!(load(&name, &release, Lang::C, &gcc_12()).unwrap().switches.is_empty());
-            let text: String = series.patches.iter().map(|it| String::from_utf8_lossy(&it.content)).collect();
+            let text: String =
+                series.patches.iter().map(|patch| String::from_utf8_lossy(&patch.content)).collect();
             assert!(text.contains("\n+config IO_THREAD_RUST\n"), "{name} on {line}");
             let (_, file) = text.split_once("io_thread.rs\n@@ -0,0 ").expect("a new file in Rust");
             files.push(file.split("\ndiff --git").next().unwrap().to_owned());
         }
         seen += files.len();
         files.dedup();
-        assert!(files.len() <= 1, "{name} has a file of its own on some line");
+        assert!(files.len() <= 1, "{name} has different Rust files on different lines");
     }
     assert!(seen >= 9, "{seen}");
 }
 
 #[test]
-fn none_is_the_release_as_it_is() {
+fn none_is_the_unmodified_release() {
     let series = load_for(NONE, "6.1.187").unwrap();
     assert_eq!(series.in_order().count(), 0);
     assert_eq!(series.name, "none");
 }
 
 #[test]
-fn build_fixes_come_first_and_only_for_the_release_and_compiler_that_need_them() {
+fn build_fixes_come_first_and_only_if_release_and_compiler_need_them() {
     let fixes = |release: &str, toolchain: &Toolchain| {
         load("copy-segments", &release.parse().unwrap(), Lang::C, toolchain).unwrap().compat.len()
     };
@@ -180,7 +184,7 @@ fn build_fixes_come_first_and_only_for_the_release_and_compiler_that_need_them()
 }
 
 #[test]
-fn a_build_fix_for_rustc_asks_for_a_kernel_made_with_rust_and_a_version_of_two_numbers() {
+fn a_build_fix_for_rustc_needs_a_kernel_with_rust_and_compares_two_numbers() {
     let fixes = |release: &str, rustc: Option<&str>| {
         let rust = rustc.map(|version| RustToolchain {
             rustc: "rustc".into(),
@@ -208,9 +212,9 @@ fn a_build_fix_for_rustc_asks_for_a_kernel_made_with_rust_and_a_version_of_two_n
 #[test]
 fn the_build_fixes_are_listed() {
     let listed = list().unwrap();
-    let compat = listed.iter().find(|listed| listed.name == "compat").unwrap();
+    let compat = listed.iter().find(|summary| summary.name == "compat").unwrap();
     assert!(!compat.selectable);
     let shown = show("compat").unwrap().variants;
-    assert_eq!(shown[0].applies_to, "5.12 up to before 5.17, gcc 12 and later");
-    assert_eq!(shown[1].applies_to, "6.12 up to before 7.0, rustc 1.95 and later");
+    assert_eq!(shown[0].applies_to, "5.12 to before 5.17, gcc 12 and later");
+    assert_eq!(shown[1].applies_to, "6.12 to before 7.0, rustc 1.95 and later");
 }

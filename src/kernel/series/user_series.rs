@@ -1,28 +1,28 @@
-//! A series of the user's own: a folder or an mbox.
+//! A series outside the shipped ones: a directory or an mbox.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
+
+use super::description::{self, Metadata};
 use super::diff::Reading;
-use super::{Error, Metadata, PatchFile, Series, mail, resolve, shipped};
+use super::error::Error;
+use super::mail;
+use super::resolved::{PatchFile, PatchSource, Series, resolve};
 use crate::base::options::Lang;
 use crate::base::release::Release;
 use crate::claims::Claims;
-use crate::kernel::series;
 
+/// The series at `path` for one release, without build fixes.
 pub(super) fn load(path: &Path, release: &Release, lang: Lang) -> Result<Series, Error> {
     let name = name(path)?;
-    if path.is_dir() { folder(path, name, release, lang) } else { mailbox(path, name) }
+    if path.is_dir() { directory(path, name, release, lang) } else { mailbox(path, name) }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })
-}
-
-/// The last part of the path, in the characters that `uname -r` and package names can carry.
+/// The last component of the path, in the characters that `uname -r` and package names allow.
 fn name(path: &Path) -> Result<String, Error> {
     let unnameable = || Error::Unnameable { path: path.to_owned() };
-    let full = fs::canonicalize(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let full = fs::canonicalize(path)?;
     let last = if full.is_dir() { full.file_name() } else { full.file_stem() };
     let last = last.ok_or_else(unnameable)?.to_string_lossy().to_lowercase();
     let plain = last.replace(|c: char| !(c.is_ascii_alphanumeric() || c == '.'), "-");
@@ -30,46 +30,48 @@ fn name(path: &Path) -> Result<String, Error> {
     if plain.is_empty() { Err(unnameable()) } else { Ok(plain.to_owned()) }
 }
 
-/// What the folder's `series.toml` claims; nothing where there is none.
+/// The claims in the `series.toml` of the directory; none without that file.
 pub(super) fn claims(path: &Path) -> Result<Claims, Error> {
     Ok(metadata(path)?.map_or_else(Claims::default, |metadata| metadata.claims))
 }
 
-fn metadata(folder: &Path) -> Result<Option<Metadata>, Error> {
-    let description = folder.join("series.toml");
-    match description.exists() {
-        true => Ok(Some(shipped::parse(&read(&description)?, &description)?)),
+fn metadata(dir: &Path) -> Result<Option<Metadata>, Error> {
+    let path = dir.join(description::FILE_NAME);
+    match path.exists() {
+        true => Ok(Some(description::parse(&fs::read(&path)?, &path)?)),
         false => Ok(None),
     }
 }
 
-struct OwnFiles<'p>(&'p Path);
+/// The directory of a `series.toml`.
+struct UserPatches<'p>(&'p Path);
 
-impl series::Files for OwnFiles<'_> {
+impl PatchSource for UserPatches<'_> {
     fn patch(&self, path: &str) -> Result<PatchFile, Error> {
         let path = self.0.join(path);
-        Ok(PatchFile::new(path.display().to_string(), read(&path)?))
+        Ok(PatchFile::new(path.display().to_string(), fs::read(&path)?))
     }
 }
 
-fn folder(path: &Path, name: String, release: &Release, lang: Lang) -> Result<Series, Error> {
+fn directory(path: &Path, name: String, release: &Release, lang: Lang) -> Result<Series, Error> {
     let quilt = path.join("series");
     match metadata(path)? {
         Some(metadata) if !metadata.lines.is_empty() => {
-            resolve(&name, metadata, &OwnFiles(path), release, lang)
+            resolve(&name, metadata, &UserPatches(path), release, lang)
         }
         _ if !quilt.exists() => Err(Error::NoSeriesFile { path: path.to_owned() }),
         metadata => {
             let patches = quilt_series(&quilt, path)?;
-            Ok(own(name, metadata, patches))
+            Ok(series(name, metadata, patches))
         }
     }
 }
 
-fn own(name: String, metadata: Option<Metadata>, patches: Vec<PatchFile>) -> Series {
+/// A series without release lines: its patches are for every release.
+fn series(name: String, metadata: Option<Metadata>, patches: Vec<PatchFile>) -> Series {
     let (title, summary, origin, claims) = match metadata {
         Some(metadata) => (metadata.title, metadata.summary, metadata.origin, metadata.claims),
-        None => (name.clone(), String::new(), "a series of your own".to_owned(), Claims::default()),
+        None => (name.clone(), String::new(), "your own series".to_owned(), Claims::default()),
     };
     Series {
         name,
@@ -85,13 +87,13 @@ fn own(name: String, metadata: Option<Metadata>, patches: Vec<PatchFile>) -> Ser
     }
 }
 
-/// quilt(1): one file a line, then its options; `#` starts a comment.
-fn quilt_series(path: &Path, folder: &Path) -> Result<Vec<PatchFile>, Error> {
-    let text = read(path)?;
+/// Reads a series file of quilt(1): one patch per line, followed by its options; `#` starts a comment.
+fn quilt_series(path: &Path, dir: &Path) -> Result<Vec<PatchFile>, Error> {
+    let text = fs::read(path)?;
     let text = String::from_utf8_lossy(&text);
     let mut patches = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        // A `#` inside a word belongs to the file's name.
+        // A `#` inside a word is part of the file name.
         let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
         let Some(file) = words.next() else { continue };
         let reading = quilt_options(words).map_err(|option| Error::QuiltOption {
@@ -99,13 +101,13 @@ fn quilt_series(path: &Path, folder: &Path) -> Result<Vec<PatchFile>, Error> {
             line: index + 1,
             option,
         })?;
-        let file: PathBuf = folder.join(file);
-        patches.push(PatchFile { reading, ..PatchFile::new(file.display().to_string(), read(&file)?) });
+        let file: PathBuf = dir.join(file);
+        patches.push(PatchFile { reading, ..PatchFile::new(file.display().to_string(), fs::read(&file)?) });
     }
     if patches.is_empty() { Err(Error::Empty { path: path.to_owned() }) } else { Ok(patches) }
 }
 
-/// `-p0`, `-p1`, `-pab` (quilt's word for `-p1`) and `-R`; anything else is given back.
+/// Reads `-p0`, `-p1`, `-pab` (a synonym of `-p1`) and `-R`; fails with the first other option.
 fn quilt_options<'a>(words: impl Iterator<Item = &'a str>) -> Result<Reading, String> {
     let mut reading = Reading::default();
     let mut words = words.peekable();
@@ -127,13 +129,13 @@ fn quilt_options<'a>(words: impl Iterator<Item = &'a str>) -> Result<Reading, St
 fn mailbox(path: &Path, name: String) -> Result<Series, Error> {
     let shown = path.display().to_string();
     let messages =
-        mail::patches(&read(path)?).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
-    let one = messages.len() == 1;
+        mail::patches(&fs::read(path)?).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
+    let is_single = messages.len() == 1;
     let patch = |message: mail::Message| {
-        let name = if one { shown.clone() } else { format!("{shown} ({})", message.subject) };
+        let name = if is_single { shown.clone() } else { format!("{shown} ({})", message.subject) };
         PatchFile::new(name, message.body)
     };
-    Ok(own(name, None, messages.into_iter().map(patch).collect()))
+    Ok(series(name, None, messages.into_iter().map(patch).collect()))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ fn load_for(path: &Path, release: &str) -> Result<Series, Error> {
     load(path.to_str().unwrap(), &release.parse().unwrap(), Lang::C, &toolchain())
 }
 
-fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+fn directory(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("My_Series v2");
     for (name, content) in files {
@@ -35,7 +35,7 @@ fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
 fn a_quilt_series_keeps_order_options_and_comments() {
     let list = "# heading\n\nb.patch   # why\na.patch -p0\nsub/c#1.patch -pab -R\n";
     let (_dir, path) =
-        folder(&[("series", list), ("a.patch", DIFF), ("b.patch", DIFF), ("sub/c#1.patch", DIFF)]);
+        directory(&[("series", list), ("a.patch", DIFF), ("b.patch", DIFF), ("sub/c#1.patch", DIFF)]);
     let series = load_for(&path, "6.1.187").unwrap();
     assert_eq!(series.name, "my-series-v2");
     let readings: Vec<(bool, Reading)> =
@@ -47,7 +47,7 @@ fn a_quilt_series_keeps_order_options_and_comments() {
 
 #[test]
 fn a_quilt_option_that_would_be_ignored_is_refused() {
-    let (_dir, path) = folder(&[("series", "a.patch --fuzz=3\n"), ("a.patch", DIFF)]);
+    let (_dir, path) = directory(&[("series", "a.patch --fuzz=3\n"), ("a.patch", DIFF)]);
     let error = load_for(&path, "6.1.187").unwrap_err();
     assert!(
         matches!(&error, Error::QuiltOption { line: 1, option, .. } if option == "--fuzz=3"),
@@ -56,19 +56,19 @@ fn a_quilt_option_that_would_be_ignored_is_refused() {
 }
 
 #[test]
-fn a_folder_needs_a_series_file_with_patches_that_exist() {
-    let (_dir, path) = folder(&[("a.patch", DIFF)]);
+fn a_directory_needs_a_series_file_with_existing_patches() {
+    let (_dir, path) = directory(&[("a.patch", DIFF)]);
     assert!(matches!(load_for(&path, "6.1.187"), Err(Error::NoSeriesFile { .. })));
-    let (_dir, path) = folder(&[("series", "# nothing\n")]);
+    let (_dir, path) = directory(&[("series", "# nothing\n")]);
     assert!(matches!(load_for(&path, "6.1.187"), Err(Error::Empty { .. })));
-    let (_dir, path) = folder(&[("series", "gone.patch\n")]);
-    assert!(matches!(load_for(&path, "6.1.187"), Err(Error::Io { .. })));
+    let (_dir, path) = directory(&[("series", "gone.patch\n")]);
+    assert!(matches!(load_for(&path, "6.1.187"), Err(Error::Io(_))));
 }
 
 #[test]
-fn a_described_series_of_ones_own_is_chosen_by_line() {
+fn a_described_user_series_is_chosen_by_line() {
     let text = "title = 'mine'\n[lines.'6.1.y']\nc = { patches = ['x.patch'] }\n";
-    let (_dir, path) = folder(&[("series.toml", text), ("6.1/x.patch", DIFF)]);
+    let (_dir, path) = directory(&[("series.toml", text), ("6.1/x.patch", DIFF)]);
     let series = load_for(&path, "6.6.3").unwrap();
     assert_eq!((series.title.as_str(), series.patches.len()), ("mine", 1));
     assert_eq!(series.borrowed_from, Some("6.1.y".parse().unwrap()));
@@ -76,15 +76,15 @@ fn a_described_series_of_ones_own_is_chosen_by_line() {
 }
 
 #[test]
-fn a_description_may_stand_beside_a_quilt_series() {
-    let (_dir, path) = folder(&[("series.toml", "title = 'mine'\n"), ("series", "a\n"), ("a", DIFF)]);
+fn a_description_can_accompany_a_quilt_series() {
+    let (_dir, path) = directory(&[("series.toml", "title = 'mine'\n"), ("series", "a\n"), ("a", DIFF)]);
     let series = load_for(&path, "6.1.187").unwrap();
     assert_eq!((series.title.as_str(), series.patches.len()), ("mine", 1));
 }
 
 #[test]
-fn a_wrong_description_is_refused() {
-    let (_dir, path) = folder(&[("series.toml", "title = 'mine'\n[lines.'six']\n")]);
+fn an_invalid_description_is_refused() {
+    let (_dir, path) = directory(&[("series.toml", "title = 'mine'\n[lines.'six']\n")]);
     assert!(matches!(load_for(&path, "6.1.187"), Err(Error::Metadata { .. })));
 }
 

@@ -1,142 +1,66 @@
-//! Which programs make the kernel, and what versions they are.
+//! The programs that build a kernel, and their versions.
+
+mod error;
+mod query;
+pub mod rust;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Exit, Explain};
-use crate::base::process::{self, Command};
+use self::query::{first_line, number_after, query};
+use crate::base::process;
 use crate::base::stop::Stop;
 
-pub mod rust;
+pub use self::error::Error;
+pub use self::rust::RustToolchain;
 
+/// The kind of a C compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compiler {
+    /// GCC, with the GNU binary utilities.
     Gcc,
+    /// Clang, with the LLVM tools.
     Clang,
 }
 
-/// The programs that make the kernel, by what they say of themselves.
+/// The programs that build a kernel, with the versions that they report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Toolchain {
+    /// The kind of the C compiler.
     pub compiler: Compiler,
-    /// As found in `PATH`.
+    /// Absolute path of the C compiler, as found in `PATH`.
     pub cc: PathBuf,
     /// `gcc 12.2.0`.
     pub cc_version: String,
-    /// The first line of `--version`, distribution and all: it goes into the image.
+    /// The first line of `--version`, including the distribution; it is part of the image.
     pub cc_text: String,
     /// `GNU ld 2.40`.
     pub ld_version: String,
-    /// `None` unless the kernel is made with Rust.
+    /// The Rust tools; `None` unless the kernel contains Rust.
     pub rust: Option<RustToolchain>,
-    /// `pahole v1.24`; makes BTF.
+    /// `pahole v1.24`; pahole generates BTF. `None` if unavailable.
     pub pahole_version: Option<String>,
 }
 
-/// What makes the Rust parts of a kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RustToolchain {
-    pub rustc: PathBuf,
-    /// `rustc 1.96.0`.
-    pub rustc_version: String,
-    /// The first line of `--version`: it goes into the configuration (`CONFIG_RUSTC_VERSION_TEXT`).
-    pub rustc_text: String,
-    /// The sources of Rust's own library, `core` in them.
-    pub library: PathBuf,
-    pub bindgen: PathBuf,
-    /// `bindgen 0.72.1`.
-    pub bindgen_version: String,
-    /// The folder of the libclang that bindgen loads.
-    pub libclang: PathBuf,
-    /// `clang 19.1.7`.
-    pub libclang_version: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("{program} is not installed")]
-    Missing { program: String },
-    #[error("{} is neither gcc nor clang", cc.display())]
-    Unsupported { cc: PathBuf, said: String },
-    #[error("cannot read the version of {program} from {said:?}")]
-    Version { program: String, said: String },
-    #[error("cannot ask {program} for its version")]
-    Run { program: String, source: process::Error },
-    #[error("no usable rustc with the sources of its library was found")]
-    NoRustc { tried: Vec<String> },
-    #[error("no bindgen {oldest} or newer was found")]
-    NoBindgen { oldest: String, tried: Vec<String> },
-    #[error("no libclang was found")]
-    NoLibclang { looked: Vec<PathBuf> },
-    #[error("bindgen cannot use the libclang in {}", libclang.display())]
-    Libclang { libclang: PathBuf, said: String },
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl Explain for Error {
-    fn exit(&self) -> Exit {
-        match self {
-            Error::Unsupported { .. } => Exit::Usage,
-            Error::Interrupted => Exit::Interrupted,
-            _ => Exit::HostLacks,
-        }
-    }
-
-    fn facts(&self) -> Vec<String> {
-        match self {
-            Error::Unsupported { said, .. } => vec![format!("it says of itself: {said}")],
-            Error::NoRustc { tried } | Error::NoBindgen { tried, .. } => tried.clone(),
-            Error::NoLibclang { looked } => {
-                looked.iter().map(|folder| format!("not in {}", folder.display())).collect()
-            }
-            Error::Libclang { said, .. } => vec![format!("it said: {said}")],
-            _ => Vec::new(),
-        }
-    }
-
-    fn next_step(&self) -> Option<String> {
-        match self {
-            Error::Missing { .. } => Some("run kpatch-build doctor".to_owned()),
-            Error::NoRustc { .. } | Error::NoBindgen { .. } | Error::NoLibclang { .. } => {
-                Some("run kpatch-build doctor --lang rust".to_owned())
-            }
-            Error::Unsupported { .. } => Some("name a compiler with --cc".to_owned()),
-            _ => None,
-        }
-    }
-
-    fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
-        match self {
-            Error::Run { source, .. } => source.log_and_tail(),
-            _ => (None, &[]),
-        }
-    }
-}
-
-/// A version is printed at once; rustup's stand-in for rustc may look around first.
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// `cc` is a name to look up in `PATH` or a path. What Rust needs is looked for by
-/// [`rust::discover`], and only for those who ask for it.
+/// Finds the C compiler `cc`, a name in `PATH` or a path, and the programs that belong to it. The result has no
+/// Rust tools: [`rust::discover`] finds them for kernels that contain Rust.
+///
+/// # Errors
+/// A program is missing, cannot be run or prints no version; the compiler is neither gcc nor clang.
 pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
     let path = process::find(cc).ok_or_else(|| Error::Missing { program: cc.to_owned() })?;
     let path = std::path::absolute(&path).unwrap_or(path);
-    let said = ask(&path, "--version", stop)?;
-    let (compiler, cc_version, linker) = if said.contains("clang version") {
-        (
-            Compiler::Clang,
-            format!("clang {}", number_after(&said, "clang version", &path)?),
-            llvm_tool(&path, "ld.lld"),
-        )
-    } else if said.contains("Free Software Foundation") {
-        let number = ask(&path, "-dumpfullversion", stop)?;
+    let version = query(&path, "--version", stop)?;
+    let (compiler, cc_version, linker) = if version.contains("clang version") {
+        let number = number_after(&version, "clang version", &path)?;
+        (Compiler::Clang, format!("clang {number}"), llvm_tool(&path, "ld.lld"))
+    } else if version.contains("Free Software Foundation") {
+        let number = query(&path, "-dumpfullversion", stop)?;
         (Compiler::Gcc, format!("gcc {}", number.trim()), PathBuf::from("ld"))
     } else {
-        return Err(Error::Unsupported { cc: path, said: first_line(&said) });
+        return Err(Error::Unsupported { cc: path, version: first_line(&version) });
     };
     let linker =
         process::find(&linker).ok_or_else(|| Error::Missing { program: linker.display().to_string() })?;
@@ -145,16 +69,16 @@ pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
         compiler,
         cc: path,
         cc_version,
-        cc_text: first_line(&said),
+        cc_text: first_line(&version),
         ld_version,
         rust: None,
-        pahole_version: optional("pahole", stop)?.map(|version| format!("pahole {version}")),
+        pahole_version: optional_version("pahole", stop)?.map(|version| format!("pahole {version}")),
     })
 }
 
-/// What kbuild calls instead of the GNU tools, by the variable that names it to make
+/// The LLVM tools that kbuild uses instead of the GNU tools, each with the make variable that names it
 /// (Documentation/kbuild/llvm.rst).
-pub const LLVM_TOOLS: [(&str, &str); 8] = [
+pub(crate) const LLVM_TOOLS: [(&str, &str); 8] = [
     ("LD", "ld.lld"),
     ("AR", "llvm-ar"),
     ("NM", "llvm-nm"),
@@ -165,54 +89,36 @@ pub const LLVM_TOOLS: [(&str, &str); 8] = [
     ("HOSTCXX", "clang++"),
 ];
 
-/// The tool that belongs to a clang: in the same folder, with the same suffix; else the one in `PATH`.
-pub fn llvm_tool(clang: &Path, tool: &str) -> PathBuf {
+/// The LLVM tool `tool` in the directory of `clang`, with the same version suffix; without one, the tool in
+/// `PATH`.
+pub(crate) fn llvm_tool(clang: &Path, tool: &str) -> PathBuf {
     let name = clang.file_name().unwrap_or_default().to_string_lossy();
     let suffix = name.strip_prefix("clang").unwrap_or_default();
-    let beside = clang.with_file_name(format!("{tool}{suffix}"));
-    if beside.exists() { beside } else { PathBuf::from(tool) }
+    let sibling = clang.with_file_name(format!("{tool}{suffix}"));
+    if sibling.exists() { sibling } else { PathBuf::from(tool) }
 }
 
 fn linker_version(linker: &Path, stop: &Stop) -> Result<String, Error> {
-    let said = ask(linker, "--version", stop)?;
-    if said.contains("LLD ") {
-        return Ok(format!("LLD {}", number_after(&said, "LLD", linker)?));
+    let version = query(linker, "--version", stop)?;
+    if version.contains("LLD ") {
+        return Ok(format!("LLD {}", number_after(&version, "LLD", linker)?));
     }
-    // "GNU ld (GNU Binutils for Debian) 2.40": what stands in parentheses may hold numbers too.
-    let first = first_line(&said);
+    // "GNU ld (GNU Binutils for Debian) 2.40": the text in parentheses may contain numbers too.
+    let first = first_line(&version);
     match (first.split(" (").next(), first.split_whitespace().last()) {
         (Some(name), Some(number)) if number.starts_with(|c: char| c.is_ascii_digit()) => {
             Ok(format!("{} {number}", name.split_whitespace().take(2).collect::<Vec<_>>().join(" ")))
         }
-        _ => Err(Error::Version { program: linker.display().to_string(), said: first }),
+        _ => Err(Error::Version { program: linker.display().to_string(), output: first }),
     }
 }
 
-/// The first line of `--version`; `None` where it cannot be had.
-fn optional(program: &str, stop: &Stop) -> Result<Option<String>, Error> {
+/// The first line of `--version`; `None` if unavailable.
+fn optional_version(program: &str, stop: &Stop) -> Result<Option<String>, Error> {
     let Some(path) = process::find(program) else { return Ok(None) };
-    match ask(&path, "--version", stop) {
-        Ok(said) => Ok(Some(first_line(&said))),
-        Err(Error::Interrupted) => Err(Error::Interrupted),
+    match query(&path, "--version", stop) {
+        Ok(version) => Ok(Some(first_line(&version))),
+        Err(Error::Interrupted(interrupted)) => Err(interrupted.into()),
         Err(_) => Ok(None),
     }
-}
-
-fn ask(program: &Path, question: &str, stop: &Stop) -> Result<String, Error> {
-    match Command::new(program).arg(question).deadline(DEADLINE).capture().run(stop) {
-        Ok(output) => Ok(output.text()),
-        Err(process::Error::Interrupted { .. }) => Err(Error::Interrupted),
-        Err(source) => Err(Error::Run { program: program.display().to_string(), source }),
-    }
-}
-
-fn number_after(said: &str, mark: &str, program: &Path) -> Result<String, Error> {
-    let version = || Error::Version { program: program.display().to_string(), said: first_line(said) };
-    let (_, rest) = said.split_once(mark).ok_or_else(version)?;
-    let number: String = rest.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-    if number.is_empty() { Err(version()) } else { Ok(number) }
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }

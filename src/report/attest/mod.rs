@@ -4,7 +4,7 @@
 //! - [`SBOM`]: a bill of materials in SPDX 2.3 ([`spdx`]);
 //! - [`PROVENANCE`]: an in-toto statement with SLSA provenance ([`provenance`]);
 //! - [`SUMS`]: SHA-256 of the packages, of both of these and of `report.json` ([`sums`]);
-//! - with `--signing-key` a detached OpenPGP signature `*.asc` of each of the three.
+//! - with `--openpgp-key` a detached OpenPGP signature `*.asc` of each of the three.
 //!
 //! The first two say nothing of when and where a run took place: the same plan gives the same
 //! bytes. The sums are written when the run has come to its end, since they hold the report's.

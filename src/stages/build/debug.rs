@@ -1,26 +1,27 @@
-//! Debug information of the image and of its modules.
+//! Debug information of the image and of the modules.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::objcopy::objcopy;
-use super::{Error, Run, copy, io_error};
+use fs_err as fs;
 
-/// `vmlinux` whole, since crash and perf want its code too, and of each module what
-/// `modules_install` strips off, at the module's place: `kernel/lib/x.ko`.
-pub(super) fn keep(run: &Run, to: &Path) -> Result<(), Error> {
-    copy(&run.folder.join("vmlinux"), &to.join("vmlinux"))?;
+use super::error::Error;
+use super::objcopy::objcopy;
+use super::run::BuildRun;
+
+/// Copies the whole `vmlinux`, whose code crash and perf need, and of each module the sections that
+/// `modules_install` strips, to the path of the module: `kernel/lib/x.ko`.
+pub(super) fn collect(run: &BuildRun, to: &Path) -> Result<(), Error> {
+    fs::copy(run.dir.join("vmlinux"), to.join("vmlinux"))?;
     let modules = modules(run)?;
     for module in &modules {
-        let folder = to.join("kernel").join(module).parent().expect("below kernel").to_owned();
-        fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+        fs::create_dir_all(to.join("kernel").join(module).parent().expect("a module is below kernel"))?;
     }
-    let waiting = Mutex::new(modules.iter());
+    let queue = Mutex::new(modules.iter());
     let work = || -> Result<(), Error> {
         loop {
-            let Some(module) = waiting.lock().expect("no worker panics").next() else { return Ok(()) };
-            objcopy(run, &["--only-keep-debug"], &run.folder.join(module), &to.join("kernel").join(module))?;
+            let Some(module) = queue.lock().expect("no worker panics").next() else { return Ok(()) };
+            objcopy(run, &["--only-keep-debug"], &run.dir.join(module), &to.join("kernel").join(module))?;
         }
     };
     std::thread::scope(|scope| {
@@ -29,13 +30,13 @@ pub(super) fn keep(run: &Run, to: &Path) -> Result<(), Error> {
     })
 }
 
-/// Paths of all modules in the build folder; the lines of modules.order end in `.ko` or, in newer
-/// releases, in `.o`.
-fn modules(run: &Run) -> Result<Vec<String>, Error> {
-    let path = run.folder.join("modules.order");
+/// Paths of all modules, relative to the build directory. Lines of modules.order end with `.ko`, in newer releases
+/// with `.o`.
+fn modules(run: &BuildRun) -> Result<Vec<String>, Error> {
+    let path = run.dir.join("modules.order");
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+    let text = fs::read_to_string(&path)?;
     Ok(text.lines().filter_map(|line| Some(format!("{}.ko", line.rsplit_once('.')?.0))).collect())
 }

@@ -1,17 +1,23 @@
-//! The two sets of headers: those that modules are built with, and those of user programs.
+//! Collects the two sets of headers: those for building modules, and those for building programs.
 
-use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::objcopy::objcopy;
-use super::{BTF_BASE, Error, Run, io_error};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 
-/// Of the source, what an external module's build reads: makefiles, scripts, headers.
+use super::error::Error;
+use super::objcopy::objcopy;
+use super::run::BuildRun;
+
+/// The file with the BTF of the kernel, in the headers for modules; kbuild expects this name.
+pub(crate) const BTF_BASE: &str = "vmlinux";
+
+/// Files and directories of the source tree that the build of an external module reads: makefiles, scripts, headers.
 const SOURCES: [&str; 4] = ["Makefile", "include", "scripts", "arch/x86/include"];
-/// Of the build folder: what was generated and the host programs. `scripts` comes again: its
-/// programs lie among their sources.
+/// Generated files and host programs in the build directory. `scripts` is in both lists: its programs are next to
+/// their sources.
 const OBJECTS: [&str; 9] = [
     ".config",
     "Module.symvers",
@@ -23,16 +29,16 @@ const OBJECTS: [&str; 9] = [
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 ];
-/// Of `scripts`, what only the kernel's own build runs. `unifdef` is there only where headers of
-/// programs were made as well.
+/// Parts of `scripts` that only the build of the kernel runs. `unifdef` exists only if the headers for programs were
+/// built too.
 const UNUSED: [&str; 5] =
     ["scripts/atomic", "scripts/dtc", "scripts/kconfig", "scripts/package", "scripts/unifdef"];
-/// Only where the kernel has Rust; a module in Rust is compiled against these.
+/// Exists only in kernels with Rust; modules in Rust are compiled against its files.
 const RUST: &str = "rust";
 
-/// Everything that `make -C … M=…` needs, as scripts/package/install-extmod-build of newer releases
-/// collects it.
-pub(super) fn for_modules(run: &Run, to: &Path) -> Result<(), Error> {
+/// Copies everything that `make -C … M=…` needs to the directory `to`: the files that
+/// scripts/package/install-extmod-build of newer releases installs.
+pub(super) fn for_modules(run: &BuildRun, to: &Path) -> Result<(), Error> {
     for name in SOURCES {
         copy(run, run.source, name, to, &|name| !name.ends_with(".o") && !name.ends_with(".gitignore"))?;
     }
@@ -43,44 +49,47 @@ pub(super) fn for_modules(run: &Run, to: &Path) -> Result<(), Error> {
         }
     }
     for name in OBJECTS {
-        copy(run, &run.folder, name, to, &is_made)?;
+        copy(run, &run.dir, name, to, &is_result)?;
     }
-    copy(run, &run.folder, RUST, to, &|name| name.ends_with(".rmeta") || name.ends_with(".so"))?;
+    copy(run, &run.dir, RUST, to, &|name| name.ends_with(".rmeta") || name.ends_with(".so"))?;
     remove_dangling(to, to)?;
     strip_programs(run, to)?;
-    keep_btf(run, to)
+    copy_btf(run, to)
 }
 
-/// A module's BTF refers to the kernel's by number, so pahole wants that of the very kernel. Nothing else
-/// of vmlinux is needed, which is a hundred times as large.
-fn keep_btf(run: &Run, to: &Path) -> Result<(), Error> {
-    let config = run.folder.join(".config");
-    let text = fs::read_to_string(&config).map_err(io_error("read", &config))?;
-    if !text.lines().any(|line| line == "CONFIG_DEBUG_INFO_BTF_MODULES=y") {
+/// The BTF of a module refers to types of the kernel by number: pahole needs the BTF of exactly this kernel. The rest
+/// of vmlinux, a hundred times as large, is not needed.
+fn copy_btf(run: &BuildRun, to: &Path) -> Result<(), Error> {
+    if !run.has_option("DEBUG_INFO_BTF_MODULES")? {
         return Ok(());
     }
     let base = to.join(BTF_BASE);
-    objcopy(run, &["--only-section=.BTF"], &run.folder.join("vmlinux"), &base)?;
-    fs::set_permissions(&base, fs::Permissions::from_mode(0o644)).map_err(io_error("write", &base))
+    objcopy(run, &["--only-section=.BTF"], &run.dir.join("vmlinux"), &base)?;
+    Ok(fs::set_permissions(&base, PermissionsExt::from_mode(0o644))?)
 }
 
-/// What `make headers` leaves in `usr/include`. `headers_install` would want rsync.
-pub(super) fn for_programs(run: &Run, to: &Path) -> Result<(), Error> {
-    copy(run, &run.folder.join("usr/include"), "", to, &|name| name.ends_with(".h"))
+/// Copies the headers that `make headers` writes to `usr/include`; `headers_install` would need rsync.
+pub(super) fn for_programs(run: &BuildRun, to: &Path) -> Result<(), Error> {
+    copy(run, &run.dir.join("usr/include"), "", to, &|name| name.ends_with(".h"))
 }
 
-/// No objects, and not kbuild's notes on how a file was made, which name this machine's folders.
-fn is_made(name: &str) -> bool {
-    const NOT: [&str; 5] = [".a", ".cmd", ".d", ".o", ".s"];
-    !NOT.iter().any(|end| name.ends_with(end))
+/// Whether a generated file is neither an intermediate file nor a record of kbuild, which contains paths of this
+/// machine.
+fn is_result(name: &str) -> bool {
+    const INTERMEDIATE: [&str; 5] = [".a", ".cmd", ".d", ".o", ".s"];
+    !INTERMEDIATE.iter().any(|suffix| name.ends_with(suffix))
 }
 
-/// Copies `name` below `from`, a file, a link or a folder, to the same place below `to`; nothing where
-/// it is missing. `takes` is asked by the names of files.
-fn copy(run: &Run, from: &Path, name: &str, to: &Path, takes: &dyn Fn(&str) -> bool) -> Result<(), Error> {
-    if run.cx.stop.is_set() {
-        return Err(Error::Interrupted);
-    }
+/// Copies `from/name`, a file, link or directory, to `to/name`; skips it if it does not exist. `accepts` gets the
+/// names of files, relative to `from`.
+fn copy(
+    run: &BuildRun,
+    from: &Path,
+    name: &str,
+    to: &Path,
+    accepts: &dyn Fn(&str) -> bool,
+) -> Result<(), Error> {
+    run.cx.stop.check()?;
     let (path, target) = (from.join(name), to.join(name));
     let Ok(meta) = fs::symlink_metadata(&path) else { return Ok(()) };
     if UNUSED.contains(&name) {
@@ -88,54 +97,52 @@ fn copy(run: &Run, from: &Path, name: &str, to: &Path, takes: &dyn Fn(&str) -> b
     }
     if meta.is_dir() {
         for inner in names(&path)? {
-            copy(run, from, &join(name, &inner), to, takes)?;
+            copy(run, from, &join(name, &inner), to, accepts)?;
         }
         return Ok(());
     }
-    if !takes(name) {
+    if !accepts(name) {
         return Ok(());
     }
-    let folder = target.parent().expect("below `to`");
-    fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    fs::create_dir_all(target.parent().expect("the target is below `to`"))?;
     if meta.is_symlink() {
-        let place = fs::read_link(&path).map_err(io_error("read", &path))?;
-        return symlink(place, &target).map_err(io_error("create", &target));
+        return Ok(symlink(fs::read_link(&path)?, &target)?);
     }
-    fs::copy(&path, &target).map_err(io_error("copy", &path))?;
-    // Whatever the umask was when the tree was unpacked.
+    fs::copy(&path, &target)?;
+    // Independent of the umask at the time of unpacking.
     let mode = if meta.permissions().mode() & 0o100 != 0 { 0o755 } else { 0o644 };
-    fs::set_permissions(&target, fs::Permissions::from_mode(mode)).map_err(io_error("write", &target))
+    Ok(fs::set_permissions(&target, PermissionsExt::from_mode(mode))?)
 }
 
-fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+fn join(dir: &str, name: &str) -> String {
+    if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
 }
 
-/// Links to what no module needs (other architectures' device trees) lead nowhere here.
-fn remove_dangling(folder: &Path, root: &Path) -> Result<(), Error> {
-    for name in names(folder)? {
-        let path = folder.join(name);
-        let meta = fs::symlink_metadata(&path).map_err(io_error("read", &path))?;
+/// Removes links to files that are not copied, such as device trees of other architectures.
+fn remove_dangling(dir: &Path, root: &Path) -> Result<(), Error> {
+    for name in names(dir)? {
+        let path = dir.join(name);
+        let meta = fs::symlink_metadata(&path)?;
         if meta.is_dir() {
             remove_dangling(&path, root)?;
-        } else if meta.is_symlink() && !path.canonicalize().is_ok_and(|place| place.starts_with(root)) {
-            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        } else if meta.is_symlink() && !path.canonicalize().is_ok_and(|target| target.starts_with(root)) {
+            fs::remove_file(&path)?;
         }
     }
     Ok(())
 }
 
-/// Host programs may have debug information (objtool has), which names this machine's folders, and a build
-/// id, which is a checksum over that information too.
-fn strip_programs(run: &Run, folder: &Path) -> Result<(), Error> {
-    for name in names(folder)? {
-        let path = folder.join(name);
-        let meta = fs::symlink_metadata(&path).map_err(io_error("read", &path))?;
+/// Host programs may have debug information with paths of this machine (objtool does), and a build ID, a checksum
+/// that includes it.
+fn strip_programs(run: &BuildRun, dir: &Path) -> Result<(), Error> {
+    for name in names(dir)? {
+        let path = dir.join(name);
+        let meta = fs::symlink_metadata(&path)?;
         if meta.is_dir() {
             strip_programs(run, &path)?;
         } else if meta.is_file() && meta.permissions().mode() & 0o100 != 0 && is_elf(&path)? {
-            let what = ["--strip-unneeded", "--remove-section=.note.gnu.build-id"];
-            objcopy(run, &what, &path, &path)?;
+            let flags = ["--strip-unneeded", "--remove-section=.note.gnu.build-id"];
+            objcopy(run, &flags, &path, &path)?;
         }
     }
     Ok(())
@@ -143,17 +150,16 @@ fn strip_programs(run: &Run, folder: &Path) -> Result<(), Error> {
 
 fn is_elf(path: &Path) -> Result<bool, Error> {
     let mut start = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(4).read_to_end(&mut start));
-    read.map_err(io_error("read", path))?;
+    fs::File::open(path)?.take(4).read_to_end(&mut start)?;
     Ok(start == b"\x7fELF")
 }
 
-/// Sorted. No name in a kernel is not UTF-8.
-fn names(folder: &Path) -> Result<Vec<String>, Error> {
-    let list = fs::read_dir(folder).map_err(io_error("list", folder))?;
-    let name = |entry: std::io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
-    let mut names: Vec<String> =
-        list.map(name).collect::<std::io::Result<_>>().map_err(io_error("list", folder))?;
+/// Names of the entries, sorted. All names in a kernel tree are UTF-8.
+fn names(dir: &Path) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
     names.sort();
     Ok(names)
 }

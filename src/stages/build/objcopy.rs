@@ -1,27 +1,28 @@
-//! Parts of ELF files, taken by the tool that belongs to the compiler.
+//! Extracts sections of ELF files with the objcopy that belongs to the compiler.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Error, Run};
+use super::error::Error;
+use super::run::BuildRun;
 use crate::base::process::{self, Command};
+use crate::base::stop::Interrupted;
 use crate::kernel::toolchain::{self, Compiler};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// `objcopy WHAT… FROM TO`; `to` may be `from`.
-pub(super) fn objcopy(run: &Run, what: &[&str], from: &Path, to: &Path) -> Result<(), Error> {
-    let done =
-        Command::new(program(run)).args(what).args([from, to]).deadline(DEADLINE).capture().run(&run.cx.stop);
-    match done {
+/// Runs `objcopy FLAG… FROM TO`; `to` may be `from`.
+pub(super) fn objcopy(run: &BuildRun, flags: &[&str], from: &Path, to: &Path) -> Result<(), Error> {
+    let command = Command::new(program(run)).args(flags).args([from, to]).deadline(DEADLINE).capture();
+    match command.run(&run.cx.stop) {
         Ok(_) => Ok(()),
-        Err(process::Error::Interrupted { .. }) => Err(Error::Interrupted),
+        Err(process::Error::Interrupted { .. }) => Err(Interrupted.into()),
         Err(source) => Err(Error::Objcopy { file: from.to_owned(), source }),
     }
 }
 
-fn program(run: &Run) -> OsString {
+fn program(run: &BuildRun) -> OsString {
     let toolchain = &run.plan.toolchain;
     match toolchain.compiler {
         Compiler::Gcc => "objcopy".into(),

@@ -1,29 +1,38 @@
-//! Hunks onto the content of one file: without fuzz, with offsets, in order.
+//! Applies hunks to the content of one file: without fuzz, with offsets, in order.
 //!
-//! Where a hunk goes is decided as git-apply(1) does it: first where its header says, then
-//! ever farther away, forward before backward; a hunk for the first line only there, one
-//! without lines of context behind its change only at the end of the file. Stricter than git
-//! in one point: a hunk never goes above the one before it.
+//! The position of a hunk is chosen as in git-apply(1): first the line in its header, then lines farther and
+//! farther away, forward before backward; for a hunk at the first line only the start of the file, for a hunk
+//! without context after its change only the end of the file. One rule is stricter than git: a hunk never goes
+//! above the hunk before it.
 
-use crate::kernel::series::diff::{Hunk, shown};
+use crate::kernel::series::diff::{Hunk, displayed};
 
-/// A file's content after all hunks, and how far each of them went from where it said.
+/// The content of a file after all hunks, with the offset of each hunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
+    /// The new content.
     pub content: Vec<u8>,
-    /// In lines, one for each hunk; negative is towards the start.
+    /// By hunk, the distance in lines between header and actual position; negative towards the start.
     pub offsets: Vec<i64>,
 }
 
-/// What a hunk wants at a place, or what stands there.
+/// The line that a hunk expects at a position, or that the file has there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
-    Line { text: String, ends: bool },
+    /// A line.
+    Line {
+        /// At most 160 characters, without its end.
+        text: String,
+        /// Whether the line ends with a line feed.
+        ends: bool,
+    },
+    /// No line before this position.
     StartOfFile,
+    /// No line at this position.
     EndOfFile,
 }
 
-/// A hunk that fits nowhere, described at the place where most of it fits.
+/// A hunk that fits nowhere, described at the position where most of it fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     /// From 1, among the file's hunks.
@@ -32,7 +41,9 @@ pub struct Misfit {
     pub patch_line: usize,
     /// Line of the file, from 1, where the first difference is.
     pub line: usize,
+    /// The line of the hunk.
     pub expected: Text,
+    /// The line of the file.
     pub found: Text,
 }
 
@@ -49,50 +60,53 @@ impl std::fmt::Display for Text {
 
 impl Text {
     fn of(line: &[u8]) -> Text {
-        Text::Line { text: shown(line), ends: line.ends_with(b"\n") }
+        Text::Line { text: displayed(line), ends: line.ends_with(b"\n") }
     }
 }
 
-/// Applies all hunks or tells which one does not fit.
+/// Applies all hunks, in order.
+///
+/// # Errors
+/// The first hunk that does not fit.
 pub fn apply(content: &[u8], hunks: &[Hunk]) -> Result<Applied, Misfit> {
     let mut image = Image::of(content);
     let mut offsets = Vec::with_capacity(hunks.len());
     for (index, hunk) in hunks.iter().enumerate() {
-        let wanted = Wanted::by(hunk);
-        let place = image.find(&wanted).ok_or_else(|| image.misfit(index + 1, hunk, &wanted))?;
-        offsets.push(place as i64 - wanted.place as i64);
-        image.replace(place, &wanted, hunk);
+        let target = Target::of(hunk);
+        let start = image.find(&target).ok_or_else(|| image.misfit(index + 1, hunk, &target))?;
+        offsets.push(start as i64 - target.start as i64);
+        image.replace(start, &target, hunk);
     }
     Ok(Applied { content: image.lines.concat(), offsets })
 }
 
-/// Numbers, from 1, of the hunks whose change stands in `content` already, each tried alone.
-pub fn present(content: &[u8], hunks: &[Hunk]) -> Vec<usize> {
+/// Numbers, from 1, of the hunks whose change is already in `content`, each tried on its own.
+pub(super) fn present(content: &[u8], hunks: &[Hunk]) -> Vec<usize> {
     let image = Image::of(content);
-    let there = |hunk: &Hunk| {
+    let is_present = |hunk: &Hunk| {
         let undo = hunk.reversed();
-        let mut wanted = Wanted::by(&undo);
-        // Where the undone hunk would start had the ones before it been undone is not known here.
-        wanted.place = undo.old_start.saturating_sub(1);
-        image.find(&wanted).is_some()
+        let mut target = Target::of(&undo);
+        // The header counts lines as if the hunks before it were undone too; here they are not.
+        target.start = undo.old_start.saturating_sub(1);
+        image.find(&target).is_some()
     };
-    hunks.iter().enumerate().filter(|(_, hunk)| there(hunk)).map(|(index, _)| index + 1).collect()
+    hunks.iter().enumerate().filter(|(_, hunk)| is_present(hunk)).map(|(index, _)| index + 1).collect()
 }
 
-/// The lines that a hunk replaces, and where it wants to find them.
-struct Wanted<'h> {
+/// The lines that a hunk replaces, and their expected position.
+struct Target<'h> {
     lines: Vec<&'h [u8]>,
-    /// From 0, in the file with the earlier hunks applied.
-    place: usize,
+    /// First line, from 0, in the file with the earlier hunks applied.
+    start: usize,
     at_start: bool,
     at_end: bool,
 }
 
-impl<'h> Wanted<'h> {
-    fn by(hunk: &'h Hunk) -> Wanted<'h> {
-        Wanted {
+impl<'h> Target<'h> {
+    fn of(hunk: &'h Hunk) -> Target<'h> {
+        Target {
             lines: hunk.old_lines().collect(),
-            place: hunk.new_start.saturating_sub(1),
+            start: hunk.new_start.saturating_sub(1),
             at_start: hunk.old_start <= 1,
             at_end: !hunk.ends_with_context(),
         }
@@ -101,9 +115,9 @@ impl<'h> Wanted<'h> {
 
 struct Image<'a> {
     lines: Vec<&'a [u8]>,
-    /// First line that no hunk has used yet.
+    /// First line after the hunks so far.
     free: usize,
-    /// Lines that the hunks so far have added, less those removed.
+    /// Lines that the hunks so far added, minus those that they removed.
     grown: i64,
 }
 
@@ -112,68 +126,69 @@ impl<'a> Image<'a> {
         Image { lines: content.split_inclusive(|&byte| byte == b'\n').collect(), free: 0, grown: 0 }
     }
 
-    fn find(&self, wanted: &Wanted) -> Option<usize> {
-        let last = self.lines.len().checked_sub(wanted.lines.len())?;
-        let start = match wanted {
-            Wanted { at_start: true, .. } => 0,
-            Wanted { at_end: true, .. } => last,
-            _ => wanted.place.min(self.lines.len()),
+    fn find(&self, target: &Target) -> Option<usize> {
+        let last = self.lines.len().checked_sub(target.lines.len())?;
+        let start = match target {
+            Target { at_start: true, .. } => 0,
+            Target { at_end: true, .. } => last,
+            _ => target.start.min(self.lines.len()),
         };
-        self.places(start).find(|&place| self.fits(wanted, place))
+        self.positions(start).find(|&position| self.fits(target, position))
     }
 
-    /// Every line from `start` on, nearest first, forward before backward.
-    fn places(&self, start: usize) -> impl Iterator<Item = usize> + use<> {
+    /// Every line, the nearest to `start` first, forward before backward.
+    fn positions(&self, start: usize) -> impl Iterator<Item = usize> + use<> {
         let end = self.lines.len();
         let farthest = start.max(end - start.min(end));
         (0..=farthest).flat_map(move |distance| {
-            let forward = Some(start + distance).filter(|place| *place <= end);
+            let forward = Some(start + distance).filter(|position| *position <= end);
             let backward = if distance == 0 { None } else { start.checked_sub(distance) };
             forward.into_iter().chain(backward)
         })
     }
 
-    fn fits(&self, wanted: &Wanted, place: usize) -> bool {
-        place >= self.free
-            && (!wanted.at_start || place == 0)
-            && (!wanted.at_end || place + wanted.lines.len() == self.lines.len())
-            && self.lines.get(place..place + wanted.lines.len()).is_some_and(|lines| lines == wanted.lines)
+    fn fits(&self, target: &Target, position: usize) -> bool {
+        let end = position + target.lines.len();
+        position >= self.free
+            && (!target.at_start || position == 0)
+            && (!target.at_end || end == self.lines.len())
+            && self.lines.get(position..end).is_some_and(|lines| lines == target.lines)
     }
 
-    fn replace(&mut self, place: usize, wanted: &Wanted, hunk: &'a Hunk) {
+    fn replace(&mut self, position: usize, target: &Target, hunk: &'a Hunk) {
         let new: Vec<&[u8]> = hunk.new_lines().collect();
-        self.free = place + new.len();
-        self.grown += new.len() as i64 - wanted.lines.len() as i64;
-        self.lines.splice(place..place + wanted.lines.len(), new);
+        self.free = position + new.len();
+        self.grown += new.len() as i64 - target.lines.len() as i64;
+        self.lines.splice(position..position + target.lines.len(), new);
     }
 
-    fn misfit(&self, number: usize, hunk: &Hunk, wanted: &Wanted) -> Misfit {
-        let place = self.nearly(wanted);
-        let here = self.lines.get(place..).unwrap_or_default();
-        let same = wanted.lines.iter().zip(here).take_while(|(old, now)| old == now).count();
-        let at = |place: usize| self.lines.get(place).map_or(Text::EndOfFile, |line| Text::of(line));
-        let (offset, expected, found) = match wanted.lines.get(same) {
-            Some(line) => (same, Text::of(line), at(place + same)),
-            // All lines are there: it is the start or the end that is not.
-            None if wanted.at_start && place > 0 => (0, Text::StartOfFile, at(place - 1)),
-            None => (same, Text::EndOfFile, at(place + same)),
+    fn misfit(&self, number: usize, hunk: &Hunk, target: &Target) -> Misfit {
+        let position = self.nearest(target);
+        let here = self.lines.get(position..).unwrap_or_default();
+        let same = target.lines.iter().zip(here).take_while(|(old, now)| old == now).count();
+        let at = |line: usize| self.lines.get(line).map_or(Text::EndOfFile, |line| Text::of(line));
+        let (offset, expected, found) = match target.lines.get(same) {
+            Some(line) => (same, Text::of(line), at(position + same)),
+            // All lines match, but not at the start or the end of the file.
+            None if target.at_start && position > 0 => (0, Text::StartOfFile, at(position - 1)),
+            None => (same, Text::EndOfFile, at(position + same)),
         };
-        let line = (place + offset) as i64 - self.grown + 1;
+        let line = (position + offset) as i64 - self.grown + 1;
         Misfit { number, patch_line: hunk.line, line: line.max(1) as usize, expected, found }
     }
 
-    /// The place where most of the hunk's lines stand, the nearest one of several.
-    fn nearly(&self, wanted: &Wanted) -> usize {
-        let start = wanted.place.max(self.free).min(self.lines.len());
-        let matching = |place: usize| {
-            let here = self.lines[place..].iter().zip(&wanted.lines);
+    /// The position at which most lines of the hunk match; of several the nearest one.
+    fn nearest(&self, target: &Target) -> usize {
+        let start = target.start.max(self.free).min(self.lines.len());
+        let matching = |position: usize| {
+            let here = self.lines[position..].iter().zip(&target.lines);
             here.filter(|(now, old)| now == old).count()
         };
         let mut best = (start, matching(start));
-        for place in self.places(start).filter(|place| *place >= self.free) {
-            let count = matching(place);
+        for position in self.positions(start).filter(|position| *position >= self.free) {
+            let count = matching(position);
             if count > best.1 {
-                best = (place, count);
+                best = (position, count);
             }
         }
         best.0
@@ -182,8 +197,8 @@ impl<'a> Image<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::diff::{Change, Reading, parse};
     use super::*;
+    use crate::kernel::series::diff::{Change, Reading, parse};
 
     fn hunks(body: &str) -> Vec<Hunk> {
         let patch = format!("--- a/f\n+++ b/f\n{body}");
@@ -195,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hunk_goes_where_it_says() {
+    fn a_hunk_goes_to_the_line_in_its_header() {
         let hunk = hunks("@@ -2,3 +2,3 @@\n line 2\n-line 3\n+changed\n line 4\n");
         let applied = apply(lines(1..=5).as_bytes(), &hunk).unwrap();
         assert_eq!(applied.content, b"line 1\nline 2\nchanged\nline 4\nline 5\n");
@@ -203,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hunk_that_moved_is_found_and_the_distance_told() {
+    fn a_hunk_that_moved_is_found_with_its_distance() {
         let hunk = hunks("@@ -2,3 +2,3 @@\n line 12\n-line 13\n+changed\n line 14\n");
         assert_eq!(apply(lines(1..=20).as_bytes(), &hunk).unwrap().offsets, [10]);
         let hunk = hunks("@@ -19,3 +19,3 @@\n line 12\n-line 13\n+changed\n line 14\n");
@@ -211,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_places_the_nearer_one_is_taken_and_the_later_one_at_the_same_distance() {
+    fn the_nearest_position_wins_and_at_equal_distance_the_later_one() {
         let content = "x\na\nb\nc\nx\nx\nx\na\nb\nc\nx\n";
         let at = |start| {
             let hunk = hunks(&format!("@@ -{start},3 +{start},3 @@\n a\n-b\n+B\n c\n"));
@@ -221,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn no_context_line_is_ever_given_up() {
+    fn every_context_line_must_match() {
         let hunk = hunks("@@ -2,3 +2,3 @@\n line 2\n-line 3\n+changed\n line 4 \n");
         let misfit = apply(lines(1..=5).as_bytes(), &hunk).unwrap_err();
         assert_eq!((misfit.number, misfit.patch_line, misfit.line), (1, 3, 4));
@@ -230,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misfit_is_numbered_by_the_lines_of_the_file_as_it_was() {
+    fn a_misfit_has_the_line_number_of_the_original_file() {
         let both = hunks(
             "@@ -1,3 +1,6 @@\n line 1\n+a\n+b\n+c\n line 2\n line 3\n\
              @@ -6,3 +9,3 @@\n line 6\n-line seven\n+changed\n line 8\n",
@@ -250,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hunk_without_context_behind_it_belongs_at_the_end_of_the_file() {
+    fn a_hunk_without_trailing_context_belongs_at_the_end_of_the_file() {
         let hunk = hunks("@@ -2,2 +2,3 @@\n line 2\n line 3\n+line 4\n");
         assert!(apply(lines(1..=3).as_bytes(), &hunk).is_ok());
         let misfit = apply(lines(1..=5).as_bytes(), &hunk).unwrap_err();
@@ -282,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn hunks_that_are_there_already_are_told_apart() {
+    fn hunks_that_are_already_present_are_distinguished() {
         let both = hunks(
             "@@ -1,3 +1,3 @@\n line 1\n-line 2\n+two\n line 3\n@@ -6,3 +6,3 @@\n line 6\n-line 7\n+seven\n line 8\n",
         );
@@ -291,12 +306,12 @@ mod tests {
     }
 
     #[test]
-    fn an_undone_patch_restores_the_file() {
+    fn a_reversed_patch_restores_the_file() {
         let patch = b"--- a/f\n+++ b/f\n@@ -1,3 +1,4 @@\n line 1\n-line 2\n+two\n+three\n line 3\n";
-        let there = parse(patch, Reading::default()).unwrap().remove(0);
-        let back = parse(patch, Reading { reverse: true, ..Reading::default() }).unwrap().remove(0);
-        assert!(matches!(back.change, Change::Modify(_)));
-        let patched = apply(lines(1..=4).as_bytes(), &there.hunks).unwrap().content;
-        assert_eq!(apply(&patched, &back.hunks).unwrap().content, lines(1..=4).as_bytes());
+        let forward = parse(patch, Reading::default()).unwrap().remove(0);
+        let reverse = parse(patch, Reading { reverse: true, ..Reading::default() }).unwrap().remove(0);
+        assert!(matches!(reverse.change, Change::Modify(_)));
+        let patched = apply(lines(1..=4).as_bytes(), &forward.hunks).unwrap().content;
+        assert_eq!(apply(&patched, &reverse.hunks).unwrap().content, lines(1..=4).as_bytes());
     }
 }

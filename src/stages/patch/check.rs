@@ -1,59 +1,66 @@
-//! `series check`: every shipped series against one release, in memory.
+//! `series check`: applies every shipped series to one release, in memory.
 
-use std::path::Path;
-
-use super::tree::{Folder, Overlay, Pristine};
-use super::{Error, Outcome, switch};
+use super::error::Error;
+use super::status::PatchStatus;
+use super::switch::Journal;
+use super::tree::{Overlay, Pristine};
 use crate::base::options::Lang;
 use crate::base::release::{Line, Release};
 use crate::kernel::series::{self, Series, shipped};
 use crate::kernel::toolchain::Toolchain;
 use crate::stages::unpack::SourceTree;
 
-/// One cell of the table.
+/// One row of the table.
 #[derive(Debug)]
 pub struct Row {
+    /// Name of the series.
     pub series: String,
+    /// Its language.
     pub lang: Lang,
-    /// The line whose patches were tried, where it is not the release's own.
+    /// The line of the patches, if the release's own line has none.
     pub borrowed_from: Option<Line>,
+    /// The result.
     pub verdict: Verdict,
 }
 
+/// Whether a series can be built on a release.
 #[derive(Debug)]
 pub enum Verdict {
+    /// All patches apply.
     Applies {
+        /// Largest distance, in lines, between the header of a hunk and its actual position.
         max_offset: u64,
     },
+    /// The release contains all patches.
     AlreadyUpstream,
-    /// The release behaves so by itself.
+    /// The release behaves this way without patches.
     Unpatched {
+        /// The reason in the series' description.
         reason: String,
     },
     /// The series does not exist for this release or in this language.
     Absent(series::Error),
+    /// A patch does not apply.
     Conflict(Error),
 }
 
 impl Verdict {
-    /// Whether a build of this series would go on.
+    /// Whether a build of this series would get past the patch stage.
     pub fn is_good(&self) -> bool {
         !matches!(self, Verdict::Absent(_) | Verdict::Conflict(_))
     }
 }
 
-/// Every series in the store's tree of a release, whatever is applied to it now.
-pub fn check(tree: &SourceTree, toolchain: &Toolchain) -> Result<Vec<Row>, Error> {
-    let journal = switch::Journal::open(tree.entry.path())?;
+/// Checks every series against a tree in the store, whatever series it has now.
+///
+/// # Errors
+/// The journal of the tree cannot be read.
+pub(crate) fn check(tree: &SourceTree, toolchain: &Toolchain) -> Result<Vec<Row>, Error> {
+    let journal = Journal::open(tree.entry.path())?;
     Ok(rows(&journal, &tree.release, toolchain))
 }
 
-/// Every series in a folder that no series was applied to.
-pub fn check_folder(path: &Path, release: &Release, toolchain: &Toolchain) -> Vec<Row> {
-    rows(&Folder(path), release, toolchain)
-}
-
-/// C for every series; Rust for those that have it for this release.
+/// C for every series, Rust for the series that exist in Rust for this release.
 fn rows(pristine: &dyn Pristine, release: &Release, toolchain: &Toolchain) -> Vec<Row> {
     let mut rows = Vec::new();
     for name in shipped::names() {
@@ -85,13 +92,14 @@ fn verdict(pristine: &dyn Pristine, series: &Series) -> Verdict {
             Err(error) => return Verdict::Conflict(error),
         }
     }
-    let own = &applied[series.compat.len()..];
+    let patches = &applied[series.compat.len()..];
     if let Some(reason) = &series.unpatched {
         Verdict::Unpatched { reason: reason.clone() }
-    } else if !own.is_empty() && own.iter().all(|patch| patch.status == Outcome::AlreadyUpstream) {
+    } else if !patches.is_empty() && patches.iter().all(|patch| patch.status == PatchStatus::AlreadyUpstream)
+    {
         Verdict::AlreadyUpstream
     } else {
-        Verdict::Applies { max_offset: own.iter().map(|patch| patch.max_offset).max().unwrap_or(0) }
+        Verdict::Applies { max_offset: patches.iter().map(|patch| patch.max_offset).max().unwrap_or(0) }
     }
 }
 
@@ -99,10 +107,11 @@ fn verdict(pristine: &dyn Pristine, series: &Series) -> Verdict {
 mod tests {
     use super::*;
     use crate::kernel::toolchain::Compiler;
+    use crate::stages::patch::tree::PristineDir;
 
     #[test]
-    fn the_check_asks_for_rust_only_where_the_line_has_it() {
-        let nothing = tempfile::tempdir().unwrap();
+    fn rust_is_checked_only_on_lines_that_have_it() {
+        let empty = tempfile::tempdir().unwrap();
         let gcc = Toolchain {
             compiler: Compiler::Gcc,
             cc: "cc".into(),
@@ -113,7 +122,7 @@ mod tests {
             pahole_version: None,
         };
         let in_rust = |release: &str| {
-            let rows = check_folder(nothing.path(), &release.parse().unwrap(), &gcc);
+            let rows = rows(&PristineDir(empty.path()), &release.parse().unwrap(), &gcc);
             assert_eq!(rows.iter().filter(|row| row.lang == Lang::C).count(), shipped::names().len());
             rows.iter().filter(|row| row.lang == Lang::Rust).count()
         };

@@ -1,36 +1,37 @@
-//! Switching series in place: only files whose content differs are written, and a run that is
-//! killed at any point leaves a tree that the next one puts right.
+//! Switches the series of a source tree in place: writes only files whose content differs, and survives being killed
+//! at any point, because the next run repairs the tree.
 //!
-//! Beside `linux/` lie `pristine/`, the originals of every file that a series may have
-//! touched, and `state.json`, which lists those files. The rule that makes repair possible: a
-//! file of `linux/` is changed only after its original and then its name in `state.json` are
-//! safe on disk. What the tree should hold is always computed from the originals and compared
-//! with what it does hold.
+//! Next to `linux/` are `pristine/`, with the original of every file that a series may have touched, and
+//! `state.json`, which lists those files. Repair is possible because a file of `linux/` changes only after its
+//! original and then its name in `state.json` are safe on disk. The desired content of the tree is always computed
+//! from the originals and compared with the actual content.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::Error;
-use super::tree::{self, File, Files, Pristine, ReadError};
-use crate::base::cache_key::hex;
+use super::error::Error;
+use super::tree::{self, File, FileSet, Pristine, ReadError};
+use crate::base::digest;
+use crate::base::files;
 
 /// `state.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
-    /// Key of the series that the tree holds; `None` while a switch is under way.
+    /// Key of the series in the tree; `None` during a switch.
     applied: Option<String>,
     /// Every file that may differ from its original.
     touched: BTreeMap<PathBuf, Original>,
-    /// Folders that series made.
-    folders: BTreeSet<PathBuf>,
+    /// Directories that a series created.
+    #[serde(rename = "folders")]
+    directories: BTreeSet<PathBuf>,
 }
 
+/// The original of a touched file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Original {
@@ -38,59 +39,60 @@ enum Original {
     File { sha256: String, mode: u32 },
 }
 
-/// One change that a switch is about to make on disk. Those of the journal come first and last.
+/// One change on disk, in the order of a switch. Paths are relative to the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
+pub(super) enum Step<'a> {
+    /// Store the original of a file.
     Keep(&'a Path),
+    /// Write the journal.
     Record,
+    /// Write new content next to the tree.
     Write(&'a Path),
+    /// Move new content into the tree.
     Rename(&'a Path),
+    /// Remove a file from the tree.
     Remove(&'a Path),
-    RemoveFolder(&'a Path),
+    /// Remove a directory that a series created.
+    RemoveDir(&'a Path),
+    /// Remove an original that is no longer needed.
     Forget,
 }
 
-/// What a switch did.
+/// The result of a switch. Paths are relative to the tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Switched {
-    pub written: Vec<PathBuf>,
-    pub removed: Vec<PathBuf>,
-    /// An earlier run had been killed in the middle.
-    pub repaired: bool,
-    /// Files that somebody else had changed although the right series was in place.
-    pub put_back: Vec<PathBuf>,
+pub(super) struct Switched {
+    written: Vec<PathBuf>,
+    removed: Vec<PathBuf>,
+    /// The tree was left by a run that was killed during a switch.
+    repaired: bool,
+    /// Files that another program had changed while this series was in place.
+    restored: Vec<PathBuf>,
 }
 
 impl Switched {
-    pub fn notes(&self) -> Vec<String> {
+    /// Sentences for the user about what is unusual.
+    pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.repaired {
-            notes.push(
-                "an earlier run was stopped while it changed the source tree; it is right now".to_owned(),
-            );
+            notes.push("repaired the source tree: an earlier run was stopped while changing it".to_owned());
         }
-        for path in &self.put_back {
-            notes.push(format!("{} had been changed by somebody else and was put back", path.display()));
+        for path in &self.restored {
+            notes.push(format!("restored {}, which another program had changed", path.display()));
         }
         notes
     }
 }
 
-/// The tree of one release and what has been done to it. The caller holds the entry's lock.
+/// The tree of one release with the changes that series made to it. The caller holds the lock of the entry.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     entry: PathBuf,
-    /// `None`: no series was ever applied.
+    /// `None` if no series was ever applied.
     state: Option<State>,
 }
 
-/// Called before each change on disk; an error stops the switch there.
-pub type Watch<'w> = &'w mut dyn FnMut(Step) -> Result<(), Error>;
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { action, path, source }
-}
+/// Called before each change on disk; an error ends the switch before it.
+pub(super) type Watch<'w> = &'w mut dyn FnMut(Step) -> Result<(), Error>;
 
 impl Pristine for Journal {
     fn file(&self, path: &Path) -> Result<Option<File>, ReadError> {
@@ -98,7 +100,7 @@ impl Pristine for Journal {
             None => tree::read(&self.linux(), path),
             Some(Original::Absent) => Ok(None),
             Some(Original::File { mode, .. }) => {
-                let content = fs::read(self.kept(path))?;
+                let content = fs::read(self.original(path))?;
                 Ok(Some(File { content, mode: *mode }))
             }
         }
@@ -106,13 +108,16 @@ impl Pristine for Journal {
 }
 
 impl Journal {
-    /// `entry` holds `linux/`. Originals are checked against their checksums.
-    pub fn open(entry: &Path) -> Result<Journal, Error> {
+    /// Opens the journal of `entry`, the directory that contains `linux/`. Verifies the checksums of all originals.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or an original is missing or altered.
+    pub(super) fn open(entry: &Path) -> Result<Journal, Error> {
         let mut journal = Journal { entry: entry.to_owned(), state: None };
         let path = journal.state_path();
         let text = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(journal),
-            text => text.map_err(io_error("read", &path))?,
+            text => text?,
         };
         let state: State = serde_json::from_slice(&text).map_err(|source| Error::Journal { path, source })?;
         for (path, original) in &state.touched {
@@ -126,11 +131,11 @@ impl Journal {
         self.entry.join("linux")
     }
 
-    fn kept(&self, path: &Path) -> PathBuf {
+    fn original(&self, path: &Path) -> PathBuf {
         self.entry.join("pristine").join(path)
     }
 
-    /// In the entry, so that a rename into the tree stays within the file system.
+    /// Inside the entry: renaming from here into the tree does not cross file systems.
     fn staged(&self) -> PathBuf {
         self.entry.join("staged")
     }
@@ -141,55 +146,58 @@ impl Journal {
 
     fn check_original(&self, path: &Path, original: &Original) -> Result<(), Error> {
         let Original::File { sha256, .. } = original else { return Ok(()) };
-        match fs::read(self.kept(path)) {
-            Ok(content) if hex(&Sha256::digest(&content)) == *sha256 => Ok(()),
+        match fs::read(self.original(path)) {
+            Ok(content) if digest::sha256(&content) == *sha256 => Ok(()),
             Ok(_) => Err(Error::OriginalLost { path: path.to_owned() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Error::OriginalLost { path: path.to_owned() })
             }
-            Err(error) => Err(io_error("read", &self.kept(path))(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Makes the tree hold `target` on top of its originals. `key` names the series.
-    pub fn switch(mut self, target: &Files, key: &str, watch: Watch) -> Result<Switched, Error> {
+    /// Changes the tree to its originals plus `target`. `key` identifies the series.
+    ///
+    /// # Errors
+    /// A file operation fails, or `watch` ends the switch; the next switch repairs the tree.
+    pub(super) fn switch(mut self, target: &FileSet, key: &str, watch: Watch) -> Result<Switched, Error> {
         let before = self.state.clone();
         let mut state = before.clone().unwrap_or_default();
-        let mut done =
+        let mut switched =
             Switched { repaired: before.is_some() && state.applied.is_none(), ..Switched::default() };
 
         let originals = self.keep_originals(&mut state, target, watch)?;
         let desired = |path: &Path| target.get(path).cloned().unwrap_or_else(|| originals[path].clone());
         let mut wrong = BTreeMap::new();
         for path in state.touched.keys() {
-            let want = desired(path);
-            if self.holds(path, &state)? != want {
-                wrong.insert(path.clone(), want);
+            let file = desired(path);
+            if self.current(path, &state)? != file {
+                wrong.insert(path.clone(), file);
             }
         }
         if before.as_ref().is_some_and(|before| before.applied.as_deref() == Some(key)) {
-            done.put_back = wrong.keys().cloned().collect();
+            switched.restored = wrong.keys().cloned().collect();
         }
-        // A kill between the last file and its folder leaves only the folder to be removed.
-        if !wrong.is_empty() || state.folders.iter().any(|folder| !needed(folder, target)) {
+        // A kill between removing the last file of a directory and the directory leaves only the latter.
+        if !wrong.is_empty() || state.directories.iter().any(|dir| !is_needed(dir, target)) {
             state.applied = None;
             let missing = wrong.iter().filter(|(_, file)| file.is_some());
-            let missing: Vec<PathBuf> = missing.flat_map(|(path, _)| self.missing_folders(path)).collect();
-            state.folders.extend(missing);
+            let missing: Vec<PathBuf> = missing.flat_map(|(path, _)| self.missing_dirs(path)).collect();
+            state.directories.extend(missing);
             watch(Step::Record)?;
             self.record(&state)?;
-            self.change(&wrong, &state, target, watch, &mut done)?;
+            self.change(&wrong, &state, target, watch, &mut switched)?;
         }
-        if done.repaired {
+        if switched.repaired {
             self.clear_staged()?;
         }
         self.finish(state, before.as_ref(), target, key, watch)?;
-        Ok(done)
+        Ok(switched)
     }
 
-    /// The originals of all files that the old or the new series touches, new ones kept first.
-    fn keep_originals(&self, state: &mut State, target: &Files, watch: Watch) -> Result<Files, Error> {
-        let mut originals = Files::new();
+    /// Returns the originals of all files that the old or the new series touches; stores the new ones first.
+    fn keep_originals(&self, state: &mut State, target: &FileSet, watch: Watch) -> Result<FileSet, Error> {
+        let mut originals = FileSet::new();
         for path in state.touched.keys().chain(target.keys()) {
             let file = self.file(path).map_err(|source| self.unreadable(path, source))?;
             originals.insert(path.clone(), file);
@@ -203,7 +211,7 @@ impl Journal {
                 Some(file) => {
                     watch(Step::Keep(path))?;
                     self.keep(path, file)?;
-                    Original::File { sha256: hex(&Sha256::digest(&file.content)), mode: file.mode }
+                    Original::File { sha256: digest::sha256(&file.content), mode: file.mode }
                 }
             };
             state.touched.insert(path.clone(), original);
@@ -211,29 +219,28 @@ impl Journal {
         Ok(originals)
     }
 
-    /// What the tree holds now. A link or folder put where a file belongs is an error, unless a
-    /// series made the folder.
-    fn holds(&self, path: &Path, state: &State) -> Result<Option<File>, Error> {
+    /// The file in the tree now. A link or directory in its place is an error, unless a series created the
+    /// directory.
+    fn current(&self, path: &Path, state: &State) -> Result<Option<File>, Error> {
         match tree::read(&self.linux(), path) {
-            Err(ReadError::NotAFile) if state.folders.contains(path) => Ok(None),
-            held => held.map_err(|source| self.unreadable(path, source)),
+            Err(ReadError::NotAFile) if state.directories.contains(path) => Ok(None),
+            file => file.map_err(|source| self.unreadable(path, source)),
         }
     }
 
     fn unreadable(&self, path: &Path, source: ReadError) -> Error {
-        let source = match source {
+        Error::Io(match source {
             ReadError::Io(source) => source,
-            other => io::Error::other(other.to_string()),
-        };
-        Error::Io { action: "read", path: self.linux().join(path), source }
+            other => files::at("read", &self.linux().join(path), io::Error::other(other.to_string())),
+        })
     }
 
     fn keep(&self, path: &Path, file: &File) -> Result<(), Error> {
-        let kept = self.kept(path);
-        write_synced(&kept, &file.content).map_err(io_error("keep the original", &kept))?;
-        // The folders that were made on the way must be on disk before the journal names the file.
-        for folder in kept.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.entry)) {
-            sync_folder(folder).map_err(io_error("write", folder))?;
+        let original = self.original(path);
+        write_synced(&original, &file.content)?;
+        // The new directories must be on disk before the journal names the file.
+        for dir in original.ancestors().skip(1).take_while(|dir| dir.starts_with(&self.entry)) {
+            sync_dir(dir)?;
         }
         Ok(())
     }
@@ -242,88 +249,83 @@ impl Journal {
         let path = self.state_path();
         let text = serde_json::to_vec_pretty(state)
             .map_err(|source| Error::Journal { path: path.clone(), source })?;
-        write_synced(&path, &text).and_then(|()| sync_folder(&self.entry)).map_err(io_error("write", &path))
+        write_synced(&path, &text)?;
+        Ok(sync_dir(&self.entry)?)
     }
 
-    /// Folders above `path` that are not there, by their path in the tree.
-    fn missing_folders(&self, path: &Path) -> Vec<PathBuf> {
-        let above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
-        above.filter(|folder| !self.linux().join(folder).is_dir()).map(Path::to_owned).collect()
+    /// Missing directories above `path`, relative to the tree.
+    fn missing_dirs(&self, path: &Path) -> Vec<PathBuf> {
+        let above = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
+        above.filter(|dir| !self.linux().join(dir).is_dir()).map(Path::to_owned).collect()
     }
 
-    /// New content is written out beside the tree first: a full disk is met before the tree is
-    /// touched. Removals come before renames, so that a folder can take the place of a file.
+    /// Writes new content next to the tree first: a full disk shows before the tree changes. Removes before it
+    /// renames: a directory can take the place of a file.
     fn change(
         &self,
-        wrong: &Files,
+        wrong: &FileSet,
         state: &State,
-        target: &Files,
+        target: &FileSet,
         watch: Watch,
-        done: &mut Switched,
+        switched: &mut Switched,
     ) -> Result<(), Error> {
         let staged = self.stage(wrong, watch).inspect_err(|_| drop(self.clear_staged()))?;
         for path in wrong.iter().filter(|(_, file)| file.is_none()).map(|(path, _)| path) {
             watch(Step::Remove(path))?;
-            let full = self.linux().join(path);
-            fs::remove_file(&full).map_err(io_error("remove", &full))?;
-            done.removed.push(path.clone());
+            fs::remove_file(self.linux().join(path))?;
+            switched.removed.push(path.clone());
         }
-        for folder in state.folders.iter().rev().filter(|folder| !needed(folder, target)) {
-            watch(Step::RemoveFolder(folder))?;
-            // Not empty: somebody else keeps something there. Not there: removed before a kill.
-            let _ = fs::remove_dir(self.linux().join(folder));
+        for dir in state.directories.iter().rev().filter(|dir| !is_needed(dir, target)) {
+            watch(Step::RemoveDir(dir))?;
+            // Fails if another program keeps files in it, or if a killed run has removed it.
+            let _ = fs::remove_dir(self.linux().join(dir));
         }
         for (path, staged) in staged {
             let full = self.linux().join(path);
             watch(Step::Rename(path))?;
-            fs::create_dir_all(full.parent().unwrap_or(&full))
-                .and_then(|()| fs::rename(staged, &full))
-                .map_err(io_error("write", &full))?;
-            done.written.push(path.clone());
+            fs::create_dir_all(full.parent().unwrap_or(&full))?;
+            fs::rename(staged, &full)?;
+            switched.written.push(path.clone());
         }
         self.clear_staged()
     }
 
-    /// Writes the new content of every file into `staged/`. No fsync: what a crash spoils is
-    /// noticed by content and written again.
-    fn stage<'w>(&self, wrong: &'w Files, watch: Watch) -> Result<Vec<(&'w PathBuf, PathBuf)>, Error> {
+    /// Writes the new content of every file into `staged/`. No fsync: the next run compares contents, and writes
+    /// again what a crash damaged.
+    fn stage<'w>(&self, wrong: &'w FileSet, watch: Watch) -> Result<Vec<(&'w PathBuf, PathBuf)>, Error> {
         self.clear_staged()?;
-        let folder = self.staged();
-        fs::create_dir(&folder).map_err(io_error("create", &folder))?;
+        let dir = self.staged();
+        fs::create_dir(&dir)?;
         let mut staged = Vec::new();
         for (path, file) in wrong {
             let Some(file) = file else { continue };
             watch(Step::Write(path))?;
-            let temporary = folder.join(staged.len().to_string());
-            fs::write(&temporary, &file.content)
-                .and_then(|()| fs::set_permissions(&temporary, fs::Permissions::from_mode(file.mode)))
-                .map_err(io_error("write", &temporary))?;
+            let temporary = dir.join(staged.len().to_string());
+            fs::write(&temporary, &file.content)?;
+            fs::set_permissions(&temporary, PermissionsExt::from_mode(file.mode))?;
             staged.push((path, temporary));
         }
         Ok(staged)
     }
 
     fn clear_staged(&self) -> Result<(), Error> {
-        let folder = self.staged();
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &folder)(error)),
-            _ => Ok(()),
-        }
+        files::remove_dir_if_exists(&self.staged())?;
+        Ok(())
     }
 
-    /// Forgets what is no longer touched, once the tree is right.
+    /// Records the series, and forgets the originals of files that it does not touch.
     fn finish(
         &mut self,
         mut state: State,
         before: Option<&State>,
-        target: &Files,
+        target: &FileSet,
         key: &str,
         watch: Watch,
     ) -> Result<(), Error> {
         let gone: Vec<PathBuf> =
             state.touched.keys().filter(|path| !target.contains_key(*path)).cloned().collect();
         state.touched.retain(|path, _| target.contains_key(path));
-        state.folders.retain(|folder| needed(folder, target));
+        state.directories.retain(|dir| is_needed(dir, target));
         state.applied = Some(key.to_owned());
         if before == Some(&state) || (before.is_none() && state.touched.is_empty()) {
             return Ok(());
@@ -332,11 +334,11 @@ impl Journal {
         self.record(&state)?;
         for path in gone {
             watch(Step::Forget)?;
-            // Nothing refers to it any more; a copy that stays behind is overwritten when needed.
-            let kept = self.kept(&path);
-            let _ = fs::remove_file(&kept);
-            for folder in kept.ancestors().skip(1).take_while(|folder| *folder != self.entry) {
-                if fs::remove_dir(folder).is_err() {
+            // The journal no longer names it; a copy that remains is overwritten when needed.
+            let original = self.original(&path);
+            let _ = fs::remove_file(&original);
+            for dir in original.ancestors().skip(1).take_while(|dir| *dir != self.entry) {
+                if fs::remove_dir(dir).is_err() {
                     break;
                 }
             }
@@ -345,20 +347,21 @@ impl Journal {
     }
 }
 
-fn needed(folder: &Path, target: &Files) -> bool {
-    target.iter().any(|(path, file)| file.is_some() && path.starts_with(folder))
+/// Whether a file of `target` is below the directory.
+fn is_needed(dir: &Path, target: &FileSet) -> bool {
+    target.iter().any(|(path, file)| file.is_some() && path.starts_with(dir))
 }
 
-/// In the same folder, so that it can be renamed.
+/// In the same directory: it can be renamed to `path`.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()
 }
 
+/// Replaces the file atomically; its content is on disk before its name is.
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
     let temporary = temporary(path);
     let mut out = fs::File::create(&temporary)?;
     out.write_all(content)?;
@@ -366,7 +369,7 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+fn sync_dir(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }
 

@@ -1,7 +1,8 @@
 use super::*;
+use crate::base::stop::Interrupted;
 
 fn entry(files: &[(&str, &str)]) -> tempfile::TempDir {
-    // Hundreds of fsyncs: in memory where that is to be had.
+    // The tests call fsync hundreds of times: use memory if available.
     let memory = Path::new("/dev/shm");
     let dir = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap();
     fs::create_dir(dir.path().join("linux")).unwrap();
@@ -9,30 +10,30 @@ fn entry(files: &[(&str, &str)]) -> tempfile::TempDir {
         let path = dir.path().join("linux").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
     }
     dir
 }
 
-fn series(files: &[(&str, Option<&str>)]) -> Files {
+fn series(files: &[(&str, Option<&str>)]) -> FileSet {
     let file = |text: &str| File { content: text.into(), mode: 0o644 };
     files.iter().map(|(path, text)| (path.into(), text.map(file))).collect()
 }
 
-fn switch(dir: &Path, target: &Files, key: &str) -> Switched {
+fn switch(dir: &Path, target: &FileSet, key: &str) -> Switched {
     Journal::open(dir).unwrap().switch(target, key, &mut |_| Ok(())).unwrap()
 }
 
-/// Every file and folder of the tree, with content and mode.
+/// Every file and directory of the tree, with content and mode.
 fn snapshot(root: &Path) -> BTreeMap<PathBuf, Option<(String, u32)>> {
     let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
+    let mut dirs = vec![root.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(root).unwrap().to_owned();
             if path.is_dir() {
-                folders.push(path);
+                dirs.push(path);
                 found.insert(name, None);
             } else {
                 let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
@@ -45,23 +46,23 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, Option<(String, u32)>> {
 
 const TREE: [(&str, &str); 4] = [("a", "a\n"), ("b", "b\n"), ("d/c", "c\n"), ("untouched", "u\n")];
 
-fn one() -> Files {
+fn one() -> FileSet {
     series(&[("a", Some("A\n")), ("b", None), ("new/deep/n", Some("n\n"))])
 }
 
-fn two() -> Files {
+fn two() -> FileSet {
     series(&[("a", Some("2\n")), ("d/c", Some("C\n")), ("new/m", Some("m\n"))])
 }
 
 #[test]
-fn a_series_is_put_in_exchanged_and_taken_out() {
+fn a_series_is_applied_replaced_and_removed() {
     let dir = entry(&TREE);
     let linux = dir.path().join("linux");
     let clean = snapshot(&linux);
 
-    let done = switch(dir.path(), &one(), "1");
-    assert_eq!(done.written, [Path::new("a"), Path::new("new/deep/n")]);
-    assert_eq!(done.removed, [Path::new("b")]);
+    let switched = switch(dir.path(), &one(), "1");
+    assert_eq!(switched.written, [Path::new("a"), Path::new("new/deep/n")]);
+    assert_eq!(switched.removed, [Path::new("b")]);
     assert_eq!(fs::read_to_string(linux.join("a")).unwrap(), "A\n");
     assert!(!linux.join("b").exists());
 
@@ -70,7 +71,7 @@ fn a_series_is_put_in_exchanged_and_taken_out() {
     assert_eq!(fs::read_to_string(linux.join("new/m")).unwrap(), "m\n");
     assert!(!linux.join("new/deep").exists());
 
-    switch(dir.path(), &Files::new(), "0");
+    switch(dir.path(), &FileSet::new(), "0");
     assert_eq!(snapshot(&linux), clean);
     assert!(!dir.path().join("pristine").exists());
 }
@@ -85,7 +86,7 @@ fn a_switched_tree_equals_a_fresh_one() {
 }
 
 #[test]
-fn nothing_is_written_when_all_is_right() {
+fn nothing_is_written_if_the_tree_is_right() {
     let dir = entry(&TREE);
     switch(dir.path(), &one(), "1");
     let mut steps = 0;
@@ -100,38 +101,38 @@ fn nothing_is_written_when_all_is_right() {
 }
 
 #[test]
-fn a_file_that_two_series_give_the_same_content_is_not_written_again() {
+fn a_file_with_the_same_content_in_both_series_is_not_written_again() {
     let dir = entry(&TREE);
     switch(dir.path(), &series(&[("a", Some("A\n")), ("b", Some("B\n"))]), "1");
     let before = fs::metadata(dir.path().join("linux/a")).unwrap().modified().unwrap();
-    let done = switch(dir.path(), &series(&[("a", Some("A\n"))]), "2");
-    assert_eq!(done.written, [Path::new("b")]);
+    let switched = switch(dir.path(), &series(&[("a", Some("A\n"))]), "2");
+    assert_eq!(switched.written, [Path::new("b")]);
     assert_eq!(fs::metadata(dir.path().join("linux/a")).unwrap().modified().unwrap(), before);
 }
 
 #[test]
 fn an_untouched_tree_gets_no_journal() {
     let dir = entry(&TREE);
-    switch(dir.path(), &Files::new(), "0");
+    switch(dir.path(), &FileSet::new(), "0");
     assert!(!dir.path().join("state.json").exists());
 }
 
 #[test]
-fn what_somebody_changed_in_a_touched_file_is_put_back_and_told() {
+fn a_touched_file_that_another_program_changed_is_restored_with_a_note() {
     let dir = entry(&TREE);
     switch(dir.path(), &one(), "1");
     fs::write(dir.path().join("linux/a"), "edited\n").unwrap();
-    let done = switch(dir.path(), &one(), "1");
-    assert_eq!(done.put_back, [Path::new("a")]);
+    let switched = switch(dir.path(), &one(), "1");
+    assert_eq!(switched.restored, [Path::new("a")]);
     assert_eq!(fs::read_to_string(dir.path().join("linux/a")).unwrap(), "A\n");
 }
 
 #[test]
-fn a_folder_that_somebody_else_uses_stays() {
+fn a_directory_with_other_files_stays() {
     let dir = entry(&TREE);
     switch(dir.path(), &one(), "1");
     fs::write(dir.path().join("linux/new/deep/mine"), "").unwrap();
-    switch(dir.path(), &Files::new(), "0");
+    switch(dir.path(), &FileSet::new(), "0");
     assert!(dir.path().join("linux/new/deep/mine").exists());
     assert!(!dir.path().join("linux/new/deep/n").exists());
 }
@@ -148,9 +149,9 @@ fn a_lost_or_altered_original_is_noticed() {
     }
 }
 
-/// Runs a switch that ends as a kill would before its step number `last`, leaving half of the
-/// file that was being written. Returns whether it was killed at all.
-fn killed_switch(dir: &Path, target: &Files, key: &str, last: usize) -> bool {
+/// Runs a switch that ends after `last` steps as if killed, with half of the file that it was writing. Returns
+/// whether it ended early.
+fn killed_switch(dir: &Path, target: &FileSet, key: &str, last: usize) -> bool {
     let mut step = 0;
     let mut watch = |now: Step| {
         step += 1;
@@ -160,17 +161,17 @@ fn killed_switch(dir: &Path, target: &Files, key: &str, last: usize) -> bool {
         if let Step::Write(_) = now {
             fs::write(dir.join("staged/half"), "ha").unwrap();
         }
-        Err(Error::Interrupted)
+        Err(Interrupted.into())
     };
     Journal::open(dir).unwrap().switch(target, key, &mut watch).is_err()
 }
 
-/// From each of three states to each of the others, killed before every single step, then run
-/// again for where it was going or back to where it came from.
+/// Switches between each pair of three states, killed before every single step; the next run continues to the target
+/// or goes back to the start.
 #[test]
 fn a_kill_before_any_step_is_repaired_by_the_next_run() {
-    let all = [("0", Files::new()), ("1", one()), ("2", two())];
-    let fresh = |target: &Files, key: &str| {
+    let all = [("0", FileSet::new()), ("1", one()), ("2", two())];
+    let fresh = |target: &FileSet, key: &str| {
         let dir = entry(&TREE);
         switch(dir.path(), target, key);
         snapshot(&dir.path().join("linux"))
@@ -200,13 +201,13 @@ fn a_kill_before_any_step_is_repaired_by_the_next_run() {
 }
 
 #[test]
-fn a_full_disk_is_met_before_the_tree_is_touched() {
+fn a_full_disk_shows_before_the_tree_changes() {
     let dir = entry(&TREE);
     let linux = dir.path().join("linux");
     let clean = snapshot(&linux);
     let full = |step: Step| match step {
         Step::Write(path) if path.ends_with("n") => {
-            Err(io_error("write", path)(io::Error::from(io::ErrorKind::StorageFull)))
+            Err(Error::Io(io::Error::from(io::ErrorKind::StorageFull)))
         }
         _ => Ok(()),
     };
@@ -217,18 +218,18 @@ fn a_full_disk_is_met_before_the_tree_is_touched() {
 }
 
 #[test]
-fn a_folder_takes_the_place_of_a_file_and_gives_it_back() {
+fn a_directory_can_replace_a_file_and_be_replaced_by_it() {
     let dir = entry(&TREE);
     let linux = dir.path().join("linux");
     let clean = snapshot(&linux);
     switch(dir.path(), &series(&[("a", None), ("a/x", Some("x\n"))]), "1");
     assert_eq!(fs::read_to_string(linux.join("a/x")).unwrap(), "x\n");
-    switch(dir.path(), &Files::new(), "0");
+    switch(dir.path(), &FileSet::new(), "0");
     assert_eq!(snapshot(&linux), clean);
 }
 
 #[test]
-fn a_repair_is_told() {
+fn a_repair_is_reported() {
     let dir = entry(&TREE);
     assert!(killed_switch(dir.path(), &one(), "1", 5));
     assert!(switch(dir.path(), &one(), "1").repaired);

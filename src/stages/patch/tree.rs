@@ -1,53 +1,68 @@
-//! A series in memory: what each file will be, before anything is written.
+//! Applies a series in memory: computes the content of each file before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
-use std::{fs, io};
 
-use super::apply::{self, Misfit};
-use super::{AppliedPatch, Error, Outcome};
-use crate::kernel::series::PatchFile;
+use fs_err as fs;
+
+use super::apply;
+use super::error::{Error, Fault};
+use super::status::{AppliedPatch, PatchStatus};
 use crate::kernel::series::diff::{self, Change, FileDiff};
-use crate::kernel::series::names::{BadName, LinkPlace};
+use crate::kernel::series::{BadName, LinkPosition, PatchFile};
 
 /// A regular file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
+    /// The bytes.
     pub content: Vec<u8>,
     /// Permission bits.
     pub mode: u32,
 }
 
-/// Files that are to be (or, `None`, not to be) there. Paths are relative to the tree.
-pub type Files = BTreeMap<PathBuf, Option<File>>;
+/// Desired files by path relative to the tree; `None` for a file that must not exist.
+pub type FileSet = BTreeMap<PathBuf, Option<File>>;
 
 /// A tree without any series.
 pub trait Pristine {
+    /// Reads a file; `path` is relative to the tree. Returns `None` for a file that does not exist.
+    ///
+    /// # Errors
+    /// The path is no regular file, leads through a symbolic link, or cannot be read.
     fn file(&self, path: &Path) -> Result<Option<File>, ReadError>;
 }
 
+/// Why a file of the tree cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// The path could leave the tree.
     #[error("{0}")]
     Refused(BadName),
+    /// A directory or a special file.
     #[error("it is not a regular file")]
     NotAFile,
-    #[error(transparent)]
+    /// A file operation failed; the error names operation and path.
+    #[error("{0}")]
     Io(#[from] io::Error),
 }
 
-/// A folder that no series was applied to.
-pub struct Folder<'p>(pub &'p Path);
+/// A source tree that no series was applied to.
+#[derive(Debug)]
+pub struct PristineDir<'p>(
+    /// Path of the tree.
+    pub &'p Path,
+);
 
-impl Pristine for Folder<'_> {
+impl Pristine for PristineDir<'_> {
     fn file(&self, path: &Path) -> Result<Option<File>, ReadError> {
         read(self.0, path)
     }
 }
 
-/// Reads `root/path` without following any symbolic link below `root`.
-pub fn read(root: &Path, path: &Path) -> Result<Option<File>, ReadError> {
+/// Reads `root/path` without following symbolic links below `root`.
+pub(super) fn read(root: &Path, path: &Path) -> Result<Option<File>, ReadError> {
     let mut at = root.to_owned();
     let mut parts = path.components().peekable();
     while let Some(part) = parts.next() {
@@ -61,8 +76,8 @@ pub fn read(root: &Path, path: &Path) -> Result<Option<File>, ReadError> {
         };
         let last = parts.peek().is_none();
         if meta.is_symlink() {
-            let place = if last { LinkPlace::File } else { LinkPlace::Folder };
-            return Err(ReadError::Refused(BadName::Symlink(place)));
+            let position = if last { LinkPosition::File } else { LinkPosition::Directory };
+            return Err(ReadError::Refused(BadName::Symlink(position)));
         }
         if last && !meta.is_file() {
             return Err(ReadError::NotAFile);
@@ -72,45 +87,31 @@ pub fn read(root: &Path, path: &Path) -> Result<Option<File>, ReadError> {
     Ok(Some(File { content: fs::read(&at)?, mode }))
 }
 
-/// Why a patch does not apply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    #[error("hunk {} of {hunks} does not fit {} at line {}", misfit.number, path.display(), misfit.line)]
-    Misfit {
-        path: PathBuf,
-        misfit: Misfit,
-        hunks: usize,
-        /// Numbers of the file's hunks whose change is in the release already.
-        present: Vec<usize>,
-    },
-    #[error("{} is not there to be changed", path.display())]
-    Missing { path: PathBuf },
-    #[error("{} is to be made but is there already", path.display())]
-    Exists { path: PathBuf },
-    #[error("{} is to be removed but holds more than the patch knows of", path.display())]
-    Leftover { path: PathBuf },
-}
-
-/// One hunk that went somewhere else than its header says.
+/// A hunk that applies at another line than its header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
+    /// Name of the patch.
     pub patch: String,
+    /// Relative to the tree.
     pub path: PathBuf,
+    /// Number of the hunk among those of the file, from 1.
     pub hunk: usize,
+    /// Distance in lines; negative towards the start of the file.
     pub lines: i64,
 }
 
-/// A tree with patches on top, in memory.
+/// A tree with patches applied in memory.
 pub struct Overlay<'p> {
     pristine: &'p dyn Pristine,
-    files: Files,
+    files: FileSet,
+    /// The hunks so far that apply at another line than their header says.
     pub moves: Vec<Move>,
 }
 
-/// What one patch would make of the overlay.
+/// The effect of one patch on the overlay.
 #[derive(Default)]
 struct Attempt {
-    files: Files,
+    files: FileSet,
     moves: Vec<(PathBuf, usize, i64)>,
 }
 
@@ -132,16 +133,20 @@ impl Attempt {
 }
 
 impl<'p> Overlay<'p> {
+    /// A tree without patches.
     pub fn new(pristine: &'p dyn Pristine) -> Overlay<'p> {
-        Overlay { pristine, files: Files::new(), moves: Vec::new() }
+        Overlay { pristine, files: FileSet::new(), moves: Vec::new() }
     }
 
-    /// Every file that the patches so far touch.
-    pub fn into_files(self) -> Files {
+    /// Every file that the patches so far touch, with its new content.
+    pub fn into_files(self) -> FileSet {
         self.files
     }
 
-    /// Applies one patch, all of it or nothing.
+    /// Applies one patch, completely or not at all.
+    ///
+    /// # Errors
+    /// The patch is malformed, does not apply, or touches a file that cannot be read.
     pub fn apply(&mut self, patch: &PatchFile) -> Result<AppliedPatch, Error> {
         let diffs = diff::parse(&patch.content, patch.reading).map_err(|source| match source.problem {
             diff::Problem::OutsideTree { path, why } => {
@@ -155,14 +160,14 @@ impl<'p> Overlay<'p> {
             Some(attempt) => {
                 let max_offset = attempt.max_offset();
                 self.accept(attempt, patch);
-                (Outcome::Applied, max_offset)
+                (PatchStatus::Applied, max_offset)
             }
-            None => (Outcome::AlreadyUpstream, 0),
+            None => (PatchStatus::AlreadyUpstream, 0),
         };
         Ok(AppliedPatch { file: patch.name.clone(), sha256: patch.sha256(), status, max_offset })
     }
 
-    /// `None` when the patch is in the tree already.
+    /// Returns `None` if the tree already contains the patch.
     fn settle(
         &self,
         forward: Result<Attempt, Obstacle>,
@@ -172,7 +177,7 @@ impl<'p> Overlay<'p> {
         match forward {
             Err(Obstacle::Read(path, source)) => Err(read_error(patch, path, source, diffs)),
             Ok(attempt) if self.changes_nothing(&attempt) => Ok(None),
-            // What fits only far away may be code like that which the patch changed long ago.
+            // A fit far away may be similar code, while the code that the patch is for is already changed.
             Ok(attempt) => match self.undo_offset(diffs) {
                 Some(offset) if offset < attempt.max_offset() => Ok(None),
                 _ => Ok(Some(attempt)),
@@ -186,7 +191,7 @@ impl<'p> Overlay<'p> {
         attempt.files.iter().all(|(path, file)| self.file(path).is_ok_and(|now| now == *file))
     }
 
-    /// Largest offset with which the patch could be undone here, if it could.
+    /// Largest offset of the hunks if the patch can be undone here.
     fn undo_offset(&self, diffs: &[FileDiff]) -> Option<u64> {
         let undo: Vec<FileDiff> = diffs.iter().rev().map(FileDiff::reversed).collect();
         let attempt = self.attempt(&undo).ok()?;
@@ -212,8 +217,8 @@ impl<'p> Overlay<'p> {
     }
 
     fn attempt(&self, diffs: &[FileDiff]) -> Result<Attempt, Obstacle> {
-        // In a git patch the sources of renames and copies are as before the patch, and a name
-        // may be given away and taken by another file in any order.
+        // In a git patch, sources of renames and copies have the content before the patch, and one file may leave
+        // a name that another one gets, in any order.
         let leaving: BTreeSet<&Path> = diffs.iter().filter_map(leaves).collect();
         let mut attempt = Attempt::default();
         for diff in diffs {
@@ -232,12 +237,12 @@ impl<'p> Overlay<'p> {
             Some(file) => Ok(file.clone()),
             None => self.file(path),
         };
-        let there = |file: Option<File>, path: &Path| {
+        let existing = |file: Option<File>, path: &Path| {
             file.ok_or_else(|| Obstacle::from(Fault::Missing { path: path.to_owned() }))
         };
         match &diff.change {
             Change::Modify(path) => {
-                let file = there(current(attempt, path)?, path)?;
+                let file = existing(current(attempt, path)?, path)?;
                 let file = changed(diff, path, file, attempt)?;
                 attempt.files.insert(path.clone(), Some(file));
             }
@@ -254,7 +259,7 @@ impl<'p> Overlay<'p> {
                 attempt.files.insert(path.clone(), Some(file));
             }
             Change::Delete(path) | Change::Uncopy(path) => {
-                let file = there(current(attempt, path)?, path)?;
+                let file = existing(current(attempt, path)?, path)?;
                 let left = changed(diff, path, file, attempt)?;
                 if matches!(diff.change, Change::Delete(_)) && !left.content.is_empty() {
                     return Err(Fault::Leftover { path: path.clone() }.into());
@@ -262,7 +267,7 @@ impl<'p> Overlay<'p> {
                 attempt.files.insert(path.clone(), None);
             }
             Change::Rename { from, to } | Change::Copy { from, to } => {
-                let file = there(self.file(from)?, from)?;
+                let file = existing(self.file(from)?, from)?;
                 if from != to && !leaving.contains(to.as_path()) && current(attempt, to)?.is_some() {
                     return Err(Fault::Exists { path: to.clone() }.into());
                 }
@@ -281,7 +286,7 @@ fn new_file() -> File {
     File { content: Vec::new(), mode: 0o644 }
 }
 
-/// The name that a file's change sets free.
+/// The name that a file leaves.
 fn leaves(diff: &FileDiff) -> Option<&Path> {
     match &diff.change {
         Change::Rename { from, .. } => Some(from),
@@ -310,15 +315,15 @@ fn changed(diff: &FileDiff, path: &Path, file: File, attempt: &mut Attempt) -> R
 fn read_error(patch: &PatchFile, path: PathBuf, source: ReadError, diffs: &[FileDiff]) -> Error {
     let patch = patch.name.clone();
     let touches = |diff: &&FileDiff| match &diff.change {
-        Change::Modify(one) | Change::Create(one) | Change::Fill(one) => *one == path,
-        Change::Delete(one) | Change::Uncopy(one) => *one == path,
+        Change::Modify(file) | Change::Create(file) | Change::Fill(file) => *file == path,
+        Change::Delete(file) | Change::Uncopy(file) => *file == path,
         Change::Rename { from, to } | Change::Copy { from, to } => *from == path || *to == path,
     };
     let line = diffs.iter().find(touches).map_or(1, |diff| diff.line);
     match source {
         ReadError::Refused(why) => Error::OutsideTree { patch, line, path, why },
         ReadError::NotAFile => Error::NotAFile { patch, line, path },
-        ReadError::Io(source) => Error::Io { action: "read", path, source },
+        ReadError::Io(source) => Error::Io(source),
     }
 }
 

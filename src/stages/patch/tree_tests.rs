@@ -11,21 +11,21 @@ fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
-type Made = Vec<(String, Option<String>)>;
+type Expected = Vec<(String, Option<String>)>;
 
-/// Applies the patches and gives the touched files, the outcomes and the largest offsets.
-fn apply(files: &[(&str, &str)], patches: &[&str]) -> Result<(Made, Vec<(Outcome, u64)>), Error> {
+/// Applies the patches; returns the touched files, the status and the largest offset of each patch.
+fn apply(files: &[(&str, &str)], patches: &[&str]) -> Result<(Expected, Vec<(PatchStatus, u64)>), Error> {
     let dir = tree(files);
-    let base = Folder(dir.path());
+    let base = PristineDir(dir.path());
     let mut overlay = Overlay::new(&base);
-    let mut outcomes = Vec::new();
+    let mut statuses = Vec::new();
     for (index, patch) in patches.iter().enumerate() {
-        let done = overlay.apply(&PatchFile::new(format!("{index}.patch"), *patch))?;
-        outcomes.push((done.status, done.max_offset));
+        let applied = overlay.apply(&PatchFile::new(format!("{index}.patch"), *patch))?;
+        statuses.push((applied.status, applied.max_offset));
     }
     let text = |file: File| String::from_utf8(file.content).unwrap();
-    let made = overlay.into_files().into_iter();
-    Ok((made.map(|(path, file)| (path.display().to_string(), file.map(text))).collect(), outcomes))
+    let files = overlay.into_files().into_iter();
+    Ok((files.map(|(path, file)| (path.display().to_string(), file.map(text))).collect(), statuses))
 }
 
 fn fault(files: &[(&str, &str)], patch: &str) -> Fault {
@@ -35,55 +35,55 @@ fn fault(files: &[(&str, &str)], patch: &str) -> Fault {
     }
 }
 
-fn made(files: &[(&str, Option<&str>)]) -> Made {
+fn expected(files: &[(&str, Option<&str>)]) -> Expected {
     files.iter().map(|(path, file)| (path.to_string(), file.map(str::to_owned))).collect()
 }
 
 const CHANGE: &str = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n";
 
 #[test]
-fn patches_of_a_series_build_on_each_other() {
+fn each_patch_of_a_series_applies_to_the_result_of_the_one_before() {
     let second = "--- a/f\n+++ b/f\n@@ -1,3 +1,4 @@\n one\n TWO\n+more\n three\n";
-    let (files, outcomes) = apply(&[("f", "one\ntwo\nthree\n")], &[CHANGE, second]).unwrap();
-    assert_eq!(files, made(&[("f", Some("one\nTWO\nmore\nthree\n"))]));
-    assert_eq!(outcomes, [(Outcome::Applied, 0), (Outcome::Applied, 0)]);
+    let (files, statuses) = apply(&[("f", "one\ntwo\nthree\n")], &[CHANGE, second]).unwrap();
+    assert_eq!(files, expected(&[("f", Some("one\nTWO\nmore\nthree\n"))]));
+    assert_eq!(statuses, [(PatchStatus::Applied, 0), (PatchStatus::Applied, 0)]);
 }
 
 #[test]
 fn the_largest_offset_is_reported() {
     let patch = "--- a/f\n+++ b/f\n@@ -2,3 +2,3 @@\n one\n-two\n+TWO\n three\n";
-    let (_, outcomes) = apply(&[("f", "0\n0\n0\n0\none\ntwo\nthree\n")], &[patch]).unwrap();
-    assert_eq!(outcomes, [(Outcome::Applied, 3)]);
+    let (_, statuses) = apply(&[("f", "0\n0\n0\n0\none\ntwo\nthree\n")], &[patch]).unwrap();
+    assert_eq!(statuses, [(PatchStatus::Applied, 3)]);
 }
 
 #[test]
-fn a_patch_that_the_release_has_already_is_recognised() {
-    let (files, outcomes) = apply(&[("f", "one\nTWO\nthree\n")], &[CHANGE]).unwrap();
-    assert_eq!(outcomes, [(Outcome::AlreadyUpstream, 0)]);
-    assert_eq!(files, made(&[]));
+fn a_patch_that_the_release_already_contains_is_recognised() {
+    let (files, statuses) = apply(&[("f", "one\nTWO\nthree\n")], &[CHANGE]).unwrap();
+    assert_eq!(statuses, [(PatchStatus::AlreadyUpstream, 0)]);
+    assert_eq!(files, expected(&[]));
 }
 
 #[test]
-fn a_new_file_a_deletion_a_rename_and_a_mode_that_are_there_already_are_recognised() {
+fn a_new_file_a_deletion_and_a_rename_that_the_release_already_contains_are_recognised() {
     let cases: [(&[(&str, &str)], &str); 3] = [
         (&[("n", "x\n")], "--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n"),
         (&[], "--- a/n\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"),
         (&[("y", "x\n")], "diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to y\n"),
     ];
     for (files, patch) in cases {
-        assert_eq!(apply(files, &[patch]).unwrap().1, [(Outcome::AlreadyUpstream, 0)], "{patch}");
+        assert_eq!(apply(files, &[patch]).unwrap().1, [(PatchStatus::AlreadyUpstream, 0)], "{patch}");
     }
 }
 
 #[test]
-fn a_far_away_fit_does_not_hide_that_the_change_is_there_already() {
+fn a_fit_far_away_does_not_hide_that_the_change_is_already_present() {
     let patch = "--- a/f\n+++ b/f\n@@ -2,3 +2,4 @@\n {\n \tlock();\n+\tcheck();\n \twork();\n";
-    let there = "first()\n{\n\tlock();\n\tcheck();\n\twork();\n}\n\nsecond()\n{\n\tlock();\n\twork();\n}\n";
-    assert_eq!(apply(&[("f", there)], &[patch]).unwrap().1, [(Outcome::AlreadyUpstream, 0)]);
+    let present = "first()\n{\n\tlock();\n\tcheck();\n\twork();\n}\n\nsecond()\n{\n\tlock();\n\twork();\n}\n";
+    assert_eq!(apply(&[("f", present)], &[patch]).unwrap().1, [(PatchStatus::AlreadyUpstream, 0)]);
 }
 
 #[test]
-fn a_patch_that_is_there_in_part_is_a_conflict_which_says_which_part() {
+fn a_partly_present_patch_is_a_conflict_that_names_the_present_part() {
     let patch = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n 1\n-2\n+two\n 3\n@@ -5,3 +5,3 @@\n 5\n-6\n+six\n 7\n";
     match fault(&[("f", "1\n2\n3\n4\n5\nsix\n7\n")], patch) {
         Fault::Misfit { misfit, present, hunks, .. } => {
@@ -94,16 +94,16 @@ fn a_patch_that_is_there_in_part_is_a_conflict_which_says_which_part() {
 }
 
 #[test]
-fn lines_for_nothing_fill_an_empty_file_or_make_a_new_one() {
+fn a_hunk_without_old_lines_fills_an_empty_file_or_creates_one() {
     let patch = "--- a/f\n+++ b/f\n@@ -0,0 +1 @@\n+x\n";
     for files in [&[("f", "")][..], &[]] {
-        assert_eq!(apply(files, &[patch]).unwrap().0, made(&[("f", Some("x\n"))]));
+        assert_eq!(apply(files, &[patch]).unwrap().0, expected(&[("f", Some("x\n"))]));
     }
     assert!(matches!(fault(&[("f", "y\n")], patch), Fault::Misfit { .. }));
 }
 
 #[test]
-fn faults_name_what_is_wrong() {
+fn each_fault_has_its_reason() {
     let path = || PathBuf::from("f");
     let delete = "--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n";
     let create = "--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+x\n";
@@ -115,37 +115,37 @@ fn faults_name_what_is_wrong() {
 }
 
 #[test]
-fn names_can_be_exchanged_by_renames_in_one_patch() {
+fn one_patch_can_exchange_the_names_of_two_files() {
     let patch = "diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to y\n\
                  diff --git a/y b/x\nsimilarity index 100%\nrename from y\nrename to x\n";
     let (files, _) = apply(&[("x", "1\n"), ("y", "2\n")], &[patch]).unwrap();
-    assert_eq!(files, made(&[("x", Some("2\n")), ("y", Some("1\n"))]));
+    assert_eq!(files, expected(&[("x", Some("2\n")), ("y", Some("1\n"))]));
 }
 
 #[test]
-fn a_copy_is_made_of_the_file_as_it_was_before_the_patch() {
+fn a_copy_has_the_content_from_before_the_patch() {
     let patch = format!("{CHANGE}diff --git a/f b/g\nsimilarity index 100%\ncopy from f\ncopy to g\n");
     let (files, _) = apply(&[("f", "one\ntwo\nthree\n")], &[&patch]).unwrap();
-    assert_eq!(files, made(&[("f", Some("one\nTWO\nthree\n")), ("g", Some("one\ntwo\nthree\n"))]));
+    assert_eq!(files, expected(&[("f", Some("one\nTWO\nthree\n")), ("g", Some("one\ntwo\nthree\n"))]));
 }
 
 #[test]
 fn a_reversed_copy_removes_the_copy() {
     let dir = tree(&[("f", "x\n"), ("g", "x\n")]);
-    let base = Folder(dir.path());
+    let base = PristineDir(dir.path());
     let mut overlay = Overlay::new(&base);
     let mut patch =
         PatchFile::new("p", "diff --git a/f b/g\nsimilarity index 100%\ncopy from f\ncopy to g\n");
     patch.reading = Reading { reverse: true, ..Reading::default() };
     overlay.apply(&patch).unwrap();
-    assert_eq!(overlay.into_files(), Files::from([("g".into(), None)]));
+    assert_eq!(overlay.into_files(), FileSet::from([("g".into(), None)]));
 }
 
 #[test]
-fn a_change_of_mode_adds_execution_where_reading_is_allowed() {
+fn a_new_mode_adds_execution_for_everybody_who_may_read() {
     let dir = tree(&[("f", "x\n")]);
-    fs::set_permissions(dir.path().join("f"), fs::Permissions::from_mode(0o640)).unwrap();
-    let base = Folder(dir.path());
+    fs::set_permissions(dir.path().join("f"), PermissionsExt::from_mode(0o640)).unwrap();
+    let base = PristineDir(dir.path());
     let mut overlay = Overlay::new(&base);
     let patch = "diff --git a/f b/f\nold mode 100644\nnew mode 100755\n";
     overlay.apply(&PatchFile::new("p", patch)).unwrap();
@@ -158,21 +158,23 @@ fn nothing_is_read_or_written_through_a_symbolic_link() {
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(outside.path(), dir.path().join("d")).unwrap();
     std::os::unix::fs::symlink(outside.path().join("f"), dir.path().join("f")).unwrap();
-    let base = Folder(dir.path());
-    for (name, place) in [("d/f", LinkPlace::Folder), ("d/new", LinkPlace::Folder), ("f", LinkPlace::File)] {
+    let base = PristineDir(dir.path());
+    for (name, position) in
+        [("d/f", LinkPosition::Directory), ("d/new", LinkPosition::Directory), ("f", LinkPosition::File)]
+    {
         let patch = CHANGE.replace("/f\n", &format!("/{name}\n"));
         let error = Overlay::new(&base).apply(&PatchFile::new("p", patch)).unwrap_err();
         assert!(
-            matches!(error, Error::OutsideTree { why: BadName::Symlink(found), .. } if found == place),
+            matches!(error, Error::OutsideTree { why: BadName::Symlink(found), .. } if found == position),
             "{name}"
         );
     }
 }
 
 #[test]
-fn a_folder_is_not_a_file() {
+fn a_directory_is_not_a_file() {
     let dir = tree(&[("f/x", "")]);
-    let base = Folder(dir.path());
+    let base = PristineDir(dir.path());
     let error = Overlay::new(&base).apply(&PatchFile::new("p", CHANGE)).unwrap_err();
     assert!(matches!(error, Error::NotAFile { .. }), "{error:?}");
 }

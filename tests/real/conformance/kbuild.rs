@@ -1,21 +1,19 @@
-//! The packages that the kernel's own targets make, from the build folder that ours came from.
+//! The packages of the kernel's own targets, from the build directory of the tool's packages.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::Parser;
 use kpatch_build::base::context::Context;
 use kpatch_build::base::events::{Events, Stage};
 use kpatch_build::base::options::Goal;
 use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::{Lookup, Room, Store};
 use kpatch_build::base::{cache_key as key, process};
-use kpatch_build::cli::args::Cli;
-use kpatch_build::kernel::kbuild::build_dir::BuildFolder;
+use kpatch_build::cli::args;
+use kpatch_build::kernel::kbuild::build_dir::{BuildDir, temp_dir};
 use kpatch_build::kernel::kbuild::make::{Make, build_timestamp};
 use kpatch_build::pipeline;
 use kpatch_build::pipeline::plan::{self, Plan};
-use kpatch_build::pipeline::request::Request;
 use kpatch_build::stages::patch::{PatchedTree, patch};
 use kpatch_build::stages::{fetch, unpack, verify};
 use serde_json::Value;
@@ -78,26 +76,20 @@ impl Kernel {
         path
     }
 
-    /// Runs both targets on a copy of the build folder that stands in its place: its path is in the
-    /// commands that kbuild compares, so anywhere else all of it would be made again.
+    /// Runs both targets on a copy of the build directory, mounted over the original: kbuild compares commands that
+    /// contain its path, and would rebuild everything at another path.
     fn make(&self, args: &[&str]) {
         let (cx, plan) = self.plan(args);
         let tree = patched(&cx, &plan);
         let source = tree.path();
-        let folder = self.folder(&cx, &source);
-        let builds = folder.path().parent().unwrap();
-        printed(Command::new("cp").args(["-a", "--reflink=auto"]).arg(folder.path()).arg(self.theirs.path()));
-        // Kbuild puts the .debs beside the build folder.
+        let dir = self.build_dir(&cx, &source);
+        let builds = dir.path().parent().unwrap();
+        printed(Command::new("cp").args(["-a", "--reflink=auto"]).arg(dir.path()).arg(self.theirs.path()));
+        // Kbuild writes the .debs next to the build directory.
         printed(Command::new("mount").arg("--bind").arg(self.theirs.path()).arg(builds));
-        let make = Make {
-            cx: &cx,
-            plan: &plan.kernel,
-            kconfig: &plan.kernel.kconfig,
-            tree: &source,
-            folder: folder.path(),
-            stage: Stage::Package,
-        };
-        std::fs::create_dir_all(kpatch_build::kernel::kbuild::build_dir::temporary(folder.path())).unwrap();
+        let make =
+            Make { cx: &cx, plan: &plan.kernel, tree: &source, build_dir: dir.path(), stage: Stage::Package };
+        std::fs::create_dir_all(temp_dir(dir.path())).unwrap();
         for target in ["bindeb-pkg", "binrpm-pkg"] {
             let made = make
                 .command()
@@ -116,12 +108,11 @@ impl Kernel {
         }
     }
 
-    fn plan(&self, args: &[&str]) -> (Context, Plan) {
+    fn plan(&self, more: &[&str]) -> (Context, Plan) {
         let exact = self.report()["release"].as_str().unwrap().to_owned();
         let out = self.run.out.path().to_str().unwrap();
-        let words = [&["kpatch-build", "package", "--release", &exact, "--out", out], args].concat();
-        let settings = Cli::parse_from(words).settings();
-        let request = Request::new(settings).unwrap();
+        let words = [&["kpatch-build", "package", "--release", &exact, "--out", out], more].concat();
+        let request = args::request(&words).map_err(|error| error.to_string()).unwrap();
         let cx = Context {
             store: Store::open(&store()).unwrap(),
             events: Events::silent(),
@@ -129,13 +120,13 @@ impl Kernel {
             offline: false,
             logs: self.theirs.path().join("logs"),
         };
-        let kconfig = pipeline::check(&request, Goal::Package).map_err(|error| error.to_string()).unwrap();
-        let plan = plan::resolve(&cx, &request, kconfig, Goal::Package);
+        pipeline::check(&request, Goal::Package).map_err(|error| error.to_string()).unwrap();
+        let plan = plan::resolve(&cx, &request, Goal::Package);
         (cx, plan.map_err(|error| error.to_string()).unwrap())
     }
 
-    /// The one whose configuration is the packaged kernel's. It stays locked.
-    fn folder(&self, cx: &Context, source: &Path) -> BuildFolder {
+    /// The build directory with the configuration of the packaged kernel, locked.
+    fn build_dir(&self, cx: &Context, source: &Path) -> BuildDir {
         let report = self.report();
         let config = report["kernel"]["config_sha256"].as_str().unwrap();
         let has = |name: &String| {
@@ -143,9 +134,9 @@ impl Kernel {
             key::hex(&Sha256::digest(text)) == config
         };
         let name = cx.store.entries(Room::Builds).unwrap().into_iter().find(has);
-        let name = name.expect("a build folder has the kernel's configuration");
+        let name = name.expect("a build directory has the kernel's configuration");
         match cx.lookup(Stage::Build, Room::Builds, &name).unwrap() {
-            Lookup::Hit(entry) => BuildFolder::open(entry, source, &cx.stop).unwrap(),
+            Lookup::Hit(entry) => BuildDir::open(entry, source, &cx.stop).unwrap(),
             Lookup::Miss(_) => panic!("it was there"),
         }
     }

@@ -34,7 +34,7 @@ pub fn kernel() -> Option<&'static Kernel> {
 /// Of a run that makes the kernel.
 pub fn arguments(keys: &Keys) -> Vec<&str> {
     let (key, cert) = (keys.key.to_str().unwrap(), keys.cert.to_str().unwrap());
-    vec!["--release", LINE, "--series", "none", "--sign-key", key, "--sign-cert", cert]
+    vec!["--release", LINE, "--series", "none", "--secure-boot-key", key, "--secure-boot-cert", cert]
 }
 
 impl Kernel {

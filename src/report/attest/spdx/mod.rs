@@ -17,7 +17,7 @@ use crate::base::cache_key::hex;
 use crate::base::options::Format;
 use crate::stages::fetch::Origin;
 use crate::stages::package::Package;
-use crate::stages::patch::Outcome;
+use crate::stages::patch::PatchStatus;
 
 pub(super) use self::format::Document;
 
@@ -52,8 +52,8 @@ pub(super) fn document(facts: &Facts) -> Result<String, Error> {
         id: patch_id(number),
         checksums: vec![sha1(text), sha256(&patch.sha256)],
         comment: match patch.status {
-            Outcome::Applied => "applied".to_owned(),
-            Outcome::AlreadyUpstream => "in this release already".to_owned(),
+            PatchStatus::Applied => "applied".to_owned(),
+            PatchStatus::AlreadyUpstream => "in this release already".to_owned(),
         },
         ..File::text()
     }));
@@ -214,8 +214,8 @@ fn relationships(facts: &Facts, tools: usize) -> Vec<Relationship> {
     all.push(relate(CONFIG, "BUILD_DEPENDENCY_OF", KERNEL));
     for (number, patch) in facts.patches.iter().enumerate() {
         let kind = match patch.status {
-            Outcome::Applied => "PATCH_APPLIED",
-            Outcome::AlreadyUpstream => "PATCH_FOR",
+            PatchStatus::Applied => "PATCH_APPLIED",
+            PatchStatus::AlreadyUpstream => "PATCH_FOR",
         };
         all.push(relate(&patch_id(number), kind, SOURCE));
     }

@@ -1,7 +1,7 @@
 //! The tool's own .deb.
 
 use super::{Deb, documents, shlibs};
-use crate::kernel::host_packages::{ByUse, Manager, Need};
+use crate::kernel::host_packages::{HostNeeds, Manager, Need};
 use crate::stages::package::compress::gzip_of_one_file;
 use crate::stages::package::payload::{Payload, PayloadFile, members_at};
 use crate::stages::package::tool::{CHANGELOG, LOCK, NAME, README, ToolOrder, at};
@@ -46,7 +46,7 @@ pub(in crate::stages::package) fn describe<'a>(
 
 /// What doctor would ask for, so that an installed tool can do its main job at once.
 fn relations(libraries: &str) -> Vec<(&'static str, String)> {
-    let ByUse { build, boot, optional } = ByUse::on_any_host();
+    let HostNeeds { build, boot, optional } = HostNeeds::on_any_host();
     let mut seen = Vec::new();
     let mut new = |needs: &[Need]| {
         let mut names: Vec<String> = Vec::new();

@@ -3,7 +3,7 @@
 use ::rpm::{Dependency, PackageBuilder};
 
 use super::{Rpm, common, header_error, is_below, licence};
-use crate::kernel::host_packages::{ByUse, Manager, Need};
+use crate::kernel::host_packages::{HostNeeds, Manager, Need};
 use crate::stages::package::payload::{Nature, Payload, PayloadFile, members_at};
 use crate::stages::package::tool::{CHANGELOG, LOCK, NAME, README, ToolOrder, at};
 use crate::stages::package::{About, Error, How, elf};
@@ -53,7 +53,7 @@ pub(in crate::stages::package) fn describe<'a>(
 
 /// What doctor would ask for, so that an installed tool can do its main job at once.
 fn add_relations(builder: &mut PackageBuilder) {
-    let ByUse { build, boot, optional } = ByUse::on_any_host();
+    let HostNeeds { build, boot, optional } = HostNeeds::on_any_host();
     let (needed, wanted) = (names(&build), names(&boot));
     for name in &needed {
         builder.requires(Dependency::any(name));
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_package_goes_by_the_names_of_both_families() {
-        let names = names(&ByUse::on_any_host().build);
+        let names = names(&HostNeeds::on_any_host().build);
         for name in ["gcc", "kmod", "(elfutils-libelf-devel or libelf-devel)"] {
             assert!(names.iter().any(|found| found == name), "{name} in {names:?}");
         }

@@ -1,180 +1,19 @@
-//! Unified diffs, as git, GNU diff and quilt write them.
-//!
-//! Own code, because the parsers to be had pass over what they do not understand (a hunk after
-//! stray text, say), and a series must apply as a whole or not at all. Formats: git-diff(1)
-//! "Generating patch text with -p", and the GNU diffutils manual, "Unified Format".
+//! The parser of unified diffs.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::names::{self, BadName};
+use super::error::{Error, Problem};
+use super::file_diff::{Change, FileDiff, Hunk, HunkLine, Reading, Side};
+use super::text::{displayed, trimmed};
+use crate::kernel::series::names;
 
-/// How a patch's paths and direction are to be read; quilt states both for each patch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// Leading path components that are dropped, as with `patch -pN`.
-    pub strip: usize,
-    /// Undo the patch instead.
-    pub reverse: bool,
-}
-
-impl Default for Reading {
-    fn default() -> Self {
-        Reading { strip: 1, reverse: false }
-    }
-}
-
-/// What happens to one file. Paths are relative to the tree's top folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    Modify(PathBuf),
-    Create(PathBuf),
-    /// Lines for a file that is empty or missing: a diff without git's header says no more.
-    Fill(PathBuf),
-    Delete(PathBuf),
-    Rename {
-        from: PathBuf,
-        to: PathBuf,
-    },
-    Copy {
-        from: PathBuf,
-        to: PathBuf,
-    },
-    /// A copy undone: the file goes, and what the hunks leave of it is its source's content.
-    Uncopy(PathBuf),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileDiff {
-    /// Line of the patch, from 1, where the file's part starts.
-    pub line: usize,
-    pub change: Change,
-    /// The modes that the patch names: whether owner, group and others may execute.
-    pub old_executable: Option<bool>,
-    pub new_executable: Option<bool>,
-    pub hunks: Vec<Hunk>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hunk {
-    /// Line of the patch, from 1, where the hunk's header stands.
-    pub line: usize,
-    /// First line of the hunk before and after the change, from 1; 0 where there is none.
-    pub old_start: usize,
-    pub new_start: usize,
-    pub lines: Vec<HunkLine>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    Both,
-    Old,
-    New,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HunkLine {
-    pub side: Side,
-    /// With its line feed, unless the file ends without one.
-    pub text: Vec<u8>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    #[error("there is no diff in it")]
-    NoDiff,
-    #[error("it changes {path} as a binary file, which a text patch cannot")]
-    Binary { path: String },
-    #[error("it makes {path} something other than a regular file (mode {mode})")]
-    SpecialFile { path: String, mode: String },
-    #[error("the hunk header is malformed: {found}")]
-    HunkHeader { found: String },
-    #[error("a hunk stands here without a file that it belongs to")]
-    Orphan,
-    #[error("the hunk ends {missing} lines before its header says")]
-    Short { missing: usize },
-    #[error("the hunk goes on after the lines that its header counts: {found}")]
-    Long { found: String },
-    #[error("this line cannot be part of a hunk: {found}")]
-    HunkLine { found: String },
-    #[error("no file name can be read from: {found}")]
-    FileName { found: String },
-    #[error("it leaves the tree: {path} ({why})")]
-    OutsideTree { path: String, why: BadName },
-    #[error("it {what}, but its hunk says otherwise")]
-    Contradiction { what: &'static str },
-}
-
-/// A patch that cannot be read, with the line, from 1, where the trouble is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {problem}")]
-pub struct Error {
-    pub line: usize,
-    pub problem: Problem,
-}
-
-impl Hunk {
-    pub fn old_lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.lines.iter().filter(|line| line.side != Side::New).map(|line| line.text.as_slice())
-    }
-
-    pub fn new_lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.lines.iter().filter(|line| line.side != Side::Old).map(|line| line.text.as_slice())
-    }
-
-    /// Whether the hunk ends with lines that it does not change.
-    pub fn ends_with_context(&self) -> bool {
-        self.lines.last().is_some_and(|line| line.side == Side::Both)
-    }
-
-    pub fn reversed(&self) -> Hunk {
-        let lines =
-            self.lines.iter().map(|line| HunkLine { side: line.side.other(), text: line.text.clone() });
-        Hunk { line: self.line, old_start: self.new_start, new_start: self.old_start, lines: lines.collect() }
-    }
-}
-
-impl Side {
-    fn other(self) -> Side {
-        match self {
-            Side::Both => Side::Both,
-            Side::Old => Side::New,
-            Side::New => Side::Old,
-        }
-    }
-}
-
-impl FileDiff {
-    /// The same change undone.
-    pub fn reversed(&self) -> FileDiff {
-        let change = match self.change.clone() {
-            Change::Modify(path) => Change::Modify(path),
-            Change::Create(path) | Change::Fill(path) => Change::Delete(path),
-            Change::Delete(path) => Change::Create(path),
-            Change::Rename { from, to } => Change::Rename { from: to, to: from },
-            Change::Copy { to, .. } | Change::Uncopy(to) => Change::Uncopy(to),
-        };
-        FileDiff {
-            line: self.line,
-            change,
-            old_executable: self.new_executable,
-            new_executable: self.old_executable,
-            hunks: self.hunks.iter().map(Hunk::reversed).collect(),
-        }
-    }
-
-    fn old_len(&self) -> usize {
-        self.hunks.iter().map(|hunk| hunk.old_lines().count()).sum()
-    }
-
-    fn new_len(&self) -> usize {
-        self.hunks.iter().map(|hunk| hunk.new_lines().count()).sum()
-    }
-}
-
-/// Every file's part of a patch, in the order in which they stand. Text around them (a mail's
-/// header, a commit message, a diffstat, a signature) is passed over.
+/// Parses a patch into the parts of its files, in their order. Text around them (a mail header, a commit
+/// message, a diffstat, a signature) is skipped.
+///
+/// # Errors
+/// The first line that makes the patch unreadable, with the reason.
 pub fn parse(patch: &[u8], reading: Reading) -> Result<Vec<FileDiff>, Error> {
     let lines = patch.split_inclusive(|&byte| byte == b'\n').collect();
     let mut parser = Parser { lines, at: 0, strip: reading.strip };
@@ -194,7 +33,7 @@ struct Parser<'a> {
     strip: usize,
 }
 
-/// What git writes between `diff --git` and the hunks.
+/// The lines that git writes between `diff --git` and the hunks.
 #[derive(Default)]
 struct GitHeader {
     old_mode: Option<bool>,
@@ -208,7 +47,7 @@ struct GitHeader {
 impl<'a> Parser<'a> {
     fn files(&mut self) -> Result<Vec<FileDiff>, Error> {
         let mut files = Vec::new();
-        // In a commit message anything may stand, after the first diff hunks must not be lost.
+        // A commit message may contain any text, but after the first diff no hunk may be lost.
         let mut in_diff = false;
         while let Some(line) = self.peek(0) {
             if line.starts_with(b"diff --git ") {
@@ -218,7 +57,7 @@ impl<'a> Parser<'a> {
             } else if in_diff && line.starts_with(b"@@ -") {
                 return Err(self.error(Problem::Orphan));
             } else if in_diff && is_binary_marker(line) {
-                return Err(self.error(Problem::Binary { path: shown(line) }));
+                return Err(self.error(Problem::Binary { path: displayed(line) }));
             } else {
                 in_diff |= line.starts_with(b"diff ");
                 self.at += 1;
@@ -237,7 +76,7 @@ impl<'a> Parser<'a> {
         Error { line: self.at + 1, problem }
     }
 
-    /// The three lines that start a file's part in every dialect.
+    /// Whether the next three lines start the part of a file, which is the same in every dialect.
     fn at_file_header(&self) -> bool {
         let starts = |ahead, with: &[u8]| self.peek(ahead).is_some_and(|line| line.starts_with(with));
         starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
@@ -264,7 +103,7 @@ impl<'a> Parser<'a> {
         check_lengths(file)
     }
 
-    /// Reads `---` and `+++`; `None` stands for a file that is not there.
+    /// Reads `---` and `+++`; `None` for a file that does not exist.
     fn file_header(&mut self) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
         let old = self.header_name(b"--- ")?;
         let new = self.header_name(b"+++ ")?;
@@ -276,7 +115,7 @@ impl<'a> Parser<'a> {
         let rest = trimmed(line).strip_prefix(prefix).ok_or_else(|| self.file_name_error(line))?;
         let (name, stamp) = names::header(rest).ok_or_else(|| self.file_name_error(line))?;
         let path = if name == b"/dev/null" || names::is_epoch(stamp) {
-            // GNU diff -N marks the missing side with the first second of 1970.
+            // GNU diff -N gives a missing file the first second of 1970.
             None
         } else {
             Some(self.tree_path(&name, self.strip)?)
@@ -286,13 +125,13 @@ impl<'a> Parser<'a> {
     }
 
     fn file_name_error(&self, line: &[u8]) -> Error {
-        self.error(Problem::FileName { found: shown(line) })
+        self.error(Problem::FileName { found: displayed(line) })
     }
 
     fn tree_path(&self, name: &[u8], strip: usize) -> Result<PathBuf, Error> {
         match names::stripped(name, strip) {
             Ok(path) => Ok(PathBuf::from(OsString::from_vec(path))),
-            Err(why) => Err(self.error(Problem::OutsideTree { path: shown(name), why })),
+            Err(why) => Err(self.error(Problem::OutsideTree { path: displayed(name), why })),
         }
     }
 
@@ -326,10 +165,10 @@ impl<'a> Parser<'a> {
         check_lengths(file)
     }
 
-    /// The name in the `diff --git` line at `line`: all there is without hunks.
+    /// The name in the `diff --git` line at `line`; without hunks it is the only one.
     fn command_path(&self, command: &[u8], line: usize) -> Result<PathBuf, Error> {
         let name = names::of_git_command(&command[b"diff --git ".len()..], self.strip)
-            .ok_or_else(|| Error { line, problem: Problem::FileName { found: shown(command) } })?;
+            .ok_or_else(|| Error { line, problem: Problem::FileName { found: displayed(command) } })?;
         self.tree_path(&name, 0).map_err(|error| Error { line, ..error })
     }
 
@@ -375,10 +214,10 @@ impl<'a> Parser<'a> {
     fn command_before(&self) -> String {
         let command = self.lines[..self.at].iter().rev().find_map(|line| line.strip_prefix(b"diff --git "));
         let name = command.and_then(|names| names::of_git_command(trimmed(names), self.strip));
-        shown(&name.unwrap_or_default())
+        displayed(&name.unwrap_or_default())
     }
 
-    /// The paths of `rename` and `copy` lines stand there without `a/`.
+    /// Reads the path of a `rename` or `copy` line, which has no `a/`.
     fn extended_name(&self, name: &[u8]) -> Result<PathBuf, Error> {
         let (name, _) = names::header(name).ok_or_else(|| self.file_name_error(name))?;
         self.tree_path(&name, self.strip.saturating_sub(1))
@@ -388,7 +227,7 @@ impl<'a> Parser<'a> {
         match mode {
             b"100644" | b"100664" => Ok(false),
             b"100755" | b"100775" => Ok(true),
-            _ => Err(self.error(Problem::SpecialFile { path: self.command_before(), mode: shown(mode) })),
+            _ => Err(self.error(Problem::SpecialFile { path: self.command_before(), mode: displayed(mode) })),
         }
     }
 
@@ -399,9 +238,9 @@ impl<'a> Parser<'a> {
         }
         if let Some(line) = self.peek(0) {
             let more = matches!(line.first(), Some(b' ' | b'+' | b'-'));
-            // `-- ` alone is the mark before a mail's signature.
+            // `-- ` alone precedes the signature of a mail.
             if more && !matches!(trimmed(line), b"-- " | b"--") && !self.at_file_header() {
-                return Err(self.error(Problem::Long { found: shown(line) }));
+                return Err(self.error(Problem::Long { found: displayed(line) }));
             }
         }
         Ok(hunks)
@@ -410,7 +249,7 @@ impl<'a> Parser<'a> {
     fn hunk(&mut self) -> Result<Hunk, Error> {
         let header = self.lines[self.at];
         let (old, new) =
-            ranges(header).ok_or_else(|| self.error(Problem::HunkHeader { found: shown(header) }))?;
+            ranges(header).ok_or_else(|| self.error(Problem::HunkHeader { found: displayed(header) }))?;
         let mut hunk = Hunk { line: self.at + 1, old_start: old.0, new_start: new.0, lines: Vec::new() };
         self.at += 1;
         let (mut old_left, mut new_left) = (old.1, new.1);
@@ -422,13 +261,13 @@ impl<'a> Parser<'a> {
                 Some((b' ', text)) => (Side::Both, text),
                 Some((b'-', text)) => (Side::Old, text),
                 Some((b'+', text)) => (Side::New, text),
-                // An empty line of context whose one blank a mail program or editor took away.
+                // An empty line of context; a mail program or editor has removed its space.
                 Some((b'\n', [])) => (Side::Both, line),
                 Some((b'\\', _)) => {
                     self.no_newline(&mut hunk)?;
                     continue;
                 }
-                _ => return Err(self.error(Problem::HunkLine { found: shown(line) })),
+                _ => return Err(self.error(Problem::HunkLine { found: displayed(line) })),
             };
             let count = |left: &mut usize, counts: bool| match (*left, counts) {
                 (0, true) => Err(()),
@@ -439,7 +278,7 @@ impl<'a> Parser<'a> {
             };
             count(&mut old_left, side != Side::New)
                 .and_then(|()| count(&mut new_left, side != Side::Old))
-                .map_err(|()| self.error(Problem::Long { found: shown(line) }))?;
+                .map_err(|()| self.error(Problem::Long { found: displayed(line) }))?;
             hunk.lines.push(HunkLine { side, text: text.to_vec() });
             self.at += 1;
         }
@@ -449,18 +288,18 @@ impl<'a> Parser<'a> {
         Ok(hunk)
     }
 
-    /// `\ No newline at end of file`, in whatever language diff spoke.
+    /// Reads `\ No newline at end of file`, in any language.
     fn no_newline(&mut self, hunk: &mut Hunk) -> Result<(), Error> {
         match hunk.lines.last_mut().filter(|line| line.text.ends_with(b"\n")) {
             Some(line) => line.text.pop(),
-            None => return Err(self.error(Problem::HunkLine { found: shown(self.lines[self.at]) })),
+            None => return Err(self.error(Problem::HunkLine { found: displayed(self.lines[self.at]) })),
         };
         self.at += 1;
         Ok(())
     }
 }
 
-/// A new file has no old lines, a deleted one no new ones.
+/// A new file has no old lines, a deleted file no new lines.
 fn check_lengths(file: FileDiff) -> Result<FileDiff, Error> {
     let what = match &file.change {
         Change::Create(_) if file.old_len() > 0 => "creates a file",
@@ -475,7 +314,7 @@ fn ranges(header: &[u8]) -> Option<((usize, usize), (usize, usize))> {
     let text = std::str::from_utf8(&header[..header.len().min(100)]);
     let text = match text {
         Ok(text) => text,
-        // The name of the function behind the ranges may be in any encoding, and cut anywhere.
+        // The function name after the ranges may be in any encoding, and truncated anywhere.
         Err(error) => std::str::from_utf8(&header[..error.valid_up_to()]).ok()?,
     };
     let (ranges, _) = text.strip_prefix("@@ -")?.split_once(" @@")?;
@@ -495,21 +334,3 @@ fn is_binary_marker(line: &[u8]) -> bool {
     let line = trimmed(line);
     line == b"GIT binary patch" || (line.starts_with(b"Binary files ") && line.ends_with(b" differ"))
 }
-
-fn trimmed(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-/// For messages: without the line's end, and not endless.
-pub fn shown(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(trimmed(line));
-    match text.char_indices().nth(160) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into_owned(),
-    }
-}
-
-#[cfg(test)]
-#[path = "diff_tests.rs"]
-mod tests;

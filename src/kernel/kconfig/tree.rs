@@ -1,47 +1,54 @@
-//! Reads a kernel tree's Kconfig files: just enough to say why an option has the value it has.
+//! Reads the Kconfig files of a kernel tree, as far as an explanation of an option's value needs them.
 //!
-//! The grammar is that of Documentation/kbuild/kconfig-language.rst. What it takes to compute
-//! values (defaults, ranges) is left to the kernel's own `conf`.
+//! The grammar is that of Documentation/kbuild/kconfig-language.rst. Defaults and ranges are left out: the
+//! kernel's `conf` computes the values.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
+
+use fs_err as fs;
 
 use super::expression::Expression;
 
-/// A dependency, and where it is written.
+/// A dependency with its position.
 #[derive(Clone, Debug)]
-pub struct Condition {
-    pub expression: Expression,
-    pub file: String,
-    pub line: u32,
+pub(super) struct Condition {
+    pub(super) expression: Expression,
+    /// Relative to the tree.
+    pub(super) file: String,
+    /// From 1.
+    pub(super) line: u32,
 }
 
 /// One `config` or `menuconfig` entry; a symbol may have several.
 #[derive(Clone, Debug)]
-pub struct Definition {
-    /// Its own and those of the blocks around it: all must hold.
-    pub depends: Vec<Condition>,
-    /// The user can set it where the conditions of the prompt hold; `None`: not at all.
-    pub prompt: Option<Vec<Condition>>,
-    /// Options with the same number exclude each other.
-    pub choice: Option<usize>,
+pub(super) struct Definition {
+    /// The dependencies of the entry and of the blocks around it; all must be met.
+    pub(super) depends: Vec<Condition>,
+    /// The conditions under which a user can set the option; `None` without a prompt.
+    pub(super) prompt: Option<Vec<Condition>>,
+    /// Number of the choice that the option belongs to; its members exclude each other.
+    pub(super) choice: Option<usize>,
 }
 
+/// A `select` with its position.
 #[derive(Clone, Debug)]
-pub struct Selection {
-    pub by: String,
-    pub condition: Option<Expression>,
-    pub file: String,
-    pub line: u32,
+pub(super) struct Selection {
+    /// The symbol that selects.
+    pub(super) by: String,
+    pub(super) condition: Option<Expression>,
+    /// Relative to the tree.
+    pub(super) file: String,
+    /// From 1.
+    pub(super) line: u32,
 }
 
-/// All options that a tree knows for x86.
+/// All options that a tree defines for x86.
 #[derive(Debug, Default)]
-pub struct Language {
-    pub symbols: BTreeMap<String, Vec<Definition>>,
-    /// By the symbol that is selected.
-    pub selections: BTreeMap<String, Vec<Selection>>,
+pub(super) struct KconfigTree {
+    symbols: BTreeMap<String, Vec<Definition>>,
+    /// By the selected symbol.
+    selections: BTreeMap<String, Vec<Selection>>,
     choices: usize,
 }
 
@@ -49,12 +56,12 @@ pub struct Language {
 struct Block {
     end: &'static str,
     conditions: Vec<Condition>,
-    /// `visible if` of a menu: it hides prompts and nothing else.
+    /// `visible if` of a menu; hides prompts only.
     visible: Vec<Condition>,
     choice: Option<usize>,
 }
 
-/// What the properties that are read belong to.
+/// The owner of the properties that follow.
 #[derive(Debug)]
 enum Subject {
     Symbol(String),
@@ -63,38 +70,48 @@ enum Subject {
 }
 
 struct Reader<'a> {
-    language: &'a mut Language,
+    kconfig: &'a mut KconfigTree,
     tree: &'a Path,
     blocks: Vec<Block>,
     subject: Subject,
     depth: usize,
 }
 
-/// Deeper nesting than any tree has; a file that sources itself must not end the program.
+/// Deeper nesting than any tree has; guards against a file that sources itself.
 const DEEPEST: usize = 32;
 
-impl Language {
-    /// Files that are missing are passed over: source archives of distributions drop some.
-    pub fn read(tree: &Path) -> Language {
-        let mut language = Language::default();
+impl KconfigTree {
+    /// Reads `Kconfig` and every file that it sources. Missing files are skipped: source archives of
+    /// distributions drop some.
+    pub(super) fn read(tree: &Path) -> KconfigTree {
+        let mut kconfig = KconfigTree::default();
         let mut reader =
-            Reader { language: &mut language, tree, blocks: Vec::new(), subject: Subject::Other, depth: 0 };
+            Reader { kconfig: &mut kconfig, tree, blocks: Vec::new(), subject: Subject::Other, depth: 0 };
         reader.file("Kconfig");
-        language
+        kconfig
     }
 
-    pub fn definitions(&self, symbol: &str) -> &[Definition] {
+    /// All entries of a symbol; empty for one that the tree does not define.
+    pub(super) fn definitions(&self, symbol: &str) -> &[Definition] {
         self.symbols.get(symbol).map_or(&[], Vec::as_slice)
     }
 
-    pub fn has_prompt(&self, symbol: &str) -> bool {
+    /// Whether a user can ever set the option.
+    pub(super) fn has_prompt(&self, symbol: &str) -> bool {
         self.definitions(symbol).iter().any(|definition| definition.prompt.is_some())
     }
 
-    /// The other members of the choices that `symbol` stands in.
-    pub fn rivals(&self, symbol: &str) -> Vec<&str> {
-        let choices: Vec<_> = self.definitions(symbol).iter().filter_map(|one| one.choice).collect();
-        let shares = |definition: &Definition| definition.choice.is_some_and(|one| choices.contains(&one));
+    /// The `select` lines that name `symbol`.
+    pub(super) fn selections(&self, symbol: &str) -> &[Selection] {
+        self.selections.get(symbol).map_or(&[], Vec::as_slice)
+    }
+
+    /// The other members of the choices that `symbol` belongs to.
+    pub(super) fn rivals(&self, symbol: &str) -> Vec<&str> {
+        let choices: Vec<_> =
+            self.definitions(symbol).iter().filter_map(|definition| definition.choice).collect();
+        let shares =
+            |definition: &Definition| definition.choice.is_some_and(|choice| choices.contains(&choice));
         self.symbols
             .iter()
             .filter(|(name, definitions)| *name != symbol && definitions.iter().any(shares))
@@ -146,8 +163,8 @@ impl Reader<'_> {
             }
             "menu" => self.open("endmenu", Vec::new(), None),
             "choice" => {
-                self.language.choices += 1;
-                self.open("endchoice", Vec::new(), Some(self.language.choices));
+                self.kconfig.choices += 1;
+                self.open("endchoice", Vec::new(), Some(self.kconfig.choices));
             }
             "if" => self.open("endif", condition(file, line, rest).into_iter().collect(), None),
             "endmenu" | "endchoice" | "endif" => {
@@ -172,7 +189,7 @@ impl Reader<'_> {
             prompt: None,
             choice: self.blocks.iter().rev().find_map(|block| block.choice),
         };
-        self.language.symbols.entry(name.to_owned()).or_default().push(definition);
+        self.kconfig.symbols.entry(name.to_owned()).or_default().push(definition);
         self.subject = Subject::Symbol(name.to_owned());
     }
 
@@ -200,7 +217,7 @@ impl Reader<'_> {
                 let (target, rest) = first_word(rest);
                 let condition = rest.strip_prefix("if").and_then(Expression::parse);
                 let selection = Selection { by: by.clone(), condition, file: file.to_owned(), line };
-                self.language.selections.entry(target.to_owned()).or_default().push(selection);
+                self.kconfig.selections.entry(target.to_owned()).or_default().push(selection);
             }
             _ => {}
         }
@@ -234,7 +251,7 @@ impl Reader<'_> {
 
     fn current(&mut self) -> Option<&mut Definition> {
         match &self.subject {
-            Subject::Symbol(name) => self.language.symbols.get_mut(name)?.last_mut(),
+            Subject::Symbol(name) => self.kconfig.symbols.get_mut(name)?.last_mut(),
             _ => None,
         }
     }
@@ -254,13 +271,13 @@ fn indentation(line: &str) -> usize {
 }
 
 fn condition(file: &str, line: u32, text: &str) -> Option<Condition> {
-    // The tool builds for x86-64 and nothing else.
+    // kpatch-build builds for x86-64 only.
     let text = text.replace("$(ARCH)", "x86_64").replace("$(SRCARCH)", "x86");
     let expression = Expression::parse(&text)?;
     Some(Condition { expression, file: file.to_owned(), line })
 }
 
-/// `depends on A`, and the newer `depends on A if B`, which holds where B does not.
+/// Reads `depends on A`, and the newer `depends on A if B`, which is met if B is not.
 fn dependency(file: &str, line: u32, text: &str) -> Option<Condition> {
     match text.split_once(" if ") {
         Some((then, when)) => condition(file, line, &format!("!({when}) || ({then})")),
@@ -272,24 +289,28 @@ fn dependency(file: &str, line: u32, text: &str) -> Option<Condition> {
 mod tests {
     use super::*;
 
-    fn language(files: &[(&str, &str)]) -> Language {
+    fn kconfig(files: &[(&str, &str)]) -> KconfigTree {
         let tree = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = tree.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        Language::read(tree.path())
+        KconfigTree::read(tree.path())
     }
 
-    fn depends(language: &Language, symbol: &str) -> Vec<String> {
-        let definition = &language.definitions(symbol)[0];
-        definition.depends.iter().map(|one| format!("{} {}:{}", one.expression, one.file, one.line)).collect()
+    fn depends(kconfig: &KconfigTree, symbol: &str) -> Vec<String> {
+        let definition = &kconfig.definitions(symbol)[0];
+        definition
+            .depends
+            .iter()
+            .map(|condition| format!("{} {}:{}", condition.expression, condition.file, condition.line))
+            .collect()
     }
 
     #[test]
     fn dependencies_come_from_the_entry_and_all_blocks_around_it() {
-        let language = language(&[
+        let kconfig = kconfig(&[
             ("Kconfig", "mainmenu \"x\"\nsource \"arch/$(SRCARCH)/Kconfig\"\nconfig LAST\n\tbool \"last\"\n"),
             (
                 "arch/x86/Kconfig",
@@ -298,44 +319,44 @@ mod tests {
             ),
         ]);
         assert_eq!(
-            depends(&language, "X"),
+            depends(&kconfig, "X"),
             ["A arch/x86/Kconfig:2", "B && C arch/x86/Kconfig:3", "D || E arch/x86/Kconfig:7"]
         );
-        let prompt = language.definitions("X")[0].prompt.as_ref().unwrap();
+        let prompt = kconfig.definitions("X")[0].prompt.as_ref().unwrap();
         assert_eq!(prompt[0].expression.to_string(), "EXPERT");
-        assert!(language.definitions("HELP").is_empty());
-        assert_eq!(depends(&language, "LAST"), Vec::<String>::new());
+        assert!(kconfig.definitions("HELP").is_empty());
+        assert_eq!(depends(&kconfig, "LAST"), Vec::<String>::new());
     }
 
     #[test]
     fn members_of_a_choice_are_rivals() {
-        let language = language(&[(
+        let kconfig = kconfig(&[(
             "Kconfig",
             "choice\n\tprompt \"c\"\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n\
              config THREE\n\tbool\n",
         )]);
-        assert_eq!(language.rivals("ONE"), ["TWO"]);
-        assert!(language.rivals("THREE").is_empty());
-        assert!(language.has_prompt("ONE") && !language.has_prompt("THREE"));
+        assert_eq!(kconfig.rivals("ONE"), ["TWO"]);
+        assert!(kconfig.rivals("THREE").is_empty());
+        assert!(kconfig.has_prompt("ONE") && !kconfig.has_prompt("THREE"));
     }
 
     #[test]
-    fn selections_are_known_by_their_target() {
-        let language = language(&[("Kconfig", "config A\n\tbool\n\tselect B if C\n\tselect D\n")]);
-        assert_eq!(language.selections["B"][0].by, "A");
-        assert_eq!(language.selections["B"][0].condition.as_ref().unwrap().to_string(), "C");
-        assert!(language.selections["D"][0].condition.is_none());
+    fn selections_are_found_by_their_target() {
+        let kconfig = kconfig(&[("Kconfig", "config A\n\tbool\n\tselect B if C\n\tselect D\n")]);
+        assert_eq!(kconfig.selections("B")[0].by, "A");
+        assert_eq!(kconfig.selections("B")[0].condition.as_ref().unwrap().to_string(), "C");
+        assert!(kconfig.selections("D")[0].condition.is_none());
     }
 
     #[test]
-    fn a_conditional_dependency_holds_where_its_condition_does_not() {
-        let language = language(&[("Kconfig", "config A\n\tbool \"a\"\n\tdepends on B if C\n")]);
-        assert_eq!(depends(&language, "A"), ["!C || B Kconfig:3"]);
+    fn a_conditional_dependency_is_met_if_its_condition_is_not() {
+        let kconfig = kconfig(&[("Kconfig", "config A\n\tbool \"a\"\n\tdepends on B if C\n")]);
+        assert_eq!(depends(&kconfig, "A"), ["!C || B Kconfig:3"]);
     }
 
     #[test]
-    fn a_file_that_sources_itself_ends() {
-        let language = language(&[("Kconfig", "source \"Kconfig\"\nconfig A\n\tbool\n")]);
-        assert!(!language.definitions("A").is_empty());
+    fn a_file_that_sources_itself_does_not_loop_forever() {
+        let kconfig = kconfig(&[("Kconfig", "source \"Kconfig\"\nconfig A\n\tbool\n")]);
+        assert!(!kconfig.definitions("A").is_empty());
     }
 }

@@ -1,6 +1,9 @@
-//! One test for each oddity that patches in the wild have.
+//! One test for each peculiarity of real patches.
+
+use std::path::PathBuf;
 
 use super::*;
+use crate::kernel::series::names::BadName;
 
 fn read(patch: &str) -> Vec<FileDiff> {
     parse(patch.as_bytes(), Reading::default()).unwrap()
@@ -18,7 +21,7 @@ fn path(text: &str) -> PathBuf {
 const HUNK: &str = "@@ -1 +1 @@\n-a\n+b\n";
 
 #[test]
-fn text_around_the_diff_is_passed_over() {
+fn text_around_the_diff_is_skipped() {
     let patch = format!(
         "From 0000 Mon Sep 17 00:00:00 2001\nSubject: [PATCH] x\n\nThe old way:\n@@ is not a hunk\n--- neither\n---\n \
          f | 2 +-\n\ndiff --git a/f b/f\nindex 1..2 100644\n--- a/f\n+++ b/f\n{HUNK}-- \n2.39.5\n\n"
@@ -30,13 +33,13 @@ fn text_around_the_diff_is_passed_over() {
 }
 
 #[test]
-fn a_diff_without_gits_header_is_read() {
+fn a_diff_without_the_header_of_git_is_read() {
     let patch = format!("--- linux-6.1.orig/kernel/fork.c\n+++ linux-6.1/kernel/fork.c\n{HUNK}");
     assert_eq!(read(&patch)[0].change, Change::Modify(path("kernel/fork.c")));
 }
 
 #[test]
-fn a_time_after_a_tab_is_no_part_of_the_name() {
+fn a_time_after_a_tab_is_not_part_of_the_name() {
     let patch = format!(
         "--- a/f\t2021-05-03 10:00:00.000000000 +0200\n+++ b/f\t2021-05-03 10:00:01.000000000 +0200\n{HUNK}"
     );
@@ -44,13 +47,13 @@ fn a_time_after_a_tab_is_no_part_of_the_name() {
 }
 
 #[test]
-fn the_tab_that_git_writes_after_a_name_with_a_blank_is_no_part_of_it() {
+fn the_tab_after_a_name_with_a_space_is_not_part_of_the_name() {
     let patch = format!("diff --git a/a b b/a b\n--- a/a b\t\n+++ b/a b\t\n{HUNK}");
     assert_eq!(read(&patch)[0].change, Change::Modify(path("a b")));
 }
 
 #[test]
-fn a_backup_name_on_one_side_means_the_other_one() {
+fn a_backup_name_on_one_side_is_ignored() {
     for (old, new) in [("a/f.orig", "a/f"), ("a/f", "a/f.orig"), ("x/f", "y/f")] {
         let patch = format!("--- {old}\n+++ {new}\n{HUNK}");
         assert_eq!(read(&patch)[0].change, Change::Modify(path("f")), "{old} {new}");
@@ -58,7 +61,7 @@ fn a_backup_name_on_one_side_means_the_other_one() {
 }
 
 #[test]
-fn new_and_deleted_files_are_known_by_dev_null_by_mode_and_by_the_first_second_of_1970() {
+fn new_and_deleted_files_are_recognised_by_dev_null_by_mode_and_by_the_first_second_of_1970() {
     let new = [
         "diff --git a/f b/f\nnew file mode 100755\nindex 0..1\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+b\n",
         "--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+b\n",
@@ -77,14 +80,14 @@ fn new_and_deleted_files_are_known_by_dev_null_by_mode_and_by_the_first_second_o
 }
 
 #[test]
-fn lines_for_nothing_may_be_meant_for_an_empty_file_or_a_new_one() {
+fn a_hunk_without_old_lines_fills_an_empty_file_or_a_new_one() {
     let plain = "--- a/f\n+++ b/f\n@@ -0,0 +1 @@\n+b\n";
     assert_eq!(read(plain)[0].change, Change::Fill(path("f")));
     assert_eq!(read(&format!("diff --git a/f b/f\n{plain}"))[0].change, Change::Modify(path("f")));
 }
 
 #[test]
-fn an_empty_new_file_has_its_name_from_the_command() {
+fn an_empty_new_file_gets_its_name_from_the_diff_line() {
     let patch = "diff --git a/dir/a b/c b/dir/a b/c\nnew file mode 100644\nindex 0000000..e69de29\n";
     assert_eq!(read(patch)[0].change, Change::Create(path("dir/a b/c")));
 }
@@ -118,7 +121,7 @@ fn quoted_names_with_octal_escapes_are_read() {
 }
 
 #[test]
-fn a_missing_last_line_feed_belongs_to_the_line_above() {
+fn a_missing_line_feed_belongs_to_the_line_above() {
     let patch =
         "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ Kein Zeilenumbruch\n";
     let texts: Vec<Vec<u8>> = read(patch)[0].hunks[0].lines.iter().map(|line| line.text.clone()).collect();
@@ -126,7 +129,7 @@ fn a_missing_last_line_feed_belongs_to_the_line_above() {
 }
 
 #[test]
-fn carriage_returns_in_lines_are_kept_and_those_of_the_headers_dropped() {
+fn carriage_returns_are_kept_in_lines_and_dropped_from_headers() {
     let patch = "--- a/f\r\n+++ b/f\r\n@@ -1 +1 @@\r\n-a\r\n+b\r\n";
     let file = read(patch).remove(0);
     assert_eq!(file.change, Change::Modify(path("f")));
@@ -134,26 +137,26 @@ fn carriage_returns_in_lines_are_kept_and_those_of_the_headers_dropped() {
 }
 
 #[test]
-fn an_empty_context_line_may_have_lost_its_blank() {
+fn an_empty_context_line_may_lack_its_space() {
     let hunk = read("--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n\n-a\n+b\n").remove(0).hunks.remove(0);
     assert_eq!(hunk.lines[0], HunkLine { side: Side::Both, text: b"\n".to_vec() });
 }
 
 #[test]
-fn a_removed_line_that_looks_like_a_header_stays_a_removed_line() {
+fn a_removed_line_that_looks_like_a_header_is_a_removed_line() {
     let patch = "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n--- a/x\n+++ b/x\n context\n";
     let lines = &read(patch)[0].hunks[0].lines;
     assert_eq!(lines[0], HunkLine { side: Side::Old, text: b"-- a/x\n".to_vec() });
 }
 
 #[test]
-fn the_function_name_behind_the_ranges_may_be_in_any_encoding() {
+fn the_function_name_after_the_ranges_may_be_in_any_encoding() {
     let patch = b"--- a/f\n+++ b/f\n@@ -3 +3 @@ void caf\xe9(void)\n-a\n+b\n";
     assert_eq!(parse(patch, Reading::default()).unwrap()[0].hunks[0].old_start, 3);
 }
 
 #[test]
-fn the_depth_of_the_prefix_can_be_chosen() {
+fn the_number_of_stripped_components_is_configurable() {
     let reading = |strip| Reading { strip, reverse: false };
     let patch = format!("--- x/y/f\n+++ x/y/f\n{HUNK}");
     let change = |strip| parse(patch.as_bytes(), reading(strip)).unwrap().remove(0).change;
@@ -201,8 +204,8 @@ fn paths_outside_the_tree_are_refused() {
     assert_eq!(why("../etc/passwd"), BadName::Parent);
     assert_eq!(why("/etc/passwd"), BadName::Absolute);
     assert_eq!(why("a//etc/passwd"), BadName::Absolute);
-    assert_eq!(why("a/.git/hooks/post-checkout"), BadName::GitFolder);
-    assert_eq!(why("a/sub/.GIT/config"), BadName::GitFolder);
+    assert_eq!(why("a/.git/hooks/post-checkout"), BadName::GitDir);
+    assert_eq!(why("a/sub/.GIT/config"), BadName::GitDir);
     assert_eq!(why("f"), BadName::Empty);
     assert_eq!(why("\"a/x\\000y\""), BadName::Nul);
     assert_eq!(why("\"a/\\056\\056/x\""), BadName::Parent);

@@ -1,0 +1,44 @@
+//! `doctor`: what this host lacks.
+
+use clap::Args;
+
+use crate::base::error::{Exit, Failure};
+use crate::base::options::Goal;
+use crate::cli::flags::InstallArgs;
+use crate::cli::invocation::{CommandLine, failure};
+use crate::cli::output::{self, print};
+use crate::cli::settings::Settings;
+use crate::{doctor, pipeline};
+
+/// Flags of `doctor`: those of the run that the host is examined for.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    install: InstallArgs,
+}
+
+impl DoctorArgs {
+    /// Returns the flags as settings.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings { install: self.install.clone(), ..self.settings.clone() }
+    }
+}
+
+/// Prints what was found, after the installation of what is missing if that is wanted.
+pub(in crate::cli) fn run(start: CommandLine) -> Result<Exit, Failure> {
+    let mut invocation = start.read_file()?;
+    // Only signing needs this key, and `sudo` drops the variable that names the file with its passphrase.
+    invocation.settings.package.openpgp_key = None;
+    let (request, store) = (invocation.request()?, invocation.store_root()?);
+    pipeline::check(&request, Goal::Everything)?;
+    let job = request.job(Goal::Everything, &store);
+    let mut findings = doctor::examine(job, &invocation.stop);
+    if invocation.settings.install.install_deps {
+        findings = doctor::install(job, &findings, &invocation.stop).map_err(|error| failure(&error))?;
+    }
+    print(&output::findings(&findings))?;
+    doctor::require(&findings).map_err(|error| failure(&error))?;
+    Ok(Exit::Passed)
+}

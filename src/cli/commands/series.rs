@@ -1,0 +1,61 @@
+//! `series`: what the shipped series are, and whether they apply.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::base::error::{Exit, Failure};
+use crate::cli::flags::{CompilerArgs, ReleaseArgs, SourceArgs};
+use crate::cli::invocation::{CommandLine, failure};
+use crate::cli::output::{self, print};
+use crate::cli::settings::{Settings, command_flags};
+use crate::pipeline;
+
+/// What to do with the series.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Action {
+    /// List the shipped series with the lines of releases that they support
+    List,
+    /// Show what a series changes, who proposed it, its patches and its claims
+    Show {
+        /// Name of a shipped series (see `series list`)
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Check whether every series applies to a release, without a build
+    Check(CheckArgs),
+}
+
+command_flags! {
+    /// Flags of `series check`.
+    CheckArgs { release: ReleaseArgs, source: SourceArgs, compiler: CompilerArgs }
+}
+
+impl Action {
+    /// Returns the flags as settings.
+    pub(crate) fn settings(&self) -> Settings {
+        match self {
+            Action::Check(args) => args.settings(),
+            Action::List | Action::Show { .. } => Settings::default(),
+        }
+    }
+}
+
+/// Prints one series, all of them, or how they apply to a release.
+pub(in crate::cli) fn run(action: &Action, start: CommandLine) -> Result<Exit, Failure> {
+    match action {
+        Action::List => print(&output::series_list().map_err(|error| failure(&error))?),
+        Action::Show { name } => print(&output::series(name).map_err(|error| failure(&error))?),
+        Action::Check(_) => check(start),
+    }
+}
+
+fn check(start: CommandLine) -> Result<Exit, Failure> {
+    let invocation = start.read_file()?;
+    let request = invocation.request()?;
+    let cx = invocation.context(PathBuf::new())?;
+    let rows = pipeline::check_series(&cx, request)?;
+    print(&output::series_table(&rows))?;
+    let good = rows.iter().all(|row| row.verdict.is_good());
+    Ok(if good { Exit::Passed } else { Exit::StageFailed })
+}

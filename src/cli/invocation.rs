@@ -1,0 +1,130 @@
+//! One call of the program: what its command line says, and with the configuration file everything that it runs with.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use super::flags::GlobalArgs;
+use super::settings::Settings;
+use super::{config_file, progress, request};
+use crate::base::context::Context;
+use crate::base::error::{Exit, Explain, Failure};
+use crate::base::events::Events;
+use crate::base::options::ProgressMode;
+use crate::base::stop::Stop;
+use crate::base::store::Store;
+use crate::pipeline::request::Request;
+
+/// The command line, parsed. Reading the configuration file uses it up: no command can read the file twice.
+#[derive(Debug)]
+pub(crate) struct CommandLine {
+    /// The flags, those after the subcommand over those before it.
+    pub(super) flags: Settings,
+    /// Set by a signal.
+    pub(super) stop: Stop,
+    /// The definition of the command line, for a program of that name.
+    pub(super) definition: fn(&str) -> clap::Command,
+}
+
+/// The command line with the configuration file.
+#[derive(Debug)]
+pub(super) struct Invocation {
+    /// What the command line says.
+    pub(super) flags: Settings,
+    /// The flags, and what the file sets besides.
+    pub(super) settings: Settings,
+    /// Set by a signal.
+    pub(super) stop: Stop,
+}
+
+/// Why no command can start. Nothing has been written.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot find the cache directory: neither XDG_CACHE_HOME nor HOME is set")]
+    NoHome,
+    /// The check is in the kernel's top Makefile.
+    #[error("the path of the store, {}, has a space or a colon, which the kernel's build refuses", path.display())]
+    StorePath { path: PathBuf },
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        Some("name a directory with --store".into())
+    }
+}
+
+impl CommandLine {
+    /// Reads the configuration file.
+    ///
+    /// # Errors
+    /// See [`config_file::Error`].
+    pub(super) fn read_file(self) -> Result<Invocation, Failure> {
+        let file = config_file::load(self.flags.global.config.as_deref()).map_err(|error| failure(&error))?;
+        let settings = self.flags.clone().or(file);
+        Ok(Invocation { flags: self.flags, settings, stop: self.stop })
+    }
+}
+
+impl Invocation {
+    /// Returns the request for one run.
+    pub(super) fn request(&self) -> Result<Request, Failure> {
+        request::request(&self.settings).map_err(|error| failure(&error))
+    }
+
+    /// Opens the store. `logs` is the directory of the stages' logs.
+    pub(super) fn context(&self, logs: PathBuf) -> Result<Context, Failure> {
+        let root = self.store_root()?;
+        if root.to_string_lossy().contains([' ', ':']) {
+            return Err(failure(&Error::StorePath { path: root }));
+        }
+        Ok(Context {
+            store: Store::open(&root).map_err(|error| failure(&error))?,
+            events: self.events(),
+            stop: self.stop.clone(),
+            offline: self.settings.global.offline.unwrap_or(false),
+            logs,
+        })
+    }
+
+    /// Opens the store for a run that writes below `out`.
+    pub(super) fn context_of(&self, out: &Path) -> Result<Context, Failure> {
+        self.context(out.join("logs"))
+    }
+
+    /// Returns the path of the store, which need not exist.
+    pub(super) fn store_root(&self) -> Result<PathBuf, Failure> {
+        store_root(&self.settings.global).map_err(|error| failure(&error))
+    }
+
+    /// Returns what shows progress.
+    pub(super) fn events(&self) -> Events {
+        progress::renderer(self.progress(), std::io::stderr().is_terminal())
+    }
+
+    /// Whether standard output is for the events.
+    pub(super) fn prints_events(&self) -> bool {
+        self.progress() == ProgressMode::Json
+    }
+
+    fn progress(&self) -> ProgressMode {
+        self.settings.global.progress.unwrap_or_default()
+    }
+}
+
+/// The cache directory is the one of <https://specifications.freedesktop.org/basedir-spec/latest/>.
+fn store_root(global: &GlobalArgs) -> Result<PathBuf, Error> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    match &global.store {
+        Some(path) => Ok(path.clone()),
+        None => Ok(cache().ok_or(Error::NoHome)?.join("kpatch-build")),
+    }
+}
+
+/// Returns an error that belongs to no stage, for the user.
+pub(super) fn failure(error: &dyn Explain) -> Failure {
+    Failure::new(None, error)
+}

@@ -1,0 +1,250 @@
+//! From settings to requests: words parsed, defaults filled in, keys and kconfigs loaded.
+
+use std::time::Duration;
+
+use super::flags::FormatChoice;
+use super::settings::Settings;
+use crate::base::error::{Exit, Explain};
+use crate::base::options::{Format, Lang, Part, Timestamp};
+use crate::base::release::{self, ReleaseSpec};
+use crate::kernel::series;
+use crate::pipeline::request::{self as pipeline, Keys, Request};
+use crate::stages::boot::BootRequest;
+use crate::stages::boot::debuggers::{DebuggerRequest, Selection, SelectionError};
+use crate::stages::fetch::pins::Pins;
+use crate::stages::fetch::{SourceRequest, SourceSpecError};
+
+/// The directory for results if `--out` is not set.
+pub(crate) const OUT: &str = "dist";
+
+/// Seconds that a guest has if `--boot-deadline` is not set.
+const BOOT_DEADLINE: u64 = 180;
+
+/// Settings that make no request. Nothing has been written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// `--release` is not a release.
+    #[error(transparent)]
+    Release(#[from] release::ParseError),
+    /// `--source` is not a source.
+    #[error(transparent)]
+    Source(#[from] SourceSpecError),
+    /// `--debuggers` names an unknown one, or a combination that means nothing.
+    #[error(transparent)]
+    Debuggers(#[from] SelectionError),
+    /// A key or a kconfig cannot be used.
+    #[error(transparent)]
+    Request(#[from] pipeline::Error),
+    /// `--format` with `none` beside others.
+    #[error("`none` cannot be combined with other formats")]
+    NoneAndOthers,
+    /// The environment variable has another form.
+    #[error("SOURCE_DATE_EPOCH is {given:?}, not a number of seconds since 1970")]
+    SourceDateEpoch {
+        /// Its value.
+        given: String,
+    },
+    /// `--lang` with several languages for one kernel.
+    #[error("a kernel has patches in one language, and --lang names {count}")]
+    SeveralLanguages {
+        /// How many.
+        count: usize,
+    },
+    /// The output directory is relative to it.
+    #[error("cannot determine the current directory")]
+    CurrentDirectory(#[source] std::io::Error),
+}
+
+impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Error::Request(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        match self {
+            Error::SeveralLanguages { .. } => {
+                Some("name one, or use `kpatch-build compare`, which builds both".into())
+            }
+            _ => self.inner()?.next_step(),
+        }
+    }
+}
+
+/// Returns the request for one run.
+///
+/// # Errors
+/// A word of the settings is wrong, or a file that they name cannot be used.
+pub(super) fn request(settings: &Settings) -> Result<Request, Error> {
+    let Settings { series, kernel, package, .. } = settings;
+    let lang = one_language(&series.lang)?;
+    let keys = keys(settings)?;
+    let kconfig_names = kconfig_names(settings);
+    let out = settings.out.out.clone().unwrap_or_else(|| OUT.into());
+    Ok(Request {
+        sources: sources(settings)?,
+        series: series.series.clone().unwrap_or_else(|| series::DEFAULT.into()),
+        lang,
+        kconfig: Request::load_kconfig(&kconfig_names, lang, &keys)?,
+        kconfig_names,
+        formats: formats(&package.format)?,
+        parts: parts(&package.packages),
+        compression: package.compression.unwrap_or_default(),
+        cc: settings.compiler.cc.clone().unwrap_or_else(|| "gcc".into()),
+        localversion: kernel.localversion.clone(),
+        revision: kernel.revision.map_or(1, u32::from),
+        jobs: settings.jobs.jobs.map(usize::from),
+        timestamp: timestamp()?,
+        keys,
+        out: std::path::absolute(out).map_err(Error::CurrentDirectory)?,
+        boot: boot(settings)?,
+    })
+}
+
+/// Returns the release and where it comes from.
+///
+/// # Errors
+/// `--release` or `--source` has another form.
+pub(super) fn sources(settings: &Settings) -> Result<SourceRequest, Error> {
+    let source = &settings.source;
+    Ok(SourceRequest {
+        release: match &settings.release.release {
+            Some(text) => text.parse()?,
+            None => ReleaseSpec::NewestLongTerm,
+        },
+        source: source.source.as_deref().unwrap_or("auto").parse()?,
+        no_verify: source.no_verify.unwrap_or(false),
+        keyring: source.keyring.clone(),
+        kernel_org: source.kernel_org_mirror.clone(),
+        debian_mirror: source.debian_mirror.clone(),
+        pins: Pins::default(),
+    })
+}
+
+/// Reads `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>).
+///
+/// # Errors
+/// The variable is set and is not a number of at least 0.
+pub(super) fn timestamp() -> Result<Timestamp, Error> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Err(_) => Ok(Timestamp::OfSource),
+        Ok(text) => match text.parse() {
+            Ok(seconds) if seconds >= 0 => Ok(Timestamp::Given(seconds)),
+            _ => Err(Error::SourceDateEpoch { given: text }),
+        },
+    }
+}
+
+fn keys(settings: &Settings) -> Result<Keys, pipeline::Error> {
+    let kernel = &settings.kernel;
+    let pair = (kernel.secure_boot_key.as_deref(), kernel.secure_boot_cert.as_deref());
+    Keys::load(pair, settings.package.openpgp_key.as_deref())
+}
+
+fn kconfig_names(settings: &Settings) -> Vec<String> {
+    match &settings.kernel.kconfig[..] {
+        [] => vec!["boot".into()],
+        names => names.to_vec(),
+    }
+}
+
+fn boot(settings: &Settings) -> Result<Option<BootRequest>, Error> {
+    let guest = &settings.guest;
+    let debuggers = DebuggerRequest {
+        selection: Selection::parse(&guest.debuggers)?,
+        debian_mirror: settings.source.debian_mirror.clone(),
+        keyring: settings.source.keyring.clone(),
+    };
+    let deadline = Duration::from_secs(guest.boot_deadline.unwrap_or(BOOT_DEADLINE));
+    let boots = !settings.no_boot.no_boot.unwrap_or(false);
+    Ok(boots.then_some(BootRequest { accel: guest.accel, deadline, debuggers }))
+}
+
+/// Returns the formats, each once.
+fn formats(choices: &[FormatChoice]) -> Result<Vec<Format>, Error> {
+    match choices {
+        [] => return Ok(vec![Format::Deb, Format::Rpm]),
+        [FormatChoice::None] => return Ok(Vec::new()),
+        _ => {}
+    }
+    let mut formats = Vec::new();
+    for choice in choices {
+        let format = choice.format().ok_or(Error::NoneAndOthers)?;
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    Ok(formats)
+}
+
+fn parts(given: &[Part]) -> Option<Vec<Part>> {
+    let mut parts = given.to_vec();
+    parts.sort();
+    parts.dedup();
+    (!parts.is_empty()).then_some(parts)
+}
+
+fn one_language(given: &[Lang]) -> Result<Lang, Error> {
+    match given {
+        [] => Ok(Lang::default()),
+        [lang] => Ok(*lang),
+        several => Err(Error::SeveralLanguages { count: several.len() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::boot::debuggers::DebuggerName;
+
+    #[test]
+    fn the_defaults_are_those_of_the_bare_command() {
+        let request = request(&Settings::default()).unwrap();
+        assert_eq!(request.sources.release, ReleaseSpec::NewestLongTerm);
+        assert_eq!(
+            (request.series.as_str(), &request.kconfig_names[..]),
+            ("copy-segments", &["boot".to_owned()][..])
+        );
+        assert_eq!(request.kconfig.name, "boot");
+        assert!(request.boot.is_some() && !request.sources.no_verify && request.out.is_absolute());
+        assert!(request.keys.secure_boot.is_none() && request.keys.openpgp.is_none());
+    }
+
+    #[test]
+    fn debuggers_use_the_mirror_and_the_keyring_of_the_sources() {
+        let mut settings = Settings::default();
+        settings.guest.debuggers = vec!["gdb-10".into()];
+        settings.source.debian_mirror = Some("http://m.example.org/debian".into());
+        settings.source.keyring = Some("k.gpg".into());
+        let debuggers = request(&settings).unwrap().boot.unwrap().debuggers;
+        assert_eq!(debuggers.selection, Selection::These(vec![DebuggerName::Gdb10]));
+        assert_eq!(debuggers.debian_mirror.as_deref(), Some("http://m.example.org/debian"));
+        assert_eq!(debuggers.keyring, Some("k.gpg".into()));
+        settings.guest.debuggers = vec!["gdb".into()];
+        assert_eq!(request(&settings).unwrap_err().exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_kernel_has_one_language() {
+        assert_eq!(one_language(&[]).unwrap(), Lang::C);
+        assert_eq!(one_language(&[Lang::Rust]).unwrap(), Lang::Rust);
+        let error = one_language(&[Lang::C, Lang::Rust]).unwrap_err();
+        assert!(matches!(error, Error::SeveralLanguages { count: 2 }) && error.exit() == Exit::Usage);
+        assert!(error.next_step().unwrap().contains("compare"));
+    }
+
+    #[test]
+    fn formats_are_deb_and_rpm_by_default_and_none_is_alone() {
+        use FormatChoice::{Deb, None, Rpm};
+        assert_eq!(formats(&[]).unwrap(), [Format::Deb, Format::Rpm]);
+        assert_eq!(formats(&[Rpm, Rpm]).unwrap(), [Format::Rpm]);
+        assert_eq!(formats(&[None]).unwrap(), []);
+        assert!(matches!(formats(&[Deb, None]), Err(Error::NoneAndOthers)));
+    }
+}

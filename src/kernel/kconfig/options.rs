@@ -1,0 +1,150 @@
+//! The options that a run requests.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// The value of options that no fragment mentions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Off, wherever that is possible (`make allnoconfig`).
+    AllNoConfig,
+    /// The value in the architecture's defconfig (`make defconfig`).
+    Defconfig,
+    /// The default in the Kconfig files (`make olddefconfig`).
+    #[default]
+    Default,
+}
+
+/// One option that a fragment requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestedOption {
+    /// The value as `.config` has it: `y`, `m`, a number, a quoted string; `n` for "is not set".
+    pub value: String,
+    /// The option may vanish without failing the run.
+    pub optional: bool,
+    /// The option comes from a `.config` that `conf` wrote, which lists every option, requested or not.
+    pub generated: bool,
+    /// The fragment, as named on the command line; part of messages only.
+    #[serde(skip)]
+    pub from: String,
+    /// Line of the fragment, from 1; 0 for an option that is not from a file.
+    #[serde(skip)]
+    pub line: u32,
+}
+
+impl RequestedOption {
+    /// The origin of the request: `boot, line 7`.
+    pub(super) fn origin(&self) -> String {
+        match self.line {
+            0 => self.from.clone(),
+            line => format!("{}, line {line}", self.from),
+        }
+    }
+}
+
+/// The requested kernel configuration: all fragments as one.
+#[derive(Clone, Debug, Default)]
+pub struct Kconfig {
+    /// Part of the kernel release: `boot`, `boot-debug`.
+    pub name: String,
+    /// The value of all other options.
+    pub base: Base,
+    /// By symbol, without `CONFIG_`.
+    pub options: BTreeMap<String, RequestedOption>,
+    /// One sentence for each fragment line that overrides an earlier one; the configure stage notes them.
+    pub overrides: Vec<String>,
+    /// Roughly the number of objects of a complete build.
+    pub objects: Option<u64>,
+}
+
+impl Kconfig {
+    /// Adds requests for the symbols (without `CONFIG_`) that switch on what the series `series` adds.
+    pub fn with_switches(mut self, symbols: &[String], series: &str) -> Kconfig {
+        for symbol in symbols {
+            let from = format!("the series {series}");
+            let option =
+                RequestedOption { value: "y".to_owned(), optional: false, generated: false, from, line: 0 };
+            self.set(symbol.clone(), option);
+        }
+        self
+    }
+
+    /// Requests an option; an earlier request for another value is overridden with a note.
+    pub(super) fn set(&mut self, symbol: String, option: RequestedOption) {
+        if let Some(earlier) = self.options.get(&symbol).filter(|earlier| earlier.value != option.value) {
+            let (new, old) = (described(&symbol, &option), described(&symbol, earlier));
+            self.overrides.push(format!("{new} overrides {old}"));
+        }
+        self.options.insert(symbol, option);
+    }
+
+    /// The first option that the boot test needs and that the fragments already exclude, without `CONFIG_`.
+    pub fn boot_obstacle(&self) -> Option<&'static str> {
+        BOOT_NEEDS.into_iter().find(|symbol| match self.options.get(*symbol) {
+            Some(option) => option.value != "y",
+            None => self.base == Base::AllNoConfig,
+        })
+    }
+
+    /// Whether the fragments request `symbol` with a value other than `n`.
+    pub fn requests(&self, symbol: &str) -> bool {
+        self.options.get(symbol).is_some_and(|option| option.value != "n")
+    }
+
+    /// Whether the fragments request debug information: by `DEBUG_INFO` before Linux 5.18, by its format since.
+    pub fn has_debug_info(&self) -> bool {
+        const FORMATS: [&str; 4] =
+            ["DEBUG_INFO", "DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT", "DEBUG_INFO_DWARF4", "DEBUG_INFO_DWARF5"];
+        FORMATS.iter().any(|symbol| self.requests(symbol))
+    }
+
+    /// The requested option that makes the kernel refuse unsigned modules, without `CONFIG_`.
+    pub(super) fn needs_signed_modules(&self) -> Option<&'static str> {
+        const DEMANDS: [&str; 3] = [
+            "MODULE_SIG_FORCE",
+            "LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
+            "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
+        ];
+        DEMANDS.into_iter().find(|symbol| self.requests("MODULES") && self.requests(symbol))
+    }
+
+    /// Whether the kernel can check signatures of modules: requested, or selected by a requested option.
+    pub(super) fn checks_signatures(&self) -> bool {
+        ["MODULE_SIG", "IMA_APPRAISE_MODSIG", "SECURITY_LOCKDOWN_LSM"]
+            .iter()
+            .any(|symbol| self.requests(symbol))
+    }
+
+    /// Whether the kernel contains only what the fragments request.
+    pub fn is_minimal(&self) -> bool {
+        self.base == Base::AllNoConfig
+    }
+
+    /// All requests as one fragment that `conf` reads.
+    pub(crate) fn merged(&self) -> String {
+        self.options
+            .iter()
+            .map(|(symbol, option)| match option.value.as_str() {
+                "n" => format!("# CONFIG_{symbol} is not set\n"),
+                value => format!("CONFIG_{symbol}={value}\n"),
+            })
+            .collect()
+    }
+}
+
+/// Options that must be built in, without `CONFIG_`: without one of them the guest of the boot test cannot
+/// collect or send its records.
+pub(crate) const BOOT_NEEDS: [&str; 5] =
+    ["BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "BINFMT_ELF", "PROC_FS", "IO_URING"];
+
+/// `CONFIG_X=y from boot, line 7`.
+pub(super) fn described(symbol: &str, option: &RequestedOption) -> String {
+    format!("{} from {}", setting(symbol, &option.value), option.origin())
+}
+
+/// `CONFIG_X=y`.
+pub(super) fn setting(symbol: &str, value: &str) -> String {
+    format!("CONFIG_{symbol}={value}")
+}

@@ -1,0 +1,161 @@
+//! Runs make in one `O=` directory, and follows its output.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::error::Error;
+use crate::base::context::Context;
+use crate::base::events::{Stage, Unit};
+use crate::base::files;
+use crate::base::options::Part;
+use crate::base::process::{self, Command, Flow};
+use crate::base::stop::Interrupted;
+use crate::kernel::KernelPlan;
+use crate::kernel::kbuild::diagnosis::Diagnosis;
+use crate::kernel::kbuild::make::{Make, build_timestamp};
+
+/// Counts objects for the progress bar.
+pub(super) struct ObjectCounter<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) done: u64,
+    /// `None` if unknown.
+    pub(super) total: Option<u64>,
+}
+
+impl ObjectCounter<'_> {
+    /// Reads a line of make's output.
+    fn read(&mut self, line: &str) {
+        const STARTS: [&str; 4] = ["  CC ", "  AS ", "  HOSTCC ", "  RUSTC "];
+        if STARTS.iter().any(|start| line.starts_with(start)) {
+            self.done += 1;
+            let total = self.total.map(|total| total.max(self.done));
+            self.cx.events.progress(Stage::Build, self.done, total, Unit::Objects);
+        }
+    }
+}
+
+/// The build of one kernel.
+pub(super) struct BuildRun<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) plan: &'a KernelPlan,
+    /// The source tree.
+    pub(super) source: &'a Path,
+    /// The `O=` directory.
+    pub(super) dir: PathBuf,
+    /// The time in the image, in seconds since the epoch.
+    pub(super) timestamp: i64,
+}
+
+impl BuildRun<'_> {
+    /// Builds image, modules and, if requested, the headers for programs.
+    pub(super) fn build(&self, counter: &mut ObjectCounter) -> Result<(), Error> {
+        self.make(counter, &["include/config/kernel.release"], |command| command)?;
+        self.check_release()?;
+        let headers = self.plan.parts.contains(&Part::LibcDev).then_some("headers");
+        let targets: Vec<_> = ["bzImage", "modules"].into_iter().chain(headers).collect();
+        self.make(counter, &targets, |command| command)
+    }
+
+    /// Copies image, System.map, configuration and modules to the directory `to`.
+    pub(super) fn collect(&self, to: &Path, counter: &mut ObjectCounter) -> Result<(), Error> {
+        self.install_modules(counter, &to.join("modules"))?;
+        for (from, name) in
+            [("arch/x86/boot/bzImage", "bzImage"), ("System.map", "System.map"), (".config", "config")]
+        {
+            fs::copy(self.dir.join(from), to.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Whether `.config` sets `CONFIG_<symbol>=y`.
+    pub(super) fn has_option(&self, symbol: &str) -> Result<bool, Error> {
+        let setting = format!("CONFIG_{symbol}=y");
+        Ok(fs::read_to_string(self.dir.join(".config"))?.lines().any(|line| line == setting))
+    }
+
+    fn make<'c>(
+        &self,
+        counter: &mut ObjectCounter,
+        targets: &[&str],
+        extend: impl FnOnce(Command<'c>) -> Command<'c>,
+    ) -> Result<(), Error> {
+        let make = Make {
+            cx: self.cx,
+            plan: self.plan,
+            tree: self.source,
+            build_dir: &self.dir,
+            stage: Stage::Build,
+        };
+        let mut diagnosis = Diagnosis::new(self.source);
+        let command = extend(make.command())
+            .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(self.timestamp))
+            .arg(format!("-j{}", self.plan.jobs.max(1)))
+            .args(targets);
+        let result = follow(command, |line| {
+            counter.read(line);
+            diagnosis.read(line);
+        })
+        .run(&self.cx.stop);
+        result.map(|_| ()).map_err(|error| self.explain(error, diagnosis))
+    }
+
+    fn explain(&self, error: process::Error, diagnosis: Diagnosis) -> Error {
+        let log = self.cx.log(Stage::Build);
+        match error {
+            process::Error::Interrupted { .. } => Interrupted.into(),
+            // make exits with 2 when a recipe fails; any other status means that make itself died.
+            process::Error::Failed { ref status, ref tail, .. } if status.code() == Some(2) => {
+                if diagnosis.disk_full {
+                    return Error::DiskFull { log };
+                }
+                if let Some(missing) = diagnosis.missing {
+                    return Error::MissingTool { missing, log };
+                }
+                match diagnosis.first_error() {
+                    Some(first) => Error::Compile { first, log, tail: tail.clone() },
+                    None => Error::Make { source: error, log },
+                }
+            }
+            source => Error::Make { source, log },
+        }
+    }
+
+    fn check_release(&self) -> Result<(), Error> {
+        let path = self.dir.join("include/config/kernel.release");
+        let found = fs::read_to_string(path)?.trim().to_owned();
+        let expected = self.plan.kernel_release();
+        if found == expected { Ok(()) } else { Err(Error::KernelRelease { expected, found }) }
+    }
+
+    fn install_modules(&self, counter: &mut ObjectCounter, root: &Path) -> Result<(), Error> {
+        let modules = root.join("lib/modules").join(self.plan.kernel_release());
+        if self.has_option("MODULES")? {
+            let path = root.as_os_str().to_owned();
+            // Packaging and the boot test run depmod; the build must not need it.
+            self.make(counter, &["modules_install"], |command| {
+                command.env("INSTALL_MOD_PATH", path).env("INSTALL_MOD_STRIP", "1").arg("DEPMOD=true")
+            })?;
+        } else {
+            fs::create_dir_all(&modules)?;
+            for name in ["modules.builtin", "modules.builtin.modinfo"] {
+                let built = self.dir.join(name);
+                if built.exists() {
+                    fs::copy(built, modules.join(name))?;
+                }
+            }
+        }
+        // These links point to directories of this machine.
+        for link in ["build", "source"] {
+            files::remove_if_exists(&modules.join(link))?;
+        }
+        Ok(())
+    }
+}
+
+fn follow<'c>(command: Command<'c>, mut read: impl FnMut(&str) + 'c) -> Command<'c> {
+    command.on_line(move |line| {
+        read(line);
+        Flow::Continue
+    })
+}

@@ -1,0 +1,147 @@
+//! Why a series cannot be applied.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::apply::Misfit;
+use crate::base::error::{Exit, Explain};
+use crate::base::stop::Interrupted;
+use crate::kernel::series::{BadName, diff};
+
+/// A series that cannot be applied, or a source tree that cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A patch is malformed.
+    #[error("cannot parse {patch}")]
+    Unreadable {
+        /// Name of the patch.
+        patch: String,
+        /// Line and reason.
+        source: diff::Error,
+    },
+    /// A patch names a file that is not in the tree.
+    #[error("{patch} touches a path outside the tree at line {line}: {} ({why})", path.display())]
+    OutsideTree {
+        /// Name of the patch.
+        patch: String,
+        /// Line of the patch, from 1.
+        line: usize,
+        /// The path in the patch.
+        path: PathBuf,
+        /// The reason.
+        why: BadName,
+    },
+    /// A patch changes a directory or a special file.
+    #[error("{patch} changes {} at line {line}, which is not a regular file", path.display())]
+    NotAFile {
+        /// Name of the patch.
+        patch: String,
+        /// Line of the patch, from 1.
+        line: usize,
+        /// Relative to the tree.
+        path: PathBuf,
+    },
+    /// A patch does not fit the release.
+    #[error("{patch} does not apply: {fault}")]
+    Conflict {
+        /// Name of the patch.
+        patch: String,
+        /// The reason.
+        fault: Box<Fault>,
+    },
+    /// A file operation failed; the error names operation and path.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// `state.json` of the source tree is not readable.
+    #[error("the journal of the source tree is damaged: {}", path.display())]
+    Journal {
+        /// Path of the journal.
+        path: PathBuf,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// The stored original of a patched file is missing or altered.
+    #[error("the stored original of {} is missing or altered", path.display())]
+    OriginalLost {
+        /// Relative to the tree.
+        path: PathBuf,
+    },
+    /// A stop was requested; the next run repairs the source tree.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// Why a patch does not fit a file. Paths are relative to the tree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The lines of a hunk are not in the file.
+    #[error("hunk {} of {hunks} does not fit {} at line {}", misfit.number, path.display(), misfit.line)]
+    Misfit {
+        /// The file.
+        path: PathBuf,
+        /// The hunk and the first difference.
+        misfit: Misfit,
+        /// Number of hunks of the file.
+        hunks: usize,
+        /// Numbers of the hunks whose change is already in the release.
+        present: Vec<usize>,
+    },
+    /// The file to change does not exist.
+    #[error("{} does not exist", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file to create exists.
+    #[error("{} already exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file to delete has more content than the patch removes.
+    #[error("{} has content that the patch does not remove", path.display())]
+    Leftover {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Error::Interrupted(_) => Exit::Interrupted,
+            _ => Exit::StageFailed,
+        }
+    }
+
+    fn facts(&self) -> Vec<String> {
+        let Error::Conflict { patch, fault } = self else { return Vec::new() };
+        let Fault::Misfit { path, misfit, hunks, present } = &**fault else { return Vec::new() };
+        let mut facts = vec![
+            format!("patch: {patch}, line {}", misfit.patch_line),
+            format!("file: {}, line {}", path.display(), misfit.line),
+            format!("expected: {}", misfit.expected),
+            format!("found: {}", misfit.found),
+        ];
+        if !present.is_empty() {
+            let numbers: Vec<String> = present.iter().map(usize::to_string).collect();
+            facts.push(format!("already in this release: hunk {} of {hunks}", numbers.join(", ")));
+        }
+        facts
+    }
+
+    fn next_step(&self) -> Option<String> {
+        match self {
+            Error::Conflict { .. } => Some(
+                "nothing was changed; run `kpatch-build series check` to see which series apply to this release"
+                    .into(),
+            ),
+            Error::Journal { .. } | Error::OriginalLost { .. } => Some(
+                "remove the source tree with `kpatch-build cache remove` (`cache list` shows its name), then run \
+                 again"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+}
