@@ -1,40 +1,77 @@
-//! The user's key and certificate.
+//! The Secure Boot key: an RSA private key with its X.509 certificate.
 
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::{fmt, io};
 
 use cms::cert::x509::Certificate;
-use cms::cert::x509::der::{Decode, Encode};
+use cms::cert::x509::der::{self, Decode, Encode};
+use fs_err as fs;
 use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::X509;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::base::cache_key::hex;
+use crate::base::digest::sha256;
 use crate::base::error::{Exit, Explain};
 
-/// What `--secure-boot-key` and `--secure-boot-cert` name cannot sign.
+/// Why `--secure-boot-key` and `--secure-boot-cert` cannot sign.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("{} has no private key in PEM form", path.display())]
-    NoKey { path: PathBuf, source: ErrorStack },
+    /// A file cannot be read; the error names operation and path.
+    // Not transparent: `full_disk` searches the sources for an `io::Error`.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The file contains no private key.
+    #[error("{} contains no private key in PEM format", path.display())]
+    NoKey {
+        /// The key file.
+        path: PathBuf,
+        /// The cause.
+        source: ErrorStack,
+    },
+    /// The key has a passphrase.
     #[error("the private key in {} is encrypted", path.display())]
-    Encrypted { path: PathBuf },
-    #[error("{} is not an X.509 certificate in PEM or DER form", path.display())]
-    NoCertificate { path: PathBuf, source: ErrorStack },
+    Encrypted {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The file contains no certificate.
+    #[error("{} is not an X.509 certificate in PEM or DER format", path.display())]
+    NoCertificate {
+        /// The certificate file.
+        path: PathBuf,
+        /// The cause.
+        source: ErrorStack,
+    },
+    /// OpenSSL accepts the certificate, but its encoding is not canonical DER.
     #[error("the certificate in {} is not valid DER", path.display())]
-    Malformed { path: PathBuf, source: cms::cert::x509::der::Error },
-    #[error("the private key in {} is not the one of the certificate in {}", key.display(), certificate.display())]
-    Mismatch { key: PathBuf, certificate: PathBuf },
-    #[error("the private key in {} is {found}: firmware verifies RSA of at least {SMALLEST} bits", path.display())]
-    NotUsable { path: PathBuf, found: String },
+    Malformed {
+        /// The certificate file.
+        path: PathBuf,
+        /// The cause.
+        source: der::Error,
+    },
+    /// The certificate is for another key.
+    #[error("the private key in {} does not match the certificate in {}", key.display(), certificate.display())]
+    Mismatch {
+        /// The key file.
+        key: PathBuf,
+        /// The certificate file.
+        certificate: PathBuf,
+    },
+    /// Firmware does not verify signatures of such a key.
+    #[error("the private key in {} is {found}; firmware requires RSA with at least {MINIMUM_BITS} bits", path.display())]
+    NotUsable {
+        /// The key file.
+        path: PathBuf,
+        /// Algorithm and size of the key.
+        found: String,
+    },
 }
 
-/// Bits: what UEFI demands of every firmware is RSA of 2048 (UEFI 2.10, section 32.4.1).
-const SMALLEST: u32 = 2048;
+/// RSA with 2048 bits is what every firmware must support (UEFI 2.10, section 32.4.1).
+const MINIMUM_BITS: u32 = 2048;
 
 impl Explain for KeyError {
     fn exit(&self) -> Exit {
@@ -43,38 +80,39 @@ impl Explain for KeyError {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            KeyError::Encrypted { path } => {
-                Some(format!("decrypt it where only you can read it: openssl pkey -in {} -out KEY", path.display()))
-            }
+            KeyError::Encrypted { path } => Some(format!(
+                "decrypt it to a file that only you can read: openssl pkey -in {} -out KEY",
+                path.display()
+            )),
             KeyError::NoKey { .. } | KeyError::NotUsable { .. } => Some(
-                "make one: openssl req -new -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=NAME/ -keyout KEY -out CERT"
+                "create one: openssl req -new -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=NAME/ -keyout KEY -out CERT"
                     .to_owned(),
             ),
-            KeyError::Mismatch { .. } => {
-                Some("name the key and the certificate that were made together".to_owned())
-            }
+            KeyError::Mismatch { .. } => Some("use a key and a certificate that belong together".to_owned()),
             _ => None,
         }
     }
 }
 
-/// A private key with its certificate. Signs the same bytes always the same way: RSA with PKCS #1 v1.5
-/// takes no random number.
+/// A private key with its certificate.
+///
+/// Signatures are reproducible: RSA with PKCS #1 v1.5 uses no random number.
 #[derive(Clone)]
 pub struct Signer {
-    pub(crate) key: PKey<Private>,
-    pub(crate) certificate: Certificate,
+    key: PKey<Private>,
+    certificate: Certificate,
     /// The certificate as kbuild reads it.
     pem: String,
     identity: Identity,
 }
 
-/// Who signed, as the report tells it.
+/// The signer as the report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// As RFC 4514 writes it: `CN=My kernels`.
+    /// Subject of the certificate in the notation of RFC 4514: `CN=My kernels`.
     pub subject: String,
-    /// Of the certificate in DER form, in hexadecimal: `openssl x509 -fingerprint -sha256`.
+    /// SHA-256 of the certificate in DER format, as 64 lower-case hexadecimal digits; equal to
+    /// `openssl x509 -fingerprint -sha256` without colons.
     pub sha256: String,
 }
 
@@ -85,18 +123,21 @@ impl fmt::Display for Identity {
 }
 
 impl fmt::Debug for Signer {
-    /// Nothing of the key.
+    /// Shows the identity, never the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.identity.fmt(f)
     }
 }
 
 impl Signer {
-    /// Reads a private key (PEM) and its certificate (PEM or DER); both may stand in one file.
+    /// Reads a private key (PEM) and its certificate (PEM or DER); one file may contain both.
+    ///
+    /// # Errors
+    /// The key is encrypted, too small, not RSA, or does not match the certificate.
     pub fn load(key: &Path, certificate: &Path) -> Result<Signer, KeyError> {
         let (key_path, path) = (key, certificate);
         let key = private_key(key_path)?;
-        let text = read(path)?;
+        let text = fs::read(path)?;
         let parsed = X509::from_pem(&text).or_else(|_| X509::from_der(&text));
         let x509 = parsed.map_err(|source| KeyError::NoCertificate { path: path.to_owned(), source })?;
         let openssl = |source| KeyError::NoCertificate { path: path.to_owned(), source };
@@ -108,52 +149,55 @@ impl Signer {
         let certificate = Certificate::from_der(&der).map_err(malformed)?;
         // Verifiers compare the issuer's name and the certificate byte by byte.
         if certificate.to_der().map_err(malformed)? != der {
-            return Err(malformed(
-                cms::cert::x509::der::ErrorKind::Noncanonical { tag: cms::cert::x509::der::Tag::Sequence }
-                    .into(),
-            ));
+            return Err(malformed(der::ErrorKind::Noncanonical { tag: der::Tag::Sequence }.into()));
         }
-        let identity = Identity {
-            subject: certificate.tbs_certificate.subject.to_string(),
-            sha256: hex(&Sha256::digest(&der)),
-        };
+        let identity =
+            Identity { subject: certificate.tbs_certificate.subject.to_string(), sha256: sha256(&der) };
         let pem = String::from_utf8_lossy(&x509.to_pem().map_err(openssl)?).into_owned();
         Ok(Signer { key, certificate, pem, identity })
     }
 
+    /// Returns subject and fingerprint of the certificate.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
+    /// Returns the certificate in PEM format.
     pub fn certificate_pem(&self) -> &str {
         &self.pem
+    }
+
+    /// Returns the certificate.
+    pub(crate) fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Returns the signature of `data` (RSA with PKCS #1 v1.5).
+    pub(crate) fn sign(&self, hash: MessageDigest, data: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+        openssl::sign::Signer::new(hash, &self.key)?.sign_oneshot_to_vec(data)
     }
 }
 
 fn private_key(path: &Path) -> Result<PKey<Private>, KeyError> {
-    let text = read(path)?;
-    let mut asked = false;
+    let text = fs::read(path)?;
+    let mut is_encrypted = false;
     let key = PKey::private_key_from_pem_callback(&text, |_| {
-        // Without a callback OpenSSL would ask on the terminal.
-        asked = true;
+        // Without a callback OpenSSL would read the passphrase from the terminal.
+        is_encrypted = true;
         Err(ErrorStack::get())
     });
     let key = match key {
         Ok(key) => key,
-        Err(_) if asked => return Err(KeyError::Encrypted { path: path.to_owned() }),
+        Err(_) if is_encrypted => return Err(KeyError::Encrypted { path: path.to_owned() }),
         Err(source) => return Err(KeyError::NoKey { path: path.to_owned(), source }),
     };
-    if key.id() == Id::RSA && key.bits() >= SMALLEST {
+    if key.id() == Id::RSA && key.bits() >= MINIMUM_BITS {
         return Ok(key);
     }
     let found = match key.id() {
-        Id::RSA => format!("RSA of {} bits", key.bits()),
-        Id::EC => "of an elliptic curve".to_owned(),
-        _ => "of another kind".to_owned(),
+        Id::RSA => format!("RSA with {} bits", key.bits()),
+        Id::EC => "an elliptic curve key".to_owned(),
+        _ => "neither RSA nor an elliptic curve key".to_owned(),
     };
     Err(KeyError::NotUsable { path: path.to_owned(), found })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
-    fs::read(path).map_err(|source| KeyError::Read { path: path.to_owned(), source })
 }

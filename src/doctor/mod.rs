@@ -1,4 +1,4 @@
-//! Doctor: what this host lacks for a run, and the one command that installs it.
+//! Checks what a run needs from this host, and installs what is missing with one command.
 
 use std::path::Path;
 
@@ -10,37 +10,63 @@ use crate::kernel::kconfig::Kconfig;
 
 mod needs;
 
-/// The run that the host is examined for.
+/// The run that the host must support.
 #[derive(Clone, Copy, Debug)]
-pub struct Job<'a> {
-    /// The C compiler, as `--cc` names it.
+pub struct HostRequest<'a> {
+    /// The C compiler, as given with `--cc`.
     pub cc: &'a str,
+    /// The kernel configuration to build.
     pub kconfig: &'a Kconfig,
-    /// A boot test is part of it.
+    /// Whether the run includes a boot test.
     pub boots: bool,
-    /// The store's folder; it need not exist.
+    /// Directory of the store; it need not exist.
     pub store: &'a Path,
 }
 
-/// A need with what was found.
+/// The result of checking one need.
 #[derive(Clone, Debug)]
 pub struct Finding {
+    /// What the run needs.
     pub need: Need,
+    /// Whether this host has it.
     pub present: bool,
 }
 
+/// Why a run cannot start on this host.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("this host lacks {}", missing.join(", "))]
-    Lacks { missing: Vec<String>, command: Option<String> },
-    #[error("installing packages needs root")]
-    NotRoot { command: String },
-    #[error("no package manager that is known here (apt, dnf, zypper) was found")]
-    NoManager { missing: Vec<String> },
-    #[error("installing the missing packages failed")]
-    Install { source: process::Error },
+    /// This host does not have everything that the run needs.
+    #[error("missing on this host: {}", missing.join(", "))]
+    Missing {
+        /// The missing needs.
+        missing: Vec<String>,
+        /// The command that installs them; `None` if no package is known.
+        command: Option<String>,
+    },
+    /// The installation needs root.
+    #[error("installing packages requires root")]
+    NotRoot {
+        /// The command to run as root.
+        command: String,
+    },
+    /// This host has no supported package manager.
+    #[error("found no supported package manager (apt, dnf, zypper)")]
+    NoManager {
+        /// The missing needs.
+        missing: Vec<String>,
+    },
+    /// The installation failed.
+    #[error("cannot install the missing packages")]
+    Install {
+        /// The cause.
+        source: process::Error,
+    },
+    /// The installation succeeded but did not provide everything.
     #[error("still missing after the installation: {}", missing.join(", "))]
-    StillMissing { missing: Vec<String> },
+    StillMissing {
+        /// The missing needs.
+        missing: Vec<String>,
+    },
 }
 
 impl Explain for Error {
@@ -57,13 +83,13 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::Lacks { command: Some(command), .. } => {
-                Some(format!("run `{command}`, or add --install-deps to do that from here"))
+            Error::Missing { command: Some(command), .. } => {
+                Some(format!("run `{command}`, or add --install-deps to let this tool run it"))
             }
             Error::NotRoot { command } => Some(format!("run as root: {command}")),
-            Error::NoManager { .. } => Some("install these with your distribution's tools".into()),
-            Error::Lacks { command: None, .. } => {
-                Some("see to these yourself: no command that brings them is known for this host".into())
+            Error::NoManager { .. } => Some("install these with the tools of your distribution".into()),
+            Error::Missing { command: None, .. } => {
+                Some("install these manually; no package is known for this host".into())
             }
             _ => None,
         }
@@ -77,13 +103,13 @@ impl Explain for Error {
     }
 }
 
-/// Looks for each need on this host.
-pub fn examine(job: Job, stop: &Stop) -> Vec<Finding> {
-    let find = |need: Need| Finding { present: need.is_met(job.cc, stop), need };
-    needs::needs(&job).into_iter().map(find).collect()
+/// Checks each need of the run on this host.
+pub fn examine(request: HostRequest, stop: &Stop) -> Vec<Finding> {
+    let find = |need: Need| Finding { present: need.is_met(request.cc, stop), need };
+    needs::needs(&request).into_iter().map(find).collect()
 }
 
-/// The package manager of this host.
+/// Returns the package manager of this host, if it is supported.
 pub fn manager() -> Option<Manager> {
     [("apt-get", Manager::Apt), ("dnf", Manager::Dnf), ("zypper", Manager::Zypper)]
         .into_iter()
@@ -91,7 +117,7 @@ pub fn manager() -> Option<Manager> {
         .map(|(_, manager)| manager)
 }
 
-/// The one command that installs what is missing; `None` if nothing is.
+/// Returns the shell command that installs what is missing; `None` if nothing is or no package is known.
 pub fn install_command(findings: &[Finding], manager: Manager) -> Option<String> {
     let packages = missing_packages(findings, manager);
     let list = packages.join(" ");
@@ -122,25 +148,33 @@ fn missing(findings: &[Finding]) -> Vec<String> {
     findings.iter().filter(|finding| !finding.present).map(|finding| finding.need.what.clone()).collect()
 }
 
-/// Fails, with the command that would help, where something is missing.
+/// Fails if a need is missing.
+///
+/// # Errors
+/// [`Error::Missing`] with the command that installs what is missing.
 pub fn require(findings: &[Finding]) -> Result<(), Error> {
     let missing = missing(findings);
     if missing.is_empty() {
         return Ok(());
     }
     let command = manager().and_then(|manager| install_command(findings, manager));
-    Err(Error::Lacks { missing, command })
+    Err(Error::Missing { missing, command })
 }
 
-/// Installs what is missing and looks again.
-pub fn install(job: Job, findings: &[Finding], stop: &Stop) -> Result<Vec<Finding>, Error> {
+/// Installs what is missing and checks again. Shows the command and its output on standard error.
+///
+/// # Errors
+/// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoManager`] and [`Error::Missing`]
+/// if no command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if it did not
+/// help.
+pub fn install(request: HostRequest, findings: &[Finding], stop: &Stop) -> Result<Vec<Finding>, Error> {
     let missing = missing(findings);
     if missing.is_empty() {
         return Ok(findings.to_vec());
     }
     let Some(manager) = manager() else { return Err(Error::NoManager { missing }) };
     let Some(command) = install_command(findings, manager) else {
-        return Err(Error::Lacks { missing, command: None });
+        return Err(Error::Missing { missing, command: None });
     };
     if !missing_packages(findings, manager).is_empty() && !rustix::process::geteuid().is_root() {
         return Err(Error::NotRoot { command });
@@ -155,14 +189,14 @@ pub fn install(job: Job, findings: &[Finding], stop: &Stop) -> Result<Vec<Findin
         process::Flow::Continue
     };
     install.on_line(shown).run(stop).map_err(|source| Error::Install { source })?;
-    let findings = examine(job, stop);
+    let findings = examine(request, stop);
     match self::missing(&findings) {
         left if left.is_empty() => Ok(findings),
         missing => Err(Error::StillMissing { missing }),
     }
 }
 
-/// What package managers and cargo reach the network by.
+/// Whether package managers or cargo use this environment variable to download.
 fn is_for_downloads(variable: &str) -> bool {
     ["http_proxy", "https_proxy", "no_proxy"].contains(&variable.to_lowercase().as_str())
         || ["SSL_CERT_", "CARGO_", "RUSTUP_"].iter().any(|start| variable.starts_with(start))
@@ -187,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_package_brings_comes_after_the_packages() {
+    fn commands_for_needs_without_a_package_follow_the_packages() {
         let mut findings = needs::of_rust_on_debian_12();
         let command = install_command(&findings, Manager::Apt).unwrap();
         assert!(
@@ -199,11 +233,11 @@ mod tests {
         findings.retain(|finding| finding.need.what == "bindgen");
         let command = install_command(&findings, Manager::Apt).unwrap();
         assert_eq!(command, "cargo install --locked bindgen-cli@0.72.1");
-        assert!(missing_packages(&findings, Manager::Apt).is_empty(), "so that it needs no root");
+        assert!(missing_packages(&findings, Manager::Apt).is_empty(), "then no root is required");
     }
 
     #[test]
-    fn only_what_downloads_need_is_handed_on() {
+    fn only_variables_for_downloads_are_passed_on() {
         for name in ["HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "CARGO_HOME", "RUSTUP_HOME"] {
             assert!(is_for_downloads(name), "{name}");
         }

@@ -184,9 +184,9 @@ impl Request {
     }
 
     /// Returns what `doctor` examines the host for.
-    pub fn job<'a>(&'a self, goal: Goal, store: &'a Path) -> doctor::Job<'a> {
+    pub fn job<'a>(&'a self, goal: Goal, store: &'a Path) -> doctor::HostRequest<'a> {
         let boots = goal.boots() && self.boot.is_some();
-        doctor::Job { cc: &self.cc, kconfig: &self.kconfig, boots, store }
+        doctor::HostRequest { cc: &self.cc, kconfig: &self.kconfig, boots, store }
     }
 }
 

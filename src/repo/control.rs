@@ -45,7 +45,8 @@ fn from_tar(plain: impl Read) -> io::Result<String> {
 pub fn parse(control: &str) -> io::Result<Paragraph> {
     let paragraph: Paragraph =
         control.parse().map_err(|error| invalid(&format!("its control file: {error}")))?;
-    // What follows an empty line or has the name of a field that the index adds would be taken for the index's.
+    // What follows an empty line or has the name of a field that the index adds would be taken for the
+    // index's.
     if control.lines().any(|line| line.trim().is_empty()) {
         return Err(invalid("its control file has an empty line"));
     }

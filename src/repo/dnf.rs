@@ -1,10 +1,11 @@
-//! The dnf repository: signed packages, and `repodata` as createrepo_c lays it out.
+//! The dnf repository: signed packages, and `repodata` in the layout of createrepo_c.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
 use ::rpm::{Header, HeaderEntry, IndexData, IndexSignatureTag, PackageMetadata};
+use fs_err::File;
 use pgp::composed::{Deserializable, DetachedSignature};
 use pgp::crypto::public_key::PublicKeyAlgorithm;
 use pgp::packet::PacketTrait;
@@ -13,38 +14,43 @@ use rpmrepo_metadata::{
     Checksum, FilelistsXml, MetadataError, OtherXml, Package, PackageOptions, PackageSource, PrimaryXml,
     RepomdData, RepomdRecord, RepomdXml,
 };
-use sha2::{Digest, Sha256};
 
-use super::Release;
 use super::apt::gzip;
 use super::error::Error;
 use super::found::{self, Rpm, is_plain, not_an_rpm};
-use super::generation::{Draft, Half, place};
-use crate::base::cache_key::hex;
+use super::generation::{Draft, Repository, write_atomically};
+use super::request::Publication;
+use crate::base::digest::sha256;
+use crate::base::files;
 use crate::base::openpgp::sign::SigningKey;
 
-pub fn half(root: std::path::PathBuf) -> Result<Half, Error> {
-    Half::open(root, "repodata", "packages")
+/// Opens the repository below `root`.
+pub(super) fn repository(root: PathBuf) -> Result<Repository, Error> {
+    Repository::open(root, "repodata", "packages")
 }
 
-/// Publishes `rpms`, signed, and nothing else; the generation's number.
-pub fn publish(half: &Half, rpms: &BTreeMap<String, Rpm>, release: &Release) -> Result<u64, Error> {
-    let mut draft = half.begin(release.date)?;
+/// Signs `rpms`, publishes exactly these and returns the number of the new generation.
+pub(super) fn publish(
+    repository: &Repository,
+    rpms: &BTreeMap<String, Rpm>,
+    publication: &Publication,
+) -> Result<u64, Error> {
+    let mut draft = repository.begin(publication.date)?;
     let mut packages = Vec::new();
     for (name, rpm) in rpms {
-        let path = pool_path(rpm, release.key)?;
-        let signed = place_signed(half, name, rpm, &path, release)?;
+        let path = pool_path(rpm, publication.key)?;
+        let signed = add_signed(repository, name, rpm, &path, publication)?;
         packages.push(describe(&signed, &path)?);
         draft.package(&path);
     }
-    let repomd = write_indexes(&mut draft, &packages, release.date)?;
+    let repomd = write_indexes(&mut draft, &packages, publication.date)?;
     draft.file("repomd.xml", &repomd)?;
-    draft.file("repomd.xml.asc", release.key.detached(&repomd[..], release.date)?.as_bytes())?;
-    draft.publish(release.keep)
+    draft.file("repomd.xml.asc", publication.key.detached(&repomd[..], publication.date)?.as_bytes())?;
+    draft.publish(publication.keep)
 }
 
-/// Below a folder named after the key: signed with another one, a package is another file, and clients
-/// of earlier generations still ask for the first one.
+/// Returns the path in the pool, below a directory named after the key: signed with another key, a package is
+/// another file, and clients of earlier generations still request the first one.
 fn pool_path(rpm: &Rpm, key: &SigningKey) -> Result<String, Error> {
     let failed = not_an_rpm(&rpm.path);
     let metadata = &rpm.metadata;
@@ -65,38 +71,45 @@ fn pool_path(rpm: &Rpm, key: &SigningKey) -> Result<String, Error> {
     Ok(format!("packages/{id}/{name}-{version}-{release}.{architecture}.rpm"))
 }
 
-/// The package as clients get it.
-fn place_signed(half: &Half, name: &str, rpm: &Rpm, path: &str, release: &Release) -> Result<Rpm, Error> {
-    let target = half.root.join(path);
+/// Adds the signed package to the pool and returns it as clients get it.
+fn add_signed(
+    repository: &Repository,
+    name: &str,
+    rpm: &Rpm,
+    path: &str,
+    publication: &Publication,
+) -> Result<Rpm, Error> {
+    let target = repository.root.join(path);
     if !target.exists() {
-        let metadata = sign(rpm, release.key)?;
-        place(&target, |file| copy_as(rpm, &metadata, file))?;
+        let metadata = sign(rpm, publication.key)?;
+        write_atomically(&target, |file| copy_with(rpm, &metadata, file))?;
     }
-    let placed = found::rpm(&target, release.stop)?;
-    if placed.content == rpm.content {
-        return Ok(placed);
+    let signed = found::rpm(&target, publication.stop)?;
+    if signed.content == rpm.content {
+        return Ok(signed);
     }
     Err(Error::Published { name: name.to_owned(), path: rpm.path.clone(), published: target })
 }
 
-fn copy_as(rpm: &Rpm, metadata: &PackageMetadata, to: &mut File) -> Result<(), Error> {
+/// Writes the package with other `metadata`.
+fn copy_with(rpm: &Rpm, metadata: &PackageMetadata, to: &mut std::fs::File) -> Result<(), Error> {
     let mut front = Vec::new();
     metadata.write(&mut front).map_err(not_an_rpm(&rpm.path))?;
     let payload = rpm.metadata.get_package_segment_offsets().payload;
-    let mut source = File::open(&rpm.path).map_err(Error::io("read", &rpm.path))?;
+    let mut source = File::open(&rpm.path)?;
     let mut copy = || {
         source.seek(SeekFrom::Start(payload))?;
         to.write_all(&front)?;
         io::copy(&mut source, to).map(drop)
     };
-    copy().map_err(Error::io("copy", &rpm.path))
+    Ok(copy().map_err(|error| files::at("copy", &rpm.path, error))?)
 }
 
-/// The package's metadata with a signature of its header, which has the payload's checksum, in place of
-/// those that it has.
+/// Returns the package's metadata with its signatures replaced by one of the header, which contains the
+/// payload's checksum.
 ///
-/// The signature bears the package's own time: the same package signed again is the same file. Written
-/// here, since the rpm crate brings an OpenPGP library of its own for it.
+/// The signature has the package's build time as its date: signing the package again yields the same file.
+/// The rpm crate could sign too, but only with an OpenPGP library of its own.
 fn sign(rpm: &Rpm, key: &SigningKey) -> Result<PackageMetadata, Error> {
     let failed = not_an_rpm(&rpm.path);
     let header = rpm.metadata.header_bytes().map_err(&failed)?;
@@ -104,7 +117,7 @@ fn sign(rpm: &Rpm, key: &SigningKey) -> Result<PackageMetadata, Error> {
     let armoured = key.detached(&header[..], i64::try_from(built).unwrap_or(i64::MAX))?;
     let (tag, signature) = header_signature(&armoured)?;
     let entries = rpm.metadata.signature.get_all_entries().map_err(&failed)?;
-    let of_a_signature = [
+    let signature_tags = [
         IndexSignatureTag::HEADER_SIGNATURES,
         IndexSignatureTag::RPMSIGTAG_OPENPGP,
         IndexSignatureTag::RPMSIGTAG_RSA,
@@ -113,27 +126,27 @@ fn sign(rpm: &Rpm, key: &SigningKey) -> Result<PackageMetadata, Error> {
         IndexSignatureTag::RPMSIGTAG_GPG,
     ];
     let kept =
-        entries.into_iter().filter(|(tag, _)| !of_a_signature.iter().any(|known| *known as u32 == *tag));
+        entries.into_iter().filter(|(tag, _)| !signature_tags.iter().any(|known| *known as u32 == *tag));
     let entries =
         kept.chain([(tag as u32, IndexData::Bin(signature))]).map(|(tag, data)| HeaderEntry::new(tag, data));
     let signature = Header::from_entries(entries, IndexSignatureTag::HEADER_SIGNATURES);
     Ok(PackageMetadata { lead: rpm.metadata.lead.clone(), signature, header: rpm.metadata.header.clone() })
 }
 
-/// Where rpm looks for a signature of this kind, and the packet.
+/// Returns the tag under which rpm reads this signature, and the signature packet.
 fn header_signature(armoured: &str) -> Result<(IndexSignatureTag, Vec<u8>), Error> {
-    let (parsed, _) = DetachedSignature::from_string(armoured).expect("it was made here");
+    let (parsed, _) = DetachedSignature::from_string(armoured).expect("signed above");
     let algorithm = parsed.signature.config().map(|config| config.pub_alg);
     let tag = match algorithm {
         Some(PublicKeyAlgorithm::RSA) => IndexSignatureTag::RPMSIGTAG_RSA,
-        // The tag is named after the first of them.
+        // The tag is named after DSA, but rpm reads all three here.
         Some(PublicKeyAlgorithm::DSA | PublicKeyAlgorithm::ECDSA | PublicKeyAlgorithm::EdDSALegacy) => {
             IndexSignatureTag::RPMSIGTAG_DSA
         }
         other => return Err(Error::Algorithm { algorithm: format!("{other:?}") }),
     };
     let mut packet = Vec::new();
-    parsed.signature.to_writer_with_header(&mut packet).expect("a Vec takes every byte");
+    parsed.signature.to_writer_with_header(&mut packet).expect("writing to a Vec does not fail");
     Ok((tag, packet))
 }
 
@@ -141,7 +154,7 @@ fn describe(rpm: &Rpm, path: &str) -> Result<Package, Error> {
     let source = PackageSource {
         checksum: Some(Checksum::Sha256(rpm.sha256.clone())),
         size_package: Some(rpm.bytes),
-        // Not the file's own, which says when it was copied here.
+        // The file's own time is when it was copied here.
         time_file: rpm.metadata.get_build_time().unwrap_or_default(),
         location_href: path.to_owned(),
         location_base: None,
@@ -150,14 +163,14 @@ fn describe(rpm: &Rpm, path: &str) -> Result<Package, Error> {
         .map_err(|source| Error::Describe { path: rpm.path.clone(), source: Box::new(source) })
 }
 
-/// Writes the indexes under names with their checksums, and returns the `repomd.xml` that lists them.
+/// Writes the indexes, with checksums in their names, and returns the `repomd.xml` that lists them.
 fn write_indexes(draft: &mut Draft, packages: &[Package], date: i64) -> Result<Vec<u8>, Error> {
     let mut repomd = RepomdData::default();
     repomd.set_revision(&date.to_string());
     for (kind, write) in KINDS {
         let plain = write(packages).map_err(described)?;
         let packed = gzip(&plain);
-        let (open_sha256, sha256) = (hex(&Sha256::digest(&plain)), hex(&Sha256::digest(&packed)));
+        let (open_sha256, sha256) = (sha256(&plain), sha256(&packed));
         let name = format!("{sha256}-{kind}.xml.gz");
         draft.index(&name, &packed)?;
         let mut record = RepomdRecord::default();

@@ -1,48 +1,48 @@
-//! The packages of a folder, with what they say about themselves.
+//! The packages of a directory and their metadata.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use ::rpm::{IndexTag, PackageMetadata};
+use fs_err::{self as fs, File};
 use sha2::{Digest, Sha256};
 
 use super::control;
 use super::error::Error;
-use crate::base::cache_key::hex;
-use crate::base::stop::Stop;
+use crate::base::digest::{Hashed, Hashing, hex};
+use crate::base::stop::{Interrupted, Stop};
 
-/// Each package once, by what clients call it: name, version, architecture.
+/// Each package once, by the name that clients use: name, version, architecture.
 #[derive(Debug, Default)]
-pub struct Found {
-    pub debs: BTreeMap<String, Deb>,
-    pub rpms: BTreeMap<String, Rpm>,
+pub(super) struct Found {
+    pub(super) debs: BTreeMap<String, Deb>,
+    pub(super) rpms: BTreeMap<String, Rpm>,
 }
 
 /// A `.deb` (deb(5)).
 #[derive(Debug)]
-pub struct Deb {
-    pub path: PathBuf,
-    /// The control file, one paragraph without an empty line.
-    pub control: String,
-    pub package: String,
-    /// With its epoch, where it has one.
-    pub version: String,
-    pub architecture: String,
-    pub bytes: u64,
-    pub sha256: String,
+pub(super) struct Deb {
+    pub(super) path: PathBuf,
+    /// The control file: one paragraph without an empty line.
+    pub(super) control: String,
+    pub(super) package: String,
+    /// Includes the epoch, if any.
+    pub(super) version: String,
+    pub(super) architecture: String,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
 }
 
 /// An `.rpm`, without its payload.
-pub struct Rpm {
-    pub path: PathBuf,
-    pub metadata: PackageMetadata,
-    /// Of header and payload: what stays the same when the package is signed.
-    pub content: String,
-    pub bytes: u64,
-    /// Of the whole file, signatures too.
-    pub sha256: String,
+pub(super) struct Rpm {
+    pub(super) path: PathBuf,
+    pub(super) metadata: PackageMetadata,
+    /// SHA-256 of header and payload, which signing does not change.
+    pub(super) content: String,
+    pub(super) bytes: u64,
+    /// SHA-256 of the whole file, including signatures.
+    pub(super) sha256: String,
 }
 
 impl std::fmt::Debug for Rpm {
@@ -51,10 +51,10 @@ impl std::fmt::Debug for Rpm {
     }
 }
 
-/// Reads every package in and below `dir`, but nothing below `except`.
-pub fn read(dir: &Path, except: &Path, stop: &Stop) -> Result<Found, Error> {
+/// Reads every package in and below `dir`, except below `except`.
+pub(super) fn read(dir: &Path, except: &Path, stop: &Stop) -> Result<Found, Error> {
     if !dir.is_dir() {
-        return Err(Error::NoFolder { path: dir.to_owned() });
+        return Err(Error::NoDirectory { path: dir.to_owned() });
     }
     let mut found = Found::default();
     let mut paths = Vec::new();
@@ -82,15 +82,14 @@ pub fn read(dir: &Path, except: &Path, stop: &Stop) -> Result<Found, Error> {
 }
 
 fn collect(dir: &Path, except: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
-    for entry in dir.read_dir().map_err(Error::io("list", dir))? {
-        let entry = entry.map_err(Error::io("list", dir))?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
         let path = entry.path();
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        // A link to a folder may lead in a circle, one to a file cannot.
-        let kind = entry.file_type().map_err(Error::io("examine", &path))?;
-        if kind.is_dir() && path.canonicalize().map_err(Error::io("examine", &path))? != except {
+        // Links to directories may form a circle; links to files cannot.
+        if entry.file_type()?.is_dir() && fs::canonicalize(&path)? != except {
             collect(&path, except, paths)?;
         } else if path.is_file() {
             paths.push(path);
@@ -99,7 +98,7 @@ fn collect(dir: &Path, except: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Er
     Ok(())
 }
 
-/// The same package may lie in the folders of two runs.
+/// Adds a package unless it is already known; directories of two runs may hold the same one.
 fn add<P>(
     packages: &mut BTreeMap<String, P>,
     name: String,
@@ -117,12 +116,13 @@ fn add<P>(
     Ok(())
 }
 
-pub fn deb(path: &Path, stop: &Stop) -> Result<Deb, Error> {
+/// Reads a `.deb` to its end.
+pub(super) fn deb(path: &Path, stop: &Stop) -> Result<Deb, Error> {
     let broken = |source| unreadable(path, stop, source);
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    let mut reader = Hashing::new(BufReader::with_capacity(1 << 18, file), stop);
+    let file = BufReader::with_capacity(1 << 18, File::open(path)?);
+    let mut reader = Hashing::new(Stoppable { inner: file, stop });
     let control = control::read(&mut reader).map_err(broken)?;
-    let (sha256, bytes) = reader.finish().map_err(broken)?;
+    let Hashed { sha256, bytes, .. } = read_to_end(reader).map_err(broken)?;
     let fields = control::parse(&control).map_err(broken)?;
     let field = |name: &'static str| {
         let value = fields.get(name).unwrap_or_default().to_owned();
@@ -137,31 +137,30 @@ pub fn deb(path: &Path, stop: &Stop) -> Result<Deb, Error> {
 }
 
 fn unreadable(path: &Path, stop: &Stop, source: io::Error) -> Error {
-    if stop.is_set() { Error::Interrupted } else { Error::Deb { path: path.to_owned(), source } }
+    if stop.is_set() { Interrupted.into() } else { Error::Deb { path: path.to_owned(), source } }
 }
 
-/// What may be part of a file name in the pool: no `/`, and never `.` or `..`.
-pub fn is_plain(text: &str) -> bool {
+/// Whether `text` may be part of a file name in the pool: it has no `/`, and is neither `.` nor `..`.
+pub(super) fn is_plain(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.~:_^".contains(c))
 }
 
-pub fn rpm(path: &Path, stop: &Stop) -> Result<Rpm, Error> {
-    let failed = |source: io::Error| match stop.is_set() {
-        true => Error::Interrupted,
-        false => Error::Io { action: "read", path: path.to_owned(), source },
+/// Reads an `.rpm` to its end and verifies its checksums.
+pub(super) fn rpm(path: &Path, stop: &Stop) -> Result<Rpm, Error> {
+    let failed = |error: io::Error| match stop.is_set() {
+        true => Error::from(Interrupted),
+        false => Error::from(error),
     };
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);
+    let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
     let metadata = PackageMetadata::parse(&mut reader).map_err(not_an_rpm(path))?;
     metadata.verify_digests().map_err(not_an_rpm(path))?;
     reader.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let mut whole = Hashing::new(reader, stop);
+    let mut whole = Hashing::new(Stoppable { inner: reader, stop });
     let front = metadata.get_package_segment_offsets().payload;
     io::copy(&mut whole.by_ref().take(front), &mut io::sink()).map_err(failed)?;
-    let mut payload = Hashing::new(&mut whole, stop);
-    io::copy(&mut payload, &mut io::sink()).map_err(failed)?;
-    let (payload, _) = payload.finish().map_err(failed)?;
-    let (sha256, bytes) = whole.finish().map_err(failed)?;
+    let payload = read_to_end(Hashing::new(&mut whole)).map_err(failed)?.sha256;
+    let Hashed { sha256, bytes, .. } = whole.finish();
     let named = metadata.header.get_entry_data_as_string_array(IndexTag::RPMTAG_PAYLOADSHA256);
     if named.is_ok_and(|named| named.first().is_some_and(|named| **named != payload)) {
         return Err(Error::Payload { path: path.to_owned() });
@@ -172,41 +171,28 @@ pub fn rpm(path: &Path, stop: &Stop) -> Result<Rpm, Error> {
     Ok(Rpm { path: path.to_owned(), metadata, content: hex(&content.finalize()), bytes, sha256 })
 }
 
-pub fn not_an_rpm(path: &Path) -> impl Fn(::rpm::Error) -> Error {
+pub(super) fn not_an_rpm(path: &Path) -> impl Fn(::rpm::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Rpm { path: path.clone(), source: Box::new(source) }
 }
 
-/// Counts and hashes what is read.
-struct Hashing<'a, R> {
+/// Reads the rest and ends the hash.
+fn read_to_end<R: Read>(mut reader: Hashing<R>) -> io::Result<Hashed<R>> {
+    io::copy(&mut reader, &mut io::sink())?;
+    Ok(reader.finish())
+}
+
+/// A reader that fails once a stop is requested.
+struct Stoppable<'a, R> {
     inner: R,
-    sha256: Sha256,
-    bytes: u64,
     stop: &'a Stop,
 }
 
-impl<'a, R: Read> Hashing<'a, R> {
-    fn new(inner: R, stop: &'a Stop) -> Hashing<'a, R> {
-        Hashing { inner, sha256: Sha256::new(), bytes: 0, stop }
-    }
-
-    /// The checksum in hexadecimal and the length, of all that there is.
-    fn finish(mut self) -> io::Result<(String, u64)> {
-        io::copy(&mut self, &mut io::sink())?;
-        Ok((hex(&self.sha256.finalize()), self.bytes))
-    }
-}
-
-impl<R: Read> Read for Hashing<'_, R> {
+impl<R: Read> Read for Stoppable<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.is_set() {
-            // Not Interrupted, which io::copy would take for a reason to try again.
-            return Err(io::Error::other("interrupted"));
-        }
-        let count = self.inner.read(buffer)?;
-        self.sha256.update(&buffer[..count]);
-        self.bytes += count as u64;
-        Ok(count)
+        // Not ErrorKind::Interrupted, after which io::copy tries again.
+        self.stop.check().map_err(io::Error::other)?;
+        self.inner.read(buffer)
     }
 }
 
@@ -215,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_leads_elsewhere_is_not_plain() {
+    fn a_name_that_escapes_the_pool_is_not_plain() {
         for name in ["linux-image-6.1.187", "1:6.1.187~rc1-1", "x86_64"] {
             assert!(is_plain(name), "{name}");
         }

@@ -1,103 +1,107 @@
-//! Generations: each run writes a whole new set of indexes beside the older ones, and the link that
-//! clients follow is set from one to the next in a single step.
+//! Generations: each run writes a complete new set of indexes next to the older ones, then atomically
+//! switches the link that clients follow.
 //!
-//! The last generations stay, and the newest holds their indexes under names by checksum too, so that
-//! a client that read the signed list before the step still gets everything that it names.
+//! The newest generation also contains the indexes of the kept ones, under names with their checksums: a
+//! client that read the signed list before the switch still gets every file on that list.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions};
+use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use fs_err::{self as fs, File};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::error::Error;
+use crate::base::files;
 
-const FOLDER: &str = "generations";
+const GENERATIONS: &str = "generations";
 const RECORD: &str = "generation.json";
-/// Begins the name of what is not complete yet; a run that was killed leaves it, the next one takes it away.
+/// Name prefix of incomplete files; the next run removes those that a killed run left.
 const UNFINISHED: &str = ".unfinished-";
 
-/// One of the two repositories: a folder of packages, the generations, and the link to one of them.
+/// A repository, apt or dnf: a pool of packages, the generations, and a link to one of them.
 #[derive(Debug)]
-pub struct Half {
-    pub root: PathBuf,
-    /// Below `root`.
+pub(super) struct Repository {
+    pub(super) root: PathBuf,
+    /// Path of the link, below `root`.
     link: &'static str,
-    /// Below `root`.
+    /// Path of the pool, below `root`.
     pool: &'static str,
-    /// Newest first; the first one is what clients see.
+    /// Number and record of each generation, newest first; clients see the first one.
     published: Vec<(u64, Record)>,
 }
 
-/// What a generation has that must stay while it may be in use.
+/// The files that a generation needs as long as clients may use it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Record {
+struct Record {
     /// Seconds since the epoch.
-    pub date: i64,
-    /// Paths below the generation that have a checksum in their name.
+    date: i64,
+    /// Paths of the indexes with a checksum in their name, below the generation.
     indexes: BTreeSet<String>,
-    /// Paths below the half's root.
+    /// Paths of the packages, below the repository's root.
     packages: BTreeSet<String>,
 }
 
-impl Half {
-    pub fn open(root: PathBuf, link: &'static str, pool: &'static str) -> Result<Half, Error> {
-        let mut half = Half { root, link, pool, published: Vec::new() };
-        let generations = half.root.join(FOLDER);
-        let current = fs::read_link(half.root.join(link)).ok().and_then(|target| number(&target));
-        for entry in generations.read_dir().into_iter().flatten() {
-            let path = entry.map_err(Error::io("list", &generations))?.path();
-            // Later ones were never published.
+impl Repository {
+    /// Reads the records of the published generations, if there are any.
+    pub(super) fn open(root: PathBuf, link: &'static str, pool: &'static str) -> Result<Repository, Error> {
+        let mut repository = Repository { root, link, pool, published: Vec::new() };
+        let generations = repository.root.join(GENERATIONS);
+        let current = fs::read_link(repository.root.join(link)).ok().and_then(|target| number(&target));
+        for entry in fs::read_dir(generations).into_iter().flatten() {
+            let path = entry?.path();
+            // Later generations were never published.
             if let Some(number) =
                 number(&path).filter(|number| current.is_some_and(|current| *number <= current))
             {
                 let file = path.join(RECORD);
-                let text = fs::read(&file).map_err(Error::io("read", &file))?;
+                let text = fs::read(&file)?;
                 let record =
                     serde_json::from_slice(&text).map_err(|source| Error::Record { path: file, source })?;
-                half.published.push((number, record));
+                repository.published.push((number, record));
             }
         }
-        half.published.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-        Ok(half)
+        repository.published.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        Ok(repository)
     }
 
-    pub fn exists(&self) -> bool {
+    /// Whether a generation was published.
+    pub(super) fn exists(&self) -> bool {
         !self.published.is_empty()
     }
 
-    /// When what clients see was made.
-    pub fn date(&self) -> Option<i64> {
+    /// Returns the date of the generation that clients see, in seconds since the epoch.
+    pub(super) fn date(&self) -> Option<i64> {
         self.published.first().map(|(_, record)| record.date)
     }
 
-    /// A generation to be filled and published.
-    pub fn begin(&self, date: i64) -> Result<Draft<'_>, Error> {
-        let generations = self.root.join(FOLDER);
-        fs::create_dir_all(&generations).map_err(Error::io("create", &generations))?;
+    /// Returns an empty generation to fill and publish.
+    pub(super) fn begin(&self, date: i64) -> Result<Draft<'_>, Error> {
+        let generations = self.root.join(GENERATIONS);
+        fs::create_dir_all(&generations)?;
         self.sweep(self.published.len())?;
         let link = self.root.join(self.link);
-        remove_unfinished(link.parent().expect("it is below the half's root"))?;
-        let made = tempfile::Builder::new()
+        remove_unfinished(link.parent().expect("below the repository's root"))?;
+        let dir = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .permissions(Permissions::from_mode(0o755))
-            .tempdir_in(&generations);
-        let folder = made.map_err(Error::io("write in", &generations))?;
+            .tempdir_in(&generations)
+            .map_err(|error| files::at("create a directory in", &generations, error))?;
         let record = Record { date, indexes: BTreeSet::new(), packages: BTreeSet::new() };
-        Ok(Draft { half: self, folder, record })
+        Ok(Draft { repository: self, dir, record })
     }
 
-    /// Removes every generation but the first `keep`, and the packages that none of those has.
+    /// Removes all but the newest `keep` generations, and the packages that none of these has.
     fn sweep(&self, keep: usize) -> Result<(), Error> {
         let kept = &self.published[..keep.min(self.published.len())];
-        let generations = self.root.join(FOLDER);
-        for entry in generations.read_dir().map_err(Error::io("list", &generations))? {
-            let path = entry.map_err(Error::io("list", &generations))?.path();
+        let generations = self.root.join(GENERATIONS);
+        for entry in fs::read_dir(generations)? {
+            let path = entry?.path();
             if !kept.iter().any(|(kept, _)| number(&path) == Some(*kept)) {
-                fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+                fs::remove_dir_all(&path)?;
             }
         }
         let packages: BTreeSet<_> =
@@ -109,112 +113,109 @@ impl Half {
     }
 }
 
+/// Returns the number of the generation at `path`.
 fn number(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.parse().ok()
 }
 
-/// Removes what is below `folder` and not among `wanted`, and folders that are empty then.
-fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> Result<(), Error> {
-    for entry in folder.read_dir().map_err(Error::io("list", folder))? {
-        let entry = entry.map_err(Error::io("list", folder))?;
+/// Removes all files below `dir` that are not among `wanted`, and directories that become empty.
+fn remove_others(dir: &Path, wanted: &BTreeSet<PathBuf>) -> Result<(), Error> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
         let path = entry.path();
-        if entry.file_type().map_err(Error::io("examine", &path))?.is_dir() {
+        if entry.file_type()?.is_dir() {
             remove_others(&path, wanted)?;
-            // Only an empty one goes.
+            // Fails unless the directory is empty.
             let _ = fs::remove_dir(&path);
         } else if !wanted.contains(&path) {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            fs::remove_file(&path)?;
         }
     }
     Ok(())
 }
 
-/// Removes what a killed run left of a file in `folder`.
-pub fn remove_unfinished(folder: &Path) -> Result<(), Error> {
-    for entry in folder.read_dir().into_iter().flatten() {
-        let entry = entry.map_err(Error::io("list", folder))?;
+/// Removes the incomplete files that a killed run left in `dir`.
+pub(super) fn remove_unfinished(dir: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let entry = entry?;
         if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-            fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+            fs::remove_file(entry.path())?;
         }
     }
     Ok(())
 }
 
 /// A generation that no client sees yet.
-pub struct Draft<'a> {
-    half: &'a Half,
-    folder: TempDir,
+pub(super) struct Draft<'a> {
+    repository: &'a Repository,
+    dir: TempDir,
     record: Record,
 }
 
 impl Draft<'_> {
-    /// Writes a file of this generation alone.
-    pub fn file(&self, path: &str, content: &[u8]) -> Result<(), Error> {
-        let path = self.folder.path().join(path);
+    /// Writes a file that only this generation has.
+    pub(super) fn file(&self, path: &str, content: &[u8]) -> Result<(), Error> {
+        let path = self.dir.path().join(path);
         make_parent(&path)?;
-        let write = || {
-            let mut file = File::create(&path)?;
-            file.write_all(content)?;
-            file.sync_all()
-        };
-        write().map_err(Error::io("write", &path))
+        let mut file = File::create(&path)?;
+        file.write_all(content)?;
+        Ok(file.sync_all()?)
     }
 
-    /// Writes an index that later generations have too: its name says what is in it.
-    pub fn index(&mut self, path: &str, content: &[u8]) -> Result<(), Error> {
+    /// Writes an index that later generations include too: its name has the checksum of its content.
+    pub(super) fn index(&mut self, path: &str, content: &[u8]) -> Result<(), Error> {
         self.record.indexes.insert(path.to_owned());
         self.file(path, content)
     }
 
-    /// Notes a package of the pool, by its path below the half's root.
-    pub fn package(&mut self, path: &str) {
+    /// Records a package of the pool, by its path below the repository's root.
+    pub(super) fn package(&mut self, path: &str) {
         self.record.packages.insert(path.to_owned());
     }
 
-    /// Makes this what clients see. The last `keep` generations stay, this one among them; its number.
-    pub fn publish(self, keep: usize) -> Result<u64, Error> {
-        let half = self.half;
-        for (older, record) in half.published.iter().take(keep - 1) {
-            let from = half.root.join(FOLDER).join(older.to_string());
+    /// Publishes the generation, removes all but the newest `keep` ones, and returns its number.
+    pub(super) fn publish(self, keep: usize) -> Result<u64, Error> {
+        let repository = self.repository;
+        for (older, record) in repository.published.iter().take(keep - 1) {
+            let from = repository.root.join(GENERATIONS).join(older.to_string());
             for index in &record.indexes {
-                link_or_copy(&from.join(index), &self.folder.path().join(index))?;
+                link_or_copy(&from.join(index), &self.dir.path().join(index))?;
             }
         }
-        let text = serde_json::to_vec_pretty(&self.record).expect("paths are text");
+        let text = serde_json::to_vec_pretty(&self.record).expect("paths are UTF-8");
         self.file(RECORD, &text)?;
-        sync_folders(self.folder.path())?;
-        let number = half.published.first().map_or(1, |(newest, _)| newest + 1);
-        let place = half.root.join(FOLDER).join(number.to_string());
-        let folder = self.folder.keep();
-        fs::rename(&folder, &place).map_err(Error::io("write", &place))?;
-        let link = half.root.join(half.link);
-        set_link(&link, half.link.matches('/').count(), number).map_err(Error::io("write", &link))?;
+        sync_dirs(self.dir.path())?;
+        let number = repository.published.first().map_or(1, |(newest, _)| newest + 1);
+        let target = repository.root.join(GENERATIONS).join(number.to_string());
+        fs::rename(self.dir.keep(), target)?;
+        let link = repository.root.join(repository.link);
+        set_link(&link, repository.link.matches('/').count(), number)
+            .map_err(|error| files::at("set the link", &link, error))?;
 
         let published =
-            std::iter::once((number, self.record)).chain(half.published.iter().cloned()).collect();
-        let half = Half { root: half.root.clone(), link: half.link, pool: half.pool, published };
-        half.sweep(keep)?;
+            std::iter::once((number, self.record)).chain(repository.published.iter().cloned()).collect();
+        let (root, link, pool) = (repository.root.clone(), repository.link, repository.pool);
+        Repository { root, link, pool, published }.sweep(keep)?;
         Ok(number)
     }
 }
 
-/// The step: a link of another name takes the place of the link.
+/// Switches the link atomically, by renaming another link to its name.
 fn set_link(link: &Path, depth: usize, number: u64) -> io::Result<()> {
-    let folder = link.parent().expect("it is below the half's root");
-    fs::create_dir_all(folder)?;
-    let target = format!("{}{FOLDER}/{number}", "../".repeat(depth));
-    let made = tempfile::Builder::new().prefix(UNFINISHED).make_in(folder, |path| symlink(&target, path))?;
-    made.into_temp_path().persist(link).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    let dir = link.parent().expect("below the repository's root");
+    fs::create_dir_all(dir)?;
+    let target = format!("{}{GENERATIONS}/{number}", "../".repeat(depth));
+    let new = tempfile::Builder::new().prefix(UNFINISHED).make_in(dir, |path| symlink(&target, path))?;
+    new.into_temp_path().persist(link).map_err(|error| error.error)?;
+    File::open(dir)?.sync_all()
 }
 
-pub fn make_parent(path: &Path) -> Result<(), Error> {
-    let folder = path.parent().expect("it is below a folder");
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))
+fn make_parent(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path.parent().expect("below a directory"))
 }
 
-/// Gives a file a second name; a copy where the file system, or the file's owner, allows no other.
-pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
+/// Links a file under a second name, or copies it if the file system or its owner does not allow a link.
+pub(super) fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
     make_parent(to)?;
     match fs::hard_link(from, to) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => copy(from, to),
@@ -223,32 +224,36 @@ pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    let mut source = File::open(from).map_err(Error::io("read", from))?;
-    place(to, |file| io::copy(&mut source, file).map(drop).map_err(Error::io("write", to)))
+    let mut source = File::open(from)?;
+    let failed = |error| files::at("write", to, error);
+    write_atomically(to, |file| Ok(io::copy(&mut source, file).map(drop).map_err(failed)?))
 }
 
-/// Writes a file that has its name only when it is complete.
-pub fn place(path: &Path, fill: impl FnOnce(&mut File) -> Result<(), Error>) -> Result<(), Error> {
+/// Writes a file through `fill`; it gets its name only when it is complete.
+pub(super) fn write_atomically(
+    path: &Path,
+    fill: impl FnOnce(&mut std::fs::File) -> Result<(), Error>,
+) -> Result<(), Error> {
     make_parent(path)?;
-    let folder = path.parent().expect("it is below a folder");
-    let made = tempfile::Builder::new()
+    let failed = |error| files::at("write", path, error);
+    let mut file = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder);
-    let mut file = made.map_err(Error::io("write in", folder))?;
+        .tempfile_in(path.parent().expect("below a directory"))
+        .map_err(failed)?;
     fill(file.as_file_mut())?;
-    file.as_file().sync_all().map_err(Error::io("write", path))?;
-    file.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
 
-fn sync_folders(folder: &Path) -> Result<(), Error> {
-    for entry in folder.read_dir().map_err(Error::io("list", folder))? {
-        let path = entry.map_err(Error::io("list", folder))?.path();
+/// Flushes `dir` and the directories below it to the disk.
+fn sync_dirs(dir: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
         if path.is_dir() {
-            sync_folders(&path)?;
+            sync_dirs(&path)?;
         }
     }
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(Error::io("write", folder))
+    Ok(File::open(dir)?.sync_all()?)
 }

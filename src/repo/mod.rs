@@ -1,116 +1,95 @@
-//! Repo: a signed apt repository and a signed dnf repository of the packages of a folder.
+//! Publishes the packages of a directory as a signed apt repository and a signed dnf repository.
 //!
-//! Both are below one folder: packages in a pool, indexes in generations ([`generation`]). Until the
-//! one step that publishes a generation, clients see the earlier one, and so they do for ever when
-//! the run is killed.
+//! Both are below one directory: packages in a pool, indexes in generations. One atomic step publishes a
+//! generation; until then, and if the run is killed, clients see the earlier one.
 
 mod apt;
 mod client;
 mod control;
+mod date;
 mod dnf;
 mod error;
 mod found;
 mod generation;
+mod request;
 
-use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs::TryLockError;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::base::openpgp::sign::SigningKey;
+use fs_err::{self as fs, File};
+
+use crate::base::files;
 use crate::base::stop::Stop;
 
 pub use client::PLACEHOLDER;
 pub use error::Error;
+use request::Publication;
+pub use request::{PublishRequest, Published};
 
-/// Says that a folder is a repository of this tool's; locked while a run writes there.
+/// Marks a directory as a repository of this tool; locked while a run writes there.
 const MARK: &str = ".kpatch-build-repository";
 
-/// What is to be published, and where.
-#[derive(Debug)]
-pub struct Order {
-    /// Searched for packages, with its folders.
-    pub dir: PathBuf,
-    pub out: PathBuf,
-    pub key: SigningKey,
-    /// Where clients will find `out`.
-    pub address: String,
-    /// Generations that stay, the new one among them; at least 1.
-    pub keep: usize,
-    /// Of the repository, seconds since the epoch.
-    pub date: i64,
-}
-
-/// What both halves need to make a generation.
-struct Release<'a> {
-    key: &'a SigningKey,
-    keep: usize,
-    date: i64,
-    stop: &'a Stop,
-}
-
-/// What was published.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Published {
-    pub path: PathBuf,
-    pub packages: usize,
-    pub generation: u64,
-}
-
-/// Publishes every package in and below the folder, and no others.
+/// Publishes every package in and below `request.dir`, and only those.
 ///
-/// A repository is made for each format that the folder has; one that exists is emptied when the folder
-/// has none of its format.
-pub fn publish(order: &Order, stop: &Stop) -> Result<Vec<Published>, Error> {
-    client::check(&order.address)?;
-    check_ours(&order.out)?;
-    // A folder that is not there yet has no packages either.
-    let out = order.out.canonicalize().unwrap_or_default();
-    let found = found::read(&order.dir, &out, stop)?;
+/// Creates a repository for each format among the packages. An existing repository without packages of its
+/// format becomes empty.
+///
+/// # Errors
+/// [`Error::NotOurs`] if `request.out` holds anything else, [`Error::Differ`] and [`Error::Published`] if two
+/// different packages have the same name and version, [`Error::Backwards`] if the published generation is
+/// dated after `request.date`. Clients then still see the earlier generation.
+pub fn publish(request: &PublishRequest, stop: &Stop) -> Result<Vec<Published>, Error> {
+    client::check(&request.address)?;
+    check_ours(&request.out)?;
+    // A directory that does not exist contains no packages either.
+    let out = fs::canonicalize(&request.out).unwrap_or_default();
+    let found = found::read(&request.dir, &out, stop)?;
 
-    let _lock = lock(&order.out, stop)?;
-    let (apt, dnf) = (apt::half(order.out.join("apt"))?, dnf::half(order.out.join("rpm"))?);
-    if let Some(published) =
-        [&apt, &dnf].iter().filter_map(|half| half.date()).max().filter(|date| *date > order.date)
-    {
-        return Err(Error::Backwards { published, now: order.date });
+    let _lock = lock(&request.out, stop)?;
+    let apt = apt::repository(request.out.join("apt"))?;
+    let dnf = dnf::repository(request.out.join("rpm"))?;
+    let newest = [&apt, &dnf].iter().filter_map(|repository| repository.date()).max();
+    if let Some(published) = newest.filter(|date| *date > request.date) {
+        return Err(Error::Backwards { published, now: request.date });
     }
-    client::write(&order.out, &order.address, &order.key.certificate())?;
-    let release = Release { key: &order.key, keep: order.keep, date: order.date, stop };
+    client::write(&request.out, &request.address, &request.key.certificate())?;
+    let publication = Publication { key: &request.key, keep: request.keep, date: request.date, stop };
     let mut published = Vec::new();
     if apt.exists() || !found.debs.is_empty() {
-        let generation = apt::publish(&apt, &found.debs, &release)?;
+        let generation = apt::publish(&apt, &found.debs, &publication)?;
         published.push(Published { path: apt.root.clone(), packages: found.debs.len(), generation });
     }
     if dnf.exists() || !found.rpms.is_empty() {
-        let generation = dnf::publish(&dnf, &found.rpms, &release)?;
+        let generation = dnf::publish(&dnf, &found.rpms, &publication)?;
         published.push(Published { path: dnf.root.clone(), packages: found.rpms.len(), generation });
     }
     Ok(published)
 }
 
-/// So that a wrong `--out` is not cleaned of everything that no generation has.
+/// Fails unless `out` is new, empty or a repository, because publishing removes unknown files.
 fn check_ours(out: &Path) -> Result<(), Error> {
     let not_ours = Error::NotOurs { path: out.to_owned() };
-    match out.read_dir() {
+    match fs::read_dir(out) {
         Ok(_) if out.join(MARK).is_file() => Ok(()),
         Ok(mut entries) => entries.next().map_or(Ok(()), |_| Err(not_ours)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Err(not_ours),
-        Err(error) => Err(Error::io("list", out)(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Waits for another run that writes there.
+/// Locks the repository, waiting for another run that writes there.
 fn lock(out: &Path, stop: &Stop) -> Result<File, Error> {
-    fs::create_dir_all(out).map_err(Error::io("create", out))?;
+    fs::create_dir_all(out)?;
     let path = out.join(MARK);
-    let file = File::create(&path).map_err(Error::io("create", &path))?;
+    let file = File::create(&path)?;
     loop {
-        match file.try_lock() {
+        match file.file().try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if stop.is_set() => return Err(Error::Interrupted),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(100)),
-            Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path)(source)),
+            Err(TryLockError::WouldBlock) => stop.check()?,
+            Err(TryLockError::Error(error)) => return Err(files::at("lock", &path, error).into()),
         }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -1,4 +1,4 @@
-//! Packages hold the kernel, the same one in both formats, and appear only when complete.
+//! Both formats contain the same kernel, and packages appear only when they are complete.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -25,7 +25,7 @@ fn part_of(packages: &[Package], format: Format, part: Part) -> &Package {
 }
 
 #[test]
-fn both_formats_hold_the_same_files_each_where_its_distributions_have_them() {
+fn both_formats_contain_the_same_files_at_the_paths_of_their_distributions() {
     let machine = Machine::new();
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let mut deb = tar_files(&deb_parts(&of(&packages, Format::Deb).path)["data.tar.xz"]);
@@ -48,7 +48,7 @@ fn both_formats_hold_the_same_files_each_where_its_distributions_have_them() {
 }
 
 #[test]
-fn the_packages_hold_depmods_data_about_these_modules() {
+fn the_packages_contain_depmods_data_about_their_modules() {
     let machine = Machine::new();
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let files = rpm_files(&of(&packages, Format::Rpm).path);
@@ -66,7 +66,7 @@ fn the_packages_hold_depmods_data_about_these_modules() {
 }
 
 #[test]
-fn the_control_file_says_what_dpkg_and_apt_need() {
+fn the_control_file_has_the_fields_that_dpkg_and_apt_need() {
     let machine = Machine::new();
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let deb = &of(&packages, Format::Deb).path;
@@ -98,7 +98,7 @@ fn the_control_file_says_what_dpkg_and_apt_need() {
 }
 
 #[test]
-fn a_kernel_that_loads_no_initramfs_asks_for_none() {
+fn a_kernel_without_initramfs_support_depends_on_no_generator() {
     let machine = Machine::new();
     let kernel = machine.modular_kernel(RELEASE);
     fs::write(kernel.config(), "CONFIG_64BIT=y\n# CONFIG_BLK_DEV_INITRD is not set\n").unwrap();
@@ -110,7 +110,7 @@ fn a_kernel_that_loads_no_initramfs_asks_for_none() {
 }
 
 #[test]
-fn the_changelog_is_dated_by_the_kernel_and_names_the_patches() {
+fn the_changelog_has_the_kernels_date_and_lists_the_patches() {
     let machine = Machine::new();
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let files = tar_files(&deb_parts(&of(&packages, Format::Deb).path)["data.tar.xz"]);
@@ -123,7 +123,7 @@ fn the_changelog_is_dated_by_the_kernel_and_names_the_patches() {
 }
 
 #[test]
-fn the_rpm_stands_beside_the_distributions_kernels() {
+fn the_rpm_is_installed_next_to_the_distributions_kernels() {
     let machine = Machine::new();
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
@@ -136,13 +136,13 @@ fn the_rpm_stands_beside_the_distributions_kernels() {
     assert!(provided("kernel", "6.1.187-1"));
     assert!(provided("kernel-uname-r", RELEASE));
     assert_eq!(metadata.get_build_time().unwrap(), TIMESTAMP as u64);
-    // Its own earlier builds' place is the only one that it takes.
+    // It replaces only earlier builds of the same kernel.
     let earlier = rpm::Dependency::less(format!("kernel-kpatch-{RELEASE}"), "6.1.187-1");
     assert_eq!(metadata.get_obsoletes().unwrap(), [earlier]);
 }
 
 #[test]
-fn the_rpm_owns_what_kernel_install_makes_and_says_how_much_room_it_takes() {
+fn the_rpm_owns_the_files_of_kernel_install_and_announces_their_size() {
     let machine = Machine::new();
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
@@ -162,30 +162,30 @@ fn the_rpm_owns_what_kernel_install_makes_and_says_how_much_room_it_takes() {
     assert!(depmods.flags().contains(rpm::FileFlags::MISSINGOK), "kernel-install removes it");
 }
 
-/// Every part of a kernel, in both formats.
+/// Packages every part of a kernel in both formats.
 fn all_parts(machine: &Machine) -> Vec<Package> {
     let mut kernel = machine.modular_kernel(RELEASE);
     let write = |path: &Path, content: &[u8]| {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     };
-    machine.add_part(&mut kernel, Part::Headers, |folder| {
-        write(&folder.join("Makefile"), b"all:\n");
-        write(&folder.join("include/linux/io_uring.h"), b"#pragma once\n");
-        compile_program(&folder.join("scripts/modpost"));
-        std::os::unix::fs::symlink("../include", folder.join("scripts/include")).unwrap();
+    machine.add_part(&mut kernel, Part::Headers, |dir| {
+        write(&dir.join("Makefile"), b"all:\n");
+        write(&dir.join("include/linux/io_uring.h"), b"#pragma once\n");
+        compile_program(&dir.join("scripts/modpost"));
+        std::os::unix::fs::symlink("../include", dir.join("scripts/include")).unwrap();
     });
-    machine.add_part(&mut kernel, Part::Debug, |folder| {
-        compile_program(&folder.join("vmlinux"));
-        write(&folder.join("kernel/lib/provider.ko"), b"debug");
+    machine.add_part(&mut kernel, Part::Debug, |dir| {
+        compile_program(&dir.join("vmlinux"));
+        write(&dir.join("kernel/lib/provider.ko"), b"debug");
     });
-    machine.add_part(&mut kernel, Part::LibcDev, |folder| {
-        write(&folder.join("linux/io_uring.h"), b"#pragma once\n");
-        write(&folder.join("asm/ptrace.h"), b"#pragma once\n");
+    machine.add_part(&mut kernel, Part::LibcDev, |dir| {
+        write(&dir.join("linux/io_uring.h"), b"#pragma once\n");
+        write(&dir.join("asm/ptrace.h"), b"#pragma once\n");
     });
-    let mut order = machine.order();
-    order.parts = vec![Part::Image, Part::Headers, Part::Debug, Part::LibcDev];
-    kpatch_build::stages::package::write(&machine.context, &order, &kernel).unwrap()
+    let mut request = machine.request();
+    request.parts = vec![Part::Image, Part::Headers, Part::Debug, Part::LibcDev];
+    kpatch_build::stages::package::write(&machine.context, &request, &kernel).unwrap()
 }
 
 fn link(text: &str) -> Option<Vec<u8>> {
@@ -193,7 +193,7 @@ fn link(text: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn headers_lie_where_modules_are_built_and_need_what_their_programs_need() {
+fn headers_are_where_module_builds_expect_them_and_depend_on_the_libraries_of_their_programs() {
     let machine = Machine::new();
     let packages = all_parts(&machine);
     let deb = &part_of(&packages, Format::Deb, Part::Headers).path;
@@ -244,7 +244,7 @@ fn debug_information_is_found_by_path_and_by_build_id() {
 }
 
 #[test]
-fn headers_of_programs_take_the_distributions_place_only_when_they_are_chosen() {
+fn user_space_headers_replace_the_distributions_only_on_request() {
     let machine = Machine::new();
     let packages = all_parts(&machine);
     let deb = part_of(&packages, Format::Deb, Part::LibcDev);
@@ -255,10 +255,10 @@ fn headers_of_programs_take_the_distributions_place_only_when_they_are_chosen() 
     assert!(files.contains_key("usr/include/x86_64-linux-gnu/asm/ptrace.h"));
     let files = rpm_files(&rpm.path);
     assert!(files.contains_key("usr/include/asm/ptrace.h"));
-    // What nobody owns stays when the package is erased; /usr/include itself is everybody's.
+    // Erasing the package removes only directories that it owns; /usr/include belongs to the distribution.
     assert!(files.contains_key("usr/include/asm") && !files.contains_key("usr/include"));
     let metadata = rpm::PackageMetadata::open(&rpm.path).unwrap();
-    assert!(metadata.get_obsoletes().unwrap().is_empty(), "an update must never bring it by itself");
+    assert!(metadata.get_obsoletes().unwrap().is_empty(), "no update may install it");
     assert!(metadata.get_conflicts().unwrap().iter().any(|it| it.name == "kernel-headers"));
 }
 
@@ -266,9 +266,9 @@ fn headers_of_programs_take_the_distributions_place_only_when_they_are_chosen() 
 fn a_part_that_the_build_did_not_keep_is_an_error() {
     let machine = Machine::new();
     let kernel = machine.modular_kernel(RELEASE);
-    let mut order = machine.order();
-    order.parts.push(Part::Debug);
-    let error = write(&machine.context, &order, &kernel).unwrap_err();
+    let mut request = machine.request();
+    request.parts.push(Part::Debug);
+    let error = write(&machine.context, &request, &kernel).unwrap_err();
     assert!(matches!(error, Error::NotKept { part: Part::Debug }), "{error:?}");
     assert!(machine.outputs().is_empty());
 }
@@ -283,9 +283,9 @@ fn each_compression_gives_the_same_files() {
         (Compression::Zstd, "data.tar.zst"),
         (Compression::Gzip, "data.tar.gz"),
     ] {
-        let mut order = machine.order();
-        order.compression = compression;
-        let packages = write(&machine.context, &order, &kernel).unwrap();
+        let mut request = machine.request();
+        request.compression = compression;
+        let packages = write(&machine.context, &request, &kernel).unwrap();
         let deb = tar_files(&deb_parts(&of(&packages, Format::Deb).path)[member]);
         seen.push((deb, rpm_files(&of(&packages, Format::Rpm).path)));
     }
@@ -295,10 +295,10 @@ fn each_compression_gives_the_same_files() {
 #[test]
 fn release_candidates_sort_before_their_release() {
     let machine = Machine::new();
-    let mut order = machine.order();
-    order.upstream = "7.2-rc3".parse().unwrap();
+    let mut request = machine.request();
+    request.upstream = "7.2-rc3".parse().unwrap();
     let kernel = machine.modular_kernel("7.2.0-rc3-copy-segments-boot");
-    let packages = write(&machine.context, &order, &kernel).unwrap();
+    let packages = write(&machine.context, &request, &kernel).unwrap();
     let names = machine.outputs();
     assert_eq!(
         names,
@@ -311,7 +311,7 @@ fn release_candidates_sort_before_their_release() {
 }
 
 #[test]
-fn what_is_returned_describes_the_files() {
+fn the_returned_packages_describe_the_files() {
     let machine = Machine::new();
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     assert_eq!(packages.iter().map(|package| package.format).collect::<Vec<_>>(), [Format::Deb, Format::Rpm]);
@@ -322,7 +322,7 @@ fn what_is_returned_describes_the_files() {
 }
 
 #[test]
-fn elsewhere_with_other_threads_and_file_times_the_same_kernel_gives_the_same_bytes() {
+fn packages_do_not_depend_on_paths_threads_and_file_times() {
     let (one, two) = (Machine::new(), Machine::new());
     let first = one.package(&one.modular_kernel(RELEASE)).unwrap();
 
@@ -331,13 +331,13 @@ fn elsewhere_with_other_threads_and_file_times_the_same_kernel_gives_the_same_by
     for path in [kernel.image(), kernel.config()] {
         File::open(path).unwrap().set_modified(past).unwrap();
     }
-    let mut order = two.order();
-    order.jobs = 1;
-    let second = write(&two.context, &order, &kernel).unwrap();
+    let mut request = two.request();
+    request.jobs = 1;
+    let second = write(&two.context, &request, &kernel).unwrap();
     for (first, second) in first.iter().zip(&second) {
         assert_eq!(first.sha256, second.sha256, "{}", first.path.display());
     }
-    let again = write(&two.context, &order, &kernel).unwrap();
+    let again = write(&two.context, &request, &kernel).unwrap();
     assert_eq!(again[0].sha256, second[0].sha256);
 }
 
@@ -375,7 +375,7 @@ fn an_interrupted_run_leaves_the_output_as_it_was() {
         let machine = Machine::new();
         let kernel = machine.modular_kernel(RELEASE);
         let files = machine.package(&kernel).unwrap();
-        // Checksums and the .deb: somewhere in both of them, and then in the .rpm.
+        // As many chunks as the checksums and the .deb need, so that the last stop comes in the .rpm.
         tar_files(&deb_parts(&files[0].path)["data.tar.xz"]).len() as i64
     };
     for at in [0, pieces / 2, pieces] {
@@ -386,7 +386,7 @@ fn an_interrupted_run_leaves_the_output_as_it_was() {
         let old = machine.out().join(format!("linux-image-{RELEASE}_6.1.187-1_amd64.deb"));
         fs::write(&old, "old").unwrap();
         let error = machine.package(&kernel).unwrap_err();
-        assert!(matches!(error, Error::Interrupted), "{error:?}");
+        assert!(matches!(error, Error::Interrupted(_)), "{error:?}");
         assert_eq!(error.exit() as u8, 130);
         assert_eq!(fs::read_to_string(&old).unwrap(), "old", "stopped at {at}");
         assert_eq!(machine.outputs().len(), 1, "stopped at {at}");
@@ -394,7 +394,7 @@ fn an_interrupted_run_leaves_the_output_as_it_was() {
 }
 
 #[test]
-fn a_package_takes_the_place_of_one_with_its_name() {
+fn a_package_replaces_an_older_file_with_its_name() {
     let machine = Machine::new();
     let kernel = machine.modular_kernel(RELEASE);
     let old = machine.out().join(format!("linux-image-{RELEASE}_6.1.187-1_amd64.deb"));
@@ -406,7 +406,7 @@ fn a_package_takes_the_place_of_one_with_its_name() {
 }
 
 #[test]
-fn an_output_folder_that_is_gone_is_named() {
+fn a_missing_output_directory_is_named() {
     let machine = Machine::new();
     let kernel = machine.modular_kernel(RELEASE);
     fs::remove_dir(machine.out()).unwrap();

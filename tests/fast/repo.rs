@@ -1,4 +1,4 @@
-//! `repo`: what is published is whole, signed, and replaced in one step.
+//! `repo`: a published repository is complete, signed and replaced atomically.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,13 +30,13 @@ fn command(fixture: &Fixture, out: &Path) -> Command {
 }
 
 #[test]
-fn what_is_published_is_what_was_found_and_is_signed() {
+fn every_package_found_is_published_and_signed() {
     let fixture = Fixture::new();
     fixture.add(ONE, 1, &[Deb, Rpm]);
     fixture.add(TWO, 1, &[Deb, Rpm]);
     let published = fixture.publish().unwrap();
-    let half = |name: &str| Published { path: fixture.out().join(name), packages: 2, generation: 1 };
-    assert_eq!(published, [half("apt"), half("rpm")]);
+    let repository = |name: &str| Published { path: fixture.out().join(name), packages: 2, generation: 1 };
+    assert_eq!(published, [repository("apt"), repository("rpm")]);
 
     let debs = fixture.apt();
     assert_eq!(debs.len(), 2);
@@ -66,10 +66,10 @@ fn what_is_published_is_what_was_found_and_is_signed() {
 }
 
 #[test]
-fn clients_are_told_how_to_use_it() {
+fn clients_get_entries_for_their_configuration() {
     let fixture = Fixture::new();
     fixture.add(ONE, 1, &[Deb, Rpm]);
-    fixture.publish_with(|order| order.address = "https://example.org/kernels/".into()).unwrap();
+    fixture.publish_with(|request| request.address = "https://example.org/kernels/".into()).unwrap();
     let apt = fixture.text("kpatch-build.sources");
     assert!(apt.contains("URIs: https://example.org/kernels/apt\nSuites: kpatch-build\n"), "{apt}");
     let dnf = fixture.text("kpatch-build.repo");
@@ -81,7 +81,7 @@ fn clients_are_told_how_to_use_it() {
 }
 
 #[test]
-fn the_same_packages_key_and_time_give_the_same_bytes() {
+fn the_same_packages_key_and_date_give_the_same_bytes() {
     let fixture = Fixture::new();
     fixture.add(ONE, 1, &[Deb, Rpm]);
     fixture.publish().unwrap();
@@ -90,9 +90,9 @@ fn the_same_packages_key_and_time_give_the_same_bytes() {
         let later = std::time::SystemTime::now() + Duration::from_secs(5000);
         fs::File::open(path.unwrap().path()).unwrap().set_modified(later).unwrap();
     }
-    let elsewhere = fixture.dir.path().join("elsewhere");
-    fixture.publish_with(|order| order.out = elsewhere.clone()).unwrap();
-    let second = snapshot(&elsewhere);
+    let other_out = fixture.dir.path().join("other");
+    fixture.publish_with(|request| request.out = other_out.clone()).unwrap();
+    let second = snapshot(&other_out);
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     for (path, content) in &first {
         assert!(second[path] == *content, "{} differs", path.display());
@@ -100,7 +100,7 @@ fn the_same_packages_key_and_time_give_the_same_bytes() {
 }
 
 #[test]
-fn an_rpm_gets_a_signature_and_stays_the_same_package() {
+fn signing_an_rpm_changes_neither_its_header_nor_its_payload() {
     let fixture = Fixture::new();
     let original = fixture.add(ONE, 1, &[Rpm]).remove(0);
     fixture.publish().unwrap();
@@ -113,17 +113,17 @@ fn an_rpm_gets_a_signature_and_stays_the_same_package() {
     assert!(!has(&before, rpm::IndexSignatureTag::RPMSIGTAG_DSA));
     assert!(has(&after, rpm::IndexSignatureTag::RPMSIGTAG_DSA));
 
-    // Signed with another key it is another file: the old one stays for clients that ask for it.
+    // Signed with another key, it is another file; the old one stays for clients that request it.
     let key = Key::new();
-    fixture.publish_with(|order| order.key = key.load()).unwrap();
+    fixture.publish_with(|request| request.key = key.load()).unwrap();
     assert!(fixture.out().join("rpm").join(&path).is_file());
     assert_eq!(fixture.out().join("rpm/packages").read_dir().unwrap().count(), 2);
 }
 
 #[test]
-fn indexes_and_packages_of_the_last_generations_stay_and_older_ones_go() {
+fn only_indexes_and_packages_of_kept_generations_stay() {
     let fixture = Fixture::new();
-    let keep_two = || fixture.publish_with(|order| order.keep = 2).unwrap();
+    let keep_two = || fixture.publish_with(|request| request.keep = 2).unwrap();
     let by_hash = "apt/dists/kpatch-build/main/binary-amd64/by-hash/SHA256";
     fixture.add(ONE, 1, &[Deb, Rpm]);
     keep_two();
@@ -160,7 +160,7 @@ fn indexes_and_packages_of_the_last_generations_stay_and_older_ones_go() {
 }
 
 #[test]
-fn a_format_without_packages_gets_no_repository_but_one_that_is_there_is_emptied() {
+fn a_format_without_packages_gets_no_repository_and_an_existing_one_becomes_empty() {
     let fixture = Fixture::new();
     let deb = fixture.add(ONE, 1, &[Deb]).remove(0);
     assert_eq!(fixture.publish().unwrap().len(), 1);
@@ -174,23 +174,23 @@ fn a_format_without_packages_gets_no_repository_but_one_that_is_there_is_emptied
 #[test]
 fn packages_of_several_runs_are_found_and_the_repository_itself_is_not_searched() {
     let fixture = Fixture::new();
-    for (folder, release) in [("a", ONE), ("b/c", TWO), ("d", ONE)] {
+    for (dir, release) in [("a", ONE), ("b/c", TWO), ("d", ONE)] {
         let deb = fixture.add(release, 1, &[Deb]).remove(0);
-        let to = fixture.packages().join(folder);
+        let to = fixture.packages().join(dir);
         fs::create_dir_all(&to).unwrap();
         fs::rename(&deb, to.join(deb.file_name().unwrap())).unwrap();
     }
     fs::write(fixture.packages().join(".hidden.deb"), "not one").unwrap();
     let inside = fixture.packages().join("repository");
     for _ in 0..2 {
-        let published = fixture.publish_with(|order| order.out = inside.clone()).unwrap();
+        let published = fixture.publish_with(|request| request.out = inside.clone()).unwrap();
         assert_eq!(published[0].packages, 2);
         fs::write(inside.join("broken.deb"), "not one").unwrap();
     }
 }
 
 #[test]
-fn two_packages_of_one_name_and_version_are_refused_and_both_are_named() {
+fn two_different_packages_of_one_name_and_version_are_refused_and_both_are_named() {
     for format in [Deb, Rpm] {
         let fixture = Fixture::new();
         let path = fixture.add(ONE, 1, &[format]).remove(0);
@@ -200,9 +200,9 @@ fn two_packages_of_one_name_and_version_are_refused_and_both_are_named() {
         fs::rename(&path, &moved).unwrap();
         let machine = fake_kernel::Machine::new();
         let kernel = machine.kernel(ONE, |modules| fs::write(modules.join("modules.order"), "x\n").unwrap());
-        let mut order = machine.order();
-        (order.formats, order.out) = (vec![format], fixture.packages());
-        kpatch_build::stages::package::write(&machine.context, &order, &kernel).unwrap();
+        let mut request = machine.request();
+        (request.formats, request.out) = (vec![format], fixture.packages());
+        kpatch_build::stages::package::write(&machine.context, &request, &kernel).unwrap();
 
         let error = fixture.publish().unwrap_err();
         assert!(matches!(error, Error::Differ { .. }), "{error}");
@@ -212,19 +212,19 @@ fn two_packages_of_one_name_and_version_are_refused_and_both_are_named() {
         }
         assert!(!fixture.out().exists());
 
-        // The one after the other is no better: clients may have the first.
+        // Publishing one after the other is refused too, because clients may have installed the first.
         fs::rename(&path, fixture.dir.path().join("kept")).unwrap();
         fixture.publish().unwrap();
         fs::remove_file(&moved).unwrap();
         fs::rename(fixture.dir.path().join("kept"), &path).unwrap();
         let error = fixture.publish().unwrap_err();
         assert!(matches!(error, Error::Published { .. }), "{error}");
-        fixture.publish_with(|order| order.out = fixture.dir.path().join("new")).unwrap();
+        fixture.publish_with(|request| request.out = fixture.dir.path().join("new")).unwrap();
     }
 }
 
 #[test]
-fn a_package_that_cannot_be_read_is_named_and_nothing_is_published() {
+fn an_unreadable_package_is_named_and_nothing_is_published() {
     let cut = |path: &Path| {
         let content = fs::read(path).unwrap();
         fs::write(path, &content[..content.len() - 300]).unwrap();
@@ -266,7 +266,7 @@ fn wrong_usage_writes_nothing() {
     let fixture = Fixture::new();
     let empty = tool(&fixture, &[]);
     assert_eq!(empty.status.code(), Some(2), "{}", stderr(&empty));
-    assert!(stderr(&empty).contains("holds no package"), "{}", stderr(&empty));
+    assert!(stderr(&empty).contains("contains no packages"), "{}", stderr(&empty));
     fixture.add(ONE, 1, &[Deb]);
     let foreign = fixture.dir.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
@@ -310,22 +310,22 @@ fn wrong_usage_writes_nothing() {
 }
 
 #[test]
-fn a_repository_does_not_grow_older() {
+fn a_repository_never_gets_an_older_date() {
     let fixture = Fixture::new();
     fixture.add(ONE, 1, &[Deb]);
     fixture.publish().unwrap();
     fixture.publish().unwrap();
     let before = snapshot(&fixture.out());
-    let error = fixture.publish_with(|order| order.date = DATE - 1).unwrap_err();
+    let error = fixture.publish_with(|request| request.date = DATE - 1).unwrap_err();
     assert!(matches!(error, Error::Backwards { .. }), "{error}");
     assert!(snapshot(&fixture.out()) == before);
 }
 
 #[test]
-fn a_run_that_is_killed_leaves_the_repository_as_it_was_or_as_it_should_be() {
+fn a_killed_run_leaves_the_old_repository_or_the_new_one() {
     let fixture = Fixture::new();
     fixture.add(ONE, 1, &[Deb, Rpm]);
-    // The quicker of two: the first of all finds nothing in any cache.
+    // The faster of two runs, because the first one starts with cold caches.
     let timed = || {
         let started = std::time::Instant::now();
         assert!(tool(&fixture, &[]).status.success());
@@ -334,7 +334,7 @@ fn a_run_that_is_killed_leaves_the_repository_as_it_was_or_as_it_should_be() {
     let whole = timed().min(timed());
     let mut killed = 0;
     for attempt in 1..=10 {
-        // Every run has another list of packages to publish.
+        // Each run publishes another list of packages.
         fixture.add(&format!("{TWO}{attempt}"), 1, &[Deb, Rpm]);
         let debs = fixture.debs().len();
         let mut run =
@@ -347,9 +347,9 @@ fn a_run_that_is_killed_leaves_the_repository_as_it_was_or_as_it_should_be() {
         assert!(seen == debs || seen == attempt as usize + 1, "{seen} after {debs}");
         fixture.dnf();
     }
-    assert!(killed > 0, "every run was over before it was killed");
-    let mended = tool(&fixture, &["--keep", "1"]);
-    assert!(mended.status.success(), "{}", stderr(&mended));
+    assert!(killed > 0, "every run ended before it was killed");
+    let repaired = tool(&fixture, &["--keep", "1"]);
+    assert!(repaired.status.success(), "{}", stderr(&repaired));
     assert_eq!((fixture.apt().len(), fixture.dnf().len()), (11, 11));
     for path in snapshot(&fixture.out()).into_keys() {
         assert!(!path.to_string_lossy().contains("unfinished"), "{} was left", path.display());

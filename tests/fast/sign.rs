@@ -32,9 +32,9 @@ fn module(kernel: &KernelBuild) -> PathBuf {
 }
 
 /// Every file of the kernel with its content.
-fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+fn content(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         match path.is_dir() {
             true => files.extend(content(&path)),
@@ -47,7 +47,7 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn the_image_carries_a_signature_of_what_it_is() {
+fn the_image_has_a_signature_of_its_content() {
     let (machine, keys) = (Machine::new(), Keys::new("My kernels"));
     let signed = sign(&machine.context, &keys.signer(), kernel(&machine)).unwrap();
     let image = fs::read(signed.image()).unwrap();
@@ -60,7 +60,7 @@ fn the_image_carries_a_signature_of_what_it_is() {
     authenticode_digest(&file, &mut digest).unwrap();
     assert_eq!(signature.digest(), digest.finalize().as_slice());
     assert_eq!(signature.certificates().count(), 1);
-    // Content type and digest: a time among them would make every signature another.
+    // Content type and digest; with a signing time, no two signatures would be equal.
     assert_eq!(signature.signer_info().signed_attrs.as_ref().unwrap().len(), 2);
     let attributes = {
         use cms::cert::x509::der::Encode;
@@ -72,7 +72,7 @@ fn the_image_carries_a_signature_of_what_it_is() {
 }
 
 #[test]
-fn a_module_ends_in_a_signature_that_openssl_verifies() {
+fn a_module_ends_with_a_signature_that_openssl_verifies() {
     let (machine, keys) = (Machine::new(), Keys::new("My kernels"));
     let unsigned = kernel(&machine);
     let original = fs::read(module(&unsigned)).unwrap();
@@ -100,7 +100,7 @@ fn a_module_ends_in_a_signature_that_openssl_verifies() {
 }
 
 #[test]
-fn the_same_key_and_kernel_give_the_same_bytes_and_another_key_others() {
+fn the_same_key_and_kernel_give_the_same_bytes_and_another_key_gives_others() {
     let keys = Keys::new("My kernels");
     let signed = |keys: &Keys| {
         let machine = Machine::new();
@@ -117,14 +117,14 @@ fn the_same_key_and_kernel_give_the_same_bytes_and_another_key_others() {
 }
 
 #[test]
-fn the_signed_kernel_is_a_result_of_its_own() {
+fn the_signed_kernel_is_a_separate_result() {
     let (machine, keys) = (Machine::new(), Keys::new("My kernels"));
     let unsigned = kernel(&machine);
-    let (folder, key) = (unsigned.entry.path().to_owned(), unsigned.key.clone());
-    let before = content(&folder);
+    let (dir, key) = (unsigned.entry.path().to_owned(), unsigned.key.clone());
+    let before = content(&dir);
     let signed = sign(&machine.context, &keys.signer(), unsigned).unwrap();
-    assert_eq!(content(&folder), before);
-    assert_ne!((signed.entry.path(), &signed.key), (folder.as_path(), &key));
+    assert_eq!(content(&dir), before);
+    assert_ne!((signed.entry.path(), &signed.key), (dir.as_path(), &key));
     assert!(!signed.cached);
     let image = fs::read(signed.image()).unwrap();
     assert_eq!(
@@ -134,12 +134,12 @@ fn the_signed_kernel_is_a_result_of_its_own() {
     let identity = signed.signed_by.as_ref().unwrap();
     assert_eq!(identity.subject, "CN=My kernels");
     assert_eq!(identity.sha256, kpatch_build::base::cache_key::hex(&keys.fingerprint()));
-    // All of it is there, System.map and the lists of modules too.
+    // It has every file, including System.map and the lists of modules.
     assert_eq!(content(signed.entry.path()).len(), before.len());
 }
 
 #[test]
-fn what_cannot_be_signed_says_why() {
+fn a_kernel_that_cannot_be_signed_is_an_error_with_a_reason() {
     let keys = Keys::new("My kernels");
     let refused = |spoil: &dyn Fn(&KernelBuild)| {
         let machine = Machine::new();
@@ -157,7 +157,7 @@ fn what_cannot_be_signed_says_why() {
         let signed = sign(&machine.context, &keys.signer(), self::kernel(&machine)).unwrap();
         fs::copy(signed.image(), kernel.image()).unwrap();
     });
-    assert!(error.to_string().contains("signed already"), "{error}");
+    assert!(error.to_string().contains("already signed"), "{error}");
     let error = refused(&|kernel| fs::write(kernel.config(), "CONFIG_MODULE_SIG_HASH=\"md4\"\n").unwrap());
     assert!(matches!(&error, Error::Hash { name } if name == "md4"), "{error}");
     let error =
@@ -166,7 +166,7 @@ fn what_cannot_be_signed_says_why() {
 }
 
 #[test]
-fn key_and_certificate_that_cannot_sign_are_wrong_usage() {
+fn a_key_or_certificate_that_cannot_sign_is_a_usage_error() {
     let (keys, others) = (Keys::new("One"), Keys::new("Two"));
     let refused = |key: &Path, certificate: &Path| {
         let error = Signer::load(key, certificate).unwrap_err();
@@ -174,21 +174,22 @@ fn key_and_certificate_that_cannot_sign_are_wrong_usage() {
         error
     };
     assert!(matches!(refused(&keys.key, &others.cert), KeyError::Mismatch { .. }));
-    assert!(matches!(refused(&keys.key, Path::new("/nowhere")), KeyError::Read { .. }));
+    assert!(matches!(refused(&keys.key, Path::new("/nowhere")), KeyError::Io(_)));
     assert!(matches!(refused(&keys.cert, &keys.cert), KeyError::NoKey { .. }));
     assert!(matches!(refused(&keys.key, &keys.key), KeyError::NoCertificate { .. }));
     let error = refused(&keys.encrypted(), &keys.cert);
     assert!(
         matches!(error, KeyError::Encrypted { .. }) && error.next_step().unwrap().contains("openssl pkey")
     );
-    for (key, found) in [(keys.rsa_of_1024_bits(), "RSA of 1024 bits"), (keys.elliptic(), "elliptic curve")] {
+    for (key, found) in [(keys.rsa_of_1024_bits(), "RSA with 1024 bits"), (keys.elliptic(), "elliptic curve")]
+    {
         let error = refused(&key, &keys.cert);
         assert!(matches!(error, KeyError::NotUsable { .. }) && error.to_string().contains(found), "{error}");
     }
 }
 
 #[test]
-fn the_certificate_may_be_der_and_stand_in_the_keys_file() {
+fn the_certificate_may_be_der_and_may_share_a_file_with_the_key() {
     let keys = Keys::new("One");
     let identity = keys.signer().identity().clone();
     assert_eq!(Signer::load(&keys.key, &keys.der()).unwrap().identity(), &identity);
@@ -197,7 +198,7 @@ fn the_certificate_may_be_der_and_stand_in_the_keys_file() {
 }
 
 #[test]
-fn nothing_shows_the_key() {
+fn debug_output_never_shows_the_key() {
     let keys = Keys::new("One");
     let shown = format!("{:?}", keys.signer());
     assert!(shown.contains("CN=One") && shown.len() < 200, "{shown}");

@@ -1,4 +1,4 @@
-//! The tool's own packages, and that it goes by the name that it was started as.
+//! The tool's own packages, and the name that it uses in its messages.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::Command;
 use kpatch_build::base::events::Events;
 use kpatch_build::base::options::{Compression, Format};
 use kpatch_build::base::stop::Stop;
-use kpatch_build::stages::package::tool::{Completions, NAME, ToolOrder, write};
+use kpatch_build::stages::package::self_package::{Completions, NAME, SelfPackageRequest, write};
 
 use crate::support::archives::{control, deb_parts, rpm_files, sha256, tar_files};
 use crate::support::fixtures::fake_kernel::{TIMESTAMP, compile_program};
@@ -17,7 +17,7 @@ use crate::support::fixtures::{copy_program, write_program};
 use crate::support::output::text;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_kpatch-build");
-/// What the live-patching tool's packages own and this tool's name could meet: kpatch-build 0.9.11-1.1 of sid.
+/// Files of the live-patching tool's packages that could conflict: kpatch-build 0.9.11-1.1 of sid.
 const OF_KPATCH: [&str; 4] = [
     "usr/bin/kpatch-build",
     "usr/share/man/man1/kpatch-build.1.gz",
@@ -32,12 +32,12 @@ impl Fixture {
         Fixture(tempfile::tempdir().unwrap())
     }
 
-    fn order(&self) -> ToolOrder {
+    fn request(&self) -> SelfPackageRequest {
         let program = self.0.path().join("program");
         compile_program(&program);
         let out = self.0.path().join("out");
         fs::create_dir_all(&out).unwrap();
-        ToolOrder {
+        SelfPackageRequest {
             program,
             version: "1.2.0-rc.1".into(),
             commit: Some("c0ffee".into()),
@@ -57,13 +57,13 @@ impl Fixture {
 
     /// The .deb and the .rpm.
     fn write(&self) -> [PathBuf; 2] {
-        let written = write(&Events::silent(), &Stop::default(), &self.order()).unwrap();
+        let written = write(&Events::silent(), &Stop::default(), &self.request()).unwrap();
         written.into_iter().map(|package| package.path).collect::<Vec<_>>().try_into().unwrap()
     }
 }
 
 #[test]
-fn both_formats_hold_the_program_and_what_belongs_to_it() {
+fn both_formats_contain_the_program_and_its_files() {
     let fixture = Fixture::new();
     let [deb, rpm] = fixture.write();
     assert_eq!(deb.file_name().unwrap(), "kpatch-build-kernel_1.2.0~rc.1-3_amd64.deb");
@@ -81,7 +81,7 @@ fn both_formats_hold_the_program_and_what_belongs_to_it() {
         assert_eq!(content(&format!("{zsh}/_kpatch-build-kernel")), b"zsh");
         for (name, text) in [("kpatch-build-kernel", "page"), ("kpatch-build-kernel-plan", "plan")] {
             let page = content(&format!("usr/share/man/man1/{name}.1.gz"));
-            // No flags and no time: what `gzip -n` writes (RFC 1952, 2.3).
+            // No flags and no time, as `gzip -n` writes (RFC 1952, 2.3).
             assert_eq!(page[3..8], [0; 5]);
             assert_eq!(std::io::read_to_string(flate2::read::GzDecoder::new(&page[..])).unwrap(), text);
         }
@@ -92,7 +92,7 @@ fn both_formats_hold_the_program_and_what_belongs_to_it() {
 }
 
 #[test]
-fn the_units_start_the_program_with_the_configuration_that_is_there() {
+fn the_units_start_the_program_with_the_packaged_configuration() {
     let fixture = Fixture::new();
     let [deb, _] = fixture.write();
     let files = tar_files(&deb_parts(&deb)["data.tar.xz"]);
@@ -103,7 +103,7 @@ fn the_units_start_the_program_with_the_configuration_that_is_there() {
     let (program, arguments) = command.split_once(' ').unwrap();
     assert!(files.contains_key(program.trim_start_matches('/')), "{command}");
 
-    // The same command line below another root, for a subcommand that asks nobody.
+    // The same command line below another root, for a subcommand that needs no network.
     let root = tempfile::tempdir().unwrap();
     let below = |path: &str| format!("{}{path}", root.path().display());
     let config = "/etc/kpatch-build-kernel/nightly.toml";
@@ -114,13 +114,13 @@ fn the_units_start_the_program_with_the_configuration_that_is_there() {
         false => word.to_owned(),
     });
     let output = Command::new(TOOL).arg("doctor").args(arguments).output().unwrap();
-    // A host that lacks something is no fault of the unit's.
+    // 69: the host is missing something, which is not an error of the unit.
     assert!(matches!(output.status.code(), Some(0 | 69)), "{command}\n{}", text(&output));
     assert!(text(&output).contains("C compiler"), "{}", text(&output));
 }
 
 #[test]
-fn the_nightly_configuration_is_the_administrators() {
+fn upgrades_keep_the_administrators_nightly_configuration() {
     let fixture = Fixture::new();
     let [deb, rpm] = fixture.write();
     assert_eq!(control(&deb, "conffiles"), "/etc/kpatch-build-kernel/nightly.toml\n");
@@ -134,7 +134,7 @@ fn the_nightly_configuration_is_the_administrators() {
 }
 
 #[test]
-fn the_packages_need_the_programs_libraries_and_replace_nothing() {
+fn the_packages_depend_on_the_programs_libraries_and_replace_nothing() {
     let fixture = Fixture::new();
     let [deb, rpm] = fixture.write();
     let fields = control(&deb, "control");
@@ -149,13 +149,13 @@ fn the_packages_need_the_programs_libraries_and_replace_nothing() {
 }
 
 #[test]
-fn elsewhere_and_with_other_threads_the_same_program_gives_the_same_bytes() {
+fn the_tools_packages_do_not_depend_on_paths_and_threads() {
     let (one, two) = (Fixture::new(), Fixture::new());
-    let program = fs::read(one.order().program).unwrap();
+    let program = fs::read(one.request().program).unwrap();
     let sums = |fixture: &Fixture, jobs| -> Vec<_> {
-        let order = ToolOrder { jobs, ..fixture.order() };
-        fs::write(&order.program, &program).unwrap();
-        let written = write(&Events::silent(), &Stop::default(), &order).unwrap();
+        let request = SelfPackageRequest { jobs, ..fixture.request() };
+        fs::write(&request.program, &program).unwrap();
+        let written = write(&Events::silent(), &Stop::default(), &request).unwrap();
         for package in &written {
             assert_eq!(sha256(&fs::read(&package.path).unwrap()), package.sha256);
         }
@@ -165,7 +165,7 @@ fn elsewhere_and_with_other_threads_the_same_program_gives_the_same_bytes() {
 }
 
 #[test]
-fn the_tool_packages_itself_under_its_other_name() {
+fn the_tool_packages_itself_as_kpatch_build_kernel() {
     let out = tempfile::tempdir().unwrap();
     let run = || {
         Command::new(TOOL)
@@ -196,7 +196,7 @@ fn the_tool_packages_itself_under_its_other_name() {
 }
 
 #[test]
-fn a_time_that_is_none_is_refused_before_anything_is_written() {
+fn an_invalid_time_is_refused_before_anything_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let output = Command::new(TOOL)
@@ -210,7 +210,7 @@ fn a_time_that_is_none_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn usage_errors_and_completions_have_the_name_that_was_typed() {
+fn usage_errors_and_completions_use_the_name_of_the_program_file() {
     let dir = tempfile::tempdir().unwrap();
     let renamed = dir.path().join("kernel-kit");
     symlink(TOOL, &renamed).unwrap();
@@ -228,9 +228,9 @@ fn usage_errors_and_completions_have_the_name_that_was_typed() {
     assert!(run(&["man"]).contains(".TH kernel-kit 1"));
 }
 
-/// An upgrade of the package takes the program's file away while a nightly build runs.
+/// An upgrade of the package removes the program's file while a nightly build runs.
 #[test]
-fn a_run_goes_on_when_the_programs_file_is_replaced() {
+fn a_run_continues_when_the_programs_file_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("kb");
     copy_program(Path::new(TOOL), &program);
@@ -243,7 +243,7 @@ fn a_run_goes_on_when_the_programs_file_is_replaced() {
         found.lines().filter(|line| line.contains("headers")).map(str::to_owned).collect::<Vec<_>>()
     };
     let found = doctor(&program, cc.to_str().unwrap());
-    assert!(!program.exists(), "the compiler was not asked");
+    assert!(!program.exists(), "the compiler did not run");
     assert_eq!(found, doctor(Path::new(TOOL), "gcc"));
     assert!(!found.is_empty());
 }

@@ -1,4 +1,4 @@
-//! What measures a process, which nothing else may run beside: `cargo test --test measure`.
+//! Measurements of a process, which need the machine to themselves: `cargo test --test measure`.
 
 #[path = "../support/mod.rs"]
 mod support;

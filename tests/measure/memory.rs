@@ -1,4 +1,4 @@
-//! Packages stream: the tool's memory does not grow with the payload.
+//! Packages are streamed: the tool's memory does not grow with the payload.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -11,7 +11,7 @@ use crate::support::fixtures::fake;
 const MIB: u64 = 1 << 20;
 const LIMIT: u64 = 300 * MIB;
 
-/// At first neither constant nor noise, so that compressors have to work; then zeros, which are quick.
+/// Writes data that compressors must work on, then zeros, which they compress quickly.
 fn write_large(path: &Path, bytes: u64) {
     let mut file = BufWriter::new(File::create(path).unwrap());
     let block: Vec<u8> = (0..MIB as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -29,9 +29,10 @@ fn peak_so_far(process: &Child) -> Option<u64> {
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024)
 }
 
-/// The largest resident size that the process reached. What is read is itself a maximum, so only
-/// growth in its last instants could be missed, when all that is left is to name the packages.
-fn run_to_its_end(mut process: Child) -> (ExitStatus, u64) {
+/// Returns the exit status and the largest resident size of the process in bytes. The kernel's figure is
+/// itself a maximum, so only growth in the last milliseconds could be missed, while the packages get their
+/// names.
+fn wait_with_peak(mut process: Child) -> (ExitStatus, u64) {
     let mut peak = 0;
     loop {
         peak = peak.max(peak_so_far(&process).unwrap_or(0));
@@ -64,7 +65,7 @@ fn real_packaging_a_gigabyte_of_debug_information_keeps_the_tool_below_300_mib()
         command.arg("--kconfig").arg(&kconfig).arg("--out").arg(&out);
         command.arg("--store").arg(dir.path().join("store"));
         let started = Instant::now();
-        let (status, peak) = run_to_its_end(command.stdout(Stdio::null()).spawn().unwrap());
+        let (status, peak) = wait_with_peak(command.stdout(Stdio::null()).spawn().unwrap());
         let packages: Vec<_> = fs::read_dir(&out)
             .unwrap()
             .map(|entry| entry.unwrap().path())

@@ -1,6 +1,6 @@
-//! dnf and rpm with their real scripts, kernel-install and its plugins: two kernels side by side,
-//! a rebuild, and everything that can go wrong in between. The kernels are small fakes, so what makes
-//! the initramfs is one too; the suite `vm` has real ones.
+//! dnf and rpm with the packages' scripts, kernel-install and its plugins: two kernels side by side, a
+//! rebuild, and failures at every step. The kernels are small fakes, and a fake plugin creates their
+//! initramfs; the suite `vm` uses real ones.
 
 use std::fs;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::support::systems::rpm_root::{MACHINE_ID, PROGRAMS, RpmRoot, traces};
 const RELEASE: &str = "6.1.187-copy-segments-boot";
 const OTHER: &str = "6.1.187-zeroed-boot";
 
-/// With an initramfs that takes no dracut, which would want modules that can be loaded.
+/// A system without dracut, which would need loadable modules: a plugin creates the initramfs.
 fn root() -> RpmRoot {
     let root = RpmRoot::new();
     root.script(
@@ -26,15 +26,15 @@ fn root() -> RpmRoot {
     root
 }
 
-/// Makes the package and puts it into the root.
+/// Packages the kernel, copies the package into the root and returns its path there.
 fn deliver(root: &RpmRoot, release: &str, revision: u32) -> String {
     let machine = Machine::new();
-    let mut order = machine.order();
-    (order.revision, order.formats) = (revision, vec![Format::Rpm]);
+    let mut request = machine.request();
+    (request.revision, request.formats) = (revision, vec![Format::Rpm]);
     let mut kernel = machine.modular_kernel(release);
-    // As an image that was built again is another one.
+    // A rebuilt image differs from the first one.
     kernel.timestamp += i64::from(revision);
-    let packages = write(&machine.context, &order, &kernel).unwrap();
+    let packages = write(&machine.context, &request, &kernel).unwrap();
     let name = packages[0].path.file_name().unwrap().to_str().unwrap();
     fs::copy(&packages[0].path, root.join(name)).unwrap();
     format!("/{name}")
@@ -48,7 +48,7 @@ fn package(release: &str, revision: u32) -> String {
     format!("kernel-kpatch-{release}-6.1.187-{revision}.x86_64\n")
 }
 
-/// What a boot loader of the Boot Loader Specification shows.
+/// Entries that a boot loader shows (Boot Loader Specification).
 fn entries(root: &RpmRoot) -> Vec<String> {
     let entries = fs::read_dir(root.esp().join("loader/entries")).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -60,7 +60,7 @@ fn entry(release: &str) -> String {
     format!("{MACHINE_ID}-{release}.conf")
 }
 
-/// The entry, and that what it leads to is there.
+/// Asserts that the kernel has an entry and that the files in it exist.
 fn assert_bootable(root: &RpmRoot, release: &str) {
     let text = fs::read_to_string(root.esp().join("loader/entries").join(entry(release))).unwrap();
     for (key, name) in [("linux", "linux"), ("initrd", "initrd")] {
@@ -76,7 +76,7 @@ fn assert_sound(root: &RpmRoot, release: &str) {
 }
 
 #[test]
-fn real_dnf_keeps_kernels_side_by_side_and_lets_a_rebuild_take_its_own_place() {
+fn real_dnf_keeps_kernels_side_by_side_and_replaces_a_kernel_with_its_rebuild() {
     if !have_root(&PROGRAMS) {
         return;
     }
@@ -92,7 +92,7 @@ fn real_dnf_keeps_kernels_side_by_side_and_lets_a_rebuild_take_its_own_place() {
             assert_eq!(root.must(&format!("rpm -qf {path}")), package(release, 1), "{path}");
         }
     }
-    // A second time it is there already, and nothing happens.
+    // A second installation changes nothing.
     let said = root.must(&format!("dnf -y install {first}"));
     assert!(said.contains("already installed"), "{said}");
     let output = root.run(&format!("rpm --install {first}"));
@@ -114,7 +114,7 @@ fn real_dnf_keeps_kernels_side_by_side_and_lets_a_rebuild_take_its_own_place() {
 }
 
 #[test]
-fn real_a_failing_plugin_leaves_what_can_be_repaired() {
+fn real_after_a_failing_plugin_the_kernel_can_be_repaired() {
     if !have_root(&PROGRAMS) {
         return;
     }
@@ -124,8 +124,12 @@ fn real_a_failing_plugin_leaves_what_can_be_repaired() {
     root.script(plugin, "exit 3");
     let said = root.must(&format!("dnf -y install {file}"));
     assert!(said.contains("kernel-install failed: this kernel may not boot"), "{said}");
-    assert_eq!(installed(&root), package(RELEASE, 1), "rpm takes nothing back for %posttrans");
-    assert_eq!(entries(&root), [""; 0], "what is not whole is not offered");
+    assert_eq!(
+        installed(&root),
+        package(RELEASE, 1),
+        "rpm does not undo the installation if %posttrans fails"
+    );
+    assert_eq!(entries(&root), [""; 0], "an incomplete kernel has no entry");
     fs::remove_file(root.join(plugin)).unwrap();
     let (_, repair) = said.split_once("Once the cause is fixed, run: ").expect("the next step");
     root.quietly(repair.lines().next().unwrap());
@@ -141,7 +145,7 @@ fn real_a_failing_plugin_leaves_what_can_be_repaired() {
 }
 
 #[test]
-fn real_a_full_boot_is_found_before_anything_is_written() {
+fn real_a_full_boot_is_detected_before_anything_is_written() {
     if !have_root(&PROGRAMS) {
         return;
     }
@@ -161,21 +165,21 @@ fn real_a_full_boot_is_found_before_anything_is_written() {
 }
 
 #[test]
-fn real_a_boot_that_fills_up_on_the_way_leaves_the_other_kernel_and_can_be_repaired() {
+fn real_when_boot_fills_up_the_other_kernel_stays_and_the_new_one_can_be_repaired() {
     if !have_root(&PROGRAMS) {
         return;
     }
     let root = root();
     let (other, file) = (deliver(&root, OTHER, 1), deliver(&root, RELEASE, 1));
     root.quietly(&format!("dnf -y install {other}"));
-    // An initramfs of another size than rpm reckons with.
+    // An initramfs larger than the size in the header.
     let plugin = "/etc/kernel/install.d/50-dracut.install";
     root.script(plugin, "[ \"$1\" = add ] || exit 0\nhead -c 32M /dev/zero > \"$3/initrd\"");
     root.limit_boot(24);
     let said = root.must(&format!("dnf -y install {file}"));
     assert!(said.contains("No space left on device") && said.contains("this kernel may not boot"), "{said}");
     assert_eq!(installed(&root), package(RELEASE, 1) + &package(OTHER, 1));
-    assert_eq!(entries(&root), [entry(OTHER)], "what is not whole is not offered");
+    assert_eq!(entries(&root), [entry(OTHER)], "an incomplete kernel has no entry");
     assert_sound(&root, OTHER);
 
     root.limit_boot(64);
@@ -193,13 +197,13 @@ kill -KILL \"$pid\"
 exit 1";
 
 #[test]
-fn real_an_installation_that_is_killed_can_be_repeated() {
+fn real_a_killed_installation_can_be_repeated() {
     if !have_root(&PROGRAMS) {
         return;
     }
     let root = root();
     let file = deliver(&root, RELEASE, 1);
-    // At the third file that gets its name, where rpm has not yet noted the package.
+    // At the third rename, before rpm records the package as installed.
     let renames = "rename,renameat,renameat2";
     let output = root.run(&format!(
         "exec strace -qq -o /dev/null -e trace={renames} -e inject={renames}:signal=KILL:when=3 rpm --install {file}"
@@ -207,14 +211,15 @@ fn real_an_installation_that_is_killed_can_be_repeated() {
     assert!(!output.status.success());
     assert_eq!(installed(&root), "");
     assert!(!root.must(&traces(RELEASE)).is_empty(), "it was killed before it wrote anything");
-    // rpm calls half a file by the second in which it began, and finds those of the same second in its way.
+    // rpm names incomplete files after the second of the transaction, so a repetition in that second would
+    // conflict.
     std::thread::sleep(Duration::from_secs(1));
     root.quietly(&format!("dnf -y install {file}"));
     assert_sound(&root, RELEASE);
     root.quietly(&format!("dnf -y remove kernel-kpatch-{RELEASE}"));
     assert_eq!(root.must(&traces(RELEASE)), "");
 
-    // In kernel-install, where rpm has noted it.
+    // In kernel-install, after rpm recorded the package.
     let plugin = "/etc/kernel/install.d/60-kills.install";
     root.script(plugin, KILL);
     assert!(!root.run(&format!("dnf -y install {file}")).status.success());
@@ -226,14 +231,14 @@ fn real_an_installation_that_is_killed_can_be_repeated() {
 }
 
 #[test]
-fn real_a_removal_and_a_replacement_that_are_killed_can_be_repeated() {
+fn real_a_killed_removal_and_a_killed_replacement_can_be_repeated() {
     if !have_root(&PROGRAMS) {
         return;
     }
     let root = root();
     let (file, rebuilt) = (deliver(&root, RELEASE, 1), deliver(&root, RELEASE, 2));
     root.quietly(&format!("dnf -y install {file}"));
-    // In %post of the new one: both are noted as installed.
+    // In %post of the rebuild: rpm has recorded both as installed.
     let depmod = root.join("/usr/sbin/depmod");
     let link = fs::read_link(&depmod).unwrap();
     fs::remove_file(&depmod).unwrap();

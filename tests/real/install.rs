@@ -1,4 +1,4 @@
-//! Whatever happens to an installation, dpkg ends in a state that it can repair.
+//! However an installation fails, dpkg can repair it.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -19,13 +19,13 @@ const RELEASE: &str = "6.1.187-copy-segments-boot";
 const OTHER: &str = "6.1.187-zeroed-boot";
 const NEEDED: [&str; 4] = ["chroot", "mmdebstrap", "apt-get", "mount"];
 
-/// Puts the image of `release` into the root; its path there.
+/// Copies the image package of `release` into the root and returns its path there.
 fn deliver(root: &Root, release: &str, revision: u32) -> String {
     let machine = Machine::new();
     let kernel = machine.modular_kernel(release);
-    let mut order = machine.order();
-    (order.revision, order.formats) = (revision, vec![Format::Deb]);
-    let packages = write(&machine.context, &order, &kernel).unwrap();
+    let mut request = machine.request();
+    (request.revision, request.formats) = (revision, vec![Format::Deb]);
+    let packages = write(&machine.context, &request, &kernel).unwrap();
     let name = packages[0].path.file_name().unwrap().to_str().unwrap();
     fs::copy(&packages[0].path, root.join(name)).unwrap();
     format!("/{name}")
@@ -36,7 +36,7 @@ fn state(root: &Root, release: &str) -> String {
     if output.status.success() { text(&output) } else { "unknown".to_owned() }
 }
 
-/// Everything of the kernel is there and whole, and dpkg has nothing to complain about.
+/// Asserts that the kernel is completely installed and that dpkg reports nothing.
 fn assert_installed(root: &Root, release: &str) {
     assert_eq!(state(root, release), "installed");
     assert_eq!(root.must("dpkg --audit"), "");
@@ -47,14 +47,14 @@ fn assert_installed(root: &Root, release: &str) {
     assert!(root.join(link.to_str().unwrap()).exists(), "/vmlinuz leads to {}", link.display());
 }
 
-/// Purging takes all of it away, what an interrupted dpkg had begun to write too.
-fn assert_goes_away(root: &Root, release: &str) {
+/// Asserts that purging removes everything, including incomplete files of an interrupted dpkg.
+fn assert_purges_completely(root: &Root, release: &str) {
     root.must(&format!("dpkg --purge linux-image-{release}"));
     assert_eq!(root.traces(release), "");
     assert_eq!(state(root, release), "unknown");
 }
 
-/// A file system of its own at /boot, as small as a real one that is nearly full.
+/// A separate file system at /boot, as small as the free space of a nearly full one.
 struct Boot(PathBuf);
 
 impl Boot {
@@ -71,21 +71,21 @@ impl Boot {
 
 impl Drop for Boot {
     fn drop(&mut self) {
-        // Lazily, so that not even a program that still looks at it keeps the root from going away.
+        // Lazily, so that no program that still uses it prevents the removal of the root.
         let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 
-/// Starts dpkg, waits until the root has a file `/reached`, and kills dpkg with all that it started:
-/// to them it is as if the power had failed.
-fn killed_when_reached(root: &Root, line: &str) {
+/// Starts dpkg, waits until the root has a file `/reached`, and kills dpkg with its process group, as a power
+/// failure would.
+fn kill_when_reached(root: &Root, line: &str) {
     let reached = root.join("/reached");
     let mut command = root.command(&format!("exec {line}"));
     command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null());
     let mut dpkg = command.spawn().unwrap();
     let started = Instant::now();
     while !reached.exists() {
-        assert!(started.elapsed() < Duration::from_secs(120), "{line} does not come so far");
+        assert!(started.elapsed() < Duration::from_secs(120), "{line} never created /reached");
         assert_eq!(dpkg.try_wait().unwrap(), None, "{line} ended before");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -94,7 +94,7 @@ fn killed_when_reached(root: &Root, line: &str) {
     fs::remove_file(reached).unwrap();
 }
 
-/// Makes dpkg-deb stop for ever after so many bytes of a package's files.
+/// Makes dpkg-deb hang after `bytes` bytes of a package's files.
 fn hold_unpacking_after(root: &Root, bytes: u64) {
     root.must("mv /usr/bin/dpkg-deb /usr/bin/dpkg-deb.real");
     root.script(
@@ -107,12 +107,12 @@ fn hold_unpacking_after(root: &Root, bytes: u64) {
     );
 }
 
-fn let_unpacking_go_on(root: &Root) {
+fn resume_unpacking(root: &Root) {
     root.must("mv /usr/bin/dpkg-deb.real /usr/bin/dpkg-deb");
 }
 
 #[test]
-fn real_a_boot_without_room_for_the_initramfs_leaves_a_package_that_can_be_configured_later() {
+fn real_a_package_whose_initramfs_does_not_fit_on_boot_can_be_configured_later() {
     if !have_root(&NEEDED) {
         return;
     }
@@ -123,7 +123,7 @@ fn real_a_boot_without_room_for_the_initramfs_leaves_a_package_that_can_be_confi
     let sums = || root.must(&format!("cd /boot && md5sum *-{OTHER}"));
     let before = sums();
 
-    // Room for the image and the other two files, and for no initramfs.
+    // Space for the image and the other two files, but not for an initramfs.
     let used = root.must("du -sk /boot");
     let used: u32 = used.split_whitespace().next().unwrap().parse().unwrap();
     boot.grow(used + 400);
@@ -131,25 +131,25 @@ fn real_a_boot_without_room_for_the_initramfs_leaves_a_package_that_can_be_confi
     let output = root.run(&format!("dpkg -i {deb}"));
     assert!(!output.status.success() && text(&output).contains("No space left on device"));
     assert_eq!(state(&root, RELEASE), "half-configured");
-    assert_eq!(sums(), before, "the kernel that was there is untouched");
-    assert!(!root.run("dpkg --configure -a").status.success(), "there is still no room");
+    assert_eq!(sums(), before, "the other kernel is untouched");
+    assert!(!root.run("dpkg --configure -a").status.success(), "there is still no space");
 
     boot.grow(131_072);
     root.must("dpkg --configure -a");
     assert_installed(&root, RELEASE);
     assert_eq!(sums(), before);
-    assert_goes_away(&root, RELEASE);
+    assert_purges_completely(&root, RELEASE);
 
-    // The other way out: the package goes away while there is no room.
+    // The alternative: remove the package while there is no space.
     boot.grow(used + 400);
     assert!(!root.run(&format!("dpkg -i {deb}")).status.success());
-    assert_goes_away(&root, RELEASE);
+    assert_purges_completely(&root, RELEASE);
     assert_installed(&root, OTHER);
     assert_eq!(sums(), before);
 }
 
 #[test]
-fn real_a_boot_without_room_for_the_image_leaves_nothing_of_the_package() {
+fn real_a_package_whose_image_does_not_fit_on_boot_leaves_no_files() {
     if !have_root(&NEEDED) {
         return;
     }
@@ -183,58 +183,58 @@ fn real_installing_twice_changes_nothing() {
         assert_installed(&root, RELEASE);
     }
     let thrice = files();
-    assert_goes_away(&root, RELEASE);
+    assert_purges_completely(&root, RELEASE);
     root.must(&format!("dpkg -i {deb}"));
     assert_eq!(files(), thrice);
 }
 
 #[test]
-fn real_dpkg_that_was_killed_while_it_unpacked_can_do_it_again() {
+fn real_dpkg_killed_while_unpacking_can_unpack_again() {
     if !have_root(&NEEDED) {
         return;
     }
-    // In the middle of the image, which comes before the modules, and among those.
+    // In the middle of the image, and later among the modules.
     for bytes in [40_000, 78_000] {
         let root = Root::new();
         let deb = deliver(&root, RELEASE, 1);
         hold_unpacking_after(&root, bytes);
-        killed_when_reached(&root, &format!("dpkg -i {deb}"));
-        let_unpacking_go_on(&root);
+        kill_when_reached(&root, &format!("dpkg -i {deb}"));
+        resume_unpacking(&root);
         assert_eq!(state(&root, RELEASE), "half-installed");
         assert!(root.must("dpkg --audit").contains("reinstall"));
         root.must(&format!("dpkg -i {deb}"));
         assert_installed(&root, RELEASE);
 
-        // The same while a rebuild takes the first build's place.
+        // The same while a rebuild replaces the first build.
         let rebuilt = deliver(&root, RELEASE, 2);
         hold_unpacking_after(&root, bytes);
-        killed_when_reached(&root, &format!("dpkg -i {rebuilt}"));
-        let_unpacking_go_on(&root);
+        kill_when_reached(&root, &format!("dpkg -i {rebuilt}"));
+        resume_unpacking(&root);
         assert_ne!(state(&root, RELEASE), "installed");
-        // What apt-get itself asks for after an interruption.
+        // The command that apt-get requests after an interruption.
         root.must("dpkg --configure -a");
         root.must(&format!("apt-get install --yes --reinstall {rebuilt}"));
         assert_installed(&root, RELEASE);
-        assert_goes_away(&root, RELEASE);
+        assert_purges_completely(&root, RELEASE);
     }
 }
 
 #[test]
-fn real_dpkg_that_was_killed_while_a_hook_ran_can_configure_the_package() {
+fn real_dpkg_killed_during_a_hook_can_configure_the_package() {
     if !have_root(&NEEDED) {
         return;
     }
     let root = Root::new();
     let deb = deliver(&root, RELEASE, 1);
-    // Once before the initramfs is made and once after.
+    // Once before the initramfs is created and once after.
     for hook in ["/etc/kernel/postinst.d/aa-waits", "/etc/kernel/postinst.d/zz-waits"] {
         root.script(hook, "touch /reached\nsleep 600");
-        killed_when_reached(&root, &format!("dpkg -i {deb}"));
+        kill_when_reached(&root, &format!("dpkg -i {deb}"));
         fs::remove_file(root.join(hook)).unwrap();
         assert_eq!(state(&root, RELEASE), "half-configured");
         root.must("dpkg --configure -a");
         root.must("apt-get check");
         assert_installed(&root, RELEASE);
-        assert_goes_away(&root, RELEASE);
+        assert_purges_completely(&root, RELEASE);
     }
 }

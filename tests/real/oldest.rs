@@ -1,5 +1,5 @@
-//! The oldest systems that the default compression is for: Debian 11, and RHEL 8 as far as it can be
-//! tried without its archive.
+//! The oldest systems that the default compression supports: Debian 11, and RHEL 8 as far as it can be tested
+//! without its archive.
 
 use std::fs;
 use std::process::Command;
@@ -13,20 +13,20 @@ use crate::support::output::{must, text};
 use crate::support::systems::debian_root::Root;
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";
-/// rpm of RHEL 8.
+/// Version of rpm in RHEL 8.
 const OLDEST_RPM: [u32; 3] = [4, 14, 3];
 
 fn bullseye() -> Root {
     Root::of("bullseye", "kmod,linux-base,initramfs-tools,rpm")
 }
 
-/// Puts the packages of a kernel into the root: the names of the .deb and of the .rpm there.
+/// Copies the packages of a kernel into the root and returns the paths of the .deb and the .rpm there.
 fn deliver(root: &Root, compression: Compression) -> (String, String) {
     let machine = Machine::new();
     let kernel = machine.modular_kernel(RELEASE);
-    let mut order = machine.order();
-    order.compression = compression;
-    let packages = write(&machine.context, &order, &kernel).unwrap();
+    let mut request = machine.request();
+    request.compression = compression;
+    let packages = write(&machine.context, &request, &kernel).unwrap();
     let deliver = |format| {
         let package = packages.iter().find(|package| package.format == format).unwrap();
         let name = format!("{compression:?}.{format:?}").to_lowercase();
@@ -37,7 +37,7 @@ fn deliver(root: &Root, compression: Compression) -> (String, String) {
 }
 
 #[test]
-fn real_dpkg_of_debian_11_installs_the_default_and_gzip_and_no_zstd() {
+fn real_dpkg_of_debian_11_installs_the_default_and_gzip_but_not_zstd() {
     if !have_root(&["chroot", "mmdebstrap", "apt-get"]) {
         return;
     }
@@ -55,7 +55,7 @@ fn real_dpkg_of_debian_11_installs_the_default_and_gzip_and_no_zstd() {
     }
     let (deb, _) = deliver(&root, Compression::Zstd);
     let output = root.run(&format!("dpkg -i {deb}"));
-    assert!(!output.status.success(), "--help says that it takes Debian 12: {}", text(&output));
+    assert!(!output.status.success(), "according to --help it needs Debian 12: {}", text(&output));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn real_rpm_of_debian_11_reads_every_compression() {
         assert!(root.must(&format!("rpm -K {rpm}")).trim_end().ends_with(": digests OK"));
         root.must(&format!("rpm --install --nodeps --noscripts {rpm}"));
         let name = format!("kernel-kpatch-{RELEASE}");
-        // The ghosts are made by the scripts that were left out.
+        // --noscripts skips the scripts that create the ghosts.
         let verified = root.run(&format!("rpm --verify --nodeps {name}"));
         let differ: Vec<_> = text(&verified)
             .lines()
@@ -82,10 +82,10 @@ fn real_rpm_of_debian_11_reads_every_compression() {
     }
 }
 
-/// rpm refuses a package by the features that it requires of rpm itself; each names the version that
-/// brought it.
+/// A package requires features of rpm, each with the version that introduced it; rpm refuses the package if
+/// it is older.
 #[test]
-fn real_the_default_asks_for_nothing_that_came_after_the_rpm_of_rhel_8() {
+fn real_the_default_requires_no_feature_newer_than_the_rpm_of_rhel_8() {
     if !have_root(&["rpm"]) {
         return;
     }
@@ -93,7 +93,7 @@ fn real_the_default_asks_for_nothing_that_came_after_the_rpm_of_rhel_8() {
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let rpm = packages.iter().find(|package| package.format == Format::Rpm).unwrap();
     let required = must(Command::new("rpm").args(["-qp", "--requires"]).arg(&rpm.path));
-    // The number of PayloadIsXz is rpm5's; rpm.org's has it from 4.8 on.
+    // PayloadIsXz has the version number of rpm5; rpm.org's rpm has the feature since 4.8.
     let features: Vec<_> = required
         .lines()
         .filter_map(|line| line.strip_prefix("rpmlib(")?.split_once(") <= "))
@@ -106,7 +106,7 @@ fn real_the_default_asks_for_nothing_that_came_after_the_rpm_of_rhel_8() {
     assert!(features.len() >= 4, "{required}");
     for (feature, version) in features {
         let (version, _) = version.split_once('-').unwrap();
-        let since: Vec<u32> = version.split('.').map(|number| number.parse().unwrap()).collect();
-        assert!(since.as_slice() <= OLDEST_RPM.as_slice(), "{feature} came with {version}");
+        let introduced: Vec<u32> = version.split('.').map(|number| number.parse().unwrap()).collect();
+        assert!(introduced.as_slice() <= OLDEST_RPM.as_slice(), "{feature} came with {version}");
     }
 }

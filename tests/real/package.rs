@@ -1,4 +1,4 @@
-//! dpkg and rpm accept the packages, install them beside others and take them away cleanly.
+//! dpkg and rpm accept the packages, install them next to others and remove them without leftovers.
 
 use std::fs;
 use std::path::Path;
@@ -19,19 +19,19 @@ fn of(packages: &[Package], format: Format) -> &Path {
     &packages.iter().find(|package| package.format == format).unwrap().path
 }
 
-/// Makes the package of `release` and puts it at `/<release>.<format>` of the root.
+/// Packages `release`, copies the package to the root directory of `root` and returns its path there.
 fn deliver(machine: &Machine, root: &Root, release: &str, revision: u32, format: Format) -> String {
     let kernel = machine.modular_kernel(release);
-    let mut order = machine.order();
-    (order.revision, order.formats) = (revision, vec![format]);
-    let packages = write(&machine.context, &order, &kernel).unwrap();
+    let mut request = machine.request();
+    (request.revision, request.formats) = (revision, vec![format]);
+    let packages = write(&machine.context, &request, &kernel).unwrap();
     let name = packages[0].path.file_name().unwrap().to_str().unwrap();
     fs::copy(&packages[0].path, root.join(name)).unwrap();
     format!("/{name}")
 }
 
 #[test]
-fn real_dpkg_deb_reads_what_was_meant() {
+fn real_dpkg_deb_reads_the_intended_fields_and_files() {
     if !have_root(&["dpkg-deb", "dpkg"]) {
         return;
     }
@@ -77,13 +77,13 @@ fn real_dpkg_installs_upgrades_removes_and_purges() {
     );
     assert_eq!(fs::read_link(root.join("/vmlinuz")).unwrap(), Path::new(&format!("boot/vmlinuz-{RELEASE}")));
     assert!(root.join(&format!("/boot/initrd.img-{RELEASE}")).exists());
-    // depmod has run again, and dpkg still finds its files as they were.
+    // depmod ran again, but did not change a file that dpkg verifies.
     assert_eq!(root.must(&format!("dpkg --verify linux-image-{RELEASE}")), "");
     let needs = root.must(&format!("modprobe --show-depends -S {RELEASE} provider"));
     assert!(needs.contains("provider.ko"), "{needs}");
     assert!(!root.join(&format!("/lib/modules/{RELEASE}/.fresh-install")).exists());
 
-    // Another variant beside it, and a rebuild over it.
+    // Another variant next to it, and a rebuild in its place.
     let other = deliver(&machine, &root, OTHER, 1, Format::Deb);
     root.must(&format!("dpkg -i {other}"));
     let rebuilt = {
@@ -112,14 +112,14 @@ fn real_dpkg_installs_upgrades_removes_and_purges() {
         .lines()
         .filter(|path| !before.lines().any(|old| old == *path))
         .filter(|path| !path.ends_with("zz-record") && !path.ends_with(".deb") && *path != "/hooks")
-        // dpkg's own, the hooks' own folders, and what depmod and debconf keep for everyone.
+        // Files of dpkg, directories of hooks, and files that depmod and debconf keep for all packages.
         .filter(|path| !path.starts_with("/var/") && !path.starts_with("/etc/kernel"))
         .collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }
 
 #[test]
-fn real_a_failing_hook_leaves_a_package_that_can_be_repaired() {
+fn real_after_a_failing_hook_the_package_can_be_repaired() {
     if !have_root(&["chroot", "mmdebstrap", "apt-get"]) {
         return;
     }
@@ -166,7 +166,7 @@ fn real_lintian_finds_no_error() {
     assert!(errors.is_empty(), "{errors:#?}");
 }
 
-/// An rpm database of its own, and nothing from the host's configuration but the macros.
+/// Runs rpm with a separate database and nothing of the host's configuration except its macros.
 fn rpm(root: &Path, arguments: &[&str]) -> std::process::Output {
     let mut command = Command::new("rpm");
     command.arg("--root").arg(root).args(["--dbpath", "/var/lib/rpm"]).args(arguments);
@@ -180,7 +180,7 @@ fn must_rpm(root: &Path, arguments: &[&str]) -> String {
     text(&output)
 }
 
-/// The packages a kernel requires, as one without files of its own.
+/// Installs one empty package that provides everything a kernel requires.
 fn install_stand_in(root: &Root) {
     let mut builder =
         rpm::PackageBuilder::new("stand-in", "1", "GPL-2.0-only", "noarch", "What a kernel requires");
@@ -196,7 +196,7 @@ fn install_stand_in(root: &Root) {
 }
 
 #[test]
-fn real_rpm_reads_what_was_meant() {
+fn real_rpm_reads_the_intended_fields_and_files() {
     if !have_root(&["rpm"]) {
         return;
     }
@@ -228,7 +228,7 @@ fn real_rpm_reads_what_was_meant() {
 }
 
 #[test]
-fn real_one_changed_byte_of_the_payload_is_noticed_by_rpm() {
+fn real_rpm_detects_one_changed_byte_of_the_payload() {
     if !have_root(&["rpm"]) {
         return;
     }
@@ -263,7 +263,7 @@ fn real_rpm_installs_side_by_side_and_erases() {
     assert_eq!(root.read("/hooks"), add(RELEASE) + &add(OTHER));
     let name = format!("kernel-kpatch-{RELEASE}");
     assert_eq!(must_rpm(root.path(), &["--verify", &name]), "");
-    // As modules built for one kernel do.
+    // Like packages of modules that are built for one kernel.
     for (name, release, satisfied) in [("mod-a", RELEASE, true), ("mod-b", "6.1.187-other-boot", false)] {
         let mut builder = rpm::PackageBuilder::new(name, "1", "GPL-2.0-only", "noarch", "A module");
         builder.requires(rpm::Dependency::eq("kernel-uname-r", release));
@@ -275,7 +275,7 @@ fn real_rpm_installs_side_by_side_and_erases() {
     let needs = root.must(&format!("modprobe --show-depends -S {RELEASE} provider"));
     assert!(needs.contains("provider.ko"), "{needs}");
 
-    // A rebuild takes the place of the first build and of nothing else.
+    // A rebuild replaces the first build and nothing else.
     let second = Machine::new();
     let rebuilt = deliver(&second, &root, RELEASE, 2, Format::Rpm);
     fs::remove_file(root.join("/hooks")).unwrap();
@@ -293,7 +293,7 @@ fn real_rpm_installs_side_by_side_and_erases() {
 }
 
 #[test]
-fn real_without_kernel_install_the_image_gets_to_boot() {
+fn real_without_kernel_install_the_image_is_copied_to_boot() {
     if !have_root(&["rpm", "chroot", "mmdebstrap", "apt-get"]) {
         return;
     }

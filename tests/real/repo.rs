@@ -1,5 +1,5 @@
-//! Real apt and real dnf update and install from what `repo` makes, over HTTP, and refuse it when a byte
-//! of it was changed. Their systems are Debian's; the kernels are small fakes.
+//! apt and dnf update and install from the repositories of `repo` over HTTP, and refuse a changed byte. Both
+//! run on Debian; the kernels are small fakes.
 
 use std::fs;
 use std::process::Output;
@@ -18,7 +18,7 @@ const ONE: &str = "6.1.187-copy-segments-boot";
 const TWO: &str = "6.1.187-zeroed-boot";
 const NEEDED: [&str; 5] = ["chroot", "unshare", "mmdebstrap", "apt-get", "gpg"];
 
-/// A repository that is served, with a package of kernel [`ONE`] in it.
+/// A served repository with a package of the kernel [`ONE`].
 struct Site {
     fixture: Arc<Fixture>,
     server: Server,
@@ -45,10 +45,10 @@ impl Site {
         self.publish();
     }
 
-    /// Just before the first such request is answered, kernel [`TWO`] takes the place of [`ONE`].
-    fn swap_before(&self, asked: fn(&str) -> bool, format: Format, keep: usize) {
+    /// Replaces the kernel [`ONE`] with [`TWO`] just before the answer to the first matching request.
+    fn swap_before(&self, matches: fn(&str) -> bool, format: Format, keep: usize) {
         let (fixture, address) = (self.fixture.clone(), self.server.url.clone());
-        self.server.before(asked, move || {
+        self.server.before(matches, move || {
             fixture.clear();
             fixture.add(TWO, 1, &[format]);
             publish(&fixture, &address, keep);
@@ -56,15 +56,17 @@ impl Site {
     }
 }
 
-/// With the present time: apt takes none from the future.
+/// Publishes with the current time, because apt refuses a date in the future.
 fn publish(fixture: &Fixture, address: &str, keep: usize) {
     let now = jiff::Timestamp::now().as_second();
     fixture
-        .publish_with(|order| (order.address, order.keep, order.date) = (address.to_owned(), keep, now))
+        .publish_with(|request| {
+            (request.address, request.keep, request.date) = (address.to_owned(), keep, now)
+        })
         .unwrap();
 }
 
-/// A system whose only source of packages is the site, set up as the README says.
+/// A system whose only package source is the site, configured as documented.
 struct Apt(Root);
 
 impl Apt {
@@ -80,7 +82,7 @@ impl Apt {
         Apt(root)
     }
 
-    /// Without the last parts fails for everything that is only a warning to apt by default.
+    /// Runs apt-get update so that every warning about a source is an error.
     fn update(&self) -> Output {
         self.0.run("apt-get -o APT::Update::Error-Mode=any update")
     }
@@ -102,7 +104,7 @@ impl Apt {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// As if it had never been updated.
+    /// Removes everything that an update downloaded.
     fn forget(&self) {
         self.0.must(
             "rm -rf /var/lib/apt/lists /var/cache/apt/archives/*.deb && mkdir -p /var/lib/apt/lists/partial",
@@ -135,10 +137,10 @@ fn real_apt_updates_installs_and_upgrades() {
     assert_eq!(apt.version(ONE), "installed 6.1.187-2");
     assert!(apt.install(TWO).status.success());
     assert_eq!(apt.version(TWO), "installed 6.1.187-1");
-    // The first build is still there for who wants it.
+    // The first build is still available.
     apt.0.must(&format!("apt-get install -y --allow-downgrades linux-image-{ONE}=6.1.187-1"));
 
-    // Without InRelease, as the oldest clients: the signature is a file of its own.
+    // Without InRelease, like the oldest clients, which read the detached signature.
     apt.forget();
     site.server.hook(|path, content| content.filter(|_| !path.ends_with("/InRelease")));
     let output = apt.update();
@@ -167,7 +169,7 @@ fn real_apt_refuses_one_changed_byte() {
         site.server.behave();
         apt.updated();
     }
-    // Where InRelease is missing, what stands in for it.
+    // Without InRelease, a change of Release.
     apt.forget();
     site.server.hook(|path, content| {
         let mut content = content.filter(|_| !path.ends_with("/InRelease"))?;
@@ -188,7 +190,7 @@ fn real_apt_refuses_one_changed_byte() {
 }
 
 #[test]
-fn real_apt_update_in_the_middle_of_a_swap_succeeds() {
+fn real_apt_update_during_a_swap_succeeds() {
     if !have_root(&NEEDED) {
         return;
     }
@@ -198,11 +200,11 @@ fn real_apt_update_in_the_middle_of_a_swap_succeeds() {
     site.swap_before(index, Deb, 3);
     apt.updated();
     let output = apt.install(ONE);
-    assert!(output.status.success(), "what the old index names is there: {}", text(&output));
+    assert!(output.status.success(), "the packages of the old index still exist: {}", text(&output));
     apt.updated();
     assert!(apt.install(TWO).status.success());
 
-    // It is the older generation that does it.
+    // Without the older generation it fails.
     apt.forget();
     site.replace_with_one(Deb);
     site.swap_before(index, Deb, 1);
@@ -215,7 +217,7 @@ struct Dnf(RpmRoot);
 impl Dnf {
     fn new(site: &Site) -> Dnf {
         let root = RpmRoot::new();
-        // One that takes no dracut, which would want modules that can be loaded.
+        // A plugin instead of dracut, which would need loadable modules.
         root.script(
             "/etc/kernel/install.d/50-dracut.install",
             "[ \"$1\" = add ] || exit 0\necho initramfs > \"$3/initrd\"",
@@ -226,7 +228,7 @@ impl Dnf {
         Dnf(root)
     }
 
-    /// By default Debian's dnf goes on without a repository that it refuses.
+    /// Runs dnf so that a refused repository is an error; by default Debian's dnf skips it.
     fn run(&self, arguments: &str) -> Output {
         self.0.run(&format!("dnf -y --setopt=skip_if_unavailable=False {arguments}"))
     }
@@ -287,7 +289,7 @@ fn real_rpm_accepts_the_signatures_of_rsa_and_ed25519_keys() {
         fs::copy(site.fixture.out().join("rpm").join(package.location_href()), dnf.0.join("/signed.rpm"))
             .unwrap();
         fs::copy(site.fixture.out().join("kpatch-build.asc"), dnf.0.join("/key.asc")).unwrap();
-        assert!(!dnf.0.run("rpm -K /signed.rpm").status.success(), "the key is not known yet");
+        assert!(!dnf.0.run("rpm -K /signed.rpm").status.success(), "the key is not imported yet");
         let said = dnf.0.must("rpmkeys --import /key.asc && rpm -Kv /signed.rpm");
         assert!(said.contains("Signature, key ID") && !said.contains("BAD"), "{algorithm}: {said}");
         let short = dnf.0.must("rpm -K /signed.rpm");
@@ -325,7 +327,7 @@ fn real_dnf_refuses_one_changed_byte() {
 }
 
 #[test]
-fn real_dnf_makecache_in_the_middle_of_a_swap_succeeds() {
+fn real_dnf_makecache_during_a_swap_succeeds() {
     if !have_root(&NEEDED) {
         return;
     }
@@ -336,19 +338,19 @@ fn real_dnf_makecache_in_the_middle_of_a_swap_succeeds() {
     let output = dnf.update();
     assert!(output.status.success(), "{}", text(&output));
     let output = dnf.install(ONE);
-    assert!(output.status.success(), "what the old index names is there: {}", text(&output));
+    assert!(output.status.success(), "the packages of the old index still exist: {}", text(&output));
     assert!(dnf.update().status.success());
     assert!(dnf.install(TWO).status.success());
     dnf.0.must(&format!("dnf -y remove kernel-kpatch-{TWO}"));
 
-    // It is the older generation that does it.
+    // Without the older generation it fails.
     dnf.forget();
     site.replace_with_one(Rpm);
     site.swap_before(index, Rpm, 1);
     let output = dnf.update();
     assert!(!output.status.success(), "{}", text(&output));
 
-    // Between the list and its signature: the pair does not fit, so dnf asks for key, list and signature again.
+    // Between the list and its signature: they do not match, so dnf requests key, list and signature again.
     assert!(dnf.update().status.success());
     site.replace_with_one(Rpm);
     site.swap_before(|path| path.ends_with("/repomd.xml.asc"), Rpm, 3);

@@ -1,4 +1,4 @@
-//! The tool's own packages under dpkg, apt and rpm, in systems made for it, and the container file.
+//! The tool's own packages under dpkg, apt and rpm, in systems created for the tests, and the container file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use crate::support::systems::debian_root::{Root, mirror};
 const NAME: &str = "kpatch-build-kernel";
 const CONTAINER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/container/Containerfile");
 
-/// The tool without its debug information, as a release has it, with the packages that it made of itself.
+/// A directory with the tool, stripped like a release, and the packages that it built of itself.
 fn packages() -> &'static Path {
-    static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    static PACKAGES: OnceLock<tempfile::TempDir> = OnceLock::new();
     let make = || {
         let dir = tempfile::tempdir().unwrap();
         let tool = dir.path().join("kpatch-build");
         must(Command::new("strip").args(["-o", tool.to_str().unwrap(), env!("CARGO_BIN_EXE_kpatch-build")]));
-        // The second only has to be another one.
+        // The second package only needs to differ.
         for (revision, compression) in [("1", "xz"), ("2", "gzip")] {
             let options = ["package-self", "--revision", revision, "--compression", compression, "--out"];
             must(Command::new(&tool).args(options).arg(dir.path()));
         }
         dir
     };
-    MADE.get_or_init(make).path()
+    PACKAGES.get_or_init(make).path()
 }
 
 fn package(revision: u32, end: &str) -> PathBuf {
@@ -38,7 +38,7 @@ fn package(revision: u32, end: &str) -> PathBuf {
     files.into_iter().find(wanted).expect(end)
 }
 
-/// Puts a package at the root of the system; its path there.
+/// Copies a package into the root and returns its path there.
 fn deliver(root: &Root, revision: u32, end: &str) -> String {
     let package = package(revision, end);
     let path = format!("/{}", package.file_name().unwrap().to_str().unwrap());
@@ -46,7 +46,7 @@ fn deliver(root: &Root, revision: u32, end: &str) -> String {
     path
 }
 
-/// The root's /proc while it lives. A container has one, and no program is started without it.
+/// Mounts /proc in the root while it lives, as in a container; the tool starts no program without it.
 struct Proc<'a>(&'a Root);
 
 impl Proc<'_> {
@@ -58,7 +58,7 @@ impl Proc<'_> {
 
 impl Drop for Proc<'_> {
     fn drop(&mut self) {
-        // Lazily: what a test left running must not keep the folder from going away.
+        // Lazily, so that no remaining process prevents the removal of the root.
         let unmounted = Command::new("umount").arg("--lazy").arg(self.0.join("/proc")).status();
         assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
     }
@@ -69,15 +69,15 @@ fn all_files(root: &Root) -> Vec<String> {
     found.lines().map(str::to_owned).collect()
 }
 
-/// The live-patching tool's package, of the oldest suite that has it and by that suite's signed index.
+/// Downloads the live-patching tool's package from the oldest suite that has it, verified by apt.
 fn fetch_kpatch(to: &Path) -> PathBuf {
     const SUITE: &str = "trixie";
     let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
     let apt = tempfile::tempdir().unwrap();
     let sources = apt.path().join("sources.list");
     fs::write(&sources, format!("deb [signed-by={keyring}] {} {SUITE} main\n", mirror())).unwrap();
-    for folder in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(apt.path().join(folder)).unwrap();
+    for dir in ["lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(apt.path().join(dir)).unwrap();
     }
     let get = |arguments: &[&str]| {
         let below = |name: &str| apt.path().join(name).display().to_string();
@@ -101,7 +101,7 @@ fn fetch_kpatch(to: &Path) -> PathBuf {
 }
 
 #[test]
-fn real_dpkg_has_it_beside_the_live_patching_tool() {
+fn real_dpkg_installs_it_next_to_the_live_patching_tool() {
     if !have_root(&["chroot", "mmdebstrap", "apt-get", "strip"]) {
         return;
     }
@@ -109,7 +109,7 @@ fn real_dpkg_has_it_beside_the_live_patching_tool() {
     let kpatch = fetch_kpatch(&root.join("/"));
     let kpatch = format!("/{}", kpatch.file_name().unwrap().to_str().unwrap());
     let own = deliver(&root, 1, ".deb");
-    // What both depend on has no part in whose files are whose.
+    // File conflicts do not depend on the packages' dependencies.
     root.must(&format!("dpkg --force-depends -i {kpatch}"));
     let before = all_files(&root);
     root.must(&format!("dpkg --force-depends -i {own}"));
@@ -124,14 +124,17 @@ fn real_dpkg_has_it_beside_the_live_patching_tool() {
     }
     let version = root.must("kpatch-build-kernel --version");
     assert_eq!(version, format!("kpatch-build-kernel {}\n", env!("CARGO_PKG_VERSION")));
-    assert!(root.read("/usr/bin/kpatch-build").starts_with("#!/bin/bash"), "the other one's is a script");
+    assert!(
+        root.read("/usr/bin/kpatch-build").starts_with("#!/bin/bash"),
+        "the live-patching tool is a script"
+    );
 
     root.must("echo '# mine' >> /etc/kpatch-build-kernel/nightly.toml");
     let newer = deliver(&root, 2, ".deb");
     root.must(&format!("dpkg --force-depends -i {newer}"));
     assert!(root.read("/etc/kpatch-build-kernel/nightly.toml").ends_with("# mine\n"));
     root.must(&format!("dpkg --force-depends --remove {NAME}"));
-    assert!(root.join("/etc/kpatch-build-kernel/nightly.toml").exists(), "only purge takes it");
+    assert!(root.join("/etc/kpatch-build-kernel/nightly.toml").exists(), "only a purge removes it");
     root.must(&format!("dpkg --force-depends --purge {NAME}"));
     assert_eq!(root.must("dpkg --verify kpatch-build"), "");
     let left: Vec<_> =
@@ -151,7 +154,7 @@ fn container_commands() -> Vec<String> {
 }
 
 #[test]
-fn real_apt_installs_what_a_run_needs_and_systemd_and_the_shells_find_their_parts() {
+fn real_apt_installs_the_needs_of_a_run_and_systemd_man_and_the_shells_find_their_files() {
     if !have_root(&["chroot", "mmdebstrap", "apt-get", "strip"]) {
         return;
     }
@@ -160,7 +163,7 @@ fn real_apt_installs_what_a_run_needs_and_systemd_and_the_shells_find_their_part
     fs::create_dir(root.join("/packages")).unwrap();
     let deb = package(1, ".deb");
     fs::copy(&deb, root.join("/packages").join(deb.file_name().unwrap())).unwrap();
-    // Doctor's verdict on the installed system is the last of them.
+    // The last command is doctor on the installed system.
     for command in container_commands() {
         root.must(&command);
     }
@@ -173,7 +176,7 @@ fn real_apt_installs_what_a_run_needs_and_systemd_and_the_shells_find_their_part
     units(&root);
     root.must(&format!("apt-get purge -y {NAME}"));
     let after = all_files(&root);
-    // The stores of users and man's pages as it last showed them are no package's.
+    // No package owns users' stores and man's cache of formatted pages.
     let caches = ["/var/cache/kpatch-build", "/var/cache/man/"];
     let own =
         |path: &&String| path.contains("kpatch-build") && !caches.iter().any(|cache| path.starts_with(cache));
@@ -188,7 +191,7 @@ fn manual(root: &Root) {
     let about = root.must("mandb --quiet && whatis kpatch-build-kernel");
     assert!(about.contains("kpatch-build-kernel (1) - From a kernel release number"), "{about}");
     for page in root.must("ls /usr/share/man/man1/kpatch-build-kernel*.1.gz").lines() {
-        // Whatever groff has to say about a page is a fault of it.
+        // Every message of groff is an error of the page.
         assert_eq!(root.must(&format!("zcat {page} | groff -ww -man -Kutf8 -Tutf8 -z 2>&1")), "", "{page}");
         let output = root.run(&format!("zcat {page} | mandoc -T lint -W error"));
         assert!(output.status.success(), "{page}\n{}", text(&output));
@@ -211,18 +214,18 @@ fn completions(root: &Root) {
 }
 
 fn units(root: &Root) {
-    let folder = "/usr/lib/systemd/system";
-    // All that verify says is a complaint.
+    let dir = "/usr/lib/systemd/system";
+    // Every message of verify is an error.
     let verified = root.must(&format!(
-        "systemd-analyze verify --man=yes {folder}/{NAME}@nightly.service {folder}/{NAME}@nightly.timer 2>&1"
+        "systemd-analyze verify --man=yes {dir}/{NAME}@nightly.service {dir}/{NAME}@nightly.timer 2>&1"
     ));
     assert_eq!(verified, "");
     let security =
-        root.must(&format!("systemd-analyze security --no-pager --offline=yes {folder}/{NAME}@.service"));
+        root.must(&format!("systemd-analyze security --no-pager --offline=yes {dir}/{NAME}@.service"));
     let line = security.lines().find(|line| line.contains("Overall exposure level")).expect("a verdict");
     eprintln!("{line}");
     assert!(line.contains(" OK ") || line.contains(" SAFE "), "{security}");
-    let calendar = root.read(&format!("{folder}/{NAME}@.timer"));
+    let calendar = root.read(&format!("{dir}/{NAME}@.timer"));
     let calendar = calendar.lines().find_map(|line| line.strip_prefix("OnCalendar=")).unwrap();
     assert!(root.must(&format!("systemd-analyze calendar {calendar}")).contains("*-*-* 00:00:00"));
     let state = |unit: &str| text(&root.run(&format!("systemctl is-enabled {unit}"))).trim().to_owned();
@@ -240,7 +243,7 @@ fn real_lintian_finds_nothing() {
     let mut lintian = Command::new("lintian");
     let output =
         lintian.args(["--allow-root", "--tag-display-limit", "0"]).arg(package(1, ".deb")).output().unwrap();
-    // Of the overrides, each has its reason beside it.
+    // Each override has its reason next to it.
     let found = text(&output);
     let tags: Vec<_> =
         found.lines().filter(|line| line.starts_with("E: ") || line.starts_with("W: ")).collect();
@@ -259,7 +262,8 @@ fn must_rpm(root: &Root, arguments: &[&str]) -> String {
     text(&output)
 }
 
-/// A package without files that provides what ours requires; of two names, Fedora's.
+/// Installs an empty package that provides everything that `package` requires; of alternatives, Fedora's
+/// name.
 fn install_stand_in(root: &Root, package: &str) {
     let mut builder =
         rpm::PackageBuilder::new("stand-in", "1", "GPL-2.0-only", "noarch", "What the tool requires");
@@ -286,7 +290,7 @@ fn real_rpm_installs_upgrades_and_erases() {
     let output = rpm(&root, &["--install", first]);
     assert!(!output.status.success() && text(&output).contains("flex is needed by"), "{}", text(&output));
     install_stand_in(&root, first);
-    // The filesystem package's.
+    // A directory of the package filesystem.
     root.must("mkdir -p /usr/share/licenses");
     let before = all_files(&root);
     must_rpm(&root, &["--install", first]);
@@ -304,12 +308,12 @@ fn real_rpm_installs_upgrades_and_erases() {
         .into_iter()
         .filter(|path| !before.contains(path) && !path.ends_with(".rpm") && !path.starts_with("/var/lib/rpm"))
         .collect();
-    // What was changed by hand is kept aside, as rpm does with every configuration file.
+    // rpm keeps a changed configuration file as .rpmsave.
     assert_eq!(left, ["/etc/kpatch-build-kernel", "/etc/kpatch-build-kernel/nightly.toml.rpmsave"]);
 }
 
 #[test]
-fn real_the_container_file_is_without_fault() {
+fn real_hadolint_accepts_the_container_file() {
     if !have_root(&["hadolint"]) {
         return;
     }

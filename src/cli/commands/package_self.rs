@@ -16,7 +16,7 @@ use crate::cli::output::print;
 use crate::cli::request::{self, OUT};
 use crate::cli::settings::Settings;
 use crate::stages::package;
-use crate::stages::package::tool::{self, Completions, NAME, ToolOrder};
+use crate::stages::package::self_package::{self, Completions, NAME, SelfPackageRequest};
 
 /// Flags of `package-self`.
 #[derive(Args, Clone, Debug)]
@@ -111,9 +111,9 @@ fn write(
     args: &PackageSelfArgs,
     invocation: &Invocation,
     definition: fn(&str) -> clap::Command,
-) -> Result<Vec<package::Written>, Error> {
+) -> Result<Vec<package::WrittenPackage>, Error> {
     let flags = &invocation.flags;
-    let order = ToolOrder {
+    let request = SelfPackageRequest {
         program: std::env::current_exe().map_err(Error::Program)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("KPATCH_BUILD_COMMIT").map(str::to_owned),
@@ -126,8 +126,8 @@ fn write(
         jobs: std::thread::available_parallelism().map_or(1, usize::from),
         out: flags.out.out.clone().unwrap_or_else(|| OUT.into()),
     };
-    fs::create_dir_all(&order.out).map_err(Error::Out)?;
-    tool::write(&invocation.events(), &invocation.stop, &order).map_err(Error::Package)
+    fs::create_dir_all(&request.out).map_err(Error::Out)?;
+    self_package::write(&invocation.events(), &invocation.stop, &request).map_err(Error::Package)
 }
 
 /// Returns the formats, each once.

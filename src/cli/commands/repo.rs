@@ -58,7 +58,7 @@ pub(in crate::cli) fn run(args: RepoArgs, start: CommandLine) -> Result<Exit, Fa
     };
     let key = invocation.settings.package.openpgp_key.as_deref();
     let key = key.ok_or_else(|| failure(&repo::Error::NoKey))?;
-    let order = repo::Order {
+    let request = repo::PublishRequest {
         dir: args.dir,
         out: invocation.flags.out.out.clone().unwrap_or_else(|| "repository".into()),
         key: SigningKey::load(key).map_err(|error| failure(&error))?,
@@ -66,6 +66,6 @@ pub(in crate::cli) fn run(args: RepoArgs, start: CommandLine) -> Result<Exit, Fa
         keep: args.keep as usize,
         date,
     };
-    let published = repo::publish(&order, &invocation.stop).map_err(|error| failure(&error))?;
+    let published = repo::publish(&request, &invocation.stop).map_err(|error| failure(&error))?;
     print(&output::published(&published))
 }

@@ -1,4 +1,4 @@
-//! The compression of both formats' archives. None of the outputs depends on the number of threads.
+//! Compression of the archives in both formats. The output never depends on the number of threads.
 
 use std::io::{self, Write};
 
@@ -11,20 +11,20 @@ use liblzma::write::XzEncoder;
 
 use crate::base::options::Compression;
 
-/// Kernel modules come out 13 % larger than with dpkg's and rpmbuild's level 6, after a sixth
-/// of its time: a cloud kernel takes a minute instead of the time of its build.
+/// Kernel modules become 13 % larger than with level 6 of dpkg and rpmbuild, in a sixth of the time:
+/// packaging a cloud kernel takes a minute instead of as long as its build.
 pub(super) const XZ_LEVEL: u32 = 2;
 const XZ_DICTIONARY: u32 = 4 << 20;
-/// A thread of xz takes up to 80 MiB (a multiple of the dictionary and three times the block), and
-/// the tool is to stay below 300 MiB.
+/// An xz thread needs up to 80 MiB (a multiple of the dictionary and three times the block); the tool must
+/// stay below 300 MiB.
 const THREADS: usize = 3;
 
-/// A size between gzip's and xz's, at a tenth of xz's time.
+/// Output between gzip's and xz's in size, in a tenth of xz's time.
 pub(super) const ZSTD_LEVEL: i32 = 9;
 
 pub(super) const GZIP_LEVEL: u32 = 6;
 
-/// Bytes that one thread compresses at a time. Fixed, because the output depends on them.
+/// Bytes in a block, the unit of work of one thread. Fixed, because the output depends on it.
 fn block(compression: Compression) -> u32 {
     match compression {
         Compression::Xz => 12 << 20,
@@ -33,7 +33,7 @@ fn block(compression: Compression) -> u32 {
     }
 }
 
-/// What an archive's name ends with.
+/// File name suffix of a compressed archive.
 pub(super) fn suffix(compression: Compression) -> &'static str {
     match compression {
         Compression::Xz => "xz",
@@ -42,7 +42,7 @@ pub(super) fn suffix(compression: Compression) -> &'static str {
     }
 }
 
-/// A compressor into `W`; [`Encoder::finish`] must be called.
+/// Compresses into `W`; call [`Encoder::finish`] at the end.
 pub(super) enum Encoder<W: Write + Send + 'static> {
     Xz(XzEncoder<W>),
     Zstd(zstd::Encoder<'static, W>),
@@ -51,7 +51,7 @@ pub(super) enum Encoder<W: Write + Send + 'static> {
 
 impl<W: Write + Send + 'static> Encoder<W> {
     /// Compresses with up to `jobs` threads.
-    pub fn new(compression: Compression, to: W, jobs: usize) -> io::Result<Encoder<W>> {
+    pub(super) fn new(compression: Compression, to: W, jobs: usize) -> io::Result<Encoder<W>> {
         Encoder::in_blocks(compression, to, jobs.clamp(1, THREADS), block(compression))
     }
 
@@ -63,7 +63,8 @@ impl<W: Write + Send + 'static> Encoder<W> {
         }
     }
 
-    pub fn finish(self) -> io::Result<W> {
+    /// Ends the compressed stream and returns the writer.
+    pub(super) fn finish(self) -> io::Result<W> {
         match self {
             Encoder::Xz(encoder) => encoder.finish(),
             Encoder::Zstd(encoder) => encoder.finish(),
@@ -99,7 +100,7 @@ fn xz<W: Write>(to: W, threads: usize, block: u32) -> io::Result<XzEncoder<W>> {
         .threads(threads as u32)
         .block_size(block.into())
         .filters(filters)
-        // dpkg and rpm have always used it; CRC64 is what `xz` itself writes.
+        // The default of xz.
         .check(Check::Crc64)
         .encoder()?;
     Ok(XzEncoder::new_stream(to, stream))
@@ -107,7 +108,7 @@ fn xz<W: Write>(to: W, threads: usize, block: u32) -> io::Result<XzEncoder<W>> {
 
 fn zstd<W: Write>(to: W, threads: usize, block: u32) -> io::Result<zstd::Encoder<'static, W>> {
     let mut encoder = zstd::Encoder::new(to, ZSTD_LEVEL)?;
-    // One worker is not the same as none: without any, the output is another one.
+    // Zero workers and one worker produce different output.
     encoder.multithread(threads as u32)?;
     encoder.set_parameter(zstd::zstd_safe::CParameter::JobSize(block))?;
     encoder.include_checksum(true)?;
@@ -133,7 +134,7 @@ fn gzip_error(error: GzpError) -> io::Error {
     }
 }
 
-/// What `gzip -9n` makes of a file that goes compressed into a package: no name and no time in it.
+/// Compresses one file as `gzip -9n` does, without a name and a time.
 pub(super) fn gzip_of_one_file(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzBuilder::new().write(Vec::new(), GzipLevel::best());
     encoder.write_all(content).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
@@ -155,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_threads_does_not_change_the_output_which_holds_the_input() {
-        // zstd takes no smaller ones.
+    fn the_output_is_the_same_for_any_number_of_threads_and_decompresses_to_the_input() {
+        // zstd's minimum.
         const BLOCK: u32 = 512 << 10;
         let input = noise(2 * BLOCK as usize + 12_345);
         for compression in [Compression::Xz, Compression::Zstd, Compression::Gzip] {

@@ -1,16 +1,20 @@
-//! Which files of a finished build go into which package.
+//! The files of a finished build that each package holds.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
-use super::payload::{Content, Nature, Payload, PayloadFile, Role};
-use super::{Error, elf};
+use fs_err as fs;
+
+use super::elf;
+use super::error::Error;
+use super::payload::{FileContent, FileFlags, Payload, PayloadFile, Role};
 use crate::base::options::Part;
 use crate::stages::build::KernelBuild;
 
-/// Lists a part's files; `dependencies` holds what depmod wrote. Reads no file whole.
+/// Lists the files of a part without reading any of them to its end; `dependencies` is the directory that
+/// depmod wrote to.
 pub(super) fn list(build: &KernelBuild, part: Part, dependencies: &Path) -> Result<Payload, Error> {
     let files = match part {
         Part::Image => image(build, dependencies)?,
@@ -28,8 +32,7 @@ fn kept(build: &KernelBuild, part: Part) -> Result<&Path, Error> {
 fn image(build: &KernelBuild, dependencies: &Path) -> Result<Vec<PayloadFile>, Error> {
     let mut files = vec![
         PayloadFile::on_disk(Role::Image, 0o644, build.image())?,
-        // The addresses in it help whoever attacks the kernel: root's only, as the
-        // distributions have it.
+        // Its addresses help attackers, so only root may read it, as on the distributions.
         PayloadFile::on_disk(Role::SystemMap, 0o600, build.system_map())?,
         PayloadFile::on_disk(Role::Config, 0o644, build.config())?,
     ];
@@ -37,33 +40,31 @@ fn image(build: &KernelBuild, dependencies: &Path) -> Result<Vec<PayloadFile>, E
         files.push(PayloadFile::on_disk(Role::Modules(path), 0o644, disk)?);
     }
     for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
-        // A kernel without modules has none of them, but depmod and the initramfs
-        // generators complain where they are missing.
+        // A kernel without modules has none of these files, but depmod and the initramfs generators
+        // complain if they are missing.
         let role = Role::Modules(name.to_owned());
         if !files.iter().any(|file| file.role == role) {
             files.push(PayloadFile::in_memory(role, Vec::new()));
         }
     }
     for (name, disk) in files_below(dependencies)? {
-        files.push(PayloadFile::on_disk(Role::Depmod(name), 0o644, disk)?.of_nature(Nature::Rewritten));
+        files.push(PayloadFile::on_disk(Role::Depmod(name), 0o644, disk)?.with_flags(FileFlags::Regenerated));
     }
     Ok(files)
 }
 
-fn headers(folder: &Path) -> Result<Vec<PayloadFile>, Error> {
+fn headers(dir: &Path) -> Result<Vec<PayloadFile>, Error> {
     let mut files = vec![PayloadFile::link(
         Role::Modules("build".to_owned()),
-        Content::LinkTo(Role::Headers(String::new())),
+        FileContent::LinkTo(Role::Headers(String::new())),
     )];
-    for (path, disk) in files_below(folder)? {
-        let failed = |source| Error::Read { path: disk.clone(), source };
-        let meta = disk.symlink_metadata().map_err(failed)?;
+    for (path, disk) in files_below(dir)? {
+        let meta = fs::symlink_metadata(&disk)?;
         let role = Role::Headers(path);
         files.push(if meta.is_symlink() {
-            let text = fs::read_link(&disk).map_err(failed)?;
-            let text = text.into_os_string().into_string();
-            let text = text.map_err(|_| Error::NotPackageable { path: disk.clone() })?;
-            PayloadFile::link(role, Content::Link(text))
+            let target = fs::read_link(&disk)?.into_os_string().into_string();
+            let target = target.map_err(|_| Error::NotPackageable { path: disk })?;
+            PayloadFile::link(role, FileContent::Link(target))
         } else {
             PayloadFile::on_disk(role, meta.permissions().mode() & 0o777, disk)?
         });
@@ -71,36 +72,36 @@ fn headers(folder: &Path) -> Result<Vec<PayloadFile>, Error> {
     Ok(files)
 }
 
-fn debug(folder: &Path) -> Result<Vec<PayloadFile>, Error> {
-    let link = |place| PayloadFile::link(Role::VmlinuxLink(place), Content::LinkTo(Role::Vmlinux));
-    let mut files = vec![link(0), link(1)];
-    for (path, disk) in files_below(folder)? {
+fn debug(dir: &Path) -> Result<Vec<PayloadFile>, Error> {
+    let link = |role| PayloadFile::link(role, FileContent::LinkTo(Role::Vmlinux));
+    let mut files = vec![link(Role::VmlinuxForKdump), link(Role::VmlinuxForSystemtap)];
+    for (path, disk) in files_below(dir)? {
         let role = if path == "vmlinux" { Role::Vmlinux } else { Role::ModuleDebug(path) };
         if let Some(id) = elf::build_id(&disk)? {
-            files.push(PayloadFile::link(Role::BuildId(id), Content::LinkTo(role.clone())));
+            files.push(PayloadFile::link(Role::BuildId(id), FileContent::LinkTo(role.clone())));
         }
         files.push(PayloadFile::on_disk(role, 0o644, disk)?);
     }
-    // Two modules of the same objects have the same id; one of them has to do.
+    // Two modules built from the same objects have the same id; one link is enough.
     files.sort_by(|a, b| a.role.cmp(&b.role));
     files.dedup_by(|a, b| a.role == b.role);
     Ok(files)
 }
 
-fn libc_dev(folder: &Path) -> Result<Vec<PayloadFile>, Error> {
+fn libc_dev(dir: &Path) -> Result<Vec<PayloadFile>, Error> {
     let file = |(path, disk)| PayloadFile::on_disk(Role::Uapi(path), 0o644, disk);
-    files_below(folder)?.into_iter().map(file).collect()
+    files_below(dir)?.into_iter().map(file).collect()
 }
 
-/// The folder that holds the kernel's modules in the build's result.
-pub(super) fn modules_folder(build: &KernelBuild) -> PathBuf {
+/// The directory of the kernel's modules in the build's result.
+pub(super) fn modules_dir(build: &KernelBuild) -> PathBuf {
     build.modules().join("lib/modules").join(&build.release)
 }
 
-/// Whether a name directly below `lib/modules/<release>` belongs into the image's package.
+/// Whether a name directly below `lib/modules/<release>` belongs to the image package.
 ///
-/// `build` and `source` lead to where the kernel was built. Files of depmod's, where the
-/// build ran it, are of another `System.map` than the final one at worst.
+/// `build` and `source` link to the build's own directories. If the build ran depmod, its files may describe
+/// an earlier `System.map`.
 pub(super) fn is_packaged(name: &str) -> bool {
     const KEPT: [&str; 4] =
         ["modules.builtin", "modules.builtin.modinfo", "modules.builtin.ranges", "modules.order"];
@@ -108,9 +109,9 @@ pub(super) fn is_packaged(name: &str) -> bool {
 }
 
 fn module_files(build: &KernelBuild) -> Result<BTreeMap<String, PathBuf>, Error> {
-    let root = modules_folder(build);
+    let root = modules_dir(build);
     let mut found = BTreeMap::new();
-    // A kernel without loadable modules has no such folder.
+    // A kernel without loadable modules has no such directory.
     if root.exists() {
         for (name, path) in entries(&root)? {
             if is_packaged(&name) {
@@ -121,18 +122,17 @@ fn module_files(build: &KernelBuild) -> Result<BTreeMap<String, PathBuf>, Error>
     Ok(found)
 }
 
-/// Files and symbolic links.
-fn files_below(folder: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
+/// Files and symbolic links below `dir`, by their relative path.
+fn files_below(dir: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
     let mut found = BTreeMap::new();
-    for (name, path) in entries(folder)? {
+    for (name, path) in entries(dir)? {
         walk(name, path, &mut found)?;
     }
     Ok(found)
 }
 
 fn walk(relative: String, path: PathBuf, found: &mut BTreeMap<String, PathBuf>) -> Result<(), Error> {
-    let kind =
-        path.symlink_metadata().map_err(|source| Error::Read { path: path.clone(), source })?.file_type();
+    let kind = fs::symlink_metadata(&path)?.file_type();
     if kind.is_file() || kind.is_symlink() {
         found.insert(relative, path);
     } else if kind.is_dir() {
@@ -145,16 +145,16 @@ fn walk(relative: String, path: PathBuf, found: &mut BTreeMap<String, PathBuf>) 
     Ok(())
 }
 
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
-    let failed = |source| Error::Read { path: folder.to_owned(), source };
+/// Names and paths of the entries of `dir`.
+fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let named = |entry: io::Result<fs::DirEntry>| {
-        let entry = entry.map_err(failed)?;
+        let entry = entry?;
         match entry.file_name().into_string() {
             Ok(name) => Ok((name, entry.path())),
             Err(_) => Err(Error::NotPackageable { path: entry.path() }),
         }
     };
-    fs::read_dir(folder).map_err(failed)?.map(named).collect()
+    fs::read_dir(dir)?.map(named).collect()
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_to_the_build_and_old_depmod_data_stay_out() {
+    fn links_to_the_build_and_old_depmod_data_are_not_packaged() {
         for name in ["kernel", "updates", "modules.order", "modules.builtin.modinfo"] {
             assert!(is_packaged(name), "{name}");
         }

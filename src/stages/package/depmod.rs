@@ -1,12 +1,13 @@
-//! Which module needs which: the files that depmod writes.
+//! Module dependencies: runs depmod and keeps the files that it writes.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Error;
-use super::contents::{is_packaged, modules_folder};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
+
+use super::contents::{is_packaged, modules_dir};
+use super::error::Error;
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::Stage;
@@ -16,9 +17,9 @@ use crate::stages::build::KernelBuild;
 
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// A folder that holds depmod's files for the kernel and nothing else.
+/// Returns a directory that holds depmod's files for the kernel and nothing else.
 ///
-/// Kept in the store by kernel and depmod version: newer ones write other files.
+/// The store keeps it by kernel and depmod version, because versions of depmod write different files.
 pub(super) fn run(cx: &Context, build: &KernelBuild) -> Result<Entry, Error> {
     let key = Key::of("depmod", &(&build.key, version(cx)?));
     match cx.lookup(Stage::Package, Room::Results, key.as_str())? {
@@ -35,15 +36,14 @@ fn version(cx: &Context) -> Result<String, Error> {
     Ok(output.text())
 }
 
-fn fill(cx: &Context, build: &KernelBuild, folder: &Path) -> Result<(), Error> {
-    let staging = folder.join("staging");
-    let failed = |source| Error::Write { path: staging.clone(), source };
+fn fill(cx: &Context, build: &KernelBuild, dir: &Path) -> Result<(), Error> {
+    let staging = dir.join("staging");
     let modules = staging.join("usr/lib/modules").join(&build.release);
-    fs::create_dir_all(&modules).map_err(failed)?;
-    // kmod is built for one of the two places.
-    symlink("usr/lib", staging.join("lib")).map_err(failed)?;
+    fs::create_dir_all(&modules)?;
+    // kmod is compiled for either /lib/modules or /usr/lib/modules.
+    symlink("usr/lib", staging.join("lib"))?;
     link_modules(build, &modules)?;
-    fs::create_dir_all(&cx.logs).map_err(|source| Error::Write { path: cx.logs.clone(), source })?;
+    fs::create_dir_all(&cx.logs)?;
     Command::new("depmod")
         .arg("--basedir")
         .arg(&staging)
@@ -53,27 +53,26 @@ fn fill(cx: &Context, build: &KernelBuild, folder: &Path) -> Result<(), Error> {
         .deadline(DEADLINE)
         .log(cx.log(Stage::Package))
         .run(&cx.stop)?;
-    for entry in fs::read_dir(&modules).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_type().map_err(failed)?.is_file() {
-            fs::rename(entry.path(), folder.join(entry.file_name())).map_err(failed)?;
+    for entry in fs::read_dir(&modules)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::rename(entry.path(), dir.join(entry.file_name()))?;
         }
     }
-    fs::remove_dir_all(&staging).map_err(failed)
+    Ok(fs::remove_dir_all(&staging)?)
 }
 
-/// The build's result is not to be written to, and copying it would cost time and space.
+/// Links the modules into `staging`: depmod must not write to the build's result, and a copy would cost time
+/// and space.
 fn link_modules(build: &KernelBuild, staging: &Path) -> Result<(), Error> {
-    let root = modules_folder(build);
+    let root = modules_dir(build);
     if !root.exists() {
         return Ok(());
     }
-    let failed = |source| Error::Read { path: root.clone(), source };
-    for entry in fs::read_dir(&root).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+    for entry in fs::read_dir(&root)? {
+        let entry = entry?;
         if is_packaged(&entry.file_name().to_string_lossy()) {
-            let link = staging.join(entry.file_name());
-            symlink(entry.path(), &link).map_err(|source| Error::Write { path: link, source })?;
+            symlink(entry.path(), staging.join(entry.file_name()))?;
         }
     }
     Ok(())

@@ -1,54 +1,53 @@
-//! What an ELF file says of itself: its build id, and the libraries that it needs.
+//! ELF metadata: the build id and the required libraries.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use fs_err::{self as fs, File};
 use goblin::elf::Elf;
 use goblin::elf::header::header64::Header;
 use goblin::elf::note::NT_GNU_BUILD_ID;
 use goblin::elf::section_header::SHT_NOTE;
 use goblin::elf::section_header::section_header64::SectionHeader;
 
-use super::Error;
-use super::payload::{Content, Payload};
-use crate::base::cache_key::hex;
+use super::error::Error;
+use super::payload::{FileContent, Payload};
+use crate::base::digest::hex;
 
-/// A library that programs need, with the versions of its symbols that they use.
+/// A library that programs require, with the symbol versions that they use.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Library {
     /// `libelf.so.1`
-    pub soname: String,
+    pub(super) soname: String,
     /// `GLIBC_2.34`
-    pub versions: BTreeSet<String>,
+    pub(super) versions: BTreeSet<String>,
 }
 
-/// The GNU build id in hexadecimal; `None` where the file has none or is no 64-bit ELF file.
+/// Returns the GNU build id in hexadecimal, or `None` if the file has none or is not a 64-bit ELF file.
 ///
-/// Reads the headers and the notes only: a vmlinux is larger than what this tool may hold.
+/// Reads only headers and notes: a whole vmlinux would exceed the memory limit of this tool.
 pub(super) fn build_id(path: &Path) -> Result<Option<String>, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    let Ok(header) = Header::from_fd(&mut file) else { return Ok(None) };
-    let sections = SectionHeader::from_fd(&mut file, header.e_shoff, header.e_shnum.into());
+    let mut file = File::open(path)?;
+    let Ok(header) = Header::from_fd(file.file_mut()) else { return Ok(None) };
+    let sections = SectionHeader::from_fd(file.file_mut(), header.e_shoff, header.e_shnum.into());
     for section in sections.unwrap_or_default().iter().filter(|section| section.sh_type == SHT_NOTE) {
-        if let Some(id) = build_id_in(&part(&mut file, section).map_err(failed)?) {
+        if let Some(id) = build_id_in(&content_of(&mut file, section)?) {
             return Ok(Some(id));
         }
     }
     Ok(None)
 }
 
-fn part(file: &mut File, section: &SectionHeader) -> io::Result<Vec<u8>> {
+fn content_of(file: &mut File, section: &SectionHeader) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(section.sh_offset))?;
     let mut content = Vec::new();
     file.take(section.sh_size).read_to_end(&mut content)?;
     Ok(content)
 }
 
-/// A note is the lengths of its name and its content, its type, and both, each filled up to four
-/// bytes (elf(5)).
+/// Finds the build id among `notes`. A note has the lengths of its name and its content, its type, the name
+/// and the content, the last two padded to four bytes (elf(5)).
 fn build_id_in(mut notes: &[u8]) -> Option<String> {
     loop {
         let word = |at: usize| Some(u32::from_le_bytes(notes.get(at..at + 4)?.try_into().ok()?) as usize);
@@ -61,20 +60,19 @@ fn build_id_in(mut notes: &[u8]) -> Option<String> {
     }
 }
 
-/// The libraries of all programs of a payload, each once.
-pub(super) fn needed(payload: &Payload) -> Result<Vec<Library>, Error> {
+/// Returns the libraries that the programs of a payload require, each once.
+pub(super) fn required_libraries(payload: &Payload) -> Result<Vec<Library>, Error> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in payload.files.iter().filter(|file| file.mode & 0o100 != 0) {
-        let Content::Disk(path) = &file.content else { continue };
-        let content = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        for library in libraries(&content) {
+        let FileContent::Disk(path) = &file.content else { continue };
+        for library in libraries(&fs::read(path)?) {
             all.entry(library.soname).or_default().extend(library.versions);
         }
     }
     Ok(all.into_iter().map(|(soname, versions)| Library { soname, versions }).collect())
 }
 
-/// The libraries of a program; empty for what is not an ELF file or needs none.
+/// The libraries of a program; empty if it is not an ELF file or requires none.
 fn libraries(content: &[u8]) -> Vec<Library> {
     let Ok(elf) = Elf::parse(content) else { return Vec::new() };
     let named = |soname: &&str| Library { soname: (*soname).to_owned(), versions: BTreeSet::new() };
@@ -94,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_build_id_is_found_behind_other_notes() {
+    fn a_build_id_is_found_after_other_notes() {
         let note = |name: &[u8], kind: u32, content: &[u8]| {
             let mut note = [name.len() as u32, content.len() as u32, kind].map(u32::to_le_bytes).concat();
             for part in [name, content] {
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_names_its_libraries_and_their_versions() {
+    fn a_program_lists_its_libraries_and_their_versions() {
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let libraries = libraries(&program);
         let libc = libraries.iter().find(|library| library.soname == "libc.so.6").expect("a glibc program");
@@ -121,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_elf_file_has_no_build_id() {
+    fn a_file_that_is_not_elf_has_no_build_id() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(build_id(file.path()).unwrap(), None);
     }

@@ -1,138 +1,146 @@
-//! What is packaged: one list of files for all formats.
+//! The payload: one list of files for all package formats.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use fs_err::{self as fs, File};
 use md5::Md5;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
-use super::Error;
-use super::meter::Meter;
-use crate::base::cache_key::hex;
+use super::error::Error;
+use crate::base::digest::{hex, sha256};
 use crate::stages::build::BTF_BASE;
 
-/// What a file is for; where it goes is the format's business.
+/// The purpose of a file; each format maps it to a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
+pub(super) enum Role {
     Image,
     SystemMap,
     Config,
-    /// A file of `lib/modules/<release>`, by its path below it.
+    /// A file of `lib/modules/<release>`, by its path below that directory.
     Modules(String),
-    /// The same, but written by depmod, which runs again where the package is installed.
+    /// Like [`Role::Modules`], but written by depmod, which runs again on the installed system.
     Depmod(String),
-    /// A file that modules are built with, by its path below the folder of those; that folder for `""`.
+    /// A file needed to build modules, by its path below the headers' directory; that directory for `""`.
     Headers(String),
     /// `vmlinux` with all of its debug information.
     Vmlinux,
-    /// Where kdump-tools (0) and systemtap (1) look for it.
-    VmlinuxLink(u8),
-    /// A module's debug information, by the module's path below `lib/modules/<release>`.
+    /// The link to `vmlinux` that kdump-tools reads.
+    VmlinuxForKdump,
+    /// The link to `vmlinux` that systemtap reads.
+    VmlinuxForSystemtap,
+    /// Debug information of a module, by the module's path below `lib/modules/<release>`.
     ModuleDebug(String),
-    /// Where debuggers look for debug information, by build id in hexadecimal.
+    /// The link by which debuggers find debug information, by build id in hexadecimal.
     BuildId(String),
-    /// A header of user programs, by its path below the folder of those.
+    /// A header of user-space programs, by its path below the headers' directory.
     Uapi(String),
-    /// A file whose place is known, by its path from the root, without a slash in front.
+    /// A file with the same path in both formats, relative to the root directory.
     At(String),
 }
 
-/// What a package manager has to know of a file besides its place and content.
+/// Property of a file that package managers treat specially.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
+pub(super) enum FileFlags {
     Plain,
-    /// Written again where it is installed, as depmod's files are.
-    Rewritten,
-    /// The administrator's to change: an upgrade keeps those changes.
-    Configuration,
+    /// Rewritten on the installed system, as depmod's files are.
+    Regenerated,
+    /// A configuration file: an upgrade keeps the administrator's changes.
+    Config,
     Documentation,
     Licence,
 }
 
+/// Source of a file's bytes.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub(super) enum FileContent {
     Disk(PathBuf),
     Memory(Vec<u8>),
-    /// A symbolic link, with its text.
+    /// A symbolic link with this target.
     Link(String),
-    /// A symbolic link to where a file of that role is or would be.
+    /// A symbolic link to the path of the file with this role, whether the package has that file or not.
     LinkTo(Role),
 }
 
-impl Content {
-    /// Nothing for a link.
+impl FileContent {
+    /// Opens the content; a link has none.
     pub(super) fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match self {
-            Content::Disk(path) => Box::new(File::open(path)?),
-            Content::Memory(bytes) => Box::new(bytes.as_slice()),
-            Content::Link(_) | Content::LinkTo(_) => Box::new(io::empty()),
+            FileContent::Disk(path) => Box::new(File::open(path)?),
+            FileContent::Memory(bytes) => Box::new(bytes.as_slice()),
+            FileContent::Link(_) | FileContent::LinkTo(_) => Box::new(io::empty()),
         })
     }
 
-    /// For messages.
+    /// The path to show in messages.
     pub(super) fn shown(&self) -> PathBuf {
         match self {
-            Content::Disk(path) => path.clone(),
+            FileContent::Disk(path) => path.clone(),
             _ => PathBuf::from("(generated)"),
         }
     }
 }
 
-/// A regular file or a symbolic link. Its owner is root, its time the payload's.
+/// A regular file or a symbolic link, owned by root and dated as the payload.
 #[derive(Clone, Debug)]
-pub struct PayloadFile {
-    pub role: Role,
-    pub nature: Nature,
+pub(super) struct PayloadFile {
+    pub(super) role: Role,
+    pub(super) flags: FileFlags,
     /// Permission bits.
-    pub mode: u32,
-    pub content: Content,
-    pub bytes: u64,
-    /// Hexadecimal, for dpkg's md5sums.
-    pub md5: String,
-    /// Hexadecimal, for rpm's header.
-    pub sha256: String,
+    pub(super) mode: u32,
+    pub(super) content: FileContent,
+    pub(super) bytes: u64,
+    /// MD5 in hexadecimal, for dpkg's md5sums.
+    pub(super) md5: String,
+    /// SHA-256 in hexadecimal, for the rpm header.
+    pub(super) sha256: String,
 }
 
+/// The files of a package.
 #[derive(Clone, Debug)]
-pub struct Payload {
-    /// Seconds since the epoch, in the width that rpm has for it.
-    pub timestamp: u32,
+pub(super) struct Payload {
+    /// Seconds since the epoch, in rpm's 32 bits.
+    pub(super) timestamp: u32,
     /// Sorted by role.
-    pub files: Vec<PayloadFile>,
+    pub(super) files: Vec<PayloadFile>,
 }
 
 impl PayloadFile {
     pub(super) fn on_disk(role: Role, mode: u32, path: PathBuf) -> Result<PayloadFile, Error> {
-        let meta = path.symlink_metadata().map_err(|source| Error::Read { path: path.clone(), source })?;
+        let meta = fs::symlink_metadata(&path)?;
         if !meta.is_file() {
             return Err(Error::NotPackageable { path });
         }
         let bytes = meta.len();
-        let (nature, md5, sha256) = (Nature::Plain, String::new(), String::new());
-        Ok(PayloadFile { role, nature, mode, content: Content::Disk(path), bytes, md5, sha256 })
+        let (flags, md5, sha256) = (FileFlags::Plain, String::new(), String::new());
+        Ok(PayloadFile { role, flags, mode, content: FileContent::Disk(path), bytes, md5, sha256 })
     }
 
     pub(super) fn in_memory(role: Role, content: Vec<u8>) -> PayloadFile {
         PayloadFile {
             role,
-            nature: Nature::Plain,
+            flags: FileFlags::Plain,
             mode: 0o644,
             bytes: content.len() as u64,
             md5: hex(&Md5::digest(&content)),
-            sha256: hex(&Sha256::digest(&content)),
-            content: Content::Memory(content),
+            sha256: sha256(&content),
+            content: FileContent::Memory(content),
         }
     }
 
-    pub(super) fn link(role: Role, content: Content) -> PayloadFile {
-        let (nature, md5, sha256) = (Nature::Plain, String::new(), String::new());
-        PayloadFile { role, nature, mode: 0o777, content, bytes: 0, md5, sha256 }
+    /// A generated file at `path`, relative to the root directory.
+    pub(super) fn at(path: String, content: Vec<u8>) -> PayloadFile {
+        PayloadFile::in_memory(Role::At(path), content)
     }
 
-    pub(super) fn of_nature(self, nature: Nature) -> PayloadFile {
-        PayloadFile { nature, ..self }
+    pub(super) fn link(role: Role, content: FileContent) -> PayloadFile {
+        let (flags, md5, sha256) = (FileFlags::Plain, String::new(), String::new());
+        PayloadFile { role, flags, mode: 0o777, content, bytes: 0, md5, sha256 }
+    }
+
+    pub(super) fn with_flags(self, flags: FileFlags) -> PayloadFile {
+        PayloadFile { flags, ..self }
     }
 }
 
@@ -148,79 +156,65 @@ impl Payload {
         self.files.iter().any(|file| file.role == Role::Headers(BTF_BASE.to_owned()))
     }
 
-    /// What there is to read from disk.
+    /// Total size of the files on disk.
     pub(super) fn bytes_on_disk(&self) -> u64 {
-        let on_disk = |file: &&PayloadFile| matches!(file.content, Content::Disk(_));
+        let on_disk = |file: &&PayloadFile| matches!(file.content, FileContent::Disk(_));
         self.files.iter().filter(on_disk).map(|file| file.bytes).sum()
-    }
-
-    /// Reads every file once for its size and checksums.
-    pub(super) fn measure(&mut self, meter: &Meter) -> Result<(), Error> {
-        for file in &mut self.files {
-            let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
-            file.bytes = meter.each_piece(file, |piece| {
-                md5.update(piece);
-                sha256.update(piece);
-                Ok(())
-            })?;
-            file.md5 = hex(&md5.finalize());
-            file.sha256 = hex(&sha256.finalize());
-        }
-        Ok(())
     }
 }
 
 /// One entry of an archive.
 #[derive(Clone, Debug)]
-pub struct Member<'a> {
-    /// From the root, without a slash in front.
-    pub path: String,
-    pub kind: Kind<'a>,
+pub(super) struct Member<'a> {
+    /// Relative to the root directory.
+    pub(super) path: String,
+    pub(super) kind: MemberKind<'a>,
 }
 
+/// Type of an archive entry.
 #[derive(Clone, Debug)]
-pub enum Kind<'a> {
+pub(super) enum MemberKind<'a> {
     /// Mode 0755.
     Directory,
     File(&'a PayloadFile),
-    /// A symbolic link with its text; mode 0777.
+    /// A symbolic link with its target; mode 0777.
     Link(String),
 }
 
-/// The files at their places and the folders above them that the package owns, sorted by path.
+/// Returns the files at their paths and their parent directories that the package owns, sorted by path.
 pub(super) fn members<'a>(
     files: impl IntoIterator<Item = &'a PayloadFile>,
-    place: impl Fn(&Role) -> String,
-    owned: impl Fn(&str) -> bool,
+    path_of: impl Fn(&Role) -> String,
+    is_owned: impl Fn(&str) -> bool,
 ) -> Vec<Member<'a>> {
     let mut members = BTreeMap::new();
     for file in files {
-        let path = place(&file.role);
-        for (end, _) in path.match_indices('/').filter(|(end, _)| owned(&path[..*end])) {
-            members.entry(path[..end].to_owned()).or_insert(Kind::Directory);
+        let path = path_of(&file.role);
+        for (end, _) in path.match_indices('/').filter(|(end, _)| is_owned(&path[..*end])) {
+            members.entry(path[..end].to_owned()).or_insert(MemberKind::Directory);
         }
         let kind = match &file.content {
-            Content::Link(text) => Kind::Link(text.clone()),
-            Content::LinkTo(role) => Kind::Link(link_text(&path, &place(role))),
-            Content::Disk(_) | Content::Memory(_) => Kind::File(file),
+            FileContent::Link(target) => MemberKind::Link(target.clone()),
+            FileContent::LinkTo(role) => MemberKind::Link(link_target(&path, &path_of(role))),
+            FileContent::Disk(_) | FileContent::Memory(_) => MemberKind::File(file),
         };
         members.insert(path, kind);
     }
     members.into_iter().map(|(path, kind)| Member { path, kind }).collect()
 }
 
-/// [`members`] where every file's place is known.
-pub(super) fn members_at(files: &[PayloadFile], owned: impl Fn(&str) -> bool) -> Vec<Member<'_>> {
-    let place = |role: &Role| match role {
+/// [`members`] for files that all have [`Role::At`].
+pub(super) fn members_at(files: &[PayloadFile], is_owned: impl Fn(&str) -> bool) -> Vec<Member<'_>> {
+    let path_of = |role: &Role| match role {
         Role::At(path) => path.clone(),
-        other => unreachable!("{other:?} has no place of its own"),
+        other => unreachable!("the path of {other:?} depends on the format"),
     };
-    members(files, place, owned)
+    members(files, path_of, is_owned)
 }
 
-/// What a link at `from` says to lead to `to`, both from the root: the way between them, or the whole
-/// path where they share no folder (Debian Policy 10.5).
-fn link_text(from: &str, to: &str) -> String {
+/// The target of a link at `from` that leads to `to`, both relative to the root directory: a relative path,
+/// or an absolute one if the two share no directory (Debian Policy 10.5).
+fn link_target(from: &str, to: &str) -> String {
     let (from, to): (Vec<_>, Vec<_>) = (from.split('/').collect(), to.split('/').collect());
     let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
     if shared == 0 {
@@ -235,18 +229,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_goes_the_short_way_or_from_the_root() {
+    fn a_link_is_relative_unless_it_shares_no_directory_with_its_target() {
         assert_eq!(
-            link_text("usr/lib/debug/vmlinux-r", "usr/lib/debug/lib/modules/r/vmlinux"),
+            link_target("usr/lib/debug/vmlinux-r", "usr/lib/debug/lib/modules/r/vmlinux"),
             "lib/modules/r/vmlinux"
         );
-        assert_eq!(link_text("usr/lib/debug/.build-id/ab/c", "usr/lib/debug/lib/x"), "../../lib/x");
-        assert_eq!(link_text("lib/modules/r/build", "usr/src/h"), "/usr/src/h");
+        assert_eq!(link_target("usr/lib/debug/.build-id/ab/c", "usr/lib/debug/lib/x"), "../../lib/x");
+        assert_eq!(link_target("lib/modules/r/build", "usr/src/h"), "/usr/src/h");
     }
 
     #[test]
-    fn folders_stand_before_what_is_in_them_and_only_where_the_package_owns_them() {
-        let at = |path: &str| PayloadFile::in_memory(Role::At(path.to_owned()), vec![1]);
+    fn only_owned_directories_are_listed_and_each_precedes_its_files() {
+        let at = |path: &str| PayloadFile::at(path.to_owned(), vec![1]);
         let files = ["lib/m/r/kernel/x.ko", "lib/m/r-a", "lib/m/r/vmlinuz"].map(at);
         let members = members_at(&files, |path| path.starts_with("lib/m/r"));
         let paths: Vec<_> = members.into_iter().map(|member| member.path).collect();

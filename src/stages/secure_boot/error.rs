@@ -1,53 +1,85 @@
+//! Errors of the Secure Boot stage.
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use openssl::error::ErrorStack;
 
-use crate::base::error::{Exit, Explain};
+use crate::base::error::Explain;
+use crate::base::stop::Interrupted;
 use crate::base::store;
 
-/// Signing failed.
+/// Why the kernel was not signed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot {action} {}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("the image {} is not a PE file that can be signed: {why}", path.display())]
-    Image { path: PathBuf, why: &'static str },
-    #[error("modules cannot be signed by CONFIG_MODULE_SIG_HASH={name:?}")]
-    Hash { name: String },
-    #[error("the module {} is compressed, so the kernel would not find a signature in it", path.display())]
-    Compressed { path: PathBuf },
-    #[error("OpenSSL did not sign")]
+    /// A file operation failed; the error names operation and path.
+    // Not transparent: `full_disk` searches the sources for an `io::Error`.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The image has no room for a signature, has one already, or is not a PE file.
+    #[error("cannot sign the image {}: {why}", path.display())]
+    Image {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with the image.
+        why: &'static str,
+    },
+    /// The kernel's configuration names a hash that this tool does not support.
+    #[error("cannot sign modules with CONFIG_MODULE_SIG_HASH={name:?}")]
+    Hash {
+        /// The value in the kernel's configuration.
+        name: String,
+    },
+    /// The kernel searches for the signature at the end of an uncompressed module.
+    #[error("cannot sign the module {}: it is compressed, and the kernel would not find the signature", path.display())]
+    Compressed {
+        /// The module.
+        path: PathBuf,
+    },
+    /// OpenSSL failed.
+    #[error("OpenSSL cannot sign")]
     OpenSsl(#[from] ErrorStack),
+    /// A signature cannot be encoded as DER.
     #[error("cannot encode a signature")]
     Encoding(#[from] cms::cert::x509::der::Error),
+    /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error("interrupted")]
-    Interrupted,
+    /// A stop was requested.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Explain for Error {
-    fn exit(&self) -> Exit {
+    fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Error::Store(store::Error::Interrupted { .. }) | Error::Interrupted => Exit::Interrupted,
-            _ => Exit::StageFailed,
+            Error::Store(error) => Some(error),
+            Error::Interrupted(error) => Some(error),
+            _ => None,
         }
     }
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::Image { .. } => Some("the kernel needs CONFIG_EFI_STUB=y".to_owned()),
-            Error::Hash { .. } => Some("put CONFIG_MODULE_SIG_SHA512=y into the kconfig".to_owned()),
-            Error::Compressed { .. } => {
-                Some("leave the modules as they are: the packages are compressed as a whole".to_owned())
-            }
-            _ => None,
+            Error::Image { .. } => Some("build the kernel with CONFIG_EFI_STUB=y".to_owned()),
+            Error::Hash { .. } => Some("add CONFIG_MODULE_SIG_SHA512=y to the kconfig".to_owned()),
+            Error::Compressed { .. } => Some(
+                "disable module compression in the kconfig; the packages are compressed as a whole"
+                    .to_owned(),
+            ),
+            _ => self.inner()?.next_step(),
         }
     }
 }
 
-pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { action, path, source }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::full_disk;
+
+    #[test]
+    fn a_full_disk_is_recognised() {
+        assert!(full_disk(&Error::from(io::Error::from(io::ErrorKind::StorageFull))));
+        assert!(!full_disk(&Error::from(io::Error::from(io::ErrorKind::NotFound))));
+    }
 }

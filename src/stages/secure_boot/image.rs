@@ -1,7 +1,7 @@
-//! The image: an Authenticode signature in a PE file.
+//! Signs the image: an Authenticode signature in a PE file.
 //!
-//! Microsoft, "Windows Authenticode Portable Executable Signature Format" and "PE Format" (The attribute
-//! certificate table).
+//! Source: Microsoft, "Windows Authenticode Portable Executable Signature Format" and "PE Format" (section
+//! "The attribute certificate table").
 
 use std::path::Path;
 
@@ -16,41 +16,41 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 use sha2_for_authenticode::{Digest, Sha256};
 
 use super::error::Error;
-use super::signed_data::SHA256;
+use super::signed_data::{SHA256, sign_enclosed};
 use crate::base::x509::Signer;
 
 const SPC_PE_IMAGE_DATA_OBJID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.1.15");
-/// `SpcPeImageData` that says nothing: no flags, and of the file an empty name.
+/// An empty `SpcPeImageData`: no flags and an empty file name.
 const SPC_PE_IMAGE_DATA: &[u8] = &[0x30, 9, 0x03, 1, 0, 0xa0, 4, 0xa2, 2, 0x80, 0];
-/// Entries of the certificate table begin at multiples of that.
+/// Bytes to which entries of the certificate table are aligned.
 const ALIGNMENT: usize = 8;
 
-/// The image with its signature. `path` is for messages.
+/// Returns the signed image; `path` appears only in messages.
 pub(super) fn sign(mut image: Vec<u8>, path: &Path, signer: &Signer) -> Result<Vec<u8>, Error> {
-    // The padding is signed too.
+    // The signature covers the padding.
     image.resize(image.len().next_multiple_of(ALIGNMENT), 0);
-    let (digest, place) = examine(&image).map_err(|why| Error::Image { path: path.to_owned(), why })?;
-    let signature = signer.sign_enclosed(SPC_INDIRECT_DATA_OBJID, indirect_data(digest)?, SHA256)?;
+    let (digest, offsets) = examine(&image).map_err(|why| Error::Image { path: path.to_owned(), why })?;
+    let signature = sign_enclosed(signer, SPC_INDIRECT_DATA_OBJID, indirect_data(digest)?, SHA256)?;
     let start = image.len();
     append_certificate(&mut image, &signature);
     let entry = [start as u32, (image.len() - start) as u32].map(u32::to_le_bytes).concat();
-    image[place.security_data_dir..place.after_security_data_dir].copy_from_slice(&entry);
+    image[offsets.security_data_dir..offsets.after_security_data_dir].copy_from_slice(&entry);
     Ok(image)
 }
 
-/// The digest of what a signature covers, and where the certificate table's place is told.
+/// Returns the Authenticode digest, and the offsets of the header field that locates the certificate table.
 fn examine(image: &[u8]) -> Result<(Vec<u8>, PeOffsets), &'static str> {
-    let pe = PeFile64::parse(image).map_err(|_| "it has no header of that kind")?;
+    let pe = PeFile64::parse(image).map_err(|_| "it is not a PE file")?;
     let entries = pe.nt_headers().optional_header().number_of_rva_and_sizes() as usize;
     if entries <= IMAGE_DIRECTORY_ENTRY_SECURITY {
-        return Err("its header has no place for a signature");
+        return Err("its header has no field for a signature");
     }
     if pe.data_directory(IMAGE_DIRECTORY_ENTRY_SECURITY).is_some() {
-        return Err("it is signed already");
+        return Err("it is already signed");
     }
     let mut digest = Sha256::new();
-    authenticode_digest(&pe, &mut digest).map_err(|_| "its sections lie outside of it")?;
-    let offsets = pe.offsets().map_err(|_| "its header lies outside of it")?;
+    authenticode_digest(&pe, &mut digest).map_err(|_| "its sections extend beyond the file")?;
+    let offsets = pe.offsets().map_err(|_| "its header extends beyond the file")?;
     Ok((digest.finalize().to_vec(), offsets))
 }
 
@@ -68,7 +68,7 @@ fn indirect_data(digest: Vec<u8>) -> Result<Any, Error> {
     Ok(Any::encode_from(&content)?)
 }
 
-/// `WIN_CERTIFICATE`: length with this header, revision, kind, and the signature.
+/// Appends a `WIN_CERTIFICATE`: length including this header, revision, type, signature.
 fn append_certificate(image: &mut Vec<u8>, signature: &[u8]) {
     image.extend((8 + signature.len() as u32).to_le_bytes());
     image.extend(WIN_CERT_REVISION_2_0.to_le_bytes());

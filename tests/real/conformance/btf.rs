@@ -1,4 +1,4 @@
-//! BTF, the kernel's types for BPF programs: in the image, in its modules, and in modules of others.
+//! BTF, the kernel's types for BPF programs: in the image, in its modules, and in out-of-tree modules.
 
 use std::fs;
 use std::path::Path;
@@ -10,19 +10,19 @@ use crate::support::output::printed;
 const MODULE: &str = "#include <linux/module.h>\nstruct of_this_module { int a; } of_this_module;\n\
                       MODULE_DESCRIPTION(\"BTF\");\nMODULE_LICENSE(\"GPL\");\n";
 
-/// Whether an ELF file has the section.
+/// Whether an ELF file has a BTF section.
 fn has_btf(file: &Path) -> bool {
     printed(Command::new("readelf").args(["--section-headers", "--wide"]).arg(file)).contains(" .BTF ")
 }
 
-/// A module built with the headers has BTF, like those that are packaged.
-pub fn modules_get_it(kernel: &Kernel, folder: &Path) {
+/// Asserts that packaged modules have BTF, and so does a module built with the headers.
+pub fn assert_modules_have_btf(kernel: &Kernel, dir: &Path) {
     let release = kernel.release();
     for part in ["image", "headers"] {
-        printed(Command::new("dpkg-deb").arg("--extract").arg(kernel.ours("deb", part)).arg(folder));
+        printed(Command::new("dpkg-deb").arg("--extract").arg(kernel.ours("deb", part)).arg(dir));
     }
-    assert!(has_btf(&folder.join(format!("lib/modules/{release}/kernel/kernel/configs.ko"))));
-    let headers = folder.join(format!("usr/src/linux-headers-{release}"));
+    assert!(has_btf(&dir.join(format!("lib/modules/{release}/kernel/kernel/configs.ko"))));
+    let headers = dir.join(format!("usr/src/linux-headers-{release}"));
     let base = headers.join("vmlinux");
     assert!(has_btf(&base) && base.metadata().unwrap().len() < 4 << 20, "BTF and nothing else");
     let depends =
@@ -32,7 +32,7 @@ pub fn modules_get_it(kernel: &Kernel, folder: &Path) {
         printed(Command::new("rpm").args(["-qp", "--requires"]).arg(kernel.ours("rpm", "headers")));
     assert!(required.lines().any(|line| line == "dwarves"), "{required}");
 
-    let module = folder.join("module");
+    let module = dir.join("module");
     fs::create_dir(&module).unwrap();
     fs::write(module.join("types.c"), MODULE).unwrap();
     fs::write(module.join("Kbuild"), "obj-m := types.o\n").unwrap();

@@ -1,4 +1,4 @@
-//! What a .deb says, read by dpkg-deb and tar.
+//! Facts about a .deb, read with dpkg-deb and tar.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use super::difference::Facts;
 use crate::support::output::printed;
 
-/// Fields of control, its other files, and every path with its kind, mode, owner and link text. Of the
-/// image and what belongs to it the content too.
+/// Returns the fields of the control file, the other control files, and every path with its type, mode, owner
+/// and link target; for the image, System.map and configuration also the content's checksum.
 pub fn facts(deb: &Path, release: &str) -> Facts {
     let named = |text: &str| text.replace(release, "@");
     let mut facts = fields(&printed(Command::new("dpkg-deb").arg("--field").arg(deb)), release);
@@ -38,14 +38,14 @@ pub fn fields(control: &str, release: &str) -> Facts {
 }
 
 struct Entry {
-    /// From the root, without a slash at either end.
+    /// Relative to the root directory, without a trailing slash.
     path: String,
     shown: String,
-    /// Of the content.
+    /// SHA-256 of the content.
     sha256: String,
 }
 
-/// What one of the archives in a .deb holds.
+/// Entries of one of the archives in a .deb.
 fn entries(archive: &str, deb: &Path) -> Vec<Entry> {
     let output = Command::new("dpkg-deb").arg(archive).arg(deb).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

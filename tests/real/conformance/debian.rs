@@ -1,4 +1,4 @@
-//! Our packages beside Debian's own kernel for clouds, field by field, as apt knows it.
+//! Compares our packages with Debian's own cloud kernel, field by field, as apt lists it.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -9,7 +9,7 @@ use super::difference::{Facts, Meant, compare};
 use super::kbuild::Kernel;
 use crate::support::output::printed;
 
-/// Of an index and not of a package (apt's `Packages` files).
+/// Fields of an index that packages do not have (apt's `Packages` files).
 const INDEX: [&str; 7] = ["Filename", "Size", "MD5sum", "SHA1", "SHA256", "Description-md5", "Built-Using"];
 
 const IMAGE: [Meant; 11] = [
@@ -21,25 +21,21 @@ const IMAGE: [Meant; 11] = [
     (
         Theirs,
         "field Recommends",
-        "free firmware is for devices that no virtual machine has; the profiles of AppArmor are for a kernel that confines by default",
+        "no virtual machine has devices that need free firmware; AppArmor's profiles are for a kernel that confines by default",
     ),
     (
         Both,
         "field Suggests",
-        "Debian's documentation is of Debian's kernel; the headers are suggested for modules",
+        "Debian's documentation describes Debian's kernel; ours suggests the headers for modules",
     ),
     (
         Ours,
         "field Provides",
-        "whatever depends on any kernel is content with this one; Debian has it in linux-image-amd64, which always leads to its newest",
+        "satisfies dependencies on any kernel; Debian has it in linux-image-amd64, which depends on the newest kernel",
     ),
     (Theirs, "field Conflicts", UNSIGNED),
     (Theirs, "field Replaces", UNSIGNED),
-    (
-        Theirs,
-        "field Breaks",
-        "versions older than those of Debian 10: the oldest system that the packages are for is Debian 11",
-    ),
+    (Theirs, "field Breaks", "versions older than Debian 10; the packages support Debian 11 and later"),
 ];
 
 const HEADERS: [Meant; 8] = [
@@ -49,7 +45,11 @@ const HEADERS: [Meant; 8] = [
     (Both, "field Installed-Size", ONE_PACKAGE),
     (Both, "field Depends", ONE_PACKAGE),
     (Both, "field Description", "names the series"),
-    (Ours, "field Recommends", "the compiler: Debian's depend on it by linux-compiler-gcc-12-x86"),
+    (
+        Ours,
+        "field Recommends",
+        "the compiler; Debian's headers depend on it through linux-compiler-gcc-12-x86",
+    ),
     (Ours, "field Provides", "dkms recommends linux-headers; Debian has it in linux-headers-amd64"),
 ];
 
@@ -57,18 +57,21 @@ const LIBC_DEV: [Meant; 6] = [
     (Theirs, "field Source", SOURCE),
     (Both, "field Version", VERSION),
     (Both, "field Maintainer", MAINTAINER),
-    (Both, "field Installed-Size", "Debian's has more architectures' notes, ours another release's headers"),
+    (
+        Both,
+        "field Installed-Size",
+        "Debian's has notes of more architectures, ours headers of another release",
+    ),
     (Both, "field Description", "names the series"),
-    (Ours, "field Provides", "kbuild's own name of it, which Debian's had until bullseye"),
+    (Ours, "field Provides", "kbuild's own name for it, which Debian's had until bullseye"),
 ];
 
-const SOURCE: &str = "there is no source package of ours in the archive";
+const SOURCE: &str = "our packages have no source package in the archive";
 const VERSION: &str = "another release of the kernel";
-const MAINTAINER: &str = "not Debian's kernel team, who must not get the reports";
+const MAINTAINER: &str = "not Debian's kernel team, which must not get the bug reports";
 const UNSIGNED: &str =
     "Debian builds an unsigned package first and signs it in the archive; ours is one package";
-const ONE_PACKAGE: &str =
-    "Debian shares sources and host programs between flavours, in packages of their own";
+const ONE_PACKAGE: &str = "Debian shares headers and host programs between flavours, in separate packages";
 
 pub fn differences(kernel: &Kernel) -> Vec<String> {
     let abi = newest_abi();
@@ -87,12 +90,13 @@ pub fn differences(kernel: &Kernel) -> Vec<String> {
     found
 }
 
-/// The libraries that the headers' host programs need come from the packages that Debian's own tool finds.
+/// Returns a problem unless the headers depend on the packages that dpkg-shlibdeps finds for their host
+/// programs.
 fn shlibs(kernel: &Kernel) -> Option<String> {
     let root = tempfile::tempdir().unwrap();
     let headers = kernel.ours("deb", "headers");
     printed(Command::new("dpkg-deb").arg("--extract").arg(&headers).arg(root.path()));
-    // It wants to stand beside a package's control file, and to be given programs alone.
+    // dpkg-shlibdeps requires a control file in its directory, and accepts only programs.
     std::fs::create_dir(root.path().join("debian")).unwrap();
     std::fs::write(root.path().join("debian/control"), "").unwrap();
     let programs =
@@ -107,7 +111,7 @@ fn shlibs(kernel: &Kernel) -> Option<String> {
     (names(&ours) != names(&theirs)).then(|| format!("shlibs: {} instead of {theirs}", ours.trim()))
 }
 
-/// `6.1.0-56-cloud-amd64`: of the kernel that the package without a number in its name leads to.
+/// Returns the ABI name of the kernel that linux-image-cloud-amd64 depends on: `6.1.0-56-cloud-amd64`.
 fn newest_abi() -> String {
     let shown =
         printed(Command::new("apt-cache").args(["show", "--no-all-versions", "linux-image-cloud-amd64"]));
@@ -122,14 +126,15 @@ fn record(name: &str, abi: &str) -> Facts {
     facts
 }
 
-/// Only what is to take the place of the distribution's has a name of the distribution's.
+/// Returns a problem for each package that has a name of Debian's, except linux-libc-dev, which replaces
+/// Debian's.
 fn collisions(kernel: &Kernel) -> Vec<String> {
     let known = printed(Command::new("apt-cache").arg("pkgnames"));
     let mut found = Vec::new();
     for deb in kernel.all("deb") {
         let name = printed(Command::new("dpkg-deb").arg("--field").arg(&deb).arg("Package"));
         if known.lines().any(|other| other == name.trim()) != (name.trim() == "linux-libc-dev") {
-            found.push(format!("{} among Debian's names", name.trim()));
+            found.push(format!("{} is a name of Debian's", name.trim()));
         }
     }
     found

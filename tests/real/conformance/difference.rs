@@ -1,24 +1,24 @@
-//! What two packages say differently, and which of that is meant.
+//! Differences between two packages, and the intended ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a package says: `field Depends`, `file boot/vmlinuz-@` … Kernel releases are written `@`.
+/// Facts about a package: `field Depends`, `path boot/vmlinuz-@` … `@` stands for the kernel release.
 pub type Facts = BTreeMap<String, String>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Ours,
-    /// Kbuild's.
+    /// The other package: kbuild's or Debian's.
     Theirs,
-    /// Both say something, but not the same.
+    /// Both have the fact, with different values.
     Both,
 }
 
-/// A difference that is meant: who says it, of what (`*` stands for any text, `/` included), and why.
+/// An intended difference: which side has the fact, the fact (`*` matches any text, including `/`), and the
+/// reason.
 pub type Meant = (Side, &'static str, &'static str);
 
-/// Every difference that `meant` does not list, and every one that it lists and that is not there any
-/// more; nothing where all is as it is meant.
+/// Returns every difference that `meant` does not list and every listed one that no longer exists.
 pub fn compare(what: &str, ours: &Facts, theirs: &Facts, meant: &[Meant]) -> Vec<String> {
     let mut unlisted = Vec::new();
     let mut met = BTreeSet::new();
@@ -32,7 +32,8 @@ pub fn compare(what: &str, ours: &Facts, theirs: &Facts, meant: &[Meant]) -> Vec
         met.extend(met_here);
     }
     let gone = (0..meant.len()).filter(|index| !met.contains(index));
-    unlisted.extend(gone.map(|index| format!("{what}: listed, but not there: {:?}", meant[index])));
+    unlisted
+        .extend(gone.map(|index| format!("{what}: listed, but no longer a difference: {:?}", meant[index])));
     unlisted
 }
 
@@ -49,7 +50,7 @@ fn differences<'a>(ours: &'a Facts, theirs: &'a Facts) -> Vec<(Side, &'a str, St
     all.into_iter().filter_map(differ).collect()
 }
 
-/// Whether `text` is `pattern`, in which each `*` stands for any text.
+/// Whether `text` matches `pattern`; each `*` matches any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(text) = text.strip_prefix(start) else { return false };
@@ -57,7 +58,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 #[test]
-fn a_star_stands_for_any_text() {
+fn a_star_matches_any_text() {
     for (pattern, text) in [("a*", "a"), ("a*", "a/b/c"), ("*.o", "x/y.o"), ("a*c*e", "abcde"), ("ab", "ab")]
     {
         assert!(matches(pattern, text), "{pattern} {text}");

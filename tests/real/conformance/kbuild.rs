@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::support::output::{printed, stdout};
 use crate::support::tool::{LINE, Run, store};
 
-/// Nobody installs what is only compared.
+/// Fast compression for rpm packages that are only compared.
 const PLAIN: &str = "--define '_binary_payload w1.gzdio'";
 
 /// A kernel, packaged by the tool and by its own build system.
@@ -32,7 +32,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// `args` are those of `kpatch-build package`, but for the release. Only [`in_own_mounts`].
+    /// Packages a kernel both ways; `args` are the arguments of `kpatch-build package` without the release.
+    /// Call it only [`in_own_mounts`].
     pub fn new(args: &[&str]) -> Kernel {
         let run = Run::new(&[&["package", "--release", LINE], args].concat()).passed();
         let kernel = Kernel { run, theirs: tempfile::tempdir().unwrap() };
@@ -50,29 +51,29 @@ impl Kernel {
         self.report()["kernel"]["release"].as_str().unwrap().to_owned()
     }
 
-    /// The tool's package.
+    /// Returns the tool's package.
     pub fn ours(&self, kind: &str, part: &str) -> PathBuf {
         self.run.artifact(kind, part)
     }
 
-    /// All of the tool's packages of one kind.
+    /// Returns all of the tool's packages of one kind.
     pub fn all(&self, kind: &str) -> Vec<PathBuf> {
         let report = self.report();
         let artifacts = report["artifacts"].as_array().unwrap();
-        let those = artifacts.iter().filter(|artifact| artifact["kind"] == kind);
-        those.map(|artifact| PathBuf::from(artifact["path"].as_str().unwrap())).collect()
+        let of_kind = artifacts.iter().filter(|artifact| artifact["kind"] == kind);
+        of_kind.map(|artifact| PathBuf::from(artifact["path"].as_str().unwrap())).collect()
     }
 
-    /// Kbuild's, by the start of its name.
+    /// Returns kbuild's package, by the start of its file name.
     pub fn theirs(&self, start: &str) -> PathBuf {
-        let folders = [self.theirs.path().to_owned(), self.theirs.path().join("rpm/RPMS/x86_64")];
-        let mut found = folders
+        let dirs = [self.theirs.path().to_owned(), self.theirs.path().join("rpm/RPMS/x86_64")];
+        let mut found = dirs
             .iter()
-            .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+            .flat_map(|dir| std::fs::read_dir(dir).unwrap())
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(start));
         let path = found.next().unwrap_or_else(|| panic!("no package {start}"));
-        assert_eq!(found.next(), None, "{start} is the start of one name");
+        assert_eq!(found.next(), None, "only one name starts with {start}");
         path
     }
 
@@ -142,13 +143,14 @@ impl Kernel {
     }
 }
 
-/// The kernel's source with its series. It stays locked.
+/// Returns the kernel's source with its series applied, locked.
 fn patched(cx: &Context, plan: &Plan) -> PatchedTree {
     let source = verify::verify(cx, fetch::fetch(cx, &plan.offers).unwrap()).unwrap();
     patch(cx, &plan.kernel.series, unpack::unpack(cx, &source).unwrap()).unwrap()
 }
 
-/// Runs the test `name` of this suite in a process of its own, whose mounts nobody else sees. Whether this is it.
+/// Runs the test `name` of this suite in a separate process with private mounts. Returns true in that
+/// process.
 pub fn in_own_mounts(name: &str) -> bool {
     const INSIDE: &str = "KPATCH_BUILD_TEST_IN_OWN_MOUNTS";
     if std::env::var_os(INSIDE).is_some() {

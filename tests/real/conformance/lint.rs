@@ -1,24 +1,27 @@
-//! What lintian and rpmlint call an error.
+//! Errors that lintian and rpmlint report.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Errors of rpmlint that are meant: how the message begins, and why.
+/// Start of an accepted error of rpmlint, and the reason.
 pub type Meant = (&'static str, &'static str);
 
 pub const KERNEL: [Meant; 8] = [
     ("no-signature", SIGNATURE),
     ("non-readable /boot/", ROOT_ONLY),
     ("non-readable /lib/modules/", ROOT_ONLY),
-    ("zero-length /usr/src/kernels/", "a header that is empty upstream: it stands in for gcc's own"),
-    ("non-executable-script /usr/src/kernels/", "upstream's mode: kbuild runs these by their interpreter"),
+    ("zero-length /usr/src/kernels/", "a header that is empty upstream and replaces gcc's own"),
+    (
+        "non-executable-script /usr/src/kernels/",
+        "upstream's mode: kbuild runs these through their interpreter",
+    ),
     (
         "env-script-interpreter /usr/src/kernels/",
-        "upstream's scripts, unchanged; most of them no module's build runs",
+        "upstream's scripts, unchanged; module builds do not run most of them",
     ),
     ("incorrect-fsf-address /usr/", "upstream's headers, unchanged"),
-    ("no-binary", "the headers of programs have parts that only this architecture has"),
+    ("no-binary", "some user-space headers exist only for this architecture"),
 ];
 
 pub const DEBUG: [Meant; 3] = [
@@ -27,15 +30,16 @@ pub const DEBUG: [Meant; 3] = [
     ("missing-PT_GNU_STACK-section /usr/lib/debug/", NO_PROGRAM),
 ];
 
-const NO_PROGRAM: &str = "the kernel and its modules, which no loader of programs ever sees";
-const SIGNATURE: &str = "who hands the packages on signs them, with his own key";
-const ROOT_ONLY: &str = "addresses and an initramfs' secrets are root's only, as the distributions have it";
+const NO_PROGRAM: &str = "the kernel and its modules, which no program loader ever runs";
+const SIGNATURE: &str = "whoever publishes the packages signs them";
+const ROOT_ONLY: &str =
+    "only root may read addresses and the secrets in an initramfs, as on the distributions";
 
 pub fn problems(debs: &[PathBuf], rpms: &[PathBuf], meant: &[Meant]) -> Vec<String> {
     [lintian(debs), rpmlint(rpms, meant)].concat()
 }
 
-/// Nothing is overridden.
+/// Runs lintian without overrides.
 fn lintian(debs: &[PathBuf]) -> Vec<String> {
     let output = Command::new("lintian")
         .args(["--allow-root", "--tag-display-limit", "0", "--fail-on", "none"])
@@ -43,7 +47,7 @@ fn lintian(debs: &[PathBuf]) -> Vec<String> {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("W: "), "lintian did not look: {output:?}");
+    assert!(output.status.success() && text.contains("W: "), "lintian did not run: {output:?}");
     text.lines().filter(|line| line.starts_with("E: ")).map(str::to_owned).collect()
 }
 
@@ -51,16 +55,16 @@ fn rpmlint(rpms: &[PathBuf], meant: &[Meant]) -> Vec<String> {
     let output = Command::new("rpmlint").args(rpms).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains(&format!("{} packages and 0 specfiles checked", rpms.len())), "{output:?}");
-    let mut met = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut problems = Vec::new();
     for line in text.lines() {
         let Some((_, message)) = line.split_once(": E: ") else { continue };
         match meant.iter().find(|(start, _)| message.starts_with(start)) {
-            Some((start, _)) => _ = met.insert(*start),
+            Some((start, _)) => _ = seen.insert(*start),
             None => problems.push(line.to_owned()),
         }
     }
-    let gone = meant.iter().filter(|(start, _)| !met.contains(start));
-    problems.extend(gone.map(|(start, _)| format!("rpmlint: listed, but not said: {start}")));
+    let gone = meant.iter().filter(|(start, _)| !seen.contains(start));
+    problems.extend(gone.map(|(start, _)| format!("rpmlint: listed, but not reported: {start}")));
     problems
 }

@@ -1,6 +1,6 @@
-//! Every difference between our packages and kbuild's that is meant, with its reason.
+//! Every intended difference between our packages and kbuild's, with its reason.
 //!
-//! `binrpm-pkg` makes neither a devel nor a debuginfo package, so there is nothing to compare those with.
+//! `binrpm-pkg` builds neither a devel nor a debuginfo package, so ours have no counterpart.
 
 use super::difference::Meant;
 use super::difference::Side::{Both, Ours, Theirs};
@@ -13,19 +13,19 @@ pub const DEB_IMAGE: [Meant; 9] = [
     (
         Ours,
         "field Depends",
-        "kbuild names nothing, so that a machine without initramfs-tools gets a kernel that cannot boot; these are Debian's own",
+        "kbuild names none, and a machine without initramfs-tools would get a kernel that cannot boot; these are Debian's",
     ),
     (Ours, "field Suggests", "the headers, and a boot loader as Debian's own kernels suggest it"),
-    (Ours, "field Provides", "the virtual package of kernels, for what depends on any"),
+    (Ours, "field Provides", "the virtual package for dependencies on any kernel"),
     (
         Both,
         "path boot/System.map-@",
-        "the addresses in it help whoever attacks the kernel: root's only, as the distributions have it",
+        "its addresses help attackers, so only root may read it, as on the distributions",
     ),
     (
         Theirs,
         "path etc*",
-        "empty folders for hooks: whoever brings a hook brings its folder, and the scripts look first",
+        "empty directories for hooks: a package with a hook has the directory, and the scripts check first",
     ),
 ];
 
@@ -34,18 +34,18 @@ pub const DEB_HEADERS: [Meant; 18] = [
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", SIZE),
     (Both, "field Description", DESCRIPTION),
-    (Ours, "field Depends", "the libraries of the host programs, without which no module is built"),
-    (Ours, "field Recommends", "the compiler that made the kernel, and make"),
+    (Ours, "field Depends", "the libraries of the host programs, which every module build needs"),
+    (Ours, "field Recommends", "the compiler that built the kernel, and make"),
     (Ours, "field Provides", "dkms recommends linux-headers"),
     (
         Ours,
         "control postinst",
-        "the hooks of header_postinst.d: dkms builds there where the image came first, as with Debian's own",
+        "the hooks of header_postinst.d: dkms builds there if the image was installed first, as with Debian's own",
     ),
     (
         Theirs,
         "path usr/src/linux-headers-@/include/config/*",
-        "fixdep's stamps: they tell kbuild which object a changed option spoils, and a module's build names them only where they exist",
+        "fixdep's stamps: they tell kbuild which objects to rebuild after a changed option; a module build works without them",
     ),
     (Theirs, "path usr/src/linux-headers-@/scripts/atomic*", KERNELS_OWN_BUILD),
     (Theirs, "path usr/src/linux-headers-@/scripts/dtc*", KERNELS_OWN_BUILD),
@@ -54,18 +54,14 @@ pub const DEB_HEADERS: [Meant; 18] = [
     (
         Theirs,
         "path usr/src/linux-headers-@/scripts/unifdef",
-        "it makes the headers of programs, and is there only where those were made",
+        "it generates the user-space headers, and exists only if these were generated",
     ),
-    (
-        Theirs,
-        "path *.cmd",
-        "kbuild's notes on how a file was made, which name the folders of the machine that made it",
-    ),
-    (Theirs, "path usr/src/linux-headers-@/scripts/mod/*.o", "objects of a program that is there linked"),
+    (Theirs, "path *.cmd", "kbuild's records of commands, which contain paths of the build machine"),
+    (Theirs, "path usr/src/linux-headers-@/scripts/mod/*.o", "objects of a program that is packaged"),
     (
         Theirs,
         "path usr/src/linux-headers-@/scripts/mod/devicetable-offsets.s",
-        "what a header that is there was made from",
+        "the source of a generated header that is packaged",
     ),
     (Theirs, "path *.gitignore", "only git reads them"),
 ];
@@ -82,37 +78,37 @@ pub const DEB_DEBUG: [Meant; 6] = [
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", SIZE),
     (Both, "field Description", DESCRIPTION),
-    (Both, "path usr/lib/debug/lib/modules/@/vmlinux", "data for debuggers: nobody runs it"),
+    (Both, "path usr/lib/debug/lib/modules/@/vmlinux", "data for debuggers, not a program to run"),
     (
         Ours,
         "path usr/lib/debug/.build-id*",
-        "where gdb, perf and systemtap look by build id: kbuild leaves it to the debug link in the modules, which our stripped ones do not have",
+        "gdb, perf and systemtap search by build id; kbuild relies on debug links in the modules, which our stripped modules do not have",
     ),
 ];
 
 pub const RPM_IMAGE: [Meant; 28] = [
-    (Both, "field NAME", "kernel would be taken for the distribution's own and updated by it"),
-    (Both, "field VERSION", "upstream's alone: the series is in the name"),
+    (Both, "field NAME", "dnf would treat kernel as the distribution's own and update it"),
+    (Both, "field VERSION", "only the upstream version: the series is in the name"),
     (Both, "field LICENSE", SPDX),
-    (Both, "field URL", "with the slash of a whole address"),
-    (Both, "field VENDOR", "who made it"),
+    (Both, "field URL", "with the slash of a complete URL"),
+    (Both, "field VENDOR", "the builder of the package"),
     (Ours, "require /usr/bin/kernel-install", SCRIPTS),
     (Ours, "require coreutils", SCRIPTS),
     (Ours, "require dracut", SCRIPTS),
     (Ours, "require findutils", SCRIPTS),
     (Ours, "require kmod", SCRIPTS),
     (Ours, "require rpmlib(PayloadIsXz) <= 5.2-1", "kbuild's is not compressed, for this comparison"),
-    (Ours, "recommend linux-firmware", "as Fedora's kernel-core"),
-    (Ours, "provide installonlypkg(kernel)", "dnf keeps older kernels beside a newer one"),
-    (Ours, "obsolete kernel-kpatch-@ < *", "a rebuild of the same kernel takes the older build's place"),
-    (Ours, "provide kernel-*uname-r = @", "what modules built for this very kernel require"),
+    (Ours, "recommend linux-firmware", "as in Fedora's kernel-core"),
+    (Ours, "provide installonlypkg(kernel)", "dnf keeps older kernels next to a newer one"),
+    (Ours, "obsolete kernel-kpatch-@ < *", "a rebuild of the same kernel replaces the older build"),
+    (Ours, "provide kernel-*uname-r = @", "required by modules that are built for exactly this kernel"),
     (Ours, "provide kernel-kpatch-@*", "its own name"),
     (Ours, "provide kernel = *", NEVER_NEWER),
     (Theirs, "provide kernel*", NEVER_NEWER),
     (
         Ours,
         "script POSTTRANS",
-        "kernel-install runs when all of the transaction is in place, as with Fedora's kernel-core",
+        "kernel-install runs after the whole transaction, as with Fedora's kernel-core",
     ),
     (Both, "path /boot/System.map-@", GHOST),
     (Both, "path /boot/config-@", GHOST),
@@ -124,35 +120,36 @@ pub const RPM_IMAGE: [Meant; 28] = [
     (
         Both,
         "path /lib/modules/@/modules.*",
-        "depmod writes these again when a module is added, and systemd's plugin for kernel-install takes them away first",
+        "depmod rewrites these when a module is added, and systemd's plugin for kernel-install removes them first",
     ),
     (Ours, "path /usr/share/licenses/*", LICENCE),
 ];
 
 pub const RPM_LIBC_DEV: [Meant; 12] = [
-    (Both, "field NAME", "kernel-headers would be taken for the distribution's own"),
-    (Both, "field VERSION", "upstream's alone, as the kernel's"),
+    (Both, "field NAME", "dnf would treat kernel-headers as the distribution's own"),
+    (Both, "field VERSION", "only the upstream version, as for the kernel"),
     (Both, "field LICENSE", SPDX),
-    (Both, "field URL", "with the slash of a whole address"),
-    (Both, "field VENDOR", "who made it"),
+    (Both, "field URL", "with the slash of a complete URL"),
+    (Both, "field VENDOR", "the builder of the package"),
     (Ours, "require rpmlib(PayloadIsXz) <= 5.2-1", "kbuild's is not compressed, for this comparison"),
-    (Ours, "provide *", "its own name, and those of Fedora's kernel-headers in this version's form"),
-    (Theirs, "provide kernel-headers*", "in the other version's form"),
+    (Ours, "provide *", "its own name, and the names of Fedora's kernel-headers in our version format"),
+    (Theirs, "provide kernel-headers*", "in kbuild's version format"),
     (Ours, "conflict kernel-headers", OBSOLETES),
     (Theirs, "obsolete kernel-headers", OBSOLETES),
     (Ours, "path /usr/share/licenses/*", LICENCE),
-    (Theirs, "path /usr/include", "the filesystem package's"),
+    (Theirs, "path /usr/include", "owned by the package filesystem"),
 ];
 
-const SOURCE: &str = "there is no source package of that name, nor any";
-const MAINTAINER: &str = "not the user and host that the kernel's banner names, which have no mailbox";
-const SIZE: &str = "follows from what is left out and from stripped modules and programs";
+const SOURCE: &str = "there is no source package";
+const MAINTAINER: &str = "not the user and host in the kernel's banner, which have no mailbox";
+const SIZE: &str = "a consequence of the omitted files and of stripped modules and programs";
 const DESCRIPTION: &str = "names the series";
-const KERNELS_OWN_BUILD: &str = "only the kernel's own build runs it";
-const SPDX: &str = "as the distributions write it today, by SPDX's identifier";
-const SCRIPTS: &str = "what the scripts run: kbuild's do nothing where it is missing";
-const NEVER_NEWER: &str = "in upstream's version, not in one of underscores that sorts behind any release";
-const GHOST: &str = "made by kernel-install, of what is below /lib/modules, and taken away with the package";
+const KERNELS_OWN_BUILD: &str = "only the kernel's own build uses it";
+const SPDX: &str = "the SPDX identifier, as in today's distributions";
+const SCRIPTS: &str = "used by the scripts; kbuild's scripts do nothing without it";
+const NEVER_NEWER: &str =
+    "in the upstream version; kbuild's version with underscores sorts after every release";
+const GHOST: &str = "created by kernel-install from /lib/modules, and removed with the package";
 const IN_MODULES: &str = "where kernel-install expects it, as in Fedora's kernel-core";
-const LICENCE: &str = "the text that the licence wants to be handed on";
-const OBSOLETES: &str = "nobody's headers are replaced unasked, as Obsoletes would";
+const LICENCE: &str = "the licence requires its text in every copy";
+const OBSOLETES: &str = "Obsoletes would replace the distribution's headers without a request";

@@ -1,5 +1,5 @@
-//! The packages beside those that the kernel's own `bindeb-pkg` and `binrpm-pkg` make of the same build
-//! folder, under lintian and rpmlint, and beside Debian's own.
+//! Compares the packages with those of the kernel's own `bindeb-pkg` and `binrpm-pkg` from the same build
+//! directory and with Debian's own kernel, and checks them with lintian and rpmlint.
 
 mod btf;
 mod deb;
@@ -36,7 +36,7 @@ const NEEDED: [&str; 17] = [
     "rpmlint",
 ];
 
-/// `None` where the test is left out or runs in another process.
+/// `None` if the test is skipped or runs in another process.
 fn kernel(test: &str, args: &[&str]) -> Option<Kernel> {
     if !have_root(&NEEDED) {
         return None;
@@ -45,8 +45,8 @@ fn kernel(test: &str, args: &[&str]) -> Option<Kernel> {
 }
 
 #[test]
-fn the_kernels_own_targets_package_the_same_but_for_what_is_listed() {
-    let test = "the_kernels_own_targets_package_the_same_but_for_what_is_listed";
+fn the_kernels_own_targets_package_the_same_except_for_listed_differences() {
+    let test = "the_kernels_own_targets_package_the_same_except_for_listed_differences";
     let args = ["--series", "copy-segments", "--kconfig", "cloud", "--packages", "image,headers,libc-dev"];
     let Some(kernel) = kernel(test, &args) else { return };
     let release = kernel.release();
@@ -73,8 +73,8 @@ fn the_kernels_own_targets_package_the_same_but_for_what_is_listed() {
 }
 
 #[test]
-fn debug_information_is_packaged_as_the_kernels_own_target_does_and_modules_get_btf() {
-    let test = "debug_information_is_packaged_as_the_kernels_own_target_does_and_modules_get_btf";
+fn debug_packages_match_the_kernels_own_target_and_modules_get_btf() {
+    let test = "debug_packages_match_the_kernels_own_target_and_modules_get_btf";
     let dir = tempfile::tempdir().unwrap();
     let args = ["--series", "copy-segments", "--kconfig", TYPES, "--packages", "image,headers,debug"];
     let Some(kernel) = kernel(test, &args) else { return };
@@ -84,5 +84,5 @@ fn debug_information_is_packaged_as_the_kernels_own_target_does_and_modules_get_
         compare("deb debug", &deb::facts(&ours, &release), &deb::facts(&theirs, &release), &meant::DEB_DEBUG);
     found.extend(lint::problems(&[ours], &[kernel.ours("rpm", "debug")], &lint::DEBUG));
     assert!(found.is_empty(), "{} problems:\n{}", found.len(), found.join("\n"));
-    btf::modules_get_it(&kernel, dir.path());
+    btf::assert_modules_have_btf(&kernel, dir.path());
 }

@@ -1,4 +1,4 @@
-//! What an .rpm says, read by rpm.
+//! Facts about an .rpm, read with rpm.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::difference::Facts;
 use crate::support::output::printed;
 
-/// Of a file: flags (`g` a ghost, `l` a licence), permissions, owner, path, link text, checksum.
+/// For each file: path, permissions, owner, flags (`g` ghost, `l` licence), link target, checksum.
 const FILES: &str = "[%{FILENAMES}\t%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEFLAGS:fflags}\t\
                      %{FILELINKTOS}\t%{FILEDIGESTS}\n]";
 const TAGS: [&str; 8] = ["NAME", "VERSION", "RELEASE", "ARCH", "LICENSE", "GROUP", "URL", "VENDOR"];
@@ -20,8 +20,8 @@ fn query(rpm: &Path, format: &str) -> String {
     )
 }
 
-/// Fields, relations, scripts, and every path with what is said of it. The image and what belongs to it
-/// are facts of their own, with checksums, since the two have them at different places.
+/// Returns fields, relations, scripts, and every path with its attributes. The image, System.map and
+/// configuration are separate facts with checksums, because the two packages have them at different paths.
 pub fn facts(rpm: &Path, release: &str) -> Facts {
     // rpm's versions have no hyphens.
     let named = |text: &str| text.replace(release, "@").replace(&release.replace('-', "_"), "@");

@@ -1,4 +1,4 @@
-//! A machine whose firmware enforces Secure Boot: OVMF, with one certificate as all of its keys.
+//! A virtual machine whose firmware, OVMF, enforces Secure Boot and trusts one certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,28 +12,28 @@ use crate::support::need::present;
 
 const CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd";
 const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
-/// Who owns the keys; any will do.
+/// Owner of the keys; any GUID works.
 const OWNER: &str = "7a1e0f6c-1f0a-4d5b-8c56-0d3e7a3f2b90";
 /// `EFI_GLOBAL_VARIABLE`.
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
-/// Without `no_timer_check` the kernel panics where it gets too few timer interrupts in a few milliseconds,
-/// as it does on a busy host without KVM (arch/x86/kernel/apic/io_apic.c, `timer_irq_works`).
+/// Without `no_timer_check` the kernel panics if it gets too few timer interrupts in a few milliseconds, as
+/// on a busy host without KVM (arch/x86/kernel/apic/io_apic.c, `timer_irq_works`).
 const COMMAND_LINE: &str = r"console=ttyS0 initrd=\initrd.img module.sig_enforce=1 no_timer_check panic=-1";
-/// Far beyond what a guest takes that shares two processors with others.
+/// Far longer than a guest needs on two shared processors.
 const DEADLINE: Duration = Duration::from_secs(400);
 
 pub fn is_there() -> bool {
     present(CODE, Path::new(CODE).exists())
 }
 
-/// What is on the disk.
+/// Files on the disk.
 pub struct Disk<'a> {
     pub image: &'a Path,
     pub initramfs: &'a Path,
 }
 
-/// Boots the image as the firmware does, by its own boot manager and without a loader between them, and
-/// returns what the serial console showed up to the first line that has one of `ends`.
+/// Boots the image with the firmware's boot manager, without a boot loader, and returns the output of the
+/// serial console up to the first line that contains one of `ends`.
 pub fn boot(trusted: &Path, disk: Disk, ends: &[&str]) -> String {
     set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
     let dir = tempfile::tempdir().unwrap();
@@ -52,7 +52,7 @@ pub fn boot(trusted: &Path, disk: Disk, ends: &[&str]) -> String {
     let done = process::Command::new("qemu-system-x86_64")
         .args(["-machine", "q35,smm=on", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"])
         .args(["-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot"])
-        // The variables are the firmware's own: nothing in the guest can change the keys.
+        // Only the firmware can write the variables, so nothing in the guest can change the keys.
         .args(["-global", "driver=cfi.pflash01,property=secure,value=on"])
         .arg("-drive")
         .arg(format!("if=pflash,unit=0,format=raw,readonly=on,file={CODE}"))
@@ -70,7 +70,7 @@ pub fn boot(trusted: &Path, disk: Disk, ends: &[&str]) -> String {
     console
 }
 
-/// The firmware's variables: its keys, and the one entry of its boot manager.
+/// Writes the firmware's variables: its keys, and one entry of its boot manager.
 fn variables(dir: &Path, trusted: &Path) -> PathBuf {
     let (entry, variables) = (dir.join("boot.json"), dir.join("variables.fd"));
     fs::write(&entry, boot_entry().to_string()).unwrap();
@@ -84,7 +84,7 @@ fn variables(dir: &Path, trusted: &Path) -> PathBuf {
     variables
 }
 
-/// An `EFI_LOAD_OPTION` (UEFI 2.10, section 3.1.3) for the image, with the kernel's command line.
+/// Returns an `EFI_LOAD_OPTION` (UEFI 2.10, section 3.1.3) for the image, with the kernel's command line.
 fn boot_entry() -> serde_json::Value {
     let wide =
         |text: &str| -> Vec<u8> { text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect() };
@@ -96,7 +96,7 @@ fn boot_entry() -> serde_json::Value {
     let length = (path.len() as u16).to_le_bytes();
     let option = [&active[..], &length, &wide("kernel"), &path, &wide(COMMAND_LINE)].concat();
     let variable = |name: &str, data: &[u8]| {
-        // Kept, and seen before and after the start of the system.
+        // 7: non-volatile, accessible to boot services and at run time.
         serde_json::json!({"name": name, "guid": GLOBAL, "attr": 7, "data": kpatch_build::base::cache_key::hex(data)})
     };
     serde_json::json!({"version": 2, "variables": [variable("Boot0000", &option), variable("BootOrder", &[0, 0])]})

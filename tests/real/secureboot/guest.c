@@ -1,5 +1,5 @@
-/* The guest's init: tells the firmware's state, tries to load /modules/NAME.ko in the order of its
- * arguments' file, and switches off. Each word is a kernel message: those never mix within a line. */
+/* The guest's init: reports whether Secure Boot is on, tries to load each module of /modules in the order of
+ * their names, and powers off. It writes kernel messages, which are never mixed within a line. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 
 static FILE *kmsg;
 
-static void say(const char *what, int value)
+static void report(const char *what, int value)
 {
 	fprintf(kmsg, "guest: %s %d\n", what, value);
 	fflush(kmsg);
@@ -50,7 +50,7 @@ int main(void)
 	kmsg = fopen("/dev/kmsg", "w");
 	if (!kmsg)
 		return 1;
-	say("SecureBoot", secure_boot());
+	report("SecureBoot", secure_boot());
 	count = scandir("/modules", &names, NULL, alphasort);
 	for (int nth = 0; nth < count; nth++) {
 		char path[300];
@@ -58,9 +58,9 @@ int main(void)
 		if (names[nth]->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "/modules/%s", names[nth]->d_name);
-		say(names[nth]->d_name, load(path));
+		report(names[nth]->d_name, load(path));
 	}
-	say("done", 0);
+	report("done", 0);
 	reboot(RB_POWER_OFF);
 	return 0;
 }

@@ -1,4 +1,4 @@
-//! The signed kernel that all tests look at, built once.
+//! The signed kernel of all tests, built once.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,14 +14,14 @@ use crate::support::tool::{LINE, Run, can_boot, store};
 
 pub struct Kernel {
     pub keys: Keys,
-    /// Of somebody else.
+    /// Keys that the kernel and the firmware do not trust.
     pub others: Keys,
     pub report: Value,
     run: Run,
     unpacked: tempfile::TempDir,
 }
 
-/// `None` where the test is skipped.
+/// `None` if the test is skipped.
 pub fn kernel() -> Option<&'static Kernel> {
     static KERNEL: OnceLock<Kernel> = OnceLock::new();
     let programs = ["sbverify", "sbsign", "virt-fw-vars", "modinfo", "dpkg-deb", "rpm2cpio", "cpio"];
@@ -31,7 +31,7 @@ pub fn kernel() -> Option<&'static Kernel> {
     Some(KERNEL.get_or_init(Kernel::build))
 }
 
-/// Of a run that makes the kernel.
+/// Arguments of a run that builds the kernel.
 pub fn arguments(keys: &Keys) -> Vec<&str> {
     let (key, cert) = (keys.key.to_str().unwrap(), keys.cert.to_str().unwrap());
     vec!["--release", LINE, "--series", "none", "--secure-boot-key", key, "--secure-boot-cert", cert]
@@ -39,12 +39,12 @@ pub fn arguments(keys: &Keys) -> Vec<&str> {
 
 impl Kernel {
     fn build() -> Kernel {
-        // The certificate is built in: with another one at each run the kernel would be another, too.
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("secureboot-keys");
-        let keys = Keys::kept_in(&folder, "kpatch-build test");
+        // The certificate is built in, so a new one at each run would build another kernel.
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("secureboot-keys");
+        let keys = Keys::kept_in(&dir, "kpatch-build test");
         let run = Run::new(&arguments(&keys)).passed();
         let (report, unpacked) = (run.report(), tempfile::tempdir().unwrap());
-        let others = Keys::new("somebody else");
+        let others = Keys::new("another key");
         let kernel = Kernel { keys, others, report, run, unpacked };
         for part in ["image", "headers"] {
             let deb = kernel.run.artifact("deb", part);
@@ -65,7 +65,7 @@ impl Kernel {
         self.run.out.path().to_owned()
     }
 
-    /// Where the .deb of the image and that of the headers are unpacked.
+    /// Directory of the unpacked .debs of image and headers.
     pub fn deb(&self) -> PathBuf {
         self.unpacked.path().join("deb")
     }
@@ -89,27 +89,26 @@ impl Kernel {
         root.join("lib/modules").join(self.release()).join("kernel/kernel/configs.ko")
     }
 
-    /// The result of a stage in the store.
+    /// Directory of a stage's result in the store.
     fn result(&self, stage: &str) -> PathBuf {
         let stages = self.report["stages"].as_array().unwrap();
         let stage = stages.iter().find(|one| one["stage"] == stage).unwrap();
         store().join("results").join(stage["key"].as_str().unwrap())
     }
 
-    /// The kernel as built and as signed.
+    /// Directories of the unsigned and of the signed kernel.
     pub fn results(&self) -> [PathBuf; 2] {
         ["build", "sign"].map(|stage| self.result(stage))
     }
 
-    /// The `O=` folder: the one with this kernel's certificate.
-    pub fn build_folder(&self) -> PathBuf {
+    /// The `O=` directory with this kernel's certificate.
+    pub fn build_dir(&self) -> PathBuf {
         let cert = std::fs::read(&self.keys.cert).unwrap();
-        let mut folders =
-            std::fs::read_dir(store().join("builds")).unwrap().map(|entry| entry.unwrap().path());
-        let is_ours = |folder: &PathBuf| {
-            std::fs::read(folder.join("certs/kpatch-build.pem")).is_ok_and(|found| found == cert)
+        let mut dirs = std::fs::read_dir(store().join("builds")).unwrap().map(|entry| entry.unwrap().path());
+        let is_ours = |dir: &PathBuf| {
+            std::fs::read(dir.join("certs/kpatch-build.pem")).is_ok_and(|found| found == cert)
         };
-        folders.find(is_ours).expect("the kernel was built here")
+        dirs.find(is_ours).expect("the kernel was built here")
     }
 
     pub fn unsigned_image(&self) -> PathBuf {

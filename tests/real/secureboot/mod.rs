@@ -1,4 +1,4 @@
-//! A signed kernel of a real release, and a machine whose firmware enforces Secure Boot.
+//! A signed kernel of a real release, on a virtual machine whose firmware enforces Secure Boot.
 
 mod firmware;
 mod kernel;
@@ -15,16 +15,15 @@ use crate::support::tool::{Run, store};
 
 /// `EKEYREJECTED` (include/uapi/asm-generic/errno.h).
 const REJECTED: &str = "129";
-/// What the firmware's boot manager says of an image that it does not trust, and what comes if it
-/// starts the image all the same.
+/// Messages of the firmware's boot manager when it refuses an untrusted image, and when it starts an image.
 const REFUSED: &str = "BdsDxe: failed to load Boot0000 \"kernel\" from \\vmlinuz.efi: Access Denied";
 const STARTED: &str = "BdsDxe: starting Boot0000";
 
 #[test]
-fn real_public_tools_verify_what_the_packages_hold() {
+fn real_public_tools_verify_the_signatures_in_the_packages() {
     let Some(kernel) = kernel() else { return };
     let report = &kernel.report;
-    assert_eq!(report["boot"]["verdict"], "pass", "the signed kernel is booted and judged as any other");
+    assert_eq!(report["boot"]["verdict"], "pass", "the signed kernel is booted and judged like any other");
     let fingerprint = kpatch_build::base::cache_key::hex(&kernel.keys.fingerprint());
     assert_eq!(report["kernel"]["signed_by"]["sha256"], fingerprint);
     assert_eq!(report["kernel"]["signed_by"]["subject"], "CN=kpatch-build test");
@@ -46,19 +45,19 @@ fn real_public_tools_verify_what_the_packages_hold() {
 }
 
 #[test]
-fn real_no_key_is_left_anywhere() {
+fn real_the_private_key_is_in_no_file() {
     let Some(kernel) = kernel() else { return };
     let text = fs::read_to_string(&kernel.keys.key).unwrap();
-    // A line from the middle of the key: none of the places may hold it.
+    // A line from the middle of the key: no file may contain it.
     let line = text.lines().nth(9).unwrap();
-    let mut places = vec![kernel.build_folder(), kernel.out(), kernel.deb()];
+    let mut places = vec![kernel.build_dir(), kernel.out(), kernel.deb()];
     places.extend(kernel.results());
     for place in places {
         let found = Command::new("grep").args(["-rlaF", "--", line]).arg(&place).output().unwrap();
         assert_eq!(found.status.code(), Some(1), "{}", String::from_utf8_lossy(&found.stdout));
     }
-    // Nor did the kernel's own build make one up.
-    assert!(!kernel.build_folder().join("certs/signing_key.pem").exists());
+    // The kernel's own build did not generate a key either.
+    assert!(!kernel.build_dir().join("certs/signing_key.pem").exists());
 }
 
 #[test]
@@ -80,7 +79,7 @@ fn real_signing_again_gives_the_same_packages() {
 }
 
 #[test]
-fn real_firmware_starts_the_signed_kernel_which_takes_signed_modules_only() {
+fn real_firmware_starts_the_signed_kernel_which_loads_only_signed_modules() {
     let Some(kernel) = kernel() else { return };
     let dir = tempfile::tempdir().unwrap();
     let modules = dir.path().join("modules");
@@ -93,7 +92,7 @@ fn real_firmware_starts_the_signed_kernel_which_takes_signed_modules_only() {
     altered[unsigned.len() - 1] ^= 1;
     fs::write(modules.join("b-altered.ko"), altered).unwrap();
     fs::write(modules.join("c-foreign.ko"), &unsigned).unwrap();
-    // The kernel's own program, which the headers bring.
+    // The kernel's own program, from the headers package.
     printed(Command::new(kernel.headers().join("scripts/sign-file")).arg("sha512").args([
         &kernel.others.key,
         &kernel.others.cert,
@@ -120,7 +119,7 @@ fn real_firmware_starts_the_signed_kernel_which_takes_signed_modules_only() {
 }
 
 #[test]
-fn real_firmware_refuses_an_image_that_is_unsigned_altered_or_signed_by_another() {
+fn real_firmware_refuses_an_unsigned_an_altered_and_a_foreign_image() {
     let Some(kernel) = kernel() else { return };
     let dir = tempfile::tempdir().unwrap();
     let (unsigned, altered, foreign) = (kernel.unsigned_image(), dir.path().join("a"), dir.path().join("f"));
@@ -144,17 +143,17 @@ fn real_firmware_refuses_an_image_that_is_unsigned_altered_or_signed_by_another(
         let console = firmware::boot(&kernel.keys.cert, disk, &[REFUSED, STARTED]);
         assert!(console.contains(REFUSED) && !console.contains(STARTED), "{}", image.display());
     }
-    // What it does not take from one machine it takes from another: the refusal is about the key.
+    // A machine that trusts the other key starts the foreign image: the refusal depends on the key.
     let disk = Disk { image: &foreign, initramfs: &nothing };
     let console = firmware::boot(&kernel.others.cert, disk, &[REFUSED, STARTED]);
     assert!(console.contains(STARTED), "the firmware refuses everything");
 }
 
-/// The guest's init and the modules that it tries, as a cpio archive.
+/// Writes a cpio archive of the guest's init and the modules that it tries to load.
 fn initramfs(dir: &Path, modules: &Path) -> std::path::PathBuf {
     let root = dir.join("root");
-    for folder in ["dev", "sys"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
+    for dir in ["dev", "sys"] {
+        fs::create_dir_all(root.join(dir)).unwrap();
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/secureboot/guest.c");
     printed(

@@ -1,6 +1,6 @@
-//! The packages of a real kernel in virtual machines that boot through their firmware.
+//! Packages of a real kernel in virtual machines that boot through their firmware.
 //!
-//! The two machines run side by side: without KVM, a guest keeps one processor busy most of the time.
+//! The two machines run side by side, because without KVM a guest mostly keeps one processor busy.
 
 mod deb;
 mod rpm;

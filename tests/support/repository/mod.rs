@@ -1,4 +1,4 @@
-//! A key, packages, and a repository made of them.
+//! A key, packages, and a repository of them.
 
 pub mod server;
 
@@ -15,14 +15,14 @@ use kpatch_build::base::openpgp::sign::SigningKey;
 use kpatch_build::base::openpgp::verify::Certificates;
 use kpatch_build::base::options::Format;
 use kpatch_build::base::stop::Stop;
-use kpatch_build::repo::{self, Error, Order, Published};
+use kpatch_build::repo::{self, Error, PublishRequest, Published};
 use kpatch_build::stages::package::write;
 use pgp::composed::{KeyType, SecretKeyParamsBuilder};
 use sha2::{Digest, Sha256};
 
 use crate::support::fixtures::fake_kernel::Machine;
 
-/// After which every repository is made, unless its test says otherwise.
+/// Date of every repository unless a test sets another one.
 pub const DATE: i64 = 1_900_000_000;
 
 /// A secret key in a file.
@@ -49,7 +49,7 @@ impl Key {
         Key { dir }
     }
 
-    /// As a user makes one: of `rsa3072` or `ed25519`, say.
+    /// Creates a key as a user does; `algorithm` is `rsa3072` or `ed25519`, for example.
     pub fn of_gpg(algorithm: &str) -> Key {
         let dir = tempfile::tempdir().unwrap();
         let gpg = |arguments: &[&str]| {
@@ -79,7 +79,7 @@ impl Key {
     }
 }
 
-/// A folder with packages, a folder for the repository, and a key.
+/// A directory with packages, a directory for the repository, and a key.
 pub struct Fixture {
     pub machine: Machine,
     pub key: Key,
@@ -99,25 +99,25 @@ impl Fixture {
         self.dir.path().join("repository")
     }
 
-    /// Packages a kernel that has no modules.
+    /// Packages a kernel without modules.
     pub fn add(&self, release: &str, revision: u32, formats: &[Format]) -> Vec<PathBuf> {
         let machine = Machine::new();
         let kernel = machine.kernel(release, |_| {});
-        let mut order = machine.order();
-        (order.revision, order.formats, order.out) = (revision, formats.to_vec(), self.packages());
-        let packages = write(&machine.context, &order, &kernel).unwrap();
+        let mut request = machine.request();
+        (request.revision, request.formats, request.out) = (revision, formats.to_vec(), self.packages());
+        let packages = write(&machine.context, &request, &kernel).unwrap();
         packages.into_iter().map(|package| package.path).collect()
     }
 
-    /// Takes every package away.
+    /// Removes every package.
     pub fn clear(&self) {
         for file in self.packages().read_dir().unwrap() {
             fs::remove_file(file.unwrap().path()).unwrap();
         }
     }
 
-    pub fn order(&self) -> Order {
-        Order {
+    pub fn request(&self) -> PublishRequest {
+        PublishRequest {
             dir: self.packages(),
             out: self.out(),
             key: self.key.load(),
@@ -128,13 +128,13 @@ impl Fixture {
     }
 
     pub fn publish(&self) -> Result<Vec<Published>, Error> {
-        repo::publish(&self.order(), &Stop::default())
+        repo::publish(&self.request(), &Stop::default())
     }
 
-    pub fn publish_with(&self, change: impl FnOnce(&mut Order)) -> Result<Vec<Published>, Error> {
-        let mut order = self.order();
-        change(&mut order);
-        repo::publish(&order, &Stop::default())
+    pub fn publish_with(&self, change: impl FnOnce(&mut PublishRequest)) -> Result<Vec<Published>, Error> {
+        let mut request = self.request();
+        change(&mut request);
+        repo::publish(&request, &Stop::default())
     }
 
     pub fn read(&self, path: &str) -> Vec<u8> {
@@ -145,13 +145,14 @@ impl Fixture {
         String::from_utf8(self.read(path)).unwrap()
     }
 
-    /// The apt repository as a client sees it: everything that is named is there and as it is named.
+    /// Returns the packages of the apt repository after checking, as a client does, that every listed file
+    /// exists and matches its size and checksum.
     pub fn apt(&self) -> Vec<Paragraph> {
         let suite = "apt/dists/kpatch-build";
         let certificates = self.key.certificates();
         let (text, _) = certificates.check_clearsigned(&self.read(&format!("{suite}/InRelease"))).unwrap();
         let release = self.read(&format!("{suite}/Release"));
-        // The last line's end is not part of what is signed (RFC 9580, section 7.2).
+        // The signature does not cover the last line ending (RFC 9580, section 7.2).
         assert_eq!(text.trim_end_matches('\n'), String::from_utf8_lossy(&release).trim_end_matches('\n'));
         self.check_signature(&certificates, &format!("{suite}/Release.gpg"), release);
         let fields: Paragraph = text.parse().unwrap();
@@ -167,12 +168,12 @@ impl Fixture {
                 (bytes, sha256),
                 "{path}"
             );
-            let (folder, name) = path.rsplit_once('/').unwrap();
-            assert!(self.read(&format!("{suite}/{folder}/by-hash/SHA256/{sha256}")) == content, "{path}");
+            let (dir, name) = path.rsplit_once('/').unwrap();
+            assert!(self.read(&format!("{suite}/{dir}/by-hash/SHA256/{sha256}")) == content, "{path}");
             if name == "Packages" {
                 packages.extend(String::from_utf8(content).unwrap().parse::<Deb822>().unwrap());
             } else {
-                let plain = self.text(&format!("{suite}/{folder}/Packages"));
+                let plain = self.text(&format!("{suite}/{dir}/Packages"));
                 assert_eq!(unpacked(content), plain, "{path}");
             }
         }
@@ -184,7 +185,7 @@ impl Fixture {
         packages
     }
 
-    /// The same of the dnf repository.
+    /// [`Fixture::apt`] for the dnf repository.
     pub fn dnf(&self) -> BTreeMap<String, rpmrepo_metadata::Package> {
         let repomd = self.read("rpm/repodata/repomd.xml");
         self.check_signature(&self.key.certificates(), "rpm/repodata/repomd.xml.asc", repomd);
@@ -214,7 +215,7 @@ impl Fixture {
         certificates.check_detached(&self.read(path), open).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
-    /// Names of the packages that apt would see.
+    /// Names and versions of the packages in the apt repository.
     pub fn debs(&self) -> Vec<String> {
         let name = |package: &Paragraph| {
             format!("{} {}", package.get("Package").unwrap(), package.get("Version").unwrap())
@@ -233,10 +234,10 @@ pub fn unpacked(content: Vec<u8>) -> String {
     text
 }
 
-/// Every file below `root`, by its path there; links by what they say.
+/// Every file below `root` with its content, by relative path; symbolic links with their target.
 pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    fn add(folder: &Path, root: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        for entry in folder.read_dir().unwrap() {
+    fn add(dir: &Path, root: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
+        for entry in dir.read_dir().unwrap() {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(root).unwrap().to_owned();
             if path.is_symlink() {

@@ -1,4 +1,4 @@
-//! A web server for a folder, which a test can make hesitate or lie.
+//! A web server for a directory. A test can delay or change its answers.
 
 use std::fs;
 use std::io::{BufReader, Write};
@@ -8,59 +8,59 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::http::{Request, listen};
 
-/// Gets a path and what the folder has there, and may answer something else, or do something first.
+/// Gets a path and the content of that file; returns the content to serve.
 type Hook = Box<dyn FnMut(&str, Option<Vec<u8>>) -> Option<Vec<u8>> + Send>;
 
 struct State {
-    folder: PathBuf,
+    dir: PathBuf,
     hook: Mutex<Option<Hook>>,
     requests: Mutex<Vec<String>>,
 }
 
-/// Answers on 127.0.0.1 until the test's process ends.
+/// Serves on 127.0.0.1 until the test's process ends.
 pub struct Server {
     pub url: String,
     state: Arc<State>,
 }
 
 impl Server {
-    pub fn of(folder: &Path) -> Server {
-        let state = State { folder: folder.to_owned(), hook: Mutex::default(), requests: Mutex::default() };
+    pub fn of(dir: &Path) -> Server {
+        let state = State { dir: dir.to_owned(), hook: Mutex::default(), requests: Mutex::default() };
         let state = Arc::new(state);
         let shared = state.clone();
         Server { url: listen(move |connection| answer(connection, &shared)), state }
     }
 
-    /// Sets what stands between the folder and the clients.
+    /// Lets `hook` see every request and change its answer.
     pub fn hook(&self, hook: impl FnMut(&str, Option<Vec<u8>>) -> Option<Vec<u8>> + Send + 'static) {
         *self.state.hook.lock().unwrap() = Some(Box::new(hook));
     }
 
-    /// Serves the folder as it is.
+    /// Serves the directory unchanged.
     pub fn behave(&self) {
         *self.state.hook.lock().unwrap() = None;
     }
 
-    /// Runs `act` once, before the first such path is answered.
-    pub fn before(&self, asked: fn(&str) -> bool, act: impl FnOnce() + Send + 'static) {
+    /// Runs `act` once, before the answer to the first matching request.
+    pub fn before(&self, matches: fn(&str) -> bool, act: impl FnOnce() + Send + 'static) {
         let mut act = Some(act);
-        let folder = self.state.folder.clone();
+        let dir = self.state.dir.clone();
         self.hook(move |path, content| {
-            if asked(path)
+            if matches(path)
                 && let Some(act) = act.take()
             {
                 act();
-                return fs::read(folder.join(path.trim_start_matches('/'))).ok();
+                return fs::read(dir.join(path.trim_start_matches('/'))).ok();
             }
             content
         });
     }
 
-    /// Changes one byte in the middle of what such a path has.
-    pub fn corrupt(&self, asked: fn(&str) -> bool) {
+    /// Changes one byte in the middle of each matching file.
+    pub fn corrupt(&self, matches: fn(&str) -> bool) {
         self.hook(move |path, content| {
             let mut content = content?;
-            if asked(path) {
+            if matches(path) {
                 let middle = content.len() / 2;
                 content[middle] ^= 1;
             }
@@ -68,7 +68,7 @@ impl Server {
         });
     }
 
-    /// The paths that were asked for since the last call.
+    /// Returns the requested paths since the last call.
     pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.requests.lock().unwrap())
     }
@@ -79,7 +79,7 @@ fn answer(connection: TcpStream, state: &State) -> std::io::Result<()> {
     let mut out = connection;
     while let Some(Request { path, .. }) = Request::read(&mut reader)? {
         state.requests.lock().unwrap().push(path.clone());
-        let mut content = fs::read(state.folder.join(path.trim_start_matches('/'))).ok();
+        let mut content = fs::read(state.dir.join(path.trim_start_matches('/'))).ok();
         if let Some(hook) = &mut *state.hook.lock().unwrap() {
             content = hook(&path, content);
         }

@@ -1,13 +1,17 @@
-//! A kernel's .deb: where its files go, what it needs, and the scripts that dpkg runs.
+//! A kernel's `.deb`: paths, relations and maintainer scripts.
 
 use std::io::Read;
 
-use super::{Deb, documents, shlibs};
+use super::debian_package::DebianPackage;
+use super::{documents, shlibs};
 use crate::base::options::Part;
+use crate::stages::package::elf;
+use crate::stages::package::error::Error;
+use crate::stages::package::info::PackageInfo;
+use crate::stages::package::job::PackageJob;
 use crate::stages::package::payload::{Member, PayloadFile, Role, members};
-use crate::stages::package::{About, Error, Job, elf};
 
-/// The scripts that dpkg runs, in `packaging/deb`.
+/// Maintainer scripts, in `packaging/deb`.
 const IMAGE_SCRIPTS: [(&str, &str); 4] = [
     ("postinst", include_str!("../../../../packaging/deb/postinst")),
     ("postrm", include_str!("../../../../packaging/deb/postrm")),
@@ -18,28 +22,29 @@ const HEADERS_SCRIPTS: [(&str, &str); 1] =
     [("postinst", include_str!("../../../../packaging/deb/headers-postinst"))];
 const COPYRIGHT: &str = include_str!("../../../../packaging/deb/copyright");
 
-/// What Debian's own images of bullseye and later depend on.
+/// Dependencies of Debian's own images since bullseye.
 const IMAGE_DEPENDS: &str = "kmod, linux-base (>= 4.3~)";
-/// Holds for a kernel with everything built in too: its root file system may be on LVM, LUKS or
-/// RAID. dracut provides linux-initramfs-tool.
+/// Also for a kernel without modules, because its root file system may be on LVM, LUKS or RAID. dracut
+/// provides linux-initramfs-tool.
 const INITRAMFS_DEPENDS: &str = ", initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool";
-/// As Debian's own suggest them: without one the machine does not come to this kernel.
+/// Suggested by Debian's own images too: without a boot loader the machine cannot start this kernel.
 const BOOT_LOADERS: &str = "grub-pc | grub-efi-amd64 | extlinux";
 
-pub(in crate::stages::package) fn documents(job: &Job, about: &About) -> [PayloadFile; 2] {
+/// Returns the documents of the package.
+pub(in crate::stages::package) fn documents(job: &PackageJob, info: &PackageInfo) -> [PayloadFile; 2] {
     let copyright = COPYRIGHT
-        .replace("@UPSTREAM@", &job.order.upstream.to_string())
-        .replace("@SERIES@", &job.order.series)
+        .replace("@UPSTREAM@", &job.request.upstream.to_string())
+        .replace("@SERIES@", &job.request.series)
         .replace("@YEAR@", &documents::time(job.payload.timestamp).year().to_string());
-    documents::of(about, &copyright, job.payload.timestamp)
+    documents::of(info, &copyright, job.payload.timestamp)
 }
 
-/// `documents` are [`documents`]' of the same package.
+/// Describes the package for dpkg; `documents` is the result of [`documents`] for the same package.
 pub(in crate::stages::package) fn describe<'a>(
-    job: &'a Job,
-    about: &'a About,
+    job: &'a PackageJob,
+    info: &'a PackageInfo,
     documents: &'a [PayloadFile],
-) -> Result<Deb<'a>, Error> {
+) -> Result<DebianPackage<'a>, Error> {
     let scripts: &[_] = match job.part {
         Part::Image => &IMAGE_SCRIPTS,
         Part::Headers => &HEADERS_SCRIPTS,
@@ -49,8 +54,8 @@ pub(in crate::stages::package) fn describe<'a>(
     let script = |(name, text): &(&'static str, &str)| {
         (*name, text.replace("@RELEASE@", &job.names.release).replace("@INITRD@", initrd))
     };
-    Ok(Deb {
-        about,
+    Ok(DebianPackage {
+        info,
         section: match job.part {
             Part::Image | Part::Headers => "kernel",
             Part::Debug => "debug",
@@ -62,18 +67,17 @@ pub(in crate::stages::package) fn describe<'a>(
     })
 }
 
-/// Whether the packaged kernel has the option built in; only the image's package holds the configuration.
-fn configured(job: &Job, symbol: &str) -> Result<bool, Error> {
+/// Whether the kernel has the option built in; only the image package includes the configuration.
+fn configured(job: &PackageJob, symbol: &str) -> Result<bool, Error> {
     let Some(config) = job.payload.files.iter().find(|file| file.role == Role::Config) else {
         return Ok(false);
     };
-    let mut text = String::new();
-    let read = config.content.open().and_then(|mut content| content.read_to_string(&mut text));
-    read.map_err(|source| Error::Read { path: config.content.shown(), source })?;
-    Ok(text.lines().any(|line| line == format!("CONFIG_{symbol}=y")))
+    let mut text = Vec::new();
+    config.content.open()?.read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).lines().any(|line| line == format!("CONFIG_{symbol}=y")))
 }
 
-fn relations(job: &Job) -> Result<Vec<(&'static str, String)>, Error> {
+fn relations(job: &PackageJob) -> Result<Vec<(&'static str, String)>, Error> {
     Ok(match job.part {
         Part::Image => vec![
             ("Depends", image_depends(job)?),
@@ -82,31 +86,32 @@ fn relations(job: &Job) -> Result<Vec<(&'static str, String)>, Error> {
         ],
         Part::Headers => vec![
             ("Depends", headers_depends(job)?),
-            ("Recommends", format!("{}, make", compiler(&job.order.compiler))),
+            ("Recommends", format!("{}, make", compiler(&job.request.compiler))),
             // dkms recommends it.
             ("Provides", "linux-headers".into()),
         ],
         Part::Debug => Vec::new(),
-        // As Debian's own has them.
+        // The relations of Debian's own package.
         Part::LibcDev => vec![("Provides", "linux-kernel-headers".into()), ("Multi-Arch", "same".into())],
     })
 }
 
-fn image_depends(job: &Job) -> Result<String, Error> {
+fn image_depends(job: &PackageJob) -> Result<String, Error> {
     let initramfs = if configured(job, "BLK_DEV_INITRD")? { INITRAMFS_DEPENDS } else { "" };
     Ok(format!("{IMAGE_DEPENDS}{initramfs}"))
 }
 
-/// What the host programs need and, where modules get BTF, what makes it: on Debian 11 it is in dwarves.
-fn headers_depends(job: &Job) -> Result<String, Error> {
-    let mut depends = shlibs::depends(&elf::needed(&job.payload)?);
+/// The libraries of the host programs and, if modules get BTF, pahole, which Debian 11 has in dwarves.
+fn headers_depends(job: &PackageJob) -> Result<String, Error> {
+    let mut depends = shlibs::depends(&elf::required_libraries(&job.payload)?);
     if job.payload.has_btf() {
         depends.push_str(if depends.is_empty() { "pahole | dwarves" } else { ", pahole | dwarves" });
     }
     Ok(depends)
 }
 
-/// `gcc 12.2.0`: `gcc-12 | gcc`. Modules are to be made by the compiler that made the kernel.
+/// Returns the packages of the compiler that built the kernel, because modules need the same one:
+/// `gcc-12 | gcc` for `gcc 12.2.0`.
 fn compiler(version: &str) -> String {
     let (name, version) = version.split_once(' ').unwrap_or((version, ""));
     let major = version.split('.').next().unwrap_or_default();
@@ -114,11 +119,11 @@ fn compiler(version: &str) -> String {
     if name == "clang" { format!("{same}, lld-{major} | lld, llvm-{major} | llvm") } else { same }
 }
 
-/// Where a file of the payload goes.
+/// Returns the path of a file, relative to the root directory.
 ///
-/// `/lib/modules` and not `/usr/lib/modules`: on bullseye without merged /usr kmod looks
-/// nowhere else, and where /usr is merged dpkg follows the link.
-pub fn place(release: &str, role: &Role) -> String {
+/// It is `/lib/modules`, not `/usr/lib/modules`: on bullseye without merged /usr, kmod searches only there,
+/// and with merged /usr dpkg follows the link.
+fn path_of(release: &str, role: &Role) -> String {
     match role {
         Role::Image => format!("boot/vmlinuz-{release}"),
         Role::SystemMap => format!("boot/System.map-{release}"),
@@ -128,12 +133,12 @@ pub fn place(release: &str, role: &Role) -> String {
             format!("usr/src/linux-headers-{release}/{path}").trim_end_matches('/').to_owned()
         }
         Role::Vmlinux => format!("usr/lib/debug/lib/modules/{release}/vmlinux"),
-        Role::VmlinuxLink(0) => format!("usr/lib/debug/vmlinux-{release}"),
-        Role::VmlinuxLink(_) => format!("usr/lib/debug/boot/vmlinux-{release}"),
+        Role::VmlinuxForKdump => format!("usr/lib/debug/vmlinux-{release}"),
+        Role::VmlinuxForSystemtap => format!("usr/lib/debug/boot/vmlinux-{release}"),
         Role::ModuleDebug(path) => format!("usr/lib/debug/lib/modules/{release}/{path}"),
         Role::BuildId(id) => format!("usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]),
         Role::Uapi(path) => match path.strip_prefix("asm/") {
-            // The C library's multiarch folder: asm differs between architectures.
+            // asm differs between architectures: the C library's multiarch directory.
             Some(rest) => format!("usr/include/x86_64-linux-gnu/asm/{rest}"),
             None => format!("usr/include/{path}"),
         },
@@ -141,9 +146,9 @@ pub fn place(release: &str, role: &Role) -> String {
     }
 }
 
-fn layout<'a>(job: &'a Job, documents: &'a [PayloadFile]) -> Vec<Member<'a>> {
-    // dpkg shares folders between packages, so all of them are listed.
-    members(job.payload.files.iter().chain(documents), |role| place(&job.names.release, role), |_| true)
+fn layout<'a>(job: &'a PackageJob, documents: &'a [PayloadFile]) -> Vec<Member<'a>> {
+    // dpkg shares directories between packages, so the package lists all of them.
+    members(job.payload.files.iter().chain(documents), |role| path_of(&job.names.release, role), |_| true)
 }
 
 #[cfg(test)]
@@ -151,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_compiler_of_the_kernel_is_recommended() {
+    fn the_compiler_that_built_the_kernel_is_recommended() {
         assert_eq!(compiler("gcc 12.2.0"), "gcc-12 | gcc");
         assert_eq!(compiler("clang 14.0.6"), "clang-14 | clang, lld-14 | lld, llvm-14 | llvm");
     }

@@ -1,9 +1,9 @@
-//! Which Debian package has a library: what dpkg-shlibdeps finds on a Debian host, for any host.
+//! Dependencies on shared libraries, as dpkg-shlibdeps finds them on a Debian host, on any host.
 
 use crate::stages::package::elf::Library;
 
-/// Libraries that the kernel's host programs are linked with, and the package that has them; from
-/// trixie on packages whose names end in t64 provide these names.
+/// Libraries that the kernel's host programs link to, and the package of each. Since trixie, packages with
+/// the suffix t64 provide these names.
 const PACKAGES: [(&str, &str); 10] = [
     ("libcrypto.so.1.1", "libssl1.1"),
     ("libcrypto.so.3", "libssl3"),
@@ -16,23 +16,23 @@ const PACKAGES: [(&str, &str); 10] = [
     ("libz.so.1", "zlib1g"),
     ("libzstd.so.1", "libzstd1"),
 ];
-/// glibc's own: libc.so.6, libm.so.6, ld-linux-x86-64.so.2 …
+/// Libraries of glibc: libc.so.6, libm.so.6, ld-linux-x86-64.so.2 …
 const GLIBC: [&str; 6] = ["ld-linux-x86-64", "libc", "libdl", "libm", "libpthread", "librt"];
 
-/// The value of `Depends`. A library that no package is known of is left to who installs the package.
+/// Returns the value of `Depends`, without libraries whose package is unknown.
 pub(super) fn depends(libraries: &[Library]) -> String {
-    let mut needs: Vec<String> = Vec::new();
+    let mut depends: Vec<String> = Vec::new();
     let glibc = libraries.iter().filter(|library| is_glibc(&library.soname));
     if let Some(newest) =
         glibc.flat_map(|library| &library.versions).filter_map(|name| glibc_version(name)).max()
     {
-        needs.push(format!("libc6 (>= {}.{})", newest.0, newest.1));
+        depends.push(format!("libc6 (>= {}.{})", newest.0, newest.1));
     }
     let package = |library: &Library| PACKAGES.iter().find(|(soname, _)| *soname == library.soname);
-    needs.extend(libraries.iter().filter_map(package).map(|(_, package)| (*package).to_owned()));
-    needs.sort();
-    needs.dedup();
-    needs.join(", ")
+    depends.extend(libraries.iter().filter_map(package).map(|(_, package)| (*package).to_owned()));
+    depends.sort();
+    depends.dedup();
+    depends.join(", ")
 }
 
 fn is_glibc(soname: &str) -> bool {
@@ -41,7 +41,7 @@ fn is_glibc(soname: &str) -> bool {
 
 /// `GLIBC_2.34` and `GLIBC_2.2.5`.
 fn glibc_version(symbol: &str) -> Option<(u32, u32)> {
-    // Relative relocations are marked by a version of their own, which came with 2.36.
+    // The marker of relative relocations, new in glibc 2.36.
     if symbol == "GLIBC_ABI_DT_RELR" {
         return Some((2, 36));
     }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_glibc_that_any_library_of_its_asks_for_is_needed() {
+    fn the_newest_required_glibc_version_counts() {
         let libraries = [
             library("libc.so.6", &["GLIBC_2.2.5", "GLIBC_2.34", "GLIBC_2.4"]),
             library("libelf.so.1", &["ELFUTILS_1.6"]),

@@ -1,21 +1,24 @@
-//! A kernel's .rpm: where its files go, what it needs, and the scripts that rpm runs.
+//! A kernel's `.rpm`: paths, relations and scripts.
 
 use ::rpm::{Dependency, DependencyFlags, FileOptions, PackageBuilder, Timestamp};
 
-use super::{Ghost, Rpm, common, header_error, is_below};
+use super::builder::{self, require_libraries};
+use super::rpm_package::{Ghost, RpmPackage, header_error, is_below, licence};
 use crate::base::options::Part;
 use crate::stages::package::elf::{self, Library};
-use crate::stages::package::payload::{Kind, Member, PayloadFile, Role, members};
-use crate::stages::package::{About, Error, How, Job};
+use crate::stages::package::error::Error;
+use crate::stages::package::info::PackageInfo;
+use crate::stages::package::job::{PackageJob, WriteOptions};
+use crate::stages::package::payload::{Member, MemberKind, PayloadFile, Role, members};
 
-/// The scripts rpm runs, in `packaging/rpm`; `sweep` is part of each package's %post.
+/// Scripts, in `packaging/rpm`; `sweep` is part of each package's %post.
 const SWEEP: &str = include_str!("../../../../packaging/rpm/sweep");
 const POST: &str = include_str!("../../../../packaging/rpm/post");
 const POSTTRANS: &str = include_str!("../../../../packaging/rpm/posttrans");
 const PREUN: &str = include_str!("../../../../packaging/rpm/preun");
 const POSTUN: &str = include_str!("../../../../packaging/rpm/postun");
 
-/// Those of rpm's own GROUPS file, which RHEL's packages keep to.
+/// Returns the group from rpm's GROUPS file, which RHEL's packages follow.
 fn group(part: Part) -> &'static str {
     match part {
         Part::Image => "System Environment/Kernel",
@@ -24,23 +27,24 @@ fn group(part: Part) -> &'static str {
     }
 }
 
-pub(in crate::stages::package) fn documents(about: &About) -> [PayloadFile; 1] {
-    [super::licence(about)]
+/// Returns the documents of the package.
+pub(in crate::stages::package) fn documents(info: &PackageInfo) -> [PayloadFile; 1] {
+    [licence(info)]
 }
 
-/// `documents` are [`documents`]' of the same package.
+/// Describes the package for rpm; `documents` is the result of [`documents`] for the same package.
 pub(in crate::stages::package) fn describe<'a>(
-    job: &'a Job,
-    how: &How,
-    about: &'a About,
+    job: &'a PackageJob,
+    options: &WriteOptions,
+    info: &'a PackageInfo,
     documents: &'a [PayloadFile],
-) -> Result<Rpm<'a>, Error> {
-    let members = layout(job, about, documents);
-    let (ghosts, libraries) = (ghosts(job), elf::needed(&job.payload)?);
-    let failed = |source| header_error(about, source);
-    let mut builder = common::builder(about, how, &members).map_err(failed)?;
+) -> Result<RpmPackage<'a>, Error> {
+    let members = layout(job, info, documents);
+    let (ghosts, libraries) = (ghosts(job), elf::required_libraries(&job.payload)?);
+    let failed = |source| header_error(info, source);
+    let mut builder = builder::builder(info, options, &members).map_err(failed)?;
     builder.group(group(job.part));
-    add_ghosts(&mut builder, how, &ghosts).map_err(failed)?;
+    add_ghosts(&mut builder, options, &ghosts).map_err(failed)?;
     match job.part {
         Part::Image => {
             add_image_relations(&mut builder, job);
@@ -53,10 +57,10 @@ pub(in crate::stages::package) fn describe<'a>(
         Part::Debug => add_sweep(&mut builder, &members),
         Part::LibcDev => add_libc_relations(&mut builder, job),
     }
-    Ok(Rpm { about, members, ghosts, builder })
+    Ok(RpmPackage { info, members, ghosts, builder })
 }
 
-fn add_scripts(builder: &mut PackageBuilder, job: &Job, members: &[Member]) {
+fn add_scripts(builder: &mut PackageBuilder, job: &PackageJob, members: &[Member]) {
     let script = |text: &str| text.replace("@RELEASE@", &job.names.release);
     builder
         .post_install_script(sweep(members) + &script(POST))
@@ -70,33 +74,38 @@ fn add_sweep(builder: &mut PackageBuilder, members: &[Member]) {
     builder.requires(Dependency::script_post("findutils"));
 }
 
-/// For the outermost folders that are the package's own.
+/// Returns the part of %post that removes leftovers of killed installations, for the outermost directories
+/// that the package owns.
 fn sweep(members: &[Member]) -> String {
-    let mut folders: Vec<&str> = Vec::new();
-    for member in members.iter().filter(|member| matches!(member.kind, Kind::Directory)) {
+    let mut dirs: Vec<&str> = Vec::new();
+    for member in members.iter().filter(|member| matches!(member.kind, MemberKind::Directory)) {
         let inside =
             |outer: &&str| member.path.strip_prefix(*outer).is_some_and(|rest| rest.starts_with('/'));
-        if !folders.iter().any(inside) {
-            folders.push(&member.path);
+        if !dirs.iter().any(inside) {
+            dirs.push(&member.path);
         }
     }
-    let quoted: Vec<_> = folders.iter().map(|folder| format!("'/{folder}'")).collect();
-    SWEEP.replace("@FOLDERS@", &quoted.join(" "))
+    let quoted: Vec<_> = dirs.iter().map(|dir| format!("'/{dir}'")).collect();
+    SWEEP.replace("@DIRS@", &quoted.join(" "))
 }
 
-/// What kernel-install may make, so that erasing the package takes it along.
-fn add_ghosts(builder: &mut PackageBuilder, how: &How, ghosts: &[Ghost]) -> Result<(), ::rpm::Error> {
-    let time = Timestamp::from(how.timestamp);
+/// Adds files that kernel-install may create, so that erasing the package removes them.
+fn add_ghosts(
+    builder: &mut PackageBuilder,
+    options: &WriteOptions,
+    ghosts: &[Ghost],
+) -> Result<(), ::rpm::Error> {
+    let time = Timestamp::from(options.timestamp);
     for Ghost { path, mode, .. } in ghosts {
         builder.with_ghost(FileOptions::ghost(path).permissions(*mode).modified_at(time))?;
     }
     Ok(())
 }
 
-/// What Fedora's kernel-core has as `%ghost` in its `%files`, and with sizes as there: its `%install`
-/// makes an initramfs of 20 MiB for rpm to see. A full /boot is thereby found before anything is
-/// written, not by kernel-install, whose failure could no longer stop the transaction.
-fn ghosts(job: &Job) -> Vec<Ghost> {
+/// Returns the `%ghost` files of Fedora's kernel-core, with the same sizes: its `%install` creates an
+/// initramfs of 20 MiB for rpm to count. rpm then detects a full /boot before it writes anything; a failure
+/// of kernel-install could no longer stop the transaction.
+fn ghosts(job: &PackageJob) -> Vec<Ghost> {
     const INITRAMFS: u64 = 20 << 20;
     let bytes = |role| job.payload.files.iter().find(|file| file.role == role).map_or(0, |file| file.bytes);
     let ghost = |name: &str, mode, bytes| Ghost {
@@ -115,16 +124,18 @@ fn ghosts(job: &Job) -> Vec<Ghost> {
     ]
 }
 
-/// Those of Fedora's and RHEL's kernel-core: its scripts' programs, and what others require of a kernel.
-fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
-    let needed = DependencyFlags::SCRIPT_POST | DependencyFlags::POSTTRANS | DependencyFlags::SCRIPT_PREUN;
+/// Adds the relations of Fedora's and RHEL's kernel-core: the programs that its scripts run, and what other
+/// packages require of a kernel.
+fn add_image_relations(builder: &mut PackageBuilder, job: &PackageJob) {
+    let in_scripts =
+        DependencyFlags::SCRIPT_POST | DependencyFlags::POSTTRANS | DependencyFlags::SCRIPT_PREUN;
     for name in ["/usr/bin/kernel-install", "coreutils", "dracut", "findutils", "kmod"] {
-        builder.requires(Dependency { name: name.to_owned(), flags: needed, version: String::new() });
+        builder.requires(Dependency { name: name.to_owned(), flags: in_scripts, version: String::new() });
     }
     builder.recommends(Dependency::any("linux-firmware"));
     add_installonly(builder, job);
     builder.provides(Dependency::eq("kernel", job.names.version()));
-    // All of the kernel's modules are here: Fedora has them in packages of their own.
+    // This package includes all modules; Fedora splits them into several packages.
     for name in
         ["kernel-core-uname-r", "kernel-modules-core-uname-r", "kernel-modules-uname-r", "kernel-uname-r"]
     {
@@ -132,21 +143,23 @@ fn add_image_relations(builder: &mut PackageBuilder, job: &Job) {
     }
 }
 
-/// dnf never replaces what is installonly: it would put a rebuild beside the build before it, whose
-/// files it shares, and fail. Fedora's builds do not meet, since their kernel release has the package's
-/// release in it; here the rebuild says that it takes the older one's place.
-fn add_installonly(builder: &mut PackageBuilder, job: &Job) {
+/// Lets dnf keep several kernels, and lets a rebuild replace the earlier build.
+///
+/// dnf never replaces an installonly package: it would install a rebuild next to the earlier build, whose
+/// files it shares, and fail. Fedora's rebuilds do not conflict because their kernel release contains the
+/// package's release; here the rebuild obsoletes the earlier build.
+fn add_installonly(builder: &mut PackageBuilder, job: &PackageJob) {
     builder.provides(Dependency::any("installonlypkg(kernel)"));
     builder.obsoletes(Dependency::less(job.names.rpm(job.part), job.names.version()));
 }
 
-/// Those of Fedora's kernel-devel.
-fn add_headers_relations(builder: &mut PackageBuilder, job: &Job, libraries: &[Library]) {
-    common::require_libraries(builder, libraries);
+/// Adds the relations of Fedora's kernel-devel.
+fn add_headers_relations(builder: &mut PackageBuilder, job: &PackageJob, libraries: &[Library]) {
+    require_libraries(builder, libraries);
     if job.payload.has_btf() {
         builder.requires(Dependency::any("dwarves"));
     }
-    let compiler = job.order.compiler.split(' ').next().unwrap_or_default();
+    let compiler = job.request.compiler.split(' ').next().unwrap_or_default();
     for name in [compiler, "make"] {
         builder.recommends(Dependency::any(name));
     }
@@ -155,17 +168,17 @@ fn add_headers_relations(builder: &mut PackageBuilder, job: &Job, libraries: &[L
     builder.provides(Dependency::eq("kernel-devel-uname-r", &job.names.release));
 }
 
-/// It has the place of the distribution's, but is never taken for an update of it: no Obsoletes.
-fn add_libc_relations(builder: &mut PackageBuilder, job: &Job) {
+/// Adds relations that replace the distribution's headers only on request: without Obsoletes, no update does.
+fn add_libc_relations(builder: &mut PackageBuilder, job: &PackageJob) {
     for name in ["kernel-headers", "glibc-kernheaders"] {
         builder.provides(Dependency::eq(name, job.names.version()));
     }
     builder.conflicts(Dependency::any("kernel-headers"));
 }
 
-/// Where a file of the payload goes: as Fedora has it, everything is in the modules' folder,
-/// and kernel-install makes what belongs into /boot.
-pub fn place(release: &str, role: &Role) -> String {
+/// Returns the path of a file, relative to the root directory. As on Fedora, all files of the kernel are in
+/// the modules' directory, and kernel-install creates those in /boot.
+fn path_of(release: &str, role: &Role) -> String {
     let below = |path: &str| format!("lib/modules/{release}/{path}");
     match role {
         Role::Image => below("vmlinuz"),
@@ -174,8 +187,8 @@ pub fn place(release: &str, role: &Role) -> String {
         Role::Modules(path) | Role::Depmod(path) => below(path),
         Role::Headers(path) => format!("usr/src/kernels/{release}/{path}").trim_end_matches('/').to_owned(),
         Role::Vmlinux => format!("usr/lib/debug/{}", below("vmlinux")),
-        Role::VmlinuxLink(0) => format!("usr/lib/debug/vmlinux-{release}"),
-        Role::VmlinuxLink(_) => format!("usr/lib/debug/boot/vmlinux-{release}"),
+        Role::VmlinuxForKdump => format!("usr/lib/debug/vmlinux-{release}"),
+        Role::VmlinuxForSystemtap => format!("usr/lib/debug/boot/vmlinux-{release}"),
         Role::ModuleDebug(path) => format!("usr/lib/debug/{}", below(path)),
         Role::BuildId(id) => format!("usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]),
         Role::Uapi(path) => format!("usr/include/{path}"),
@@ -183,7 +196,7 @@ pub fn place(release: &str, role: &Role) -> String {
     }
 }
 
-fn layout<'a>(job: &'a Job, about: &About, licence: &'a [PayloadFile]) -> Vec<Member<'a>> {
+fn layout<'a>(job: &'a PackageJob, info: &PackageInfo, documents: &'a [PayloadFile]) -> Vec<Member<'a>> {
     let release = &job.names.release;
     let own = [
         format!("lib/modules/{release}"),
@@ -191,9 +204,9 @@ fn layout<'a>(job: &'a Job, about: &About, licence: &'a [PayloadFile]) -> Vec<Me
         format!("usr/lib/debug/lib/modules/{release}"),
         "usr/lib/debug/.build-id".to_owned(),
         "usr/lib/debug/boot".to_owned(),
-        format!("usr/share/licenses/{}", about.name),
+        format!("usr/share/licenses/{}", info.name),
     ];
-    // Folders above are the filesystem package's; /lib is a link there, not a folder.
-    let owned = |path: &str| path.starts_with("usr/include/") || is_below(path, &own);
-    members(job.payload.files.iter().chain(licence), |role| place(release, role), owned)
+    // The parent directories belong to the package filesystem, where /lib is a symbolic link.
+    let is_owned = |path: &str| path.starts_with("usr/include/") || is_below(path, &own);
+    members(job.payload.files.iter().chain(documents), |role| path_of(release, role), is_owned)
 }

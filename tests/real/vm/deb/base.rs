@@ -1,5 +1,5 @@
-//! A Debian 12 as its users have it: Debian's own kernel, initramfs-tools, GRUB for EFI, a compiler, dkms.
-//! Made once, and kept.
+//! A typical Debian 12: Debian's own kernel, initramfs-tools, GRUB for EFI, a compiler, dkms. Created once
+//! and kept.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -10,21 +10,21 @@ use sha2::{Digest, Sha256};
 use crate::support::systems::debian_root::{Root, SUITE, cache};
 use crate::support::systems::vm::{Direct, Machine, agent, disk};
 
-/// systemd's, the kernel's that stays, the boot loader's; then what modules are built with.
+/// Packages of systemd, Debian's kernel and the boot loader, then those for building modules.
 const PACKAGES: &str = "systemd-sysv,udev,dbus,kmod,linux-base,initramfs-tools,zstd,linux-image-cloud-amd64,\
                         grub-efi-amd64,e2fsprogs,gcc,make,dkms,libelf1";
 const DISK_MIB: u64 = 4096;
 
-/// As Debian has it, but that an entry can be chosen for the next boot, and for a guest of a busy host: a panic
-/// ends QEMU, and timer interrupts are not held to the time that the kernel's check of them takes.
-/// The menu is on the serial port, as all that the firmware shows.
+/// Debian's configuration, except: an entry can be chosen for the next boot, a panic ends QEMU, and the
+/// kernel skips its check of timer interrupts, which fails on a busy host. The menu is on the serial port,
+/// like the firmware's output.
 const GRUB: &str = "GRUB_DEFAULT=saved\nGRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\nGRUB_TERMINAL=console\n\
                     GRUB_CMDLINE_LINUX=\"console=ttyS0 panic=-1 no_timer_check\"\n";
 
-/// Of the initramfs: what costs an emulated processor most.
+/// Fast compression of the initramfs, which takes most of the time on an emulated processor.
 const COMPRESSION: &str = "COMPRESSLEVEL=1\n";
 
-/// Housekeeping that has nothing to do with kernels.
+/// Maintenance that is unrelated to kernels.
 const MASKED: [&str; 6] = [
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
@@ -34,13 +34,13 @@ const MASKED: [&str; 6] = [
     "fstrim.timer",
 ];
 
-/// A machine with the system on its disk, switched off.
+/// Returns a machine, powered off, with the system on its disk.
 pub fn machine(name: &str) -> Machine {
     let (disk, variables) = kept();
     Machine::on(&disk, "qcow2", Some(&variables), &Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
 }
 
-/// Where the disk and the firmware's variables are kept, under a name for all that they are made from.
+/// Returns the disk and the firmware's variables, kept under a hash of their recipe.
 fn kept() -> (PathBuf, PathBuf) {
     let recipe = [
         PACKAGES,
@@ -54,22 +54,22 @@ fn kept() -> (PathBuf, PathBuf) {
     ]
     .concat();
     let key = &kpatch_build::base::cache_key::hex(&Sha256::digest(recipe))[..16];
-    let folder = cache();
-    let path = |ending| folder.join(format!("debian-{SUITE}-vm-{key}.{ending}"));
+    let dir = cache();
+    let path = |ending| dir.join(format!("debian-{SUITE}-vm-{key}.{ending}"));
     let (disk, variables) = (path("qcow2"), path("fd"));
     let lock = File::create(path("lock")).unwrap();
     lock.lock().unwrap();
     if !disk.exists() {
-        let scratch = tempfile::tempdir_in(&folder).unwrap();
-        let made = make(scratch.path());
-        let half = scratch.path().join("disk.qcow2");
-        made.save(&half, &variables);
-        fs::rename(half, &disk).unwrap();
+        let scratch = tempfile::tempdir_in(&dir).unwrap();
+        let machine = create(scratch.path());
+        let unfinished = scratch.path().join("disk.qcow2");
+        machine.save(&unfinished, &variables);
+        fs::rename(unfinished, &disk).unwrap();
     }
     (disk, variables)
 }
 
-fn make(scratch: &Path) -> Machine {
+fn create(scratch: &Path) -> Machine {
     let name = format!("{SUITE}-vm-{}", &kpatch_build::base::cache_key::hex(&Sha256::digest(PACKAGES))[..8]);
     let debian = Root::with(&name, PACKAGES);
     let root = debian.path();
@@ -81,7 +81,7 @@ fn make(scratch: &Path) -> Machine {
     let append = format!("root=UUID={} ro console=ttyS0 panic=-1 no_timer_check", disk::ROOT_UUID);
     let direct = Direct { kernel: &root.join("vmlinuz"), initrd: &root.join("initrd.img"), append: &append };
     let mut guest = machine.boot_directly(&direct);
-    // As Debian's installer does it.
+    // As Debian's installer does.
     guest.must("grub-install --target=x86_64-efi && update-grub");
     guest.shut_down();
     machine

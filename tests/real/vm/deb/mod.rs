@@ -1,5 +1,5 @@
-//! Debian 12: its apt installs the packages of a real kernel, its initramfs generator and its GRUB boot it,
-//! modules are built for it, and it goes away again.
+//! Debian 12: apt installs the packages of a real kernel, initramfs-tools and GRUB boot it, modules are built
+//! for it, and it is removed again.
 
 mod base;
 mod modules;
@@ -13,7 +13,7 @@ use crate::support::need::have_root;
 use crate::support::systems::vm;
 use crate::support::tool::can_boot;
 
-/// Each step stands on the one before it, so they are one test: a machine has one life.
+/// One test, because each step needs the state that the step before left on the machine.
 #[test]
 fn real_debian_installs_boots_upgrades_and_removes_the_kernel() {
     if !can_boot() || !have_root(&vm::PROGRAMS) || !have_root(&["mmdebstrap"]) {
@@ -22,7 +22,7 @@ fn real_debian_installs_boots_upgrades_and_removes_the_kernel() {
     let delivery = Delivery::new();
     let release = delivery.release.clone();
     let mut machine = base::machine("vm-deb");
-    machine.deliver(delivery.folder.path());
+    machine.deliver(delivery.dir.path());
 
     let mut system = System::boot(&mut machine);
     let other = system.release();
@@ -45,7 +45,7 @@ fn real_debian_installs_boots_upgrades_and_removes_the_kernel() {
     let mut system = System::boot(&mut machine);
     system.runs(&release, 2);
     modules::dkms_loads(&mut system.guest);
-    system.refuses_to_remove_what_runs(&release);
+    system.refuses_to_remove_the_running_kernel(&release);
     system.boot_next(&other);
     system.shut_down();
 

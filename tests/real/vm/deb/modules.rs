@@ -1,4 +1,4 @@
-//! Modules of others: one built by hand, one by dkms.
+//! Out-of-tree modules: one built manually, one by dkms.
 
 use std::fs;
 use std::path::Path;
@@ -33,22 +33,22 @@ DEST_MODULE_LOCATION[0]=/updates
 AUTOINSTALL=yes
 ";
 
-/// Puts the sources into what the guest is handed.
+/// Adds the sources to the delivery.
 pub fn add(delivery: &Path) {
-    for (folder, name) in [("hello", "hello"), ("dkms", "hello_dkms")] {
-        let folder = delivery.join(folder);
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join(format!("{name}.c")), SOURCE).unwrap();
-        fs::write(folder.join("Kbuild"), format!("obj-m := {name}.o\n")).unwrap();
+    for (dir, name) in [("hello", "hello"), ("dkms", "hello_dkms")] {
+        let dir = delivery.join(dir);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(format!("{name}.c")), SOURCE).unwrap();
+        fs::write(dir.join("Kbuild"), format!("obj-m := {name}.o\n")).unwrap();
     }
     fs::write(delivery.join("dkms/dkms.conf"), DKMS).unwrap();
 }
 
-/// With what is at `/lib/modules/RELEASE/build`, as every driver's README says.
+/// Builds a module with `/lib/modules/RELEASE/build`, as the README of every driver describes, and loads it.
 pub fn out_of_tree(guest: &mut Guest) {
-    let made =
+    let output =
         guest.must("cp -r /mnt/hello /root/ && make -C /lib/modules/$(uname -r)/build M=/root/hello W=e");
-    assert!(!made.to_lowercase().contains("warning"), "{made}");
+    assert!(!output.to_lowercase().contains("warning"), "{output}");
     guest.must("insmod /root/hello/hello.ko && test -d /sys/module/hello && rmmod hello");
     guest.must("dmesg | grep -q 'hello: hello$' && dmesg | grep -q 'hello: goodbye$'");
     guest.must("rm -r /root/hello");
@@ -58,19 +58,19 @@ pub fn add_to_dkms(guest: &mut Guest) {
     guest.must("cp -r /mnt/dkms /usr/src/hello-dkms-1.0 && dkms add hello-dkms/1.0");
 }
 
-/// Nobody asked for it: the packages' hooks did.
+/// Asserts that dkms built the module, started by the packages' hooks.
 pub fn dkms_has_built(guest: &mut Guest, release: &str) {
     let status = guest.must(&format!("dkms status hello-dkms/1.0 -k {release}"));
     assert_eq!(status.trim_end(), format!("hello-dkms/1.0, {release}, x86_64: installed"));
 }
 
 pub fn dkms_loads(guest: &mut Guest) {
-    let place = guest.must("modprobe hello_dkms && modinfo -F filename hello_dkms");
-    assert!(place.contains("/updates/dkms/"), "{place}");
+    let path = guest.must("modprobe hello_dkms && modinfo -F filename hello_dkms");
+    assert!(path.contains("/updates/dkms/"), "{path}");
     guest.must("dmesg | grep -q 'hello_dkms: hello$' && modprobe -r hello_dkms");
 }
 
-/// With the last kernel that it was built for, dkms takes a module off its tree; the source stays.
+/// Asserts that dkms removed the module with the last kernel it was built for; the source stays.
 pub fn dkms_forgot(guest: &mut Guest) {
     assert_eq!(guest.must("dkms status hello-dkms/1.0"), "");
     guest.must("test ! -e /var/lib/dkms/hello-dkms && test -e /usr/src/hello-dkms-1.0/dkms.conf");

@@ -1,4 +1,4 @@
-//! What the machine is handed: two builds of the kernel's packages, the probe, and a module's source.
+//! Files for the machine: two builds of the kernel's packages, the probe, and a module's source.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,37 +14,38 @@ pub const SERIES: &str = "copy-segments";
 
 pub struct Delivery {
     /// `1` and `2` with the packages of each build, `probe`, `hello` and `dkms`.
-    pub folder: TempDir,
+    pub dir: TempDir,
     /// `uname -r` of the kernel.
     pub release: String,
 }
 
 impl Delivery {
     pub fn new() -> Delivery {
-        let folder = tempfile::tempdir().unwrap();
-        // apt reads what it installs as a user of its own.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        // An upgrade may find another compression than what it takes the place of.
+        let dir = tempfile::tempdir().unwrap();
+        // apt reads the packages as the user _apt.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        // An upgrade may use another compression than the package it replaces.
         let releases = [("1", "xz"), ("2", "zstd")]
-            .map(|(revision, compression)| build(revision, compression, folder.path()));
-        assert_eq!(releases[0], releases[1], "a second build takes the place of the first");
-        vm::probe::add(folder.path());
-        modules::add(folder.path());
+            .map(|(revision, compression)| build(revision, compression, dir.path()));
+        assert_eq!(releases[0], releases[1], "the second build replaces the first");
+        vm::probe::add(dir.path());
+        modules::add(dir.path());
         let [release, _] = releases;
-        Delivery { folder, release }
+        Delivery { dir, release }
     }
 }
 
-/// Returns the release. The second build costs a link: only the build's number differs.
+/// Packages the kernel and returns its release. The second build only links, because only the build number
+/// differs.
 fn build(revision: &str, compression: &str, delivery: &Path) -> String {
     let args = ["--release", LINE, "--series", SERIES, "--kconfig", "cloud", "--format", "deb", "--no-boot"];
     let run =
         Run::new(&[&args[..], &["--revision", revision, "--compression", compression]].concat()).passed();
-    let folder = delivery.join(revision);
-    fs::create_dir(&folder).unwrap();
+    let dir = delivery.join(revision);
+    fs::create_dir(&dir).unwrap();
     for part in ["image", "headers"] {
         let path = run.artifact("deb", part);
-        fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+        fs::copy(&path, dir.join(path.file_name().unwrap())).unwrap();
     }
     run.report()["kernel"]["release"].as_str().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! The booted Debian, and what its tools do with the packages.
+//! The booted Debian and its package tools.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ pub struct System {
     pub guest: Guest,
 }
 
-/// What is there of a kernel.
+/// Remains of a kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Installed {
     Nothing,
@@ -21,7 +21,7 @@ pub enum Installed {
 }
 
 impl System {
-    /// Boots, and mounts what the machine was handed at `/mnt`.
+    /// Boots and mounts the delivery at `/mnt`.
     pub fn boot(machine: &mut Machine) -> System {
         let mut guest = machine.boot();
         guest.must("mount -o ro /dev/disk/by-id/virtio-delivery /mnt");
@@ -38,11 +38,11 @@ impl System {
     }
 
     fn apt(&mut self, arguments: &str) -> Finished {
-        // There is no network: what apt needs is what lies there.
+        // There is no network: apt uses only installed packages and the delivery.
         self.guest.run(&format!("{APT} {arguments}"))
     }
 
-    /// Both packages of a build, as a user installs files.
+    /// Installs both packages of a build from files, as a user does.
     pub fn install(&mut self, release: &str, build: u32) {
         let done =
             self.apt(&format!("install /mnt/{build}/linux-image-*.deb /mnt/{build}/linux-headers-*.deb"));
@@ -59,7 +59,8 @@ impl System {
         self.is_the_default(release);
     }
 
-    /// Of GRUB's menu, and with the modules in its initramfs that find the root file system.
+    /// Asserts that GRUB starts the kernel by default, and that its initramfs has the modules for the root
+    /// file system.
     fn is_the_default(&mut self, release: &str) {
         let first = self.guest.must("grep -m1 -P '^\\tlinux' /boot/grub/grub.cfg");
         assert!(first.contains(&format!("/boot/vmlinuz-{release} root=UUID=")), "{first}");
@@ -73,7 +74,7 @@ impl System {
         assert_eq!(link.trim_end(), format!("/boot/vmlinuz-{release}"));
     }
 
-    /// The kernel runs that GRUB loads by itself, in that build, and the system is well on it.
+    /// Asserts that GRUB started this build of the kernel, and that the system works.
     pub fn runs(&mut self, release: &str, build: u32) {
         assert_eq!(self.release(), release);
         let version = self.guest.must("uname -v");
@@ -84,7 +85,7 @@ impl System {
         self.is_well();
     }
 
-    /// No unit failed, the kernel complained of nothing, and dpkg finds nothing half done.
+    /// Asserts that no unit failed, the kernel reports no problem, and dpkg has no incomplete package.
     pub fn is_well(&mut self) {
         let state = self.guest.run("systemctl is-system-running --wait");
         let failed = self.guest.must("systemctl --failed --no-legend --plain");
@@ -94,8 +95,8 @@ impl System {
         assert_eq!(self.guest.must("dpkg --audit"), "");
     }
 
-    /// linux-base asks, and nobody says yes; told that nobody is there, it would take that for a yes.
-    pub fn refuses_to_remove_what_runs(&mut self, release: &str) {
+    /// linux-base asks for confirmation and gets none. A noninteractive frontend would confirm by default.
+    pub fn refuses_to_remove_the_running_kernel(&mut self, release: &str) {
         let done = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
         assert_ne!(done.status, 0, "{}", done.output);
         assert!(done.output.contains("Aborting removal of the running kernel"), "{}", done.output);
@@ -141,7 +142,7 @@ impl System {
         assert_eq!(self.installed(release), Installed::Nothing);
     }
 
-    /// Every path but those of logs, caches, apt's notes and what is made anew on each boot.
+    /// Every path except logs, caches, apt's state and files that each boot recreates.
     pub fn files(&mut self) -> BTreeSet<String> {
         let listed = self.guest.must(
             "find / -xdev -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' -not -path '/dev/*'",
@@ -149,7 +150,7 @@ impl System {
         let kept = |path: &&str| {
             !["/var/log/", "/var/cache/", "/tmp/", "/var/tmp/", "/var/lib/systemd/", "/var/lib/apt/", "/mnt/"]
                 .iter()
-                .any(|folder| path.starts_with(folder))
+                .any(|dir| path.starts_with(dir))
         };
         listed.lines().filter(kept).map(str::to_owned).collect()
     }

@@ -1,4 +1,4 @@
-//! A kernel's packages, made by the tool as its user does.
+//! A kernel's packages, built with the tool as a user does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub struct Kernel {
     pub release: String,
     pub image: PathBuf,
     pub devel: PathBuf,
-    /// The packages are in it.
+    /// Holds the packages.
     _run: Run,
 }
 
@@ -44,7 +44,7 @@ impl Kernel {
         format!("kernel-kpatch-{}", self.release)
     }
 
-    /// Copies a package into the root and returns where it is there.
+    /// Copies a package into the root and returns its path there.
     pub fn deliver(&self, file: &Path, root: &RpmRoot) -> String {
         let inside = format!("/root/{}", file.file_name().unwrap().to_str().unwrap());
         fs::copy(file, root.join(&inside)).unwrap();

@@ -1,5 +1,5 @@
-//! Real rpm, dnf, kernel-install, dracut and systemd-boot, but Debian's builds of them: see `rpm_root`.
-//! Fedora itself was not at hand.
+//! rpm, dnf, kernel-install, dracut and systemd-boot in Debian's builds, see `rpm_root`; Fedora itself was
+//! not available.
 
 mod kernel;
 mod system;
@@ -11,13 +11,13 @@ use crate::support::systems::rpm_root::{self, MACHINE_ID, RpmRoot, quiet, traces
 use crate::support::systems::vm::{self, Guest};
 use crate::support::tool;
 
-/// Both are of the same release, so that one build folder makes them. systemd-boot starts the highest
-/// version, which of these is the second.
+/// Both series have the same release, so one build directory serves both. systemd-boot starts the highest
+/// version, which is the second one.
 const FIRST: &str = "copy-segments";
 const SECOND: &str = "zeroed";
 
 #[test]
-fn real_kernels_are_installed_boot_side_by_side_and_go_away() {
+fn real_two_kernels_are_installed_booted_and_removed() {
     if !have_root(&rpm_root::PROGRAMS) || !have_root(&vm::PROGRAMS) || !tool::can_boot() {
         return;
     }
@@ -56,18 +56,18 @@ fn real_kernels_are_installed_boot_side_by_side_and_go_away() {
     guest.shut_down();
 }
 
-/// rpm finds the package as it was made, and the boot loader has an entry whose files are there.
+/// Asserts that rpm verifies the package, and that the boot loader has an entry whose files exist.
 fn assert_installed(must: &mut dyn FnMut(&str) -> String, kernel: &Kernel) {
     let (name, release) = (kernel.name(), &kernel.release);
     assert_eq!(must(&format!("rpm --verify {name}")), "");
-    let folder = format!("/{MACHINE_ID}/{release}");
+    let dir = format!("/{MACHINE_ID}/{release}");
     let entry = must(&format!("cat /boot/loader/entries/{MACHINE_ID}-{release}.conf"));
     for line in
-        [["version", release], ["linux", &format!("{folder}/linux")], ["initrd", &format!("{folder}/initrd")]]
+        [["version", release], ["linux", &format!("{dir}/linux")], ["initrd", &format!("{dir}/initrd")]]
     {
         assert!(entry.lines().any(|found| found.split_whitespace().eq(line)), "no {line:?} in\n{entry}");
     }
-    must(&format!("cmp /lib/modules/{release}/vmlinuz /boot{folder}/linux && test -s /boot{folder}/initrd"));
+    must(&format!("cmp /lib/modules/{release}/vmlinuz /boot{dir}/linux && test -s /boot{dir}/initrd"));
     let owner = must(&format!("rpm -qf --queryformat '%{{NAME}}\\n' /lib/modules/{release}/vmlinuz"));
     assert_eq!(owner.trim(), name);
 }
@@ -77,7 +77,7 @@ fn assert_runs(guest: &mut Guest, kernel: &Kernel) {
     assert_eq!(guest.must("systemctl --failed --plain --no-legend"), "");
 }
 
-/// As a user builds it, where the packages are installed.
+/// Builds a module with the installed headers package, as a user does.
 fn build_module(root: &RpmRoot, kernel: &Kernel) {
     const MODULE: &str = "#include <linux/module.h>\n\
         static int __init hello_init(void) { return 0; }\nmodule_init(hello_init);\n\

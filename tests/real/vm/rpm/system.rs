@@ -1,4 +1,4 @@
-//! What makes the root a machine's: its disks, boot loader and command line.
+//! Turns the root into a machine: disks, boot loader, kernel command line.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use crate::support::systems::vm::{Guest, Machine, agent, disk};
 
 const DISK_MIB: u64 = 3072;
 
-/// Housekeeping that has nothing to do with kernels.
+/// Maintenance that is unrelated to kernels.
 const MASKED: [&str; 5] = [
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
@@ -18,15 +18,15 @@ const MASKED: [&str; 5] = [
     "fstrim.timer",
 ];
 
-/// `panic=-1` ends QEMU. The self-test of the timer counts its ticks in a guest's time, which stands still while a
-/// busy host has other things to do; under KVM the kernel leaves it out by itself.
+/// `panic=-1` ends QEMU. The self-test of the timer counts ticks in the guest's time, which stops while a
+/// busy host runs something else; under KVM the kernel skips the test.
 const OPTIONS: &str = "rw console=ttyS0 panic=-1 no_timer_check";
 
-/// dracut cannot see the machine from outside, so it takes all that any machine may need, less what this one
-/// has no programs for. In the machine, the next kernel's is made for that machine alone, as Fedora does it.
+/// Outside the machine, dracut includes the modules of every machine. Inside, it builds the initramfs of the
+/// next kernel for this machine only, as on Fedora.
 const OUTSIDE: &str = "hostonly=no";
 const INSIDE: &str = "hostonly=yes";
-/// What costs an emulated processor most.
+/// Skips the steps that take most of the time on an emulated processor.
 const QUICK: &str = "compress=\"gzip -1\"\ndo_strip=no\ndo_hardlink=no\nearly_microcode=no";
 
 pub fn configure(root: &RpmRoot) {
@@ -38,10 +38,10 @@ pub fn configure(root: &RpmRoot) {
         symlink("/dev/null", root.join(&format!("/etc/systemd/system/{unit}"))).unwrap();
     }
     agent::install(root.path());
-    // As `bootctl install` does it, which takes nothing but a partition.
-    let folder = root.esp().join("EFI/BOOT");
-    fs::create_dir_all(&folder).unwrap();
-    fs::copy(root.join("/usr/lib/systemd/boot/efi/systemd-bootx64.efi"), folder.join("BOOTX64.EFI")).unwrap();
+    // As `bootctl install` does, which works only on a partition.
+    let dir = root.esp().join("EFI/BOOT");
+    fs::create_dir_all(&dir).unwrap();
+    fs::copy(root.join("/usr/lib/systemd/boot/efi/systemd-bootx64.efi"), dir.join("BOOTX64.EFI")).unwrap();
     fs::write(root.esp().join("loader/loader.conf"), "timeout 0\n").unwrap();
 }
 
@@ -52,7 +52,7 @@ fn configure_dracut(root: &RpmRoot, host: &str) {
 /// A machine with the root and its /boot on its disk.
 pub struct Installed {
     machine: Machine,
-    /// The disk is in it.
+    /// Holds the disk.
     _scratch: tempfile::TempDir,
 }
 

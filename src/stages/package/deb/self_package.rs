@@ -1,13 +1,16 @@
-//! The tool's own .deb.
+//! The tool's own `.deb`.
 
-use super::{Deb, documents, shlibs};
+use super::debian_package::DebianPackage;
+use super::{documents, shlibs};
 use crate::kernel::host_packages::{HostNeeds, Manager, Need};
 use crate::stages::package::compress::gzip_of_one_file;
+use crate::stages::package::elf;
+use crate::stages::package::error::Error;
+use crate::stages::package::info::PackageInfo;
 use crate::stages::package::payload::{Payload, PayloadFile, members_at};
-use crate::stages::package::tool::{CHANGELOG, LOCK, NAME, README, ToolOrder, at};
-use crate::stages::package::{About, Error, elf};
+use crate::stages::package::self_package_request::{CHANGELOG, LOCK, NAME, README, SelfPackageRequest};
 
-/// The scripts that dpkg runs, in `packaging/tool/deb`.
+/// Maintainer scripts, in `packaging/tool/deb`.
 const SCRIPTS: [(&str, &str); 3] = [
     ("postinst", include_str!("../../../../packaging/tool/deb/postinst")),
     ("postrm", include_str!("../../../../packaging/tool/deb/postrm")),
@@ -16,35 +19,39 @@ const SCRIPTS: [(&str, &str); 3] = [
 const COPYRIGHT: &str = include_str!("../../../../packaging/tool/deb/copyright");
 const OVERRIDES: &str = include_str!("../../../../packaging/tool/deb/lintian-overrides");
 
-/// What only a .deb has, or has at this place.
-pub(in crate::stages::package) fn files(order: &ToolOrder, about: &About) -> Result<Vec<PayloadFile>, Error> {
+/// Returns the files that only the `.deb` has, or has at this path.
+pub(in crate::stages::package) fn files(
+    request: &SelfPackageRequest,
+    info: &PackageInfo,
+) -> Result<Vec<PayloadFile>, Error> {
     let timestamp =
-        u32::try_from(order.timestamp).map_err(|_| Error::Timestamp { timestamp: order.timestamp })?;
+        u32::try_from(request.timestamp).map_err(|_| Error::Timestamp { timestamp: request.timestamp })?;
     let mut files = vec![
-        at(format!("usr/share/zsh/vendor-completions/_{NAME}"), order.completions.zsh.clone()),
-        at(format!("usr/share/lintian/overrides/{NAME}"), OVERRIDES.into()),
-        documents::document(about, "README.Debian", README.into()),
-        documents::document(about, "changelog.gz", gzip_of_one_file(CHANGELOG.as_bytes())),
-        documents::document(about, "Cargo.lock.gz", gzip_of_one_file(LOCK.as_bytes())),
+        PayloadFile::at(format!("usr/share/zsh/vendor-completions/_{NAME}"), request.completions.zsh.clone()),
+        PayloadFile::at(format!("usr/share/lintian/overrides/{NAME}"), OVERRIDES.into()),
+        documents::document(info, "README.Debian", README.into()),
+        documents::document(info, "changelog.gz", gzip_of_one_file(CHANGELOG.as_bytes())),
+        documents::document(info, "Cargo.lock.gz", gzip_of_one_file(LOCK.as_bytes())),
     ];
-    files.extend(documents::of(about, COPYRIGHT, timestamp));
+    files.extend(documents::of(info, COPYRIGHT, timestamp));
     Ok(files)
 }
 
+/// Describes the package for dpkg.
 pub(in crate::stages::package) fn describe<'a>(
-    about: &'a About,
+    info: &'a PackageInfo,
     payload: &'a Payload,
-) -> Result<Deb<'a>, Error> {
-    Ok(Deb {
-        about,
+) -> Result<DebianPackage<'a>, Error> {
+    Ok(DebianPackage {
+        info,
         section: "kernel",
-        relations: relations(&shlibs::depends(&elf::needed(payload)?)),
+        relations: relations(&shlibs::depends(&elf::required_libraries(payload)?)),
         scripts: SCRIPTS.iter().map(|(name, text)| (*name, (*text).to_owned())).collect(),
         members: members_at(&payload.files, |_| true),
     })
 }
 
-/// What doctor would ask for, so that an installed tool can do its main job at once.
+/// The packages that `doctor` requires, so that the installed tool can build a kernel at once.
 fn relations(libraries: &str) -> Vec<(&'static str, String)> {
     let HostNeeds { build, boot, optional } = HostNeeds::on_any_host();
     let mut seen = Vec::new();
@@ -60,7 +67,7 @@ fn relations(libraries: &str) -> Vec<(&'static str, String)> {
     };
     vec![
         ("Depends", format!("{libraries}, {}", new(&build))),
-        // The keys of Debian's archive are one of the places that sources are trusted by.
+        // The tool verifies Debian's sources with the keys of this package.
         ("Recommends", format!("{}, debian-archive-keyring", new(&boot))),
         ("Suggests", new(&optional)),
     ]
@@ -71,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_package_that_doctor_knows_is_named_once_and_as_strongly_as_it_is_needed() {
+    fn each_package_of_doctor_is_in_exactly_one_field_of_the_right_strength() {
         let relations = relations("libc6 (>= 2.34)");
         let of = |field: &str| relations.iter().find(|(name, _)| *name == field).unwrap().1.split(", ");
         assert!(of("Depends").any(|name| name == "libelf-dev") && of("Depends").any(|name| name == "gcc"));
