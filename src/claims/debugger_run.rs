@@ -30,7 +30,7 @@ pub struct DebuggerRun {
     pub transcript: PathBuf,
 }
 
-/// How a debugger fared. The first variant that fits applies.
+/// How a debugger fared. The first value that fits applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DebuggerOutcome {

@@ -7,7 +7,7 @@ use super::register::{Hex, Register, Registers};
 
 /// One thread of one tracee: an entry of `observations` in `report.json`.
 ///
-/// A value that the probe could not observe is `None` (`null` in JSON).
+/// A value that the probe could not observe is `null` (`None` in Rust).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Word size of the tracee: 64 or 32.
@@ -80,7 +80,7 @@ pub struct Observation {
 pub struct CoreNote {
     /// Size in bytes of the registers in the note: 216 in a 64-bit view, 68 in a 32-bit one.
     pub bytes: u64,
-    /// The registers in the note; those that its view lacks are `None`.
+    /// The registers in the note; those that its view lacks are `null`.
     pub regs: Registers,
 }
 

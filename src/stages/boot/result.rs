@@ -60,7 +60,7 @@ pub struct BootResult {
     pub seconds: f64,
     /// Number of complaints on the kernel's console.
     pub kernel_messages: KernelMessages,
-    /// `uname -r` of the guest; `None` if the probe did not start.
+    /// `uname -r` of the guest; `null` if the probe did not start.
     pub guest_release: Option<String>,
     /// One entry for each thread of each tracee.
     pub observations: Vec<Observation>,
