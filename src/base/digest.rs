@@ -18,6 +18,12 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The SHA-256 that `text` writes, in lower case; `None` unless it is 64 hexadecimal digits.
+pub(crate) fn parse_sha256(text: &str) -> Option<String> {
+    let valid = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    valid.then(|| text.to_ascii_lowercase())
+}
+
 /// SHA-256 of the file `path`.
 ///
 /// # Errors
@@ -146,6 +152,14 @@ mod tests {
         written.write_all(b"abc").unwrap();
         let Hashed { inner, sha256, bytes } = written.finish();
         assert_eq!((inner.as_slice(), sha256.as_str(), bytes), (&b"abc"[..], ABC, 3));
+    }
+
+    #[test]
+    fn a_checksum_is_64_hexadecimal_digits() {
+        assert_eq!(parse_sha256(&ABC.to_uppercase()).as_deref(), Some(ABC));
+        for text in ["", &ABC[1..], &format!("{ABC}0"), &ABC.replace('b', "g")] {
+            assert_eq!(parse_sha256(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
     let source = plan.offers[0].sha256().map(Key::from_sha256);
     let tree = source.as_ref().map(unpack::key);
     let patched = tree.as_ref().map(|tree| patch::key(tree, &plan.kernel.series));
-    let released_at = tree.as_ref().and_then(|tree| unpack::made(cx, tree));
+    let released_at = tree.as_ref().and_then(|tree| unpack::released_at(cx, tree));
     let config = tree.as_ref().zip(patched.as_ref()).map(|(tree, patched)| {
         configure::key(&plan.kernel, patched, &cx.store.path(Room::Sources, tree.as_str()).join("linux"))
     });

@@ -21,7 +21,7 @@ use crate::stages::boot::{self, BootResult, Subject};
 use crate::stages::build::{self, KernelBuild};
 use crate::stages::fetch::{self, Offer};
 use crate::stages::package::{self, Package};
-use crate::stages::verify::{self, VerifiedTarball};
+use crate::stages::verify::{self, VerifiedSource};
 use crate::stages::{configure, patch, secure_boot, unpack};
 
 /// A run that reached its goal. The verdict of its boot may still be `fail`.
@@ -133,7 +133,7 @@ impl Run<'_> {
         self.boot(plan, &build, goal)
     }
 
-    fn source(&mut self, release: Release, offers: &[Offer]) -> Result<VerifiedTarball, Failure> {
+    fn source(&mut self, release: Release, offers: &[Offer]) -> Result<VerifiedSource, Failure> {
         let cx = self.cx;
         self.recorder.report.release = Some(release);
         let tarball = self.stage(Stage::Fetch, &release, || fetch::fetch(cx, offers))?;

@@ -1,11 +1,13 @@
 //! The control file of a `.deb` (deb(5), deb-control(5)).
 
-use std::io::{self, Cursor, Read};
-use std::path::{Component, Path};
+use std::io::{self, Read};
+use std::path::Path;
 
 use deb822_fast::Paragraph;
 
+use crate::base::archive::deb::{self, Part};
 use crate::base::archive::decompress::decompress;
+use crate::base::archive::path::relative;
 
 /// Checksums of the files of a package with headers, packed, have less than a tenth of that.
 const LONGEST_ARCHIVE: u64 = 64 << 20;
@@ -15,54 +17,22 @@ const LONGEST_CONTROL: u64 = 1 << 20;
 const OF_THE_INDEX: [&str; 3] = ["Filename", "Size", "SHA256"];
 
 /// Reads a package to its end and returns its control file, without empty lines around it.
-pub fn read(deb: impl Read) -> io::Result<String> {
-    let mut outer = ar::Archive::new(deb);
-    let (mut format, mut control, mut data) = (false, None, false);
-    while let Some(member) = outer.next_entry() {
-        let mut member = member?;
-        let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
-        let name = name.trim_end_matches('/');
-        let bytes = member.header().size();
-        let read = match name {
-            "debian-binary" => {
-                let mut version = String::new();
-                let read = member.by_ref().take(16).read_to_string(&mut version)? as u64;
-                format = version.starts_with("2.");
-                read
-            }
-            _ if !format => return Err(invalid("it does not begin with a debian-binary of version 2")),
-            _ if name.starts_with("control.tar") && control.is_none() => {
-                let mut packed = Vec::new();
-                let read = member.by_ref().take(LONGEST_ARCHIVE).read_to_end(&mut packed)? as u64;
-                control = Some(from_tar(packed)?);
-                read
-            }
-            _ => {
-                data |= name.starts_with("data.tar");
-                io::copy(&mut member, &mut io::sink())?
-            }
-        };
-        if read != bytes {
-            return Err(invalid(&format!("its {name} is cut short or too long")));
+pub fn read(deb: impl Read + Send) -> io::Result<String> {
+    let mut control = None;
+    deb::read(deb, |part, packed| -> io::Result<()> {
+        if part == Part::Control {
+            control = Some(from_tar(decompress(packed)?)?);
         }
-    }
-    if !data {
-        return Err(invalid("it has no data.tar"));
-    }
-    control.ok_or_else(|| invalid("it has no control.tar"))
+        Ok(())
+    })?;
+    Ok(control.expect("every package has a control.tar"))
 }
 
-fn from_tar(packed: Vec<u8>) -> io::Result<String> {
-    let plain = decompress(Cursor::new(packed))?.take(LONGEST_ARCHIVE);
-    let mut archive = tar::Archive::new(plain);
+fn from_tar(plain: impl Read) -> io::Result<String> {
+    let mut archive = tar::Archive::new(plain.take(LONGEST_ARCHIVE));
     for entry in archive.entries()? {
         let entry = entry?;
-        let is_control = {
-            let path = entry.path()?;
-            let parts = path.components().filter(|part| *part != Component::CurDir);
-            parts.collect::<std::path::PathBuf>() == Path::new("control")
-        };
-        if is_control {
+        if relative(&entry.path_bytes()).is_ok_and(|path| path == Path::new("control")) {
             let mut text = String::new();
             entry.take(LONGEST_CONTROL).read_to_string(&mut text)?;
             return Ok(text.trim_matches('\n').to_owned());

@@ -17,7 +17,7 @@ use crate::stages::boot::{BootResult, Verdict};
 use crate::stages::build::KernelBuild;
 use crate::stages::fetch::Origin;
 use crate::stages::package::Package;
-use crate::stages::verify::VerifiedTarball;
+use crate::stages::verify::VerifiedSource;
 
 /// A version of kpatch-build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -115,8 +115,8 @@ pub struct Source {
     pub verified_by: Option<String>,
 }
 
-impl From<&VerifiedTarball> for Source {
-    fn from(source: &VerifiedTarball) -> Source {
+impl From<&VerifiedSource> for Source {
+    fn from(source: &VerifiedSource) -> Source {
         Source {
             origin: source.origin,
             url: source.url.clone(),

@@ -13,13 +13,14 @@ use crate::base::events::Stage;
 use crate::base::options::{Goal, Part, Timestamp};
 use crate::base::release::{Release, ReleaseSpec};
 use crate::base::store::{Room, Store};
+use crate::base::store_archives;
 use crate::base::x509::{Identity, Signer};
 use crate::pipeline;
 use crate::pipeline::plan::{self, Plan};
 use crate::pipeline::request::{Keys, Request};
 use crate::report::{Artifact, Kernel, Report, RequestRecord, Source, Tool, ToolchainRecord};
 use crate::stages::fetch::pins::Pins;
-use crate::stages::fetch::{Origin, SourceRequest, SourceSpec, stored};
+use crate::stages::fetch::{Origin, SourceRequest, SourceSpec};
 use crate::stages::patch::AppliedPatch;
 
 pub(crate) use comparison::{Compared, Comparison};
@@ -186,7 +187,7 @@ fn source(source: &Source, store: &Store) -> String {
         Origin::Directory => format!("dir:{url}"),
         Origin::KernelOrg | Origin::Debian | Origin::Tarball => {
             let key = Key::from_sha256(sha256);
-            let stored = stored::archive(&store.path(Room::Tarballs, key.as_str()));
+            let stored = store_archives::archive(&store.path(Room::Tarballs, key.as_str()));
             let place = if stored.exists() { stored.display().to_string() } else { url.clone() };
             format!("tarball:{place}#{sha256}")
         }

@@ -270,18 +270,18 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
             .unwrap()
     };
     for (key, passphrase, said) in [
-        ("no-signer.asc", "", "not one for signing data"),
-        ("public.asc", "", "holds no OpenPGP secret key"),
-        ("nowhere.asc", "", "cannot read nowhere.asc"),
-        ("locked.asc", "", "locked by a passphrase"),
+        ("no-signer.asc", "", "the key may not sign data"),
+        ("public.asc", "", "contains no OpenPGP secret key"),
+        ("nowhere.asc", "", "failed to open file `nowhere.asc`"),
+        ("locked.asc", "", "protected by a passphrase"),
         ("locked.asc", "wrong", "does not unlock"),
-        ("locked.asc", "nowhere", "cannot read nowhere"),
+        ("locked.asc", "nowhere", "failed to open file `nowhere`"),
     ] {
         let output = run(key, passphrase);
         assert_eq!(output.status.code(), Some(2), "{key}: {}", stderr(&output));
         assert!(stderr(&output).contains(said), "{key}: {}", stderr(&output));
         assert!(!made.path("dist").exists(), "{key}");
     }
-    // It is the release that cannot be had now: the key was accepted.
+    // The key is accepted; the release is not available.
     assert_eq!(run("locked.asc", "right").status.code(), Some(3));
 }

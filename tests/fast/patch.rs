@@ -57,7 +57,7 @@ impl Fixture {
         let entry =
             self.cx.lease(kpatch_build::base::events::Stage::Patch, Room::Sources, "6.1.187").unwrap();
         let release = "6.1.187".parse().unwrap();
-        SourceTree { entry, release, key: Key::of("unpack", &"tree"), made: 0, cached: false }
+        SourceTree { entry, release, key: Key::of("unpack", &"tree"), released_at: 0, cached: false }
     }
 
     fn put(&self, series: &Series) -> Result<PatchedTree, Error> {

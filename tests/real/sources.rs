@@ -1,4 +1,4 @@
-//! The Debian mirror of the host's own apt, and git's own server.
+//! The Debian mirror of the host's apt, and git's server.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -16,9 +16,9 @@ use kpatch_build::stages::{unpack, verify};
 
 use crate::support::need::{have, present};
 
-struct Told;
+struct Printed;
 
-impl Sink for Told {
+impl Sink for Printed {
     fn event(&self, event: &Event) {
         if let Event::Note { text, .. } = event {
             eprintln!("note: {text}");
@@ -29,7 +29,7 @@ impl Sink for Told {
 fn context(dir: &tempfile::TempDir) -> Context {
     Context {
         store: Store::open(dir.path()).unwrap(),
-        events: Events::new(Told),
+        events: Events::new(Printed),
         stop: Stop::default(),
         offline: false,
         logs: dir.path().join("logs"),
@@ -66,15 +66,15 @@ fn real_the_newest_6_1_release_of_debian_becomes_a_tree() {
     time(&format!("{release} found"));
     assert!(release.point >= 187, "{release}");
     assert_eq!(offers[0].origin, Origin::Debian);
-    let tarball = fetch::fetch(&cx, &offers).unwrap();
+    let fetched = fetch::fetch(&cx, &offers).unwrap();
     time("fetched");
-    let source = verify::verify(&cx, tarball).unwrap();
+    let source = verify::verify(&cx, fetched).unwrap();
     time(&format!("verified by {:?}", source.verified_by));
     assert!(source.verified_by.as_ref().unwrap().contains("Debian"));
     let tree = unpack::unpack(&cx, &source).unwrap();
     time("unpacked");
     assert!(tree.path().join("arch/x86/kernel/process.c").is_file());
-    assert!(tree.made > 1_700_000_000);
+    assert!(tree.released_at > 1_700_000_000);
     drop(tree);
     assert!(unpack::unpack(&cx, &source).unwrap().cached);
     let (again, _) = fetch::offers(&cx, &request("6.1.y", SourceSpec::Debian)).unwrap();
@@ -83,7 +83,7 @@ fn real_the_newest_6_1_release_of_debian_becomes_a_tree() {
 }
 
 #[test]
-fn real_a_release_that_debian_never_had_names_its_neighbours() {
+fn real_a_release_that_debian_never_had_is_an_error_with_the_nearest_ones() {
     if !apt_is_here() {
         return;
     }
@@ -91,13 +91,13 @@ fn real_a_release_that_debian_never_had_names_its_neighbours() {
     let cx = context(&dir);
     let error = fetch::offers(&cx, &request("5.12", SourceSpec::Debian)).unwrap_err();
     eprintln!("{error}\n{}\n{:?}", error.facts().join("\n"), error.next_step());
-    let Error::NotDelivered { tried, nearest, .. } = &error else { panic!("{error:?}") };
-    assert!(!tried.is_empty());
+    let Error::NotProvided { attempts, nearest, .. } = &error else { panic!("{error:?}") };
+    assert!(!attempts.is_empty());
     assert!(nearest.iter().any(|release| release.line().to_string() == "5.10.y"), "{nearest:?}");
     assert_eq!(error.exit() as u8, 3);
 }
 
-/// Git's server, ended when the test is.
+/// Git's server; killed when the test ends.
 struct Daemon(Child);
 
 impl Drop for Daemon {
@@ -113,7 +113,7 @@ fn git(dir: &Path, args: &[&str]) {
     assert!(command.stdout(Stdio::null()).status().unwrap().success(), "git {args:?}");
 }
 
-/// Two commits of which the second one is tagged, and a server for them.
+/// Serves a repository with two commits, the second one tagged. Returns its address.
 fn serve(dir: &Path) -> (Daemon, String) {
     let tree = dir.join("linux");
     std::fs::create_dir(&tree).unwrap();
@@ -127,9 +127,9 @@ fn serve(dir: &Path) -> (Daemon, String) {
     git(&tree, &["commit", "-qam", "two"]);
     git(&tree, &["tag", "-m", "Linux 6.1.5", "v6.1.5"]);
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    // Not through `git daemon`, which would be a second process between this one and the server.
-    let folder = Command::new("git").arg("--exec-path").output().unwrap().stdout;
-    let program = Path::new(String::from_utf8(folder).unwrap().trim()).join("git-daemon");
+    // Started without `git daemon`, which would put a second process in between.
+    let directory = Command::new("git").arg("--exec-path").output().unwrap().stdout;
+    let program = Path::new(String::from_utf8(directory).unwrap().trim()).join("git-daemon");
     let child = Command::new(program)
         .args(["--export-all", "--listen=127.0.0.1", &format!("--port={port}")])
         .arg(format!("--base-path={}", dir.display()))
@@ -140,7 +140,7 @@ fn serve(dir: &Path) -> (Daemon, String) {
     let daemon = Daemon(child);
     let deadline = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "git daemon does not answer");
+        assert!(Instant::now() < deadline, "git daemon does not respond");
         std::thread::sleep(Duration::from_millis(50));
     }
     (daemon, format!("git://127.0.0.1:{port}/linux"))
@@ -160,10 +160,10 @@ fn real_a_remote_repository_is_fetched_one_commit_deep_and_then_used_offline() {
     let (release, offers) = fetch::offers(&cx, &request).unwrap();
     assert_eq!(release.to_string(), "6.1.5");
     let source = verify::verify(&cx, fetch::fetch(&cx, &offers).unwrap()).unwrap();
-    let Content::Git { checkout, .. } = &source.content else { panic!("{source:?}") };
-    assert!(checkout.repository.join("shallow").is_file(), "the whole history was fetched");
-    let made = unpack::unpack(&cx, &source).unwrap().made;
-    assert!(made > 1_700_000_000);
+    let Content::Git { revision, .. } = &source.content else { panic!("{source:?}") };
+    assert!(revision.repository.join("shallow").is_file(), "the whole history was fetched");
+    let released_at = unpack::unpack(&cx, &source).unwrap().released_at;
+    assert!(released_at > 1_700_000_000);
     let sum = source.sha256.clone();
     drop((source, daemon));
 

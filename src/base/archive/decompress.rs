@@ -1,28 +1,30 @@
-//! Compressed streams, told by their first bytes and not by their name.
+//! Compressed streams, recognised by their first bytes and not by their name.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use liblzma::bufread::XzDecoder;
 
-/// How a file is compressed.
+/// The compression of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
+pub(crate) enum Compression {
     None,
     Gzip,
     Xz,
     Zstd,
+    /// Recognised, not supported.
     Bzip2,
 }
 
-/// The magic numbers fit in this many bytes.
+/// Bytes of the longest magic number.
 const MAGIC: usize = 6;
-/// Threads of the xz decoder; only archives that were written in blocks can use more than one.
+/// Threads of the xz decoder; only archives with several blocks use more than one.
 const THREADS: u32 = 4;
-/// What the decoder may use before it goes back to one thread.
+/// Memory in bytes above which the xz decoder uses only one thread.
 const MEMORY_FOR_THREADS: u64 = 128 << 20;
 
 impl Compression {
-    pub fn of(start: &[u8]) -> Compression {
+    /// The compression of a stream that begins with `start`.
+    pub(crate) fn of(start: &[u8]) -> Compression {
         if start.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
             Compression::Xz
         } else if start.starts_with(&[0x1f, 0x8b]) {
@@ -36,14 +38,17 @@ impl Compression {
         }
     }
 
-    /// The plain content. Concatenated streams are read to their end, as the tools do.
+    /// A reader of the plain content. Concatenated streams are read to their end, as the command-line tools do.
     ///
-    /// Each thread beyond the first one holds whole blocks of an `.xz` file in memory.
-    pub fn reader<R: BufRead + Send + 'static>(
+    /// Each additional thread keeps whole blocks of an `.xz` file in memory.
+    ///
+    /// # Errors
+    /// [`Compression::Bzip2`], or the decoder cannot start.
+    pub(crate) fn reader<'a>(
         self,
-        packed: R,
+        packed: impl BufRead + Send + 'a,
         threads: u32,
-    ) -> io::Result<Box<dyn Read + Send>> {
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Compression::None => Box::new(packed),
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
@@ -59,10 +64,12 @@ impl Compression {
     }
 }
 
-/// All streams of an `.xz` file. liblzma's threaded decoder ends after the first one; taking
-/// that for the end would let a file mean one thing here and another thing to the xz tool.
+/// All streams of an `.xz` file.
+///
+/// liblzma's threaded decoder ends after the first one. With that as the end, the file would have another content
+/// here than for the xz tool.
 struct XzStreams<R: BufRead> {
-    /// `None` once the file has ended.
+    /// `None` at the end of the file.
     decoder: Option<XzDecoder<R>>,
     threads: u32,
 }
@@ -74,7 +81,7 @@ impl<R: BufRead> Read for XzStreams<R> {
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
-            let mut packed = self.decoder.take().expect("looked at above").into_inner();
+            let mut packed = self.decoder.take().expect("the loop has a decoder").into_inner();
             if skip_zeros(&mut packed)? {
                 self.decoder = Some(xz_decoder(packed, self.threads)?);
             }
@@ -83,7 +90,7 @@ impl<R: BufRead> Read for XzStreams<R> {
     }
 }
 
-/// Skips stream padding (section 2.2 of the format). Returns whether something follows it.
+/// Skips stream padding (section 2.2 of the .xz file format). Returns whether another stream follows.
 fn skip_zeros(packed: &mut impl BufRead) -> io::Result<bool> {
     loop {
         let buffer = packed.fill_buf()?;
@@ -105,8 +112,11 @@ fn xz_decoder<R: BufRead>(packed: R, threads: u32) -> io::Result<XzDecoder<R>> {
     Ok(XzDecoder::new_stream(packed, stream))
 }
 
-/// Opens a stream of whatever compression its first bytes show.
-pub fn decompress(packed: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+/// A reader of the plain content of `packed`, whatever its compression.
+///
+/// # Errors
+/// The first bytes cannot be read, the compression is bzip2, or the decoder cannot start.
+pub fn decompress<'a>(packed: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut packed = BufReader::with_capacity(1 << 18, packed);
     let mut start = Vec::with_capacity(MAGIC);
     packed.by_ref().take(MAGIC as u64).read_to_end(&mut start)?;
@@ -128,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn each_compression_is_known_by_its_first_bytes() {
+    fn each_compression_is_recognised_by_its_first_bytes() {
         let content = b"content ".repeat(1000);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&content).unwrap();
@@ -151,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn all_streams_of_an_xz_file_are_read_and_nothing_else_may_follow() {
+    fn all_streams_of_an_xz_file_are_read_and_other_data_may_not_follow() {
         let packed = |content: &[u8]| liblzma::encode_all(content, 1).unwrap();
         let two = [packed(b"one "), vec![0; 4], packed(b"two")].concat();
         assert_eq!(plain(two), b"one two");

@@ -1,7 +1,7 @@
-//! Reading archives: decompression, safe paths, and writing what they contain below one directory.
+//! Archive formats: decompression, safe extraction, `.deb` packages and cpio.
 
+pub(crate) mod cpio;
+pub(crate) mod deb;
 pub mod decompress;
 pub mod path;
-pub mod writer;
-
-pub use decompress::{Compression, decompress};
+pub(crate) mod writer;

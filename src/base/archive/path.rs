@@ -1,48 +1,67 @@
-//! Which names an archive may use.
+//! The names and links that an archive may contain.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Why an entry makes the whole archive unacceptable.
+/// Why an entry is unsafe; the whole archive is then refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unsafe {
+    /// The path is empty or contains a NUL byte.
     Empty,
+    /// The path starts with `/`.
     Absolute,
+    /// The path contains `..`.
     LeavesTree,
-    LinkLeavesTree { target: PathBuf },
+    /// A link points outside of the tree.
+    LinkLeavesTree {
+        /// As the entry names it.
+        target: PathBuf,
+    },
+    /// A device or a pipe.
     Device,
+    /// A set-user-ID or set-group-ID file.
     SetId,
+    /// A parent of the path is not a directory.
     ThroughLink,
+    /// An earlier entry has the same path.
     Twice,
-    LinkToNothing { target: PathBuf },
-    OtherKind { kind: String },
+    /// A hard link to something that is not an earlier file.
+    LinkToNothing {
+        /// As the entry names it.
+        target: PathBuf,
+    },
+    /// An entry type that sources do not have.
+    OtherKind {
+        /// The type, as the tar crate names it.
+        kind: String,
+    },
 }
 
 impl fmt::Display for Unsafe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unsafe::Empty => f.write_str("it has no name"),
+            Unsafe::Empty => f.write_str("its path is empty or contains a NUL byte"),
             Unsafe::Absolute => f.write_str("its path is absolute"),
-            Unsafe::LeavesTree => f.write_str("its path holds \"..\""),
+            Unsafe::LeavesTree => f.write_str("its path contains \"..\""),
             Unsafe::LinkLeavesTree { target } => {
-                write!(f, "it is a link that may leave the tree: {}", target.display())
+                write!(f, "it is a link out of the tree: {}", target.display())
             }
             Unsafe::Device => f.write_str("it is a device or a pipe"),
             Unsafe::SetId => f.write_str("it is set-user-ID or set-group-ID"),
-            Unsafe::ThroughLink => f.write_str("it lies behind something that is no folder"),
-            Unsafe::Twice => f.write_str("it is there twice"),
+            Unsafe::ThroughLink => f.write_str("a parent of its path is not a directory"),
+            Unsafe::Twice => f.write_str("an earlier entry has the same path"),
             Unsafe::LinkToNothing { target } => {
-                write!(f, "it is a hard link to {}, which is no file before it", target.display())
+                write!(f, "it is a hard link to {}, which is not an earlier file", target.display())
             }
-            Unsafe::OtherKind { kind } => write!(f, "it is of a kind that sources do not have ({kind})"),
+            Unsafe::OtherKind { kind } => write!(f, "sources do not have entries of its type ({kind})"),
         }
     }
 }
 
-/// The path without `.` parts, if it is relative and has no `..`.
-pub fn relative(bytes: &[u8]) -> Result<PathBuf, Unsafe> {
+/// The path without `.` components; it must be relative and have no `..`.
+pub(crate) fn relative(bytes: &[u8]) -> Result<PathBuf, Unsafe> {
     let path = Path::new(OsStr::from_bytes(bytes));
     let mut clean = PathBuf::new();
     for part in path.components() {
@@ -56,11 +75,10 @@ pub fn relative(bytes: &[u8]) -> Result<PathBuf, Unsafe> {
     if bytes.contains(&0) || clean.as_os_str().is_empty() { Err(Unsafe::Empty) } else { Ok(clean) }
 }
 
-/// Whether a symbolic link at `path` (below the top folder) with that target stays in the tree.
+/// The target of a symbolic link at `path`, relative to the top directory; it must stay in the tree.
 ///
-/// `..` may only stand at its front: `a/..` is the parent of whatever `a` links to, which need
-/// not be the folder that it seems to be.
-pub fn link_stays(path: &Path, target: &[u8]) -> Result<PathBuf, Unsafe> {
+/// `..` may only come first: `a/..` is the parent of the directory that `a` links to, wherever that is.
+pub(crate) fn link_target(path: &Path, target: &[u8]) -> Result<PathBuf, Unsafe> {
     let target = PathBuf::from(OsStr::from_bytes(target));
     let leaves = || Unsafe::LinkLeavesTree { target: target.clone() };
     let mut depth = path.components().count().checked_sub(1).ok_or(Unsafe::Empty)?;
@@ -94,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn links_may_climb_to_the_top_folder_and_no_higher() {
-        let stays = |path: &str, target: &str| link_stays(Path::new(path), target.as_bytes()).is_ok();
+    fn links_may_climb_to_the_top_directory_and_no_higher() {
+        let stays = |path: &str, target: &str| link_target(Path::new(path), target.as_bytes()).is_ok();
         assert!(stays("scripts/dtc/include-prefixes/arm", "../../../arch/arm/boot/dts"));
         assert!(stays("a", "b"));
         assert!(!stays("a", "../b"));
@@ -105,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn links_may_not_climb_after_they_went_down() {
-        // With `here -> .` in the tree, `here/../x` is outside although it reads as inside.
-        assert!(link_stays(Path::new("evil"), b"here/../x").is_err());
+    fn links_may_not_climb_after_descending() {
+        // With `here -> .` in the tree, `here/../x` is outside although it looks inside.
+        assert!(link_target(Path::new("evil"), b"here/../x").is_err());
     }
 }

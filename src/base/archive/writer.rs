@@ -1,119 +1,123 @@
-//! Writes a tree into an empty folder so that nothing can end up anywhere else.
+//! Writes a tree into an empty directory so that no entry can end up outside of it.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::Permissions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
+use fs_err::{self as fs, File, OpenOptions};
+
 use super::path::Unsafe;
 
-/// What went wrong with one entry.
+/// Why an entry was not written.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum EntryError {
+    /// The entry could end up outside of the tree, or is of a kind that trees do not have.
     Unsafe(Unsafe),
-    /// The entry's content could not be read.
+    /// The content cannot be read.
     Read(io::Error),
-    Write(PathBuf, io::Error),
+    /// The file cannot be written.
+    Write(io::Error),
 }
 
-/// Every folder on the way to an entry is one that the writer made itself, and every file is
-/// created anew, so that no link in the tree is ever followed.
+/// Writes entries below one directory.
+///
+/// The writer creates every directory on the way to an entry and creates every file anew: it never follows a
+/// symbolic link of the tree.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     root: PathBuf,
-    folders: HashSet<PathBuf>,
+    directories: HashSet<PathBuf>,
     buffer: Vec<u8>,
 }
 
 impl Writer {
     /// Creates `root`.
-    pub fn create(root: &Path) -> Result<Writer, Failure> {
-        let writer = Writer { root: root.to_owned(), folders: HashSet::new(), buffer: vec![0; 256 * 1024] };
-        fs::create_dir(root).map_err(|error| Failure::Write(root.to_owned(), error))?;
-        Ok(writer)
+    pub(crate) fn create(root: &Path) -> Result<Writer, EntryError> {
+        fs::create_dir(root).map_err(EntryError::Write)?;
+        Ok(Writer { root: root.to_owned(), directories: HashSet::new(), buffer: vec![0; 256 * 1024] })
     }
 
-    /// Makes the folder and those above it, where they are not there yet.
-    pub fn folder(&mut self, path: &Path) -> Result<(), Failure> {
-        if path.as_os_str().is_empty() || self.folders.contains(path) {
+    /// Creates a directory and its parents unless they exist. The mode is 0755.
+    pub(crate) fn directory(&mut self, path: &Path) -> Result<(), EntryError> {
+        if path.as_os_str().is_empty() || self.directories.contains(path) {
             return Ok(());
         }
         self.parent(path)?;
-        let place = self.root.join(path);
-        fs::create_dir(&place).map_err(|error| failed(place.clone(), error, Unsafe::ThroughLink))?;
-        // The user's umask must not show in the tree.
-        fs::set_permissions(&place, Permissions::from_mode(0o755))
-            .map_err(|error| Failure::Write(place, error))?;
-        self.folders.insert(path.to_owned());
+        let target = self.root.join(path);
+        fs::create_dir(&target).map_err(|error| rejected(error, Unsafe::ThroughLink))?;
+        // The user's umask must not affect the tree.
+        fs::set_permissions(&target, Permissions::from_mode(0o755)).map_err(EntryError::Write)?;
+        self.directories.insert(path.to_owned());
         Ok(())
     }
 
-    fn parent(&mut self, path: &Path) -> Result<(), Failure> {
-        path.parent().map_or(Ok(()), |parent| self.folder(parent))
+    fn parent(&mut self, path: &Path) -> Result<(), EntryError> {
+        path.parent().map_or(Ok(()), |parent| self.directory(parent))
     }
 
-    /// `modified` is in seconds since the epoch.
-    pub fn file(
+    /// Writes a file with mode 0755 or 0644. `modified` is in seconds since the epoch.
+    pub(crate) fn file(
         &mut self,
         path: &Path,
         executable: bool,
         modified: i64,
         mut content: impl Read,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), EntryError> {
         self.parent(path)?;
-        let place = self.root.join(path);
         let mode = if executable { 0o755 } else { 0o644 };
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
-            .open(&place)
-            .map_err(|error| failed(place.clone(), error, Unsafe::Twice))?;
+            .open(self.root.join(path))
+            .map_err(|error| rejected(error, Unsafe::Twice))?;
         loop {
             let count = match content.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::Read(error)),
+                Err(error) => return Err(EntryError::Read(error)),
             };
-            file.write_all(&self.buffer[..count]).map_err(|error| Failure::Write(place.clone(), error))?;
+            file.write_all(&self.buffer[..count]).map_err(EntryError::Write)?;
         }
-        finish(&file, mode, modified).map_err(|error| Failure::Write(place, error))
+        finish(&file, mode, modified).map_err(EntryError::Write)
     }
 
-    pub fn link(&mut self, path: &Path, target: &Path) -> Result<(), Failure> {
+    /// Writes a symbolic link.
+    pub(crate) fn link(&mut self, path: &Path, target: &Path) -> Result<(), EntryError> {
         self.parent(path)?;
-        let place = self.root.join(path);
-        std::os::unix::fs::symlink(target, &place).map_err(|error| failed(place, error, Unsafe::Twice))
+        symlink(target, self.root.join(path)).map_err(|error| rejected(error, Unsafe::Twice))
     }
 
-    /// A hard link, written as a file of its own: patching one name must not change the other.
-    pub fn copy(&mut self, path: &Path, original: &Path, modified: i64) -> Result<(), Failure> {
-        let nothing = || Failure::Unsafe(Unsafe::LinkToNothing { target: original.to_owned() });
+    /// Writes a hard link to `original` as a separate file: patching one name must not change the other.
+    pub(crate) fn copy(&mut self, path: &Path, original: &Path, modified: i64) -> Result<(), EntryError> {
+        let nothing = || EntryError::Unsafe(Unsafe::LinkToNothing { target: original.to_owned() });
         let inside = original
             .parent()
-            .is_none_or(|parent| parent.as_os_str().is_empty() || self.folders.contains(parent));
+            .is_none_or(|parent| parent.as_os_str().is_empty() || self.directories.contains(parent));
         let source = self.root.join(original);
         let meta = fs::symlink_metadata(&source).ok().filter(|meta| inside && meta.is_file());
         let executable = meta.ok_or_else(nothing)?.permissions().mode() & 0o111 != 0;
-        let content = File::open(&source).map_err(Failure::Read)?;
+        let content = File::open(&source).map_err(EntryError::Read)?;
         self.file(path, executable, modified, content)
     }
 }
 
 fn finish(file: &File, mode: u32, modified: i64) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))?;
-    // The archive's time, not ours: make compares it with that of the objects of earlier builds.
-    let since = Duration::from_secs(modified.max(0) as u64);
-    file.set_modified(SystemTime::UNIX_EPOCH + since)
+    // The time of the archive, not of now: make compares it with the objects of earlier builds.
+    let since_epoch = Duration::from_secs(modified.max(0) as u64);
+    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
 }
 
-fn failed(place: PathBuf, error: io::Error, exists: Unsafe) -> Failure {
+fn rejected(error: io::Error, exists: Unsafe) -> EntryError {
     match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Unsafe(exists),
-        io::ErrorKind::NotADirectory => Failure::Unsafe(Unsafe::ThroughLink),
-        _ => Failure::Write(place, error),
+        io::ErrorKind::AlreadyExists => EntryError::Unsafe(exists),
+        io::ErrorKind::NotADirectory => EntryError::Unsafe(Unsafe::ThroughLink),
+        _ => EntryError::Write(error),
     }
 }

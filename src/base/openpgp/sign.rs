@@ -1,23 +1,24 @@
-//! OpenPGP signatures (RFC 9580) that this tool makes itself.
+//! Makes OpenPGP signatures (RFC 9580).
 //!
 //! ```no_run
-//! # fn main() -> Result<(), kpatch_build::signing::Error> {
-//! let key = kpatch_build::signing::SigningKey::load("secret.asc".as_ref())?;
-//! let made = 1_700_000_000; // seconds since the epoch, from the plan or from the clock
-//! std::fs::write("SHA256SUMS.asc", key.detached(b"the sums".as_slice(), made)?).unwrap();
-//! std::fs::write("InRelease", key.cleartext("Origin: …\n", made)?).unwrap();
+//! # fn main() -> Result<(), kpatch_build::base::openpgp::sign::Error> {
+//! let key = kpatch_build::base::openpgp::sign::SigningKey::load("secret.asc".as_ref())?;
+//! let time = 1_700_000_000; // seconds since the epoch, from the plan or from the clock
+//! std::fs::write("SHA256SUMS.asc", key.detached(b"the checksums".as_slice(), time)?).unwrap();
+//! std::fs::write("InRelease", key.cleartext("Origin: …\n", time)?).unwrap();
 //! std::fs::write("key.asc", key.certificate()).unwrap();
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The same key, data and time give the same signature, byte for byte: RSA (PKCS#1 v1.5) and EdDSA
-//! are deterministic, DSA and ECDSA are used as RFC 6979 says. Version 6 keys are refused: their
-//! signatures are salted, and neither gpg nor apt nor rpm of today's distributions reads them.
+//! The same key, data and time result in the same signature, byte for byte: RSA (PKCS#1 v1.5) and EdDSA are
+//! deterministic, DSA and ECDSA follow RFC 6979. Version 6 keys are refused: their signatures are salted, and
+//! gpg, apt and rpm cannot read them yet.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, Deserializable, DetachedSignature, SignedKeyDetails,
     SignedPublicKey, SignedSecretKey,
@@ -25,27 +26,56 @@ use pgp::composed::{
 use pgp::packet::{Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData};
 use pgp::types::{KeyDetails, KeyVersion, Password, SigningKey as Signs, Timestamp};
 
-use crate::base::cache_key::hex;
+use crate::base::digest::hex;
 use crate::base::error::{Exit, Explain};
 use crate::base::openpgp::verify::{Certificates, SignatureError};
 
-/// The environment variable that names a file whose first line is the secret key's passphrase.
+/// The environment variable with the path of a file whose first line is the passphrase of the secret key.
 pub const PASSPHRASE_FILE: &str = "KPATCH_BUILD_SIGNING_PASSPHRASE_FILE";
 
+/// Why a key cannot be loaded or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{} holds no OpenPGP secret key", path.display())]
-    NotASecretKey { path: PathBuf, source: Box<pgp::errors::Error> },
-    #[error("{} holds a version 6 key, which today's gpg, apt and rpm cannot read", path.display())]
-    TooNew { path: PathBuf },
-    #[error("the secret key in {} is locked by a passphrase", path.display())]
-    Locked { path: PathBuf },
+    /// A file cannot be read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The file has something else, such as a public key.
+    #[error("{} contains no OpenPGP secret key", path.display())]
+    NotASecretKey {
+        /// The key file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<pgp::errors::Error>,
+    },
+    /// The key has version 6.
+    #[error("{} contains a version 6 key, which gpg, apt and rpm cannot read yet", path.display())]
+    TooNew {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The key needs a passphrase, and none is configured.
+    #[error("the secret key in {} is protected by a passphrase", path.display())]
+    Locked {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The configured passphrase is wrong.
     #[error("the passphrase in {} does not unlock {}", passphrase.display(), path.display())]
-    WrongPassphrase { path: PathBuf, passphrase: PathBuf },
-    #[error("no key in {} may sign", path.display())]
-    NoSigner { path: PathBuf, tried: Vec<String> },
+    WrongPassphrase {
+        /// The key file.
+        path: PathBuf,
+        /// The file with the passphrase.
+        passphrase: PathBuf,
+    },
+    /// The policy of [`super::verify`] accepts no key of the file.
+    #[error("no key in {} can sign", path.display())]
+    NoSigner {
+        /// The key file.
+        path: PathBuf,
+        /// For each key its fingerprint and the reason.
+        rejected: Vec<String>,
+    },
+    /// Signing failed.
     #[error("cannot sign")]
     Sign(#[source] Box<pgp::errors::Error>),
 }
@@ -60,7 +90,7 @@ impl Explain for Error {
 
     fn facts(&self) -> Vec<String> {
         match self {
-            Error::NoSigner { tried, .. } => tried.clone(),
+            Error::NoSigner { rejected, .. } => rejected.clone(),
             _ => Vec::new(),
         }
     }
@@ -68,13 +98,13 @@ impl Explain for Error {
     fn next_step(&self) -> Option<String> {
         match self {
             Error::NotASecretKey { .. } => {
-                Some("write one with `gpg --export-secret-keys --armor KEY > FILE`".into())
+                Some("export one with `gpg --export-secret-keys --armor KEY > FILE`".into())
             }
             Error::Locked { .. } => Some(format!(
-                "name a file with the passphrase in its first line in the environment variable {PASSPHRASE_FILE}"
+                "set {PASSPHRASE_FILE} to the path of a file whose first line is the passphrase"
             )),
             Error::TooNew { .. } | Error::NoSigner { .. } => {
-                Some("make one with `gpg --quick-generate-key 'NAME <MAIL>' ed25519 sign never`".into())
+                Some("generate one with `gpg --quick-generate-key 'NAME <MAIL>' ed25519 sign never`".into())
             }
             _ => None,
         }
@@ -85,14 +115,14 @@ impl Explain for Error {
 #[derive(Clone)]
 pub struct SigningKey {
     key: SignedSecretKey,
-    which: Which,
-    /// No signature is made to look older, seconds since the epoch.
-    since: u32,
+    slot: KeySlot,
+    /// Earliest time of a signature, in seconds since the epoch.
+    not_before: u32,
 }
 
-/// The key of a certificate that signs.
+/// The position of the signing key in its certificate.
 #[derive(Clone, Copy)]
-enum Which {
+enum KeySlot {
     Primary,
     /// Index into the secret subkeys.
     Subkey(usize),
@@ -105,82 +135,89 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// The secret key in a file, armoured or binary, as `gpg --export-secret-keys` writes it; its newest
-    /// subkey that may sign, else its primary key. A passphrase comes from [`PASSPHRASE_FILE`].
+    /// Reads a secret key, armoured or binary, as `gpg --export-secret-keys` writes it.
     ///
-    /// A key whose signatures `kpatch-build verify` would not accept is refused here, before any
-    /// work is done.
+    /// Its newest subkey that can sign is used, else its primary key. [`PASSPHRASE_FILE`] names the passphrase.
+    ///
+    /// # Errors
+    /// A key whose signatures `kpatch-build verify` would not accept is an error here, before any work is done.
     pub fn load(path: &Path) -> Result<SigningKey, Error> {
         let passphrase = std::env::var_os(PASSPHRASE_FILE).filter(|name| !name.is_empty()).map(PathBuf::from);
         SigningKey::unlock(path, passphrase.as_deref())
     }
 
     fn unlock(path: &Path, passphrase: Option<&Path>) -> Result<SigningKey, Error> {
-        let read =
-            |path: &Path| std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source });
         let password = match passphrase {
-            Some(file) => first_line(&read(file)?),
+            Some(file) => first_line(&fs::read(file)?),
             None => Password::empty(),
         };
-        let key = parse(path, &read(path)?)?;
+        let key = parse(path, &fs::read(path)?)?;
         if key.primary_key.version() > KeyVersion::V4 {
             return Err(Error::TooNew { path: path.to_owned() });
         }
         let mut subkeys: Vec<usize> = (0..key.secret_subkeys.len()).collect();
         subkeys.sort_by_key(|index| std::cmp::Reverse(key.secret_subkeys[*index].key.created_at()));
-        let mut signer = SigningKey { key, which: Which::Primary, since: 0 };
-        let (mut locked, mut tried) = (false, Vec::new());
-        for which in subkeys.into_iter().map(Which::Subkey).chain([Which::Primary]) {
-            signer.which = which;
-            signer.since = signer.oldest_time();
+        let mut signer = SigningKey { key, slot: KeySlot::Primary, not_before: 0 };
+        let (mut locked, mut rejected) = (false, Vec::new());
+        for slot in subkeys.into_iter().map(KeySlot::Subkey).chain([KeySlot::Primary]) {
+            signer.slot = slot;
+            signer.not_before = signer.valid_from();
             match signer.remove_password(&password).and_then(|()| signer.is_accepted()) {
                 Ok(()) => return Ok(signer),
-                Err(Unfit::Locked) => locked = true,
-                Err(Unfit::Refused(why)) => tried.push(format!("{}: {why}", signer.name_of_key())),
+                Err(KeyRejection::Locked) => locked = true,
+                Err(KeyRejection::Refused(reason)) => {
+                    rejected.push(format!("{}: {reason}", signer.name_of_key()));
+                }
             }
         }
         let path = path.to_owned();
         Err(match passphrase {
-            _ if !locked => Error::NoSigner { path, tried },
+            _ if !locked => Error::NoSigner { path, rejected },
             Some(file) => Error::WrongPassphrase { path, passphrase: file.to_owned() },
             None => Error::Locked { path },
         })
     }
 
-    /// Of the certificate's primary key, in upper-case hexadecimal digits.
+    /// Fingerprint of the primary key, in upper-case hexadecimal digits.
     pub fn fingerprint(&self) -> String {
         hex(self.key.primary_key.fingerprint().as_bytes()).to_ascii_uppercase()
     }
 
-    /// What is needed to check the signatures, armoured.
+    /// The public certificate that verifies the signatures, armoured.
     pub fn certificate(&self) -> String {
         let armoured = self.public().to_armored_string(ArmorOptions::default());
-        armoured.expect("what was parsed can be written")
+        armoured.expect("a parsed key can be written")
     }
 
-    /// An armoured signature to be kept beside `data`, for a file `*.asc`.
+    /// An armoured detached signature over `data`, for a file `*.asc`.
     ///
-    /// `made` is the time that the signature bears, seconds since the epoch. A time before the key
-    /// was made is replaced by that: nobody accepts a signature that is older than its key.
-    pub fn detached(&self, data: impl Read, made: i64) -> Result<String, Error> {
-        let config = self.config(SignatureType::Binary, made).map_err(failed)?;
+    /// `time` becomes the time of the signature, in seconds since the epoch. A time before the key exists is
+    /// replaced by the key's: a signature older than its key is not valid.
+    ///
+    /// # Errors
+    /// [`Error::Sign`], also when `data` cannot be read.
+    pub fn detached(&self, data: impl Read, time: i64) -> Result<String, Error> {
+        let config = self.config(SignatureType::Binary, time).map_err(failed)?;
         let signature = self.sign(config, data).map_err(failed)?;
         DetachedSignature::new(signature).to_armored_string(ArmorOptions::default()).map_err(failed)
     }
 
     /// The text as a signed document (RFC 9580, section 7), for apt's `InRelease`.
     ///
-    /// White space at the ends of lines is not part of what is signed and is left out. `made` as for
+    /// White space at the ends of lines is removed: the signature does not cover it. `time` is that of
     /// [`SigningKey::detached`].
-    pub fn cleartext(&self, text: &str, made: i64) -> Result<String, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Sign`].
+    pub fn cleartext(&self, text: &str, time: i64) -> Result<String, Error> {
         let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches([' ', '\t', '\r'])).collect();
         let text = lines.join("\n");
-        let config = self.config(SignatureType::Text, made).map_err(failed)?;
-        let message = match self.which {
-            Which::Primary => {
+        let config = self.config(SignatureType::Text, time).map_err(failed)?;
+        let message = match self.slot {
+            KeySlot::Primary => {
                 CleartextSignedMessage::new(&text, config, &self.key.primary_key, &Password::empty())
             }
-            Which::Subkey(index) => CleartextSignedMessage::new(
+            KeySlot::Subkey(index) => CleartextSignedMessage::new(
                 &text,
                 config,
                 &self.key.secret_subkeys[index].key,
@@ -195,33 +232,33 @@ impl SigningKey {
     }
 
     fn sign(&self, config: SignatureConfig, data: impl Read) -> pgp::errors::Result<Signature> {
-        match self.which {
-            Which::Primary => config.sign(&self.key.primary_key, &Password::empty(), data),
-            Which::Subkey(index) => {
+        match self.slot {
+            KeySlot::Primary => config.sign(&self.key.primary_key, &Password::empty(), data),
+            KeySlot::Subkey(index) => {
                 config.sign(&self.key.secret_subkeys[index].key, &Password::empty(), data)
             }
         }
     }
 
-    /// All that a signature says stands where the signature covers it, the key's number too: so no
-    /// byte of it can be changed unnoticed.
-    fn config(&self, kind: SignatureType, made: i64) -> pgp::errors::Result<SignatureConfig> {
-        match self.which {
-            Which::Primary => config(&self.key.primary_key, kind, self.time(made)),
-            Which::Subkey(index) => config(&self.key.secret_subkeys[index].key, kind, self.time(made)),
+    /// Puts every field, also the key ID, into the hashed part: no byte of the signature can change unnoticed.
+    fn config(&self, kind: SignatureType, time: i64) -> pgp::errors::Result<SignatureConfig> {
+        match self.slot {
+            KeySlot::Primary => config(&self.key.primary_key, kind, self.time(time)),
+            KeySlot::Subkey(index) => config(&self.key.secret_subkeys[index].key, kind, self.time(time)),
         }
     }
 
-    fn time(&self, made: i64) -> u32 {
-        u32::try_from(made.max(0)).unwrap_or(u32::MAX).max(self.since)
+    fn time(&self, time: i64) -> u32 {
+        u32::try_from(time.max(0)).unwrap_or(u32::MAX).max(self.not_before)
     }
 
-    /// From when on the key and what binds it to its certificate exist.
-    fn oldest_time(&self) -> u32 {
+    /// When the key and its binding to the certificate exist, in seconds since the epoch.
+    fn valid_from(&self) -> u32 {
         let primary = &self.key.primary_key;
-        let own = self_signatures(&self.key.details, primary);
-        let mut times: Vec<_> = own.filter_map(Signature::created).chain([primary.created_at()]).collect();
-        if let Which::Subkey(index) = self.which {
+        let of_primary = self_signatures(&self.key.details, primary);
+        let mut times: Vec<_> =
+            of_primary.filter_map(Signature::created).chain([primary.created_at()]).collect();
+        if let KeySlot::Subkey(index) = self.slot {
             let subkey = &self.key.secret_subkeys[index];
             times.push(subkey.key.created_at());
             times.extend(subkey.signatures.iter().filter_map(Signature::created));
@@ -229,42 +266,42 @@ impl SigningKey {
         times.into_iter().map(Timestamp::as_secs).max().unwrap_or(0)
     }
 
-    /// Once, since that takes a while by intention; the key lies open in memory from then on.
-    fn remove_password(&mut self, password: &Password) -> Result<(), Unfit> {
-        let unlocked = match self.which {
-            Which::Primary => self.key.primary_key.remove_password(password),
-            Which::Subkey(index) => self.key.secret_subkeys[index].key.remove_password(password),
+    /// Unlocks the key in memory, once: deriving a key from a passphrase is slow by design.
+    fn remove_password(&mut self, password: &Password) -> Result<(), KeyRejection> {
+        let unlocked = match self.slot {
+            KeySlot::Primary => self.key.primary_key.remove_password(password),
+            KeySlot::Subkey(index) => self.key.secret_subkeys[index].key.remove_password(password),
         };
-        unlocked.map_err(|_| Unfit::Locked)
+        unlocked.map_err(|_| KeyRejection::Locked)
     }
 
-    /// Signs something and checks it as `kpatch-build verify` does.
-    fn is_accepted(&self) -> Result<(), Unfit> {
-        let refused = |error: &dyn std::error::Error| Unfit::Refused(error.to_string());
+    /// Verifies a signature by this key as `kpatch-build verify` does.
+    fn is_accepted(&self) -> Result<(), KeyRejection> {
+        let refused = |error: &dyn std::error::Error| KeyRejection::Refused(error.to_string());
         let signature = self.detached(b"".as_slice(), 0).map_err(|error| refused(&error))?;
-        let open = || Ok(Box::new(std::io::empty()) as Box<dyn Read>);
+        let open = || Ok(Box::new(io::empty()) as Box<dyn Read>);
         match Certificates::from(self.public()).check_detached(signature.as_bytes(), open) {
             Ok(_) => Ok(()),
-            Err(SignatureError::Refused { refusal, .. }) => Err(Unfit::Refused(refusal.to_string())),
+            Err(SignatureError::Refused { refusal, .. }) => Err(KeyRejection::Refused(refusal.to_string())),
             Err(error) => Err(refused(&error)),
         }
     }
 
     fn name_of_key(&self) -> String {
-        let fingerprint = match self.which {
-            Which::Primary => self.key.primary_key.fingerprint(),
-            Which::Subkey(index) => self.key.secret_subkeys[index].key.fingerprint(),
+        let fingerprint = match self.slot {
+            KeySlot::Primary => self.key.primary_key.fingerprint(),
+            KeySlot::Subkey(index) => self.key.secret_subkeys[index].key.fingerprint(),
         };
         hex(fingerprint.as_bytes()).to_ascii_uppercase()
     }
 }
 
-/// Whether an armoured detached signature is whole, one that gpg wrote too: its checksum is right and
-/// nothing was added. OpenPGP readers pass over such damage (RFC 9580, section 6.1).
+/// Whether an armoured detached signature, by this tool or gpg, is intact: its checksum is right and nothing
+/// was added. OpenPGP readers ignore such damage (RFC 9580, section 6.1).
 pub fn is_whole(armoured: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(armoured) else { return false };
     let Ok((signature, _)) = DetachedSignature::from_string(text) else { return false };
-    // Armour headers, such as a comment, are nobody's business.
+    // Armour headers, such as a comment, may have any content.
     let plain = match (text.split_once('\n'), text.split_once("\n\n")) {
         (Some((begin, _)), Some((_, rest))) => format!("{begin}\n\n{rest}"),
         _ => return false,
@@ -272,8 +309,8 @@ pub fn is_whole(armoured: &[u8]) -> bool {
     signature.to_armored_string(ArmorOptions::default()).is_ok_and(|canonical| canonical == plain)
 }
 
-/// Why a key of a certificate does not sign.
-enum Unfit {
+/// Why a key of a certificate cannot sign.
+enum KeyRejection {
     Locked,
     Refused(String),
 }
@@ -306,12 +343,12 @@ fn self_signatures<'a>(
     })
 }
 
-fn config(key: &impl Signs, kind: SignatureType, made: u32) -> pgp::errors::Result<SignatureConfig> {
+fn config(key: &impl Signs, kind: SignatureType, time: u32) -> pgp::errors::Result<SignatureConfig> {
     let mut config = SignatureConfig::v4(kind, key.algorithm(), key.hash_alg());
     let parts = [
-        SubpacketData::SignatureCreationTime(Timestamp::from_secs(made)),
+        SubpacketData::SignatureCreationTime(Timestamp::from_secs(time)),
         SubpacketData::IssuerFingerprint(key.fingerprint()),
-        // Old readers know the key by this only.
+        // Old readers identify the key by its ID.
         SubpacketData::IssuerKeyId(key.legacy_key_id()),
     ];
     config.hashed_subpackets = parts.into_iter().map(Subpacket::regular).collect::<Result<_, _>>()?;

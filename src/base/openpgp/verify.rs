@@ -1,20 +1,17 @@
-//! OpenPGP signatures (RFC 9580) and what is asked of one before it counts.
+//! Verifies OpenPGP signatures (RFC 9580) by a policy of this tool.
 //!
 //! The policy, and why:
 //!
-//! - A certificate is trusted because its primary key is known: its fingerprint is pinned, or
-//!   it stands in a keyring that the user or the distribution put there. Self-signatures
-//!   therefore add no trust. They are read for what they take away (expiry, revocation, a key
-//!   that may not sign), which is why those made with SHA-1 are still heeded: the release
-//!   certificates of Torvalds and Kroah-Hartman date from 2011 and carry such ones.
-//! - A binding is different, since it adds a key: a signing subkey counts only with a binding
-//!   and a back signature made with a strong hash. None of the pinned people signs with a
-//!   subkey, so this costs nothing.
+//! - A certificate is trusted because its primary key is known: its fingerprint is pinned, or the user or the
+//!   distribution put it into a keyring. Self-signatures therefore add no trust; they only restrict it (expiry,
+//!   revocation, a key that may not sign). This is why SHA-1 self-signatures are accepted: the certificates of
+//!   Torvalds and Kroah-Hartman date from 2011 and have no others.
+//! - A binding adds a key. A signing subkey therefore counts only with a binding and a back signature that use
+//!   a strong hash. None of the pinned signers signs with a subkey.
 //! - A signature over data must use SHA-2 or SHA-3. MD5, SHA-1 and RIPEMD-160 are refused.
-//! - Expiry and soft revocation (retired, superseded) are judged at the time of the signature,
-//!   because archives stay valid when their signer's key has run out. Any other revocation
-//!   refuses everything that the key ever signed.
-//! - A signature that itself expires is refused: a source archive has no use for one.
+//! - Expiry and soft revocation (retired, superseded) count at the time of the signature, because an archive
+//!   stays valid after its signer's key expires. Any other revocation refuses everything that the key signed.
+//! - A signature that itself expires is refused: source archives have no use for one.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -28,34 +25,45 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{RevocationCode, Signature, SignatureType, SubpacketData};
 use pgp::types::{KeyDetails, Tag};
 
-use crate::base::cache_key::hex;
+use crate::base::digest::hex;
 
-/// Public certificates that may sign.
+/// Public certificates whose signatures are trusted.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates(Vec<SignedPublicKey>);
 
-/// Who made a good signature.
+/// The signer of a good signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {
-    /// Of the certificate's primary key: 40 upper-case hexadecimal digits for version 4 keys.
+    /// Fingerprint of the primary key: 40 upper-case hexadecimal digits for version 4 keys.
     pub fingerprint: String,
     /// The first user ID of the certificate.
     pub name: String,
 }
 
-/// Why a signature that is arithmetically fine does not count.
+/// Why a mathematically valid signature is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// MD5, SHA-1 or RIPEMD-160.
     WeakHash,
+    /// Neither a binary nor a text signature.
     NotOverData,
+    /// No creation time.
     NoTime,
+    /// The signature has an expiry time.
     Expires,
+    /// A critical subpacket that this reader does not know.
     UnknownCritical,
+    /// The key had expired at the time of the signature.
     KeyExpired,
+    /// The key is revoked.
     KeyRevoked,
+    /// The signature is older than the key.
     KeyYounger,
+    /// The certificate has no valid self-signature.
     NoSelfSignature,
+    /// The key flags exclude signing.
     MayNotSign,
+    /// The subkey's binding or back signature is missing, invalid or uses a weak hash.
     WeakBinding,
 }
 
@@ -64,31 +72,54 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::WeakHash => "it uses a hash that can be forged (MD5, SHA-1 or RIPEMD-160)",
             Refusal::NotOverData => "it is not a signature over data",
-            Refusal::NoTime => "it does not say when it was made",
-            Refusal::Expires => "it has an expiry date",
-            Refusal::UnknownCritical => "it has a critical part that is not understood",
-            Refusal::KeyExpired => "the key had expired when it was made",
+            Refusal::NoTime => "it has no creation time",
+            Refusal::Expires => "it has an expiry time",
+            Refusal::UnknownCritical => "it has an unknown critical subpacket",
+            Refusal::KeyExpired => "the key had expired at that time",
             Refusal::KeyRevoked => "the key is revoked",
-            Refusal::KeyYounger => "the key is younger than it",
+            Refusal::KeyYounger => "it is older than its key",
             Refusal::NoSelfSignature => "the key's certificate has no valid self-signature",
-            Refusal::MayNotSign => "the key is not one for signing data",
-            Refusal::WeakBinding => "the signing subkey is not soundly bound to its certificate",
+            Refusal::MayNotSign => "the key may not sign data",
+            Refusal::WeakBinding => "the signing subkey has no strong binding to its certificate",
         })
     }
 }
 
+/// Why a signature does not verify.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
-    #[error("the signature cannot be read")]
-    Malformed { source: Box<pgp::errors::Error> },
+    /// The bytes are not an OpenPGP signature.
+    #[error("the signature is malformed")]
+    Malformed {
+        /// The cause.
+        source: Box<pgp::errors::Error>,
+    },
+    /// The signature is by keys outside of the certificates.
     #[error("no trusted key made this signature (it names {})", list(.issuers))]
-    NoTrustedSigner { issuers: Vec<String> },
+    NoTrustedSigner {
+        /// Fingerprints or key IDs that the signatures name, in upper-case hexadecimal digits.
+        issuers: Vec<String>,
+    },
+    /// The signature is by a trusted key, and the policy does not accept it.
     #[error("the signature by {signer} is not accepted: {refusal}")]
-    Refused { signer: String, refusal: Refusal },
+    Refused {
+        /// Name and fingerprint.
+        signer: String,
+        /// The rule that it violates.
+        refusal: Refusal,
+    },
+    /// The signature is not over this data.
     #[error("the signature by {signer} does not match: the data was altered")]
-    Bad { signer: String },
+    Bad {
+        /// Name and fingerprint.
+        signer: String,
+    },
+    /// The data cannot be read.
     #[error("cannot read the signed data")]
-    Read { source: io::Error },
+    Read {
+        /// The cause.
+        source: io::Error,
+    },
 }
 
 fn list(issuers: &[String]) -> String {
@@ -102,10 +133,10 @@ impl fmt::Display for Signer {
 }
 
 impl Certificates {
-    /// Reads what can be read of a keyring: binary, or any number of armoured blocks.
+    /// Reads a keyring: binary, or any number of armoured blocks.
     ///
-    /// Keyrings hold certificates that are too old or too new for this reader; those are
-    /// passed over, since a missing certificate can only make a signature untrusted.
+    /// Certificates that are too old or too new for this reader are skipped: a missing certificate can only
+    /// leave a signature untrusted.
     pub fn parse(bytes: &[u8]) -> Certificates {
         const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
         let text = std::str::from_utf8(bytes).unwrap_or_default();
@@ -124,11 +155,12 @@ impl Certificates {
         Certificates(certificates)
     }
 
+    /// Adds the certificates of another keyring.
     pub fn add(&mut self, more: Certificates) {
         self.0.extend(more.0);
     }
 
-    /// Only those whose primary key has one of these fingerprints.
+    /// The certificates whose primary key has one of these fingerprints, in upper or lower case.
     pub fn only(&self, fingerprints: &[String]) -> Certificates {
         let wanted = |key: &&SignedPublicKey| {
             fingerprints.iter().any(|wanted| wanted.eq_ignore_ascii_case(&fingerprint(*key)))
@@ -136,16 +168,21 @@ impl Certificates {
         Certificates(self.0.iter().filter(wanted).cloned().collect())
     }
 
+    /// Whether there is no certificate.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The fingerprint of each primary key, in upper-case hexadecimal digits.
     pub fn fingerprints(&self) -> Vec<String> {
         self.0.iter().map(fingerprint).collect()
     }
 
-    /// Checks a signature kept apart from its data, armoured or binary. `open` is called once
-    /// for each certificate that the signature may be by.
+    /// Verifies a detached signature, armoured or binary. `open` opens the data, once for each key that the
+    /// signature may be by.
+    ///
+    /// # Errors
+    /// Those of [`SignatureError`]; one good signature among several is enough.
     pub fn check_detached(
         &self,
         signature: &[u8],
@@ -161,8 +198,11 @@ impl Certificates {
         self.check(&signatures, open)
     }
 
-    /// Checks a clearsigned document and returns the text that is signed, with `\n` line ends.
-    /// Nothing outside that text may be used.
+    /// Verifies a clearsigned document (RFC 9580, section 7). Returns the signed text, with `\n` line ends: use
+    /// nothing else of the document.
+    ///
+    /// # Errors
+    /// Those of [`SignatureError`]; one good signature among several is enough.
     pub fn check_clearsigned(&self, document: &[u8]) -> Result<(String, Signer), SignatureError> {
         let (message, _) = CleartextSignedMessage::from_armor(document)
             .map_err(|source| SignatureError::Malformed { source: Box::new(source) })?;
@@ -173,8 +213,8 @@ impl Certificates {
         Ok((text.replace("\r\n", "\n"), signer))
     }
 
-    /// One good signature by a trusted key is enough: archives are signed by several keys so
-    /// that each reader finds one that it knows.
+    /// Accepts one good signature by a trusted key: Debian signs with several keys, so that each reader knows
+    /// one of them.
     fn check(
         &self,
         signatures: &[Signature],
@@ -215,7 +255,7 @@ fn issuer(signature: &Signature) -> Option<String> {
     }
 }
 
-/// A key of a certificate that may have made a signature.
+/// A key of a certificate that a signature may be by.
 #[derive(Clone, Copy)]
 enum Candidate<'a> {
     Primary(&'a SignedPublicKey),
@@ -251,12 +291,12 @@ fn check_one(
     open: &mut impl FnMut() -> io::Result<Box<dyn Read>>,
 ) -> Result<Signer, SignatureError> {
     let signer = Signer { fingerprint: fingerprint(certificate), name: name(&certificate.details) };
-    // Judged first: it is cheap, and the data may be a gigabyte.
+    // First, because it is cheap and the data may be a gigabyte.
     may_have_signed(signature, certificate, key)
         .map_err(|refusal| SignatureError::Refused { signer: signer.to_string(), refusal })?;
     let failed = RefCell::new(None);
     let data = open().map_err(|source| SignatureError::Read { source })?;
-    let verified = key.verify(signature, Watched { inner: data, failed: &failed });
+    let verified = key.verify(signature, RecordErrors { inner: data, failed: &failed });
     if let Some(source) = failed.into_inner() {
         return Err(SignatureError::Read { source });
     }
@@ -264,13 +304,13 @@ fn check_one(
     Ok(signer)
 }
 
-/// Keeps a read error apart from a signature that does not match.
-struct Watched<'a> {
+/// Records the first read error, which pgp reports like a signature that does not match.
+struct RecordErrors<'a> {
     inner: Box<dyn Read>,
     failed: &'a RefCell<Option<io::Error>>,
 }
 
-impl Read for Watched<'_> {
+impl Read for RecordErrors<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read(buffer).map_err(|error| {
             let kind = error.kind();
@@ -306,11 +346,11 @@ fn may_have_signed(
     if critical {
         return Err(Refusal::UnknownCritical);
     }
-    let made = signature.created().ok_or(Refusal::NoTime)?.as_secs();
-    primary_is_valid(certificate, made, matches!(key, Candidate::Primary(_)))?;
+    let signed_at = signature.created().ok_or(Refusal::NoTime)?.as_secs();
+    primary_is_valid(certificate, signed_at, matches!(key, Candidate::Primary(_)))?;
     match key {
         Candidate::Primary(_) => Ok(()),
-        Candidate::Subkey(subkey) => subkey_is_valid(certificate, subkey, made),
+        Candidate::Subkey(subkey) => subkey_is_valid(certificate, subkey, signed_at),
     }
 }
 
@@ -319,20 +359,20 @@ fn has_strong_hash(signature: &Signature) -> bool {
     matches!(signature.hash_alg(), Some(Sha224 | Sha256 | Sha384 | Sha512 | Sha3_256 | Sha3_512))
 }
 
-fn primary_is_valid(certificate: &SignedPublicKey, made: u32, signs: bool) -> Result<(), Refusal> {
+fn primary_is_valid(certificate: &SignedPublicKey, signed_at: u32, signs: bool) -> Result<(), Refusal> {
     let key = &certificate.primary_key;
     let details = &certificate.details;
     let revocations = details.revocation_signatures.iter().filter(|sig| sig.verify_key(key).is_ok());
-    check_revocations(revocations, made)?;
+    check_revocations(revocations, signed_at)?;
     let by_user = details.users.iter().flat_map(|user| {
         user.signatures.iter().filter(move |sig| {
             sig.is_certification() && sig.verify_certification(key, Tag::UserId, &user.id).is_ok()
         })
     });
     let direct = details.direct_signatures.iter().filter(|sig| sig.verify_key(key).is_ok());
-    // The newest one states what the holder wants now: it is how an expiry date is moved.
+    // The newest one counts: the holder moves the expiry time with a new self-signature.
     let newest = by_user.chain(direct).max_by_key(|sig| sig.created()).ok_or(Refusal::NoSelfSignature)?;
-    check_lifetime(key.created_at().as_secs(), newest, made)?;
+    check_lifetime(key.created_at().as_secs(), newest, signed_at)?;
     if signs && states_flags(newest) && !newest.key_flags().sign() {
         return Err(Refusal::MayNotSign);
     }
@@ -342,7 +382,7 @@ fn primary_is_valid(certificate: &SignedPublicKey, made: u32, signs: bool) -> Re
 fn subkey_is_valid(
     certificate: &SignedPublicKey,
     subkey: &SignedPublicSubKey,
-    made: u32,
+    signed_at: u32,
 ) -> Result<(), Refusal> {
     let primary = &certificate.primary_key;
     let of_type = |wanted| {
@@ -350,7 +390,7 @@ fn subkey_is_valid(
             sig.typ() == Some(wanted) && sig.verify_subkey_binding(primary, &subkey.key).is_ok()
         })
     };
-    check_revocations(of_type(SignatureType::SubkeyRevocation), made)?;
+    check_revocations(of_type(SignatureType::SubkeyRevocation), signed_at)?;
     let binding = of_type(SignatureType::SubkeyBinding)
         .max_by_key(|sig| sig.created())
         .filter(|sig| has_strong_hash(sig))
@@ -362,29 +402,32 @@ fn subkey_is_valid(
     if !has_strong_hash(back) || back.verify_primary_key_binding(&subkey.key, primary).is_err() {
         return Err(Refusal::WeakBinding);
     }
-    check_lifetime(subkey.key.created_at().as_secs(), binding, made)
+    check_lifetime(subkey.key.created_at().as_secs(), binding, signed_at)
 }
 
-fn check_revocations<'a>(revocations: impl Iterator<Item = &'a Signature>, made: u32) -> Result<(), Refusal> {
+fn check_revocations<'a>(
+    revocations: impl Iterator<Item = &'a Signature>,
+    signed_at: u32,
+) -> Result<(), Refusal> {
     for revocation in revocations {
         let soft = matches!(
             revocation.revocation_reason_code(),
             Some(RevocationCode::KeySuperseded | RevocationCode::KeyRetired)
         );
-        let since = revocation.created().map_or(0, |time| time.as_secs());
-        if !soft || made >= since {
+        let revoked_at = revocation.created().map_or(0, |time| time.as_secs());
+        if !soft || signed_at >= revoked_at {
             return Err(Refusal::KeyRevoked);
         }
     }
     Ok(())
 }
 
-fn check_lifetime(created: u32, statement: &Signature, made: u32) -> Result<(), Refusal> {
-    if made < created {
+fn check_lifetime(created: u32, statement: &Signature, signed_at: u32) -> Result<(), Refusal> {
+    if signed_at < created {
         return Err(Refusal::KeyYounger);
     }
     match statement.key_expiration_time().map(|lifetime| lifetime.as_secs()) {
-        Some(lifetime) if lifetime > 0 && made - created >= lifetime => Err(Refusal::KeyExpired),
+        Some(lifetime) if lifetime > 0 && signed_at - created >= lifetime => Err(Refusal::KeyExpired),
         _ => Ok(()),
     }
 }
@@ -397,19 +440,18 @@ fn states_flags(signature: &Signature) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::fetch::pins::Pins;
 
-    /// Public certificates of the release signers as the distributions ship them.
+    /// The public certificates of kernel.org's release signers: Torvalds, Kroah-Hartman and Levin.
     const REAL: &[u8] = include_bytes!("../../../tests/data/kernel-signers.asc");
-    /// Somewhere in 2024, seconds since the epoch.
+    /// A time in 2024, in seconds since the epoch.
     const RECENTLY: u32 = 1_710_000_000;
 
     fn real() -> Vec<SignedPublicKey> {
-        Certificates::parse(REAL).only(&Pins::default().release_fingerprints()).0
+        Certificates::parse(REAL).0
     }
 
     #[test]
-    fn the_release_signers_may_sign_although_their_certificates_are_bound_with_sha_1() {
+    fn the_release_signers_may_sign_although_their_self_signatures_use_sha_1() {
         let certificates = real();
         assert_eq!(certificates.len(), 3);
         for certificate in &certificates {
@@ -420,7 +462,7 @@ mod tests {
             let signatures = certificate.details.users.iter().flat_map(|user| &user.signatures);
             signatures.clone().count() > 0 && !signatures.clone().any(has_strong_hash)
         };
-        // If this ever fails, the policy can be made stricter.
+        // When this fails, the policy can become stricter.
         assert_eq!(certificates.iter().filter(uses_sha_1).count(), 2);
     }
 

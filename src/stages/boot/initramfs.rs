@@ -8,6 +8,8 @@ use std::path::Path;
 
 use fs_err as fs;
 
+use crate::base::archive::cpio::{self, Digits};
+
 const DIRECTORY: u32 = 0o040755;
 const CHARACTER_DEVICE: u32 = 0o020600;
 const REGULAR: u32 = 0o100000;
@@ -19,13 +21,6 @@ pub struct Initramfs {
     bytes: Vec<u8>,
     folders: BTreeSet<String>,
     entries: u32,
-}
-
-struct Header<'a> {
-    name: &'a str,
-    mode: u32,
-    device: (u32, u32),
-    size: u32,
 }
 
 impl Initramfs {
@@ -40,16 +35,12 @@ impl Initramfs {
     pub fn file(&mut self, name: &str, permissions: u32, content: &[u8]) {
         self.folders_above(name);
         let size = u32::try_from(content.len()).expect("a file in an initramfs is smaller than 4 GiB");
-        self.header(&Header { name, mode: REGULAR | permissions, device: (0, 0), size });
-        self.bytes.extend_from_slice(content);
-        self.pad();
+        self.entry(name, REGULAR | permissions, (0, 0), size, content);
     }
 
     pub fn link(&mut self, name: &str, target: &str) {
         self.folders_above(name);
-        self.header(&Header { name, mode: LINK, device: (0, 0), size: target.len() as u32 });
-        self.bytes.extend_from_slice(target.as_bytes());
-        self.pad();
+        self.entry(name, LINK, (0, 0), target.len() as u32, target.as_bytes());
     }
 
     /// Everything below a folder of the host, as `name` and what follows.
@@ -75,18 +66,17 @@ impl Initramfs {
     pub fn folder(&mut self, name: &str) {
         self.folders_above(name);
         if self.folders.insert(name.to_owned()) {
-            self.header(&Header { name, mode: DIRECTORY, device: (0, 0), size: 0 });
+            self.entry(name, DIRECTORY, (0, 0), 0, b"");
         }
     }
 
     pub fn device(&mut self, name: &str, major: u32, minor: u32) {
         self.folders_above(name);
-        self.header(&Header { name, mode: CHARACTER_DEVICE, device: (major, minor), size: 0 });
+        self.entry(name, CHARACTER_DEVICE, (major, minor), 0, b"");
     }
 
     pub fn finish(mut self) -> Vec<u8> {
-        self.entries = 0;
-        self.header(&Header { name: "TRAILER!!!", mode: 0, device: (0, 0), size: 0 });
+        cpio::Header::trailer(1).write(Digits::Lower, &mut self.bytes).expect("memory takes every write");
         self.bytes
     }
 
@@ -96,31 +86,21 @@ impl Initramfs {
         }
     }
 
-    fn header(&mut self, header: &Header) {
+    fn entry(&mut self, name: &str, mode: u32, device: (u32, u32), bytes: u32, content: &[u8]) {
         self.entries += 1;
-        let name_size = header.name.len() as u32 + 1;
-        let links = 1 + u32::from(header.mode == DIRECTORY);
-        let (major, minor) = header.device;
-        self.bytes.extend_from_slice(b"070701");
-        // ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
-        for field in
-            [self.entries, header.mode, 0, 0, links, 0, header.size, 0, 0, major, minor, name_size, 0]
-        {
-            self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());
-        }
-        self.bytes.extend_from_slice(header.name.as_bytes());
-        self.bytes.push(0);
-        self.pad();
-    }
-
-    fn pad(&mut self) {
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        let links = 1 + u32::from(mode == DIRECTORY);
+        let header = cpio::Header { name, inode: self.entries, mode, links, mtime: 0, bytes, device };
+        let written = header.write(Digits::Lower, &mut self.bytes);
+        self.bytes.extend_from_slice(content);
+        let padded = cpio::pad(&mut self.bytes, u64::from(bytes));
+        written.and(padded).expect("memory takes every write");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::digest::sha256;
     use std::io::Write;
     use std::process::{Command, Stdio};
 
@@ -141,6 +121,20 @@ mod tests {
         assert!(starts.iter().all(|(at, _)| at % 4 == 0));
         // dev, dev/console, init, usr, usr/lib, x, y, lib and the trailer.
         assert_eq!(starts.len(), 9);
+    }
+
+    #[test]
+    fn the_bytes_of_an_archive_never_change() {
+        let mut archive = Initramfs::new();
+        archive.file("init", 0o755, b"#!");
+        archive.file("usr/lib/x", 0o644, b"12345");
+        archive.file("usr/lib/y", 0o644, b"");
+        archive.link("lib", "usr/lib");
+        archive.device("dev/ttyS1", 4, 65);
+        assert_eq!(
+            sha256(archive.finish()),
+            "2910fbc59447e9b87e4dd02826a27516f5bff3ef29d2568250d14e60de591d44"
+        );
     }
 
     #[test]

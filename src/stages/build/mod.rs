@@ -110,7 +110,7 @@ pub fn build(
     tree: &PatchedTree,
     config: KernelConfig,
 ) -> Result<KernelBuild, Error> {
-    let timestamp = plan.time_of(tree.tree.made);
+    let timestamp = plan.time_of(tree.tree.released_at);
     let key = result_key(plan, timestamp, &config.key);
     let (finished, cached) = match config.state {
         ConfigState::Built(finished) => (finished, true),

@@ -77,7 +77,7 @@ pub fn configure(cx: &Context, plan: &KernelPlan, tree: &PatchedTree) -> Result<
         cx.events.note(Stage::Configure, note);
     }
     let key = config_key(plan, &tree.key, &kconfig);
-    let result = result_key(plan, plan.time_of(tree.tree.made), &key);
+    let result = result_key(plan, plan.time_of(tree.tree.released_at), &key);
     let (config, state) = match FinishedKernel::find(cx, Stage::Configure, plan, &result)? {
         Some(kernel) => (kernel.kernel.path().join("config"), ConfigState::Built(kernel)),
         None => {

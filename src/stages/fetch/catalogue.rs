@@ -1,62 +1,78 @@
-//! What a source lists, before anybody knows whether it delivers.
+//! The releases that a source lists, which it need not provide.
 
-use super::error::Tried;
-use super::offer::{Evidence, Origin};
+use super::offer::{Origin, Proof};
+use crate::base::debian::error::Attempt;
 use crate::base::release::Release;
 
-/// One release as one source lists it.
+/// One release that one source lists.
 #[derive(Clone, Debug)]
-pub struct Candidate {
-    pub origin: Origin,
-    pub release: Release,
-    /// The part of the source that lists it: a Debian suite, a folder of kernel.org.
-    pub listed_by: String,
-    /// The same file at each.
-    pub urls: Vec<String>,
-    pub sha256: Option<String>,
-    pub bytes: Option<u64>,
-    /// What the list itself is trusted by; `None` for a list without a good signature.
-    pub vouched: Option<Vouched>,
-    /// Something to tell whoever takes it.
-    pub caveat: Option<String>,
+pub(super) struct Candidate {
+    pub(super) origin: Origin,
+    pub(super) release: Release,
+    /// The part of the source that lists it: a Debian suite, a directory of kernel.org.
+    pub(super) listed_by: String,
+    /// Addresses of the same file, in the order to try.
+    pub(super) urls: Vec<String>,
+    /// 64 hexadecimal digits.
+    pub(super) sha256: Option<String>,
+    pub(super) bytes: Option<u64>,
+    /// Why the list is trusted; `None` for a list without a good signature.
+    pub(super) trust: Option<Trust>,
+    /// A note for the user of this release.
+    pub(super) caveat: Option<String>,
 }
 
-/// Who says that a checksum is right.
+/// Why a checksum is trusted.
 #[derive(Clone, Debug)]
-pub struct Vouched {
-    /// In words.
-    pub chain: String,
-    /// Fingerprint of the certificate at its top.
-    pub signer: Option<String>,
+pub(super) struct Trust {
+    /// The chain of trust as a sentence.
+    pub(super) chain: String,
+    /// Fingerprint of the certificate at the top of the chain.
+    pub(super) signer: String,
 }
 
 impl Candidate {
-    /// How the source is named to the user.
-    pub fn source(&self) -> String {
+    /// The source with the part of it that lists the release.
+    pub(super) fn source(&self) -> String {
         format!("{} ({})", self.origin.name(), self.listed_by)
     }
 
-    pub fn checksum(&self) -> Option<Evidence> {
-        let (sha256, vouched) = (self.sha256.clone()?, self.vouched.clone()?);
-        Some(Evidence::Checksum { sha256, chain: vouched.chain, signer: vouched.signer })
+    /// The failed attempt to get the release from its source.
+    pub(super) fn failed(&self, reason: String) -> Attempt {
+        Attempt { source: self.source(), reason }
+    }
+
+    /// The checksum, if the list is trusted.
+    pub(super) fn checksum(&self) -> Option<Proof> {
+        let (sha256, trust) = (self.sha256.clone()?, self.trust.clone()?);
+        Some(Proof::Checksum { sha256, chain: trust.chain, signer: Some(trust.signer) })
     }
 }
 
-/// All that the sources list, and those that could not be asked.
+/// All releases that the sources list, and the sources that failed.
 #[derive(Debug, Default)]
-pub struct Catalogue {
-    pub candidates: Vec<Candidate>,
-    pub tried: Vec<Tried>,
+pub(super) struct Catalogue {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) failed: Vec<Attempt>,
 }
 
 impl Catalogue {
-    pub fn failed(source: &str, reason: impl Into<String>) -> Catalogue {
-        let tried = Tried { source: source.to_owned(), reason: reason.into() };
-        Catalogue { candidates: Vec::new(), tried: vec![tried] }
+    /// Adds a source that cannot list its releases.
+    pub(super) fn add_failure(&mut self, source: &str, reason: impl Into<String>) {
+        self.failed.push(Attempt { source: source.to_owned(), reason: reason.into() });
     }
 
-    pub fn add(&mut self, other: Catalogue) {
+    pub(super) fn add(&mut self, other: Catalogue) {
         self.candidates.extend(other.candidates);
-        self.tried.extend(other.tried);
+        self.failed.extend(other.failed);
     }
+}
+
+/// Why a source does not offer a release that it lists.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The file cannot be downloaded.
+    Unavailable(Attempt),
+    /// The file has no proof.
+    Unverifiable(Attempt),
 }

@@ -3,131 +3,161 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::http::Failure;
-use crate::base::error::{Exit, Explain};
+use crate::base::debian::error::Attempt;
+use crate::base::download;
+use crate::base::error::Explain;
+use crate::base::openpgp::keyring::KeyringError;
 use crate::base::release::{Release, ReleaseSpec};
+use crate::base::stop::Interrupted;
 use crate::base::store;
 
-/// A source that did not deliver, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tried {
-    /// `kernel.org`, `debian (bookworm-security)`, an address.
-    pub source: String,
-    pub reason: String,
-}
-
+/// Why a release cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no source delivers {wanted}")]
-    NotDelivered { wanted: ReleaseSpec, tried: Vec<Tried>, nearest: Vec<Release> },
-    #[error("the store does not hold {wanted}, and nothing is fetched with --offline")]
-    NotStored { wanted: ReleaseSpec, held: Vec<Release> },
-    #[error("this host's apt knows no Debian mirror")]
-    NoMirror,
-    #[error("no Debian mirror has a usable suite {suite}")]
-    Suite { suite: String, tried: Vec<Tried> },
-    #[error("{what} is not in the store, and nothing is fetched with --offline")]
-    Offline { what: String },
-    #[error("{url} was altered: its SHA-256 is {actual} and should be {expected}")]
-    Altered { url: String, expected: String, actual: String },
-    #[error("{url} arrived truncated: {actual} of {expected} bytes")]
-    Truncated { url: String, expected: u64, actual: u64 },
-    #[error("{url} carries neither a signature nor a checksum that could be checked")]
-    Unverifiable { url: String, why: String },
-    #[error("cannot read the archive {}", path.display())]
-    Archive { path: PathBuf, source: io::Error },
-    #[error("{location} does not say which release it is")]
-    UnknownRelease { location: String },
+    /// No source has the release.
+    #[error("no source provides {wanted}")]
+    NotProvided {
+        /// The requested release or line.
+        wanted: ReleaseSpec,
+        /// One failure for each source.
+        attempts: Vec<Attempt>,
+        /// Available releases close to the requested one, the closest first.
+        nearest: Vec<Release>,
+    },
+    /// The store has no archive of the release, and the network must not be used.
+    #[error("the store does not have {wanted}, and --offline forbids downloads")]
+    NotStored {
+        /// The requested release or line.
+        wanted: ReleaseSpec,
+        /// The releases in the store, sorted.
+        stored: Vec<Release>,
+    },
+    /// The store does not have it, and the network must not be used.
+    #[error("{what} is not in the store, and --offline forbids downloads")]
+    Offline {
+        /// An address or a git reference.
+        what: String,
+    },
+    /// An archive could not be downloaded or copied into the store.
+    #[error(transparent)]
+    Download(#[from] download::Error),
+    /// The user's archive has neither a checksum nor a usable signature.
+    #[error("{url} has neither a signature nor a checksum that can be verified")]
+    Unverifiable {
+        /// Address or path of the archive.
+        url: String,
+        /// Why there is no usable signature.
+        reason: String,
+    },
+    /// The source does not name its release.
+    #[error("cannot tell which release {location} is")]
+    UnknownRelease {
+        /// Address or path of the source.
+        location: String,
+    },
+    /// The source has another release than requested.
     #[error("{location} is {found}, not {wanted}")]
-    OtherRelease { location: String, found: Release, wanted: ReleaseSpec },
+    OtherRelease {
+        /// Address or path of the source.
+        location: String,
+        /// The release of the source.
+        found: Release,
+        /// The requested release or line.
+        wanted: ReleaseSpec,
+    },
+    /// The directory has no kernel source.
     #[error("{} is not a kernel source tree: {reason}", path.display())]
-    NotATree { path: PathBuf, reason: String },
-    #[error("{} has been built in: it holds {found}", path.display())]
-    BuiltIn { path: PathBuf, found: String },
+    NotATree {
+        /// The directory.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// The directory has output of an earlier build.
+    #[error("{} is not clean: it contains {found} from an earlier build", path.display())]
+    NotClean {
+        /// The directory.
+        path: PathBuf,
+        /// The output, relative to the directory.
+        found: String,
+    },
+    /// git cannot read the repository.
     #[error("cannot read the git repository {url}")]
-    Git { url: String, source: git2::Error },
+    Git {
+        /// Address or path of the repository.
+        url: String,
+        /// The cause.
+        source: git2::Error,
+    },
+    /// The repository has no such tag, branch or commit.
     #[error("{url} has no {reference}")]
-    NoReference { url: String, reference: String },
-    #[error("{url} stopped answering")]
-    GitSilent { url: String },
-    #[error("cannot read the keyring {}", path.display())]
-    Keyring { path: PathBuf, source: io::Error },
-    #[error("the keyring {} holds no usable certificate", path.display())]
-    EmptyKeyring { path: PathBuf },
-    #[error("cannot fetch {url}")]
-    Download { url: String, source: Failure },
-    #[error("cannot write {}", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    NoReference {
+        /// Address or path of the repository.
+        url: String,
+        /// The tag, branch or commit.
+        reference: String,
+    },
+    /// The git server sent nothing for too long.
+    #[error("{url} stopped responding")]
+    GitSilent {
+        /// Address of the repository.
+        url: String,
+    },
+    /// The user's keyring cannot be used.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The store failed.
     #[error("cannot use the store")]
-    Store { source: store::Error },
-    #[error("interrupted")]
-    Interrupted,
+    Store(#[from] store::Error),
+    /// A stop was requested.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Explain for Error {
-    fn exit(&self) -> Exit {
+    fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Error::Interrupted => Exit::Interrupted,
-            _ => Exit::StageFailed,
+            Error::Download(source) => Some(source),
+            Error::Keyring(source) => Some(source),
+            Error::Store(source) => Some(source),
+            Error::Interrupted(source) => Some(source),
+            _ => None,
         }
     }
 
     fn facts(&self) -> Vec<String> {
         match self {
-            Error::NotDelivered { tried, nearest, .. } => {
-                let mut facts: Vec<_> =
-                    tried.iter().map(|tried| format!("{}: {}", tried.source, tried.reason)).collect();
+            Error::NotProvided { attempts, nearest, .. } => {
+                let mut facts: Vec<_> = attempts.iter().map(Attempt::to_string).collect();
                 facts.push(list("nearest releases available", nearest));
                 facts
             }
-            Error::Suite { tried, .. } => {
-                tried.iter().map(|tried| format!("{}: {}", tried.source, tried.reason)).collect()
-            }
-            Error::NotStored { held, .. } => vec![list("releases in the store", held)],
-            Error::Unverifiable { why, .. } => vec![why.clone()],
-            _ => Vec::new(),
+            Error::NotStored { stored, .. } => vec![list("releases in the store", stored)],
+            Error::Unverifiable { reason, .. } => vec![reason.clone()],
+            _ => self.inner().map_or_else(Vec::new, Explain::facts),
         }
     }
 
     fn next_step(&self) -> Option<String> {
         Some(match self {
-            Error::NotDelivered { nearest, .. } => match nearest.first() {
+            Error::NotProvided { nearest, .. } => match nearest.first() {
                 Some(release) => format!("choose one that is available, such as --release {release}"),
-                None => "check the network and the proxy, or give --source".to_owned(),
+                None => "check the network and the proxy, or use another --source".to_owned(),
             },
-            Error::NoMirror => "give --debian-mirror".to_owned(),
             Error::NotStored { .. } | Error::Offline { .. } => "run once without --offline".to_owned(),
             Error::Unverifiable { .. } => {
-                "append #SHA256 to the tarball's address, give --keyring, or accept it with --no-verify"
+                "append #SHA256 to the tarball's address, pass --keyring, or accept it with --no-verify"
                     .to_owned()
             }
-            Error::UnknownRelease { .. } => "give --release".to_owned(),
-            Error::BuiltIn { path, .. } => {
+            Error::UnknownRelease { .. } => "pass --release".to_owned(),
+            Error::NotClean { path, .. } => {
                 format!("clean it (make -C {} mrproper) or use a fresh checkout", path.display())
             }
-            Error::Altered { .. } | Error::Truncated { .. } => {
-                "run again; if it stays so, use another mirror".to_owned()
-            }
-            _ => return None,
+            _ => return self.inner()?.next_step(),
         })
-    }
-}
-
-impl From<store::Error> for Error {
-    fn from(source: store::Error) -> Self {
-        match source {
-            store::Error::Interrupted { .. } => Error::Interrupted,
-            source => Error::Store { source },
-        }
-    }
-}
-
-impl Error {
-    pub(super) fn download(url: &str, failure: Failure) -> Error {
-        match failure {
-            Failure::Interrupted => Error::Interrupted,
-            source => Error::Download { url: url.to_owned(), source },
-        }
     }
 }
 

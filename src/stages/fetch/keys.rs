@@ -1,33 +1,40 @@
 //! Where the certificates of the pinned signers come from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pgp::crypto::hash::HashAlgorithm;
 
-use super::error::Error;
-use super::http::{Failure, Http};
+use super::pins::{Pin, Pins};
+use crate::base::http::{self, Http};
+use crate::base::openpgp::keyring::read_keyring;
 use crate::base::openpgp::verify::Certificates;
-use crate::stages::fetch::pins::{Pin, Pins};
+use crate::base::stop::Interrupted;
 
-/// A certificate has a few kilobytes, with all third-party signatures some hundred.
+/// A certificate has a few kilobytes, with all third-party signatures a few hundred.
 const CERTIFICATE_LIMIT: u64 = 4 << 20;
 
-/// A keyring of the user's; where it holds none of the pinned keys, the Web Key Directory.
+/// The user's keyring, and the Web Key Directory for keys that the keyring lacks.
 #[derive(Clone, Debug)]
 pub struct KeySource {
-    pub keyring: Option<PathBuf>,
-    /// Base addresses, in the order to ask.
-    pub directories: Vec<String>,
-    pub pins: Pins,
-    pub offline: bool,
+    /// A file of OpenPGP certificates.
+    pub(crate) keyring: Option<PathBuf>,
+    /// Base addresses of Web Key Directories, in the order to try.
+    pub(crate) directories: Vec<String>,
+    /// The trusted signers.
+    pub(crate) pins: Pins,
+    /// Whether the network must not be used.
+    pub(crate) offline: bool,
 }
 
 impl KeySource {
-    /// The certificates of `pins` that can be had. Where none can, `Err` says why in words.
-    pub fn certificates(&self, http: &Http, pins: &[Pin]) -> Result<Certificates, KeysMissing> {
+    /// The available certificates of `pins`, at least one.
+    ///
+    /// # Errors
+    /// The keyring and the key directories have none of them, or a stop was requested.
+    pub(super) fn certificates(&self, http: &Http, pins: &[Pin]) -> Result<Certificates, KeysMissing> {
         let fingerprints: Vec<_> = pins.iter().map(|pin| pin.fingerprint.clone()).collect();
         if let Some(path) = &self.keyring {
-            let found = read_keyring(path).map_err(|error| KeysMissing::Other(error.to_string()))?;
+            let found = read_keyring(path).map_err(|error| KeysMissing::Unavailable(error.to_string()))?;
             let found = found.only(&fingerprints);
             if !found.is_empty() {
                 return Ok(found);
@@ -37,56 +44,48 @@ impl KeySource {
             }
         }
         if self.offline {
-            return Err(KeysMissing::Other("keys are not fetched with --offline".to_owned()));
+            return Err(KeysMissing::Unavailable("--offline forbids downloading them".to_owned()));
         }
         let mut found = Certificates::default();
-        let mut reason = "no key directory is known".to_owned();
+        let mut reason = NO_DIRECTORY.to_owned();
         for pin in pins {
             match self.look_up(http, pin) {
                 Ok(certificates) => found.add(certificates.only(&fingerprints)),
-                Err(Failure::Interrupted) => return Err(KeysMissing::Interrupted),
-                Err(failure) => reason = failure.to_string(),
+                Err(http::Error::Interrupted(interrupted)) => return Err(interrupted.into()),
+                Err(error) => reason = error.to_string(),
             }
         }
-        if found.is_empty() { Err(KeysMissing::Other(reason)) } else { Ok(found) }
+        if found.is_empty() { Err(KeysMissing::Unavailable(reason)) } else { Ok(found) }
     }
 
-    fn look_up(&self, http: &Http, pin: &Pin) -> Result<Certificates, Failure> {
-        let mut last = None;
+    fn look_up(&self, http: &Http, pin: &Pin) -> Result<Certificates, http::Error> {
+        let mut failure = None;
         for base in &self.directories {
             match http.get(&directory_url(base, &pin.address), CERTIFICATE_LIMIT) {
                 Ok(bytes) => return Ok(Certificates::parse(&bytes)),
-                Err(Failure::Interrupted) => return Err(Failure::Interrupted),
-                Err(failure) => last = Some(failure),
+                Err(interrupted @ http::Error::Interrupted(_)) => return Err(interrupted),
+                Err(error) => failure = Some(error),
             }
         }
-        Err(last.unwrap_or(Failure::Address {
-            url: pin.address.clone(),
-            reason: "no key directory is known".to_owned(),
-        }))
+        let url = pin.address.clone();
+        Err(failure.unwrap_or(http::Error::InvalidUrl { url, reason: NO_DIRECTORY.to_owned() }))
     }
 }
 
+const NO_DIRECTORY: &str = "no key directory is known";
+
+/// Why no certificate of the pinned signers is available.
 #[derive(Debug, thiserror::Error)]
-pub enum KeysMissing {
-    #[error("the keyring {} holds none of the pinned keys", .0.display())]
+pub(super) enum KeysMissing {
+    #[error("the keyring {} contains none of the pinned keys", .0.display())]
     NotInKeyring(PathBuf),
-    #[error("the signers' keys cannot be had: {0}")]
-    Other(String),
-    #[error("interrupted")]
-    Interrupted,
+    #[error("cannot get the signers' keys: {0}")]
+    Unavailable(String),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
-pub fn read_keyring(path: &Path) -> Result<Certificates, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Keyring { path: path.to_owned(), source })?;
-    let certificates = Certificates::parse(&bytes);
-    if certificates.is_empty() {
-        return Err(Error::EmptyKeyring { path: path.to_owned() });
-    }
-    Ok(certificates)
-}
-
-/// The direct method of draft-koch-openpgp-webkey-service, section 3.1.
+/// The address of a certificate by the direct method of draft-koch-openpgp-webkey-service, section 3.1.
 fn directory_url(base: &str, address: &str) -> String {
     let local = address.split('@').next().unwrap_or(address).to_lowercase();
     let digest = HashAlgorithm::Sha1.digest(local.as_bytes()).expect("SHA-1 is built in");
@@ -94,6 +93,7 @@ fn directory_url(base: &str, address: &str) -> String {
     format!("{base}/.well-known/openpgpkey/hu/{}?l={local}", zbase32(&digest))
 }
 
+/// Encodes in the alphabet of RFC 6189, section 5.1.6.
 fn zbase32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ybndrfg8ejkmcpqxot1uwisza345h769";
     bytes
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_directory_address_is_that_of_the_draft() {
+    fn the_directory_address_follows_the_draft() {
         // The example of draft-koch-openpgp-webkey-service, section 3.1.
         assert_eq!(
             directory_url("https://example.org", "Joe.Doe@Example.ORG"),

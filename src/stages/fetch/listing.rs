@@ -1,42 +1,46 @@
-//! What `kpatch-build releases` shows.
+//! All releases that the sources list, for `kpatch-build releases`.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::error::{Error, Tried};
-use super::http::Http;
+use super::error::Error;
+use super::git;
 use super::offer::Origin;
+use super::offers::offers;
+use super::request::SourceRequest;
 use super::resolve::Archives;
 use super::spec::SourceSpec;
-use super::{SourceRequest, git};
 use crate::base::context::Context;
-use crate::base::release::{Line, Release};
+use crate::base::debian::error::Attempt;
+use crate::base::http::Http;
+use crate::base::release::{Line, Release, ReleaseSpec};
 
 /// One release of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
+    /// The release.
     pub release: Release,
+    /// The source.
     pub origin: Origin,
-    /// The suite or folder; `store` for what needs no network.
+    /// The Debian suite, the directory of kernel.org or the address; `store` for an archive that no source lists.
     pub listed_by: String,
-    /// Whether the store holds it.
+    /// Whether the store has the release.
     pub stored: bool,
 }
 
-/// All that the sources list, newest line and newest release first. That a release is listed
-/// does not mean that it is delivered: see [`super::offers`].
+/// All releases that the sources list. A listed release may be unavailable: see [`super::offers`].
 #[derive(Debug, Default)]
 pub struct Listing {
+    /// The newest line and the newest release first.
     pub lines: Vec<(Line, Vec<Listed>)>,
-    /// Sources that could not be asked, and why.
-    pub failed: Vec<Tried>,
+    /// Sources that could not be listed.
+    pub failed: Vec<Attempt>,
 }
 
-/// `request.release` is not looked at: everything is listed.
+/// Lists all releases of the request's sources; `request.release` is ignored.
 pub fn listing(cx: &Context, request: &SourceRequest) -> Result<Listing, Error> {
-    let mut all = request.clone();
-    all.release = crate::base::release::ReleaseSpec::Latest;
+    let all = SourceRequest { release: ReleaseSpec::Latest, ..request.clone() };
     let mut listed = Vec::new();
     let mut failed = Vec::new();
     match &request.source {
@@ -54,23 +58,23 @@ pub fn listing(cx: &Context, request: &SourceRequest) -> Result<Listing, Error> 
             let archives = Archives::new(cx, &all, &http)?;
             if !cx.offline {
                 let catalogue = archives.catalogue()?;
-                failed = catalogue.tried;
+                failed = catalogue.failed;
                 listed.extend(catalogue.candidates.into_iter().map(|candidate| Listed {
                     release: candidate.release,
                     origin: candidate.origin,
-                    stored: archives.stored.iter().any(|(_, stored)| stored.release == candidate.release),
+                    stored: archives.stored.iter().any(|(_, record)| record.release == candidate.release),
                     listed_by: candidate.listed_by,
                 }));
             }
-            for (_, stored) in &archives.stored {
-                if !listed.iter().any(|listed| listed.release == stored.release) {
-                    let (release, origin) = (stored.release, stored.origin);
+            for (_, record) in &archives.stored {
+                if !listed.iter().any(|listed| listed.release == record.release) {
+                    let (release, origin) = (record.release, record.origin);
                     listed.push(Listed { release, origin, listed_by: "store".to_owned(), stored: true });
                 }
             }
         }
         SourceSpec::Tarball { .. } | SourceSpec::Directory(_) => {
-            let (release, offers) = super::offers(cx, &all)?;
+            let (release, offers) = offers(cx, &all)?;
             let origin = offers[0].origin;
             listed.push(Listed { release, origin, listed_by: request.source.to_string(), stored: false });
         }
@@ -84,7 +88,7 @@ fn by_line(listed: Vec<Listed>) -> Vec<(Line, Vec<Listed>)> {
         lines.entry(listed.release.line()).or_default().push(listed);
     }
     let newest_first = |(line, mut listed): (Line, Vec<Listed>)| {
-        // Stable: sources keep their order within a release.
+        // A stable sort: sources keep their order within a release.
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.release));
         (line, listed)
     };

@@ -1,26 +1,26 @@
-//! The keys and checksums that are known without asking anybody.
+//! The keys and checksums of kernel.org that this tool trusts from the start.
 
 use crate::base::release::Release;
 
-/// A signer that is known by fingerprint.
+/// A trusted signer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
-    /// Of the primary key, 40 hexadecimal digits.
+    /// Fingerprint of the primary key, 40 hexadecimal digits.
     pub fingerprint: String,
-    /// Where the Web Key Directory has the certificate.
+    /// The mail address under which the Web Key Directory has the certificate.
     pub address: String,
 }
 
-/// What kernel.org is trusted by. The default is the real thing; tests bring their own keys.
+/// The trusted keys and checksums of kernel.org. The default is the real ones; tests use keys of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
-    /// Who signs releases and tags.
+    /// The signers of releases and tags.
     pub releases: Vec<Pin>,
-    /// Who signs `sha256sums.asc`.
+    /// The signers of `sha256sums.asc`.
     pub checksums: Vec<Pin>,
-    /// Checksums of the `.tar.xz` on kernel.org that were known before.
+    /// Releases with the SHA-256 of their `.tar.xz`, 64 lower-case hexadecimal digits.
     pub tarballs: Vec<(Release, String)>,
-    /// Base addresses of the Web Key Directory, asked after the mirrors themselves.
+    /// Base addresses of Web Key Directories, tried after the mirrors.
     pub key_directories: Vec<String>,
 }
 
@@ -29,8 +29,8 @@ impl Pin {
         Pin { fingerprint: fingerprint.to_owned(), address: address.to_owned() }
     }
 
-    /// Whether `fingerprint` is this pin's, in either case of letters.
-    pub fn is(&self, fingerprint: &str) -> bool {
+    /// Whether `fingerprint` belongs to this signer, in upper or lower case.
+    pub(super) fn is(&self, fingerprint: &str) -> bool {
         self.fingerprint.eq_ignore_ascii_case(fingerprint)
     }
 }
@@ -55,16 +55,13 @@ impl Default for Pins {
 }
 
 impl Pins {
+    /// The fingerprints of [`Pins::releases`].
     pub fn release_fingerprints(&self) -> Vec<String> {
         self.releases.iter().map(|pin| pin.fingerprint.clone()).collect()
     }
 
-    pub fn checksum_fingerprints(&self) -> Vec<String> {
-        self.checksums.iter().map(|pin| pin.fingerprint.clone()).collect()
-    }
-
-    /// The checksum that a release's `.tar.xz` is known to have.
-    pub fn tarball(&self, release: &Release) -> Option<&str> {
+    /// The pinned SHA-256 of the release's `.tar.xz`.
+    pub(super) fn tarball(&self, release: &Release) -> Option<&str> {
         self.tarballs.iter().find(|(known, _)| known == release).map(|(_, sha256)| sha256.as_str())
     }
 }

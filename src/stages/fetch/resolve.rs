@@ -1,116 +1,147 @@
-//! From what the user asked for to offers that really deliver it.
+//! From a requested release to offers that the public archives can provide.
 
 use std::collections::BTreeSet;
 
-use super::catalogue::{Candidate, Catalogue};
-use super::debian::{self, Debian};
-use super::error::{Error, Tried};
-use super::http::Http;
+use super::catalogue::{Candidate, Catalogue, Refusal};
+use super::debian;
+use super::error::Error;
 use super::kernel_org::KernelOrg;
 use super::offer::{Location, Offer, Origin};
+use super::record::{self, ArchiveRecord};
+use super::request::SourceRequest;
 use super::spec::SourceSpec;
-use super::stored::{self, Stored};
-use super::{SourceRequest, key_source};
+use super::user_source::newest;
 use crate::base::context::Context;
+use crate::base::debian::Debian;
+use crate::base::debian::error::Attempt;
 use crate::base::events::Stage;
+use crate::base::http::Http;
 use crate::base::release::{Line, Release, ReleaseSpec};
 
-/// How many listed releases may turn out to be gone before the search for a near one ends.
+/// Number of listed releases that may be unavailable before the search for a near one ends.
 const DEAD_ENTRIES: usize = 8;
-/// How many lines, likewise.
+/// Number of lines without an available release, likewise.
 const DEAD_LINES: usize = 3;
 
-/// The archives of other people: kernel.org, Debian, and what the store has of them.
-pub struct Archives<'a> {
-    pub cx: &'a Context,
-    pub request: &'a SourceRequest,
-    pub http: &'a Http,
-    pub kernel_org: Option<KernelOrg>,
-    pub debian: Option<Debian>,
-    pub stored: Vec<(String, Stored)>,
+/// The public archives, kernel.org and Debian, and the store's archives from there.
+pub(super) struct Archives<'a> {
+    cx: &'a Context,
+    request: &'a SourceRequest,
+    http: &'a Http,
+    kernel_org: Option<KernelOrg>,
+    debian: Option<Debian>,
+    /// SHA-256 and record of each archive in the store that the request trusts.
+    pub(super) stored: Vec<(String, ArchiveRecord)>,
+}
+
+/// What a search has found out so far.
+#[derive(Default)]
+struct Search {
+    failed: Vec<Attempt>,
+    /// Listed releases that no source provides.
+    unavailable: BTreeSet<Release>,
 }
 
 impl<'a> Archives<'a> {
-    pub fn new(cx: &'a Context, request: &'a SourceRequest, http: &'a Http) -> Result<Archives<'a>, Error> {
+    /// The archives that the request names.
+    pub(super) fn new(
+        cx: &'a Context,
+        request: &'a SourceRequest,
+        http: &'a Http,
+    ) -> Result<Archives<'a>, Error> {
         let wants = |origin: &SourceSpec| request.source == SourceSpec::Auto || request.source == *origin;
         let kernel_org = wants(&SourceSpec::KernelOrg)
-            .then(|| KernelOrg::new(&request.kernel_org, key_source(cx, request)));
+            .then(|| KernelOrg::new(&request.kernel_org, request.key_source(cx)));
         let mirror = request.debian_mirror.as_deref();
         let debian = match wants(&SourceSpec::Debian) {
-            true => Some(debian::Debian::new(mirror, request.keyring.as_deref())?),
+            true => Some(Debian::new(mirror, request.keyring.as_deref())?),
             false => None,
         };
         let mut archives = Archives { cx, request, http, kernel_org, debian, stored: Vec::new() };
-        archives.stored = stored::all(&cx.store)?;
-        archives.stored.retain(|(sha256, stored)| {
-            archives_accept(&archives.kernel_org, &archives.debian, sha256, stored)
-        });
+        let mut stored = record::all(&cx.store)?;
+        stored.retain(|(sha256, record)| archives.trusts(sha256, record));
+        archives.stored = stored;
         Ok(archives)
     }
 
-    pub fn offers(&self) -> Result<(Release, Vec<Offer>), Error> {
+    /// Whether the archive would be accepted if it were fetched now: its record names a signer that this
+    /// request trusts, or its checksum is pinned.
+    fn trusts(&self, sha256: &str, record: &ArchiveRecord) -> bool {
+        if record.verified_by.is_none() {
+            return false;
+        }
+        match (record.origin, &self.kernel_org, &self.debian, &record.signer) {
+            (Origin::KernelOrg, Some(kernel_org), _, Some(signer)) => kernel_org.trusts(signer),
+            (Origin::KernelOrg, Some(kernel_org), _, None) => {
+                kernel_org.pinned(&record.release) == Some(sha256)
+            }
+            (Origin::Debian, _, Some(debian), Some(signer)) => debian.trusts(signer),
+            _ => false,
+        }
+    }
+
+    /// The best release that matches the request, with its offers in the order of the sources.
+    pub(super) fn offers(&self) -> Result<(Release, Vec<Offer>), Error> {
         let wanted = self.request.release;
         if self.cx.offline {
             return self.offline(wanted);
         }
         if let ReleaseSpec::Exact(release) = wanted {
-            // A release never changes, so there is nothing to ask anybody.
-            let held = self.held(&release);
-            if !held.is_empty() {
-                return Ok((release, held));
+            // A release never changes: the store's archive of it is as good as a new one.
+            let stored = self.stored_offers(&release);
+            if !stored.is_empty() {
+                return Ok((release, stored));
             }
         }
         let catalogue = self.catalogue()?;
-        let mut tried = catalogue.tried;
-        for release in choices(&catalogue.candidates, wanted) {
-            let offers = self.of_release(&release, &catalogue.candidates, &mut tried)?;
+        let mut search = Search { failed: catalogue.failed, ..Search::default() };
+        for release in matching(&catalogue.candidates, wanted) {
+            let offers = self.of_release(&release, &catalogue.candidates, &mut search)?;
             if !offers.is_empty() {
-                for tried in &tried {
-                    let text = format!("{}: {}", tried.source, tried.reason);
-                    self.cx.events.note(Stage::Fetch, text);
+                for attempt in &search.failed {
+                    self.cx.events.note(Stage::Fetch, attempt.to_string());
                 }
                 return Ok((release, offers));
             }
         }
-        self.explain_absence(wanted, &catalogue.candidates, &mut tried);
-        let nearest = self.nearest(wanted, &catalogue.candidates, &tried)?;
-        Err(Error::NotDelivered { wanted, tried, nearest })
+        self.explain_absence(wanted, &catalogue.candidates, &mut search);
+        let nearest = self.nearest(wanted, &catalogue.candidates, &search)?;
+        Err(Error::NotProvided { wanted, attempts: search.failed, nearest })
     }
 
-    pub fn catalogue(&self) -> Result<Catalogue, Error> {
+    /// Lists what the archives have of the requested release.
+    pub(super) fn catalogue(&self) -> Result<Catalogue, Error> {
         let mut catalogue = Catalogue::default();
         if let Some(kernel_org) = &self.kernel_org {
-            catalogue.add(kernel_org.catalogue(self.cx, self.http, Some(&self.request.release))?);
+            catalogue.add(kernel_org.catalogue(self.cx, self.http, &self.request.release)?);
         }
         if let Some(debian) = &self.debian {
-            catalogue.add(debian.catalogue(self.cx, self.http)?);
+            catalogue.add(debian::catalogue(debian, self.cx, self.http)?);
         }
         Ok(catalogue)
     }
 
     fn offline(&self, wanted: ReleaseSpec) -> Result<(Release, Vec<Offer>), Error> {
-        let mut held: Vec<_> = self.stored.iter().map(|(_, stored)| stored.release).collect();
-        held.sort();
-        held.dedup();
-        match super::own::newest(&held, &wanted) {
-            Some(release) => Ok((release, self.held(&release))),
-            None => Err(Error::NotStored { wanted, held }),
+        let mut stored: Vec<_> = self.stored.iter().map(|(_, record)| record.release).collect();
+        stored.sort();
+        stored.dedup();
+        match newest(&stored, &wanted) {
+            Some(release) => Ok((release, self.stored_offers(&release))),
+            None => Err(Error::NotStored { wanted, stored }),
         }
     }
 
-    /// What the store has of a release.
-    fn held(&self, release: &Release) -> Vec<Offer> {
-        let of_release = self.stored.iter().filter(|(_, stored)| stored.release == *release);
-        of_release.map(|(sha256, stored)| stored_offer(sha256, stored)).collect()
+    fn stored_offers(&self, release: &Release) -> Vec<Offer> {
+        let of_release = self.stored.iter().filter(|(_, record)| record.release == *release);
+        of_release.map(|(sha256, record)| stored_offer(sha256, record)).collect()
     }
 
-    /// The offers of one release, in the order of the sources. Only the first of each source is
-    /// asked whether it delivers; the others are there in case that it fails later.
+    /// The offers of one release, in the order of the sources.
     fn of_release(
         &self,
         release: &Release,
         candidates: &[Candidate],
-        tried: &mut Vec<Tried>,
+        search: &mut Search,
     ) -> Result<Vec<Offer>, Error> {
         let mut offers: Vec<Offer> = Vec::new();
         for candidate in candidates.iter().filter(|candidate| candidate.release == *release) {
@@ -118,9 +149,9 @@ impl<'a> Archives<'a> {
             if offers.iter().any(known) && candidate.sha256.is_some() {
                 continue;
             }
-            let held = self.stored.iter().find(|(sha256, _)| Some(sha256) == candidate.sha256.as_ref());
-            if let Some((sha256, stored)) = held {
-                offers.push(stored_offer(sha256, stored));
+            let stored = self.stored.iter().find(|(sha256, _)| Some(sha256) == candidate.sha256.as_ref());
+            if let Some((sha256, record)) = stored {
+                offers.push(stored_offer(sha256, record));
                 continue;
             }
             match self.offer(candidate)? {
@@ -130,31 +161,36 @@ impl<'a> Archives<'a> {
                     }
                     offers.push(offer);
                 }
-                Err(reason) => tried.push(reason),
+                Err(Refusal::Unavailable(attempt)) => {
+                    search.unavailable.insert(*release);
+                    search.failed.push(attempt);
+                }
+                Err(Refusal::Unverifiable(attempt)) => search.failed.push(attempt),
             }
         }
         Ok(offers)
     }
 
-    fn offer(&self, candidate: &Candidate) -> Result<Result<Offer, Tried>, Error> {
-        match (candidate.origin, &self.kernel_org, &self.debian) {
-            (Origin::KernelOrg, Some(kernel_org), _) => {
+    fn offer(&self, candidate: &Candidate) -> Result<Result<Offer, Refusal>, Error> {
+        match (candidate.origin, &self.kernel_org) {
+            (Origin::KernelOrg, Some(kernel_org)) => {
                 kernel_org.offer(self.http, candidate, self.request.no_verify)
             }
-            (Origin::Debian, _, Some(debian)) => debian.offer(self.http, candidate),
-            _ => unreachable!("a candidate comes from a source that was asked"),
+            (Origin::Debian, _) => debian::offer(self.http, candidate),
+            _ => unreachable!("only the archives of the request list candidates"),
         }
     }
 
-    /// Sources that answered and simply do not have it say so too.
-    fn explain_absence(&self, wanted: ReleaseSpec, candidates: &[Candidate], tried: &mut Vec<Tried>) {
-        let asked = [(Origin::KernelOrg, self.kernel_org.is_some()), (Origin::Debian, self.debian.is_some())];
-        let choices = choices(candidates, wanted);
-        for (origin, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+    /// Adds a reason for each source that responded without listing the release.
+    fn explain_absence(&self, wanted: ReleaseSpec, candidates: &[Candidate], search: &mut Search) {
+        let archives =
+            [(Origin::KernelOrg, self.kernel_org.is_some()), (Origin::Debian, self.debian.is_some())];
+        let matching = matching(candidates, wanted);
+        for (origin, _) in archives.into_iter().filter(|(_, requested)| *requested) {
             let of_origin = || candidates.iter().filter(|candidate| candidate.origin == origin);
-            let offered = of_origin().any(|candidate| choices.contains(&candidate.release));
-            let failed = tried.iter().any(|tried| tried.source == origin.name());
-            if offered || failed {
+            let listed = of_origin().any(|candidate| matching.contains(&candidate.release));
+            let failed = search.failed.iter().any(|attempt| attempt.source == origin.name());
+            if listed || failed {
                 continue;
             }
             let releases: BTreeSet<Release> = of_origin().map(|candidate| candidate.release).collect();
@@ -162,31 +198,31 @@ impl<'a> Archives<'a> {
                 0 => "it lists no release".to_owned(),
                 count => format!("it lists {count} releases, but not this one"),
             };
-            tried.push(Tried { source: origin.name().to_owned(), reason });
+            search.failed.push(Attempt { source: origin.name().to_owned(), reason });
         }
     }
 
-    /// Releases close to the wanted one that some source really delivers: the next ones of its
-    /// line on both sides, and the newest of the lines around it.
+    /// Available releases close to the wanted one: the next older and newer ones of its line, then the newest
+    /// ones of the lines below and above.
     fn nearest(
         &self,
         wanted: ReleaseSpec,
         candidates: &[Candidate],
-        tried: &[Tried],
+        search: &Search,
     ) -> Result<Vec<Release>, Error> {
         let usable = |release: &Release| release.candidate.is_none() && release.has_io_threads();
         let mut known: BTreeSet<Release> = candidates.iter().map(|candidate| candidate.release).collect();
-        known.extend(self.stored.iter().map(|(_, stored)| stored.release));
+        known.extend(self.stored.iter().map(|(_, record)| record.release));
         known.retain(usable);
         let target = match wanted {
             ReleaseSpec::Exact(release) => release,
             ReleaseSpec::Newest(line) => Release::new(line.major, line.minor, 0),
             ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm => Release::new(u32::MAX, 0, 0),
         };
-        // A list has some dead entries; a mirror on which nothing is alive is not asked for ever.
+        // Some listed releases are unavailable; on a dead mirror all of them are.
         let first = |releases: &mut dyn Iterator<Item = &Release>| {
             let mut releases = releases.take(DEAD_ENTRIES);
-            releases.find(|release| self.is_delivered(release, candidates, tried)).copied()
+            releases.find(|release| self.is_available(release, candidates, search)).copied()
         };
         let of_line = |release: &&Release| release.line() == target.line();
         let mut nearest = vec![
@@ -199,27 +235,24 @@ impl<'a> Archives<'a> {
         nearest.push(lines.range(..target.line()).rev().take(DEAD_LINES).find_map(newest_of));
         let above = lines.range(target.line()..).filter(|line| **line != target.line());
         nearest.push(above.take(DEAD_LINES).find_map(newest_of));
-        if self.cx.stop.is_set() {
-            return Err(Error::Interrupted);
-        }
+        self.cx.stop.check()?;
         Ok(nearest.into_iter().flatten().collect())
     }
 
-    fn is_delivered(&self, release: &Release, candidates: &[Candidate], tried: &[Tried]) -> bool {
-        let refused = format!("{release} is ");
-        if !self.held(release).is_empty() {
+    fn is_available(&self, release: &Release, candidates: &[Candidate], search: &Search) -> bool {
+        if !self.stored_offers(release).is_empty() {
             return true;
         }
-        if tried.iter().any(|tried| tried.reason.starts_with(&refused)) {
+        if search.unavailable.contains(release) {
             return false;
         }
         let mut of_release = candidates.iter().filter(|candidate| candidate.release == *release);
-        of_release.any(|candidate| candidate.urls.iter().any(|url| self.http.delivers(url).is_ok()))
+        of_release.any(|candidate| candidate.urls.iter().any(|url| self.http.probe(url).is_ok()))
     }
 }
 
-/// Releases that answer the request, best first.
-fn choices(candidates: &[Candidate], wanted: ReleaseSpec) -> Vec<Release> {
+/// The listed releases that match the request, best first.
+fn matching(candidates: &[Candidate], wanted: ReleaseSpec) -> Vec<Release> {
     let all: BTreeSet<Release> = candidates.iter().map(|candidate| candidate.release).collect();
     let usable = all.iter().rev().filter(|release| release.candidate.is_none() && release.has_io_threads());
     match wanted {
@@ -232,37 +265,13 @@ fn choices(candidates: &[Candidate], wanted: ReleaseSpec) -> Vec<Release> {
     }
 }
 
-fn stored_offer(sha256: &str, stored: &Stored) -> Offer {
+fn stored_offer(sha256: &str, record: &ArchiveRecord) -> Offer {
     Offer {
-        origin: stored.origin,
-        release: stored.release,
-        url: stored.url.clone(),
+        origin: record.origin,
+        release: record.release,
+        url: record.url.clone(),
         location: Location::Stored { sha256: sha256.to_owned() },
-        evidence: stored.evidence(sha256).into_iter().collect(),
+        proofs: record.proof(sha256).into_iter().collect(),
         accept_unverified: false,
-    }
-}
-
-/// Whether the store's archive would be accepted if it were fetched now: its record must name
-/// a signer that this request trusts, or a pin that holds.
-fn archives_accept(
-    kernel_org: &Option<KernelOrg>,
-    debian: &Option<Debian>,
-    sha256: &str,
-    stored: &Stored,
-) -> bool {
-    if stored.verified_by.is_none() {
-        return false;
-    }
-    match (stored.origin, kernel_org, debian, &stored.signer) {
-        (Origin::KernelOrg, Some(kernel_org), _, Some(signer)) => {
-            let pins = &kernel_org.keys.pins;
-            pins.releases.iter().chain(&pins.checksums).any(|pin| pin.is(signer))
-        }
-        (Origin::KernelOrg, Some(kernel_org), _, None) => {
-            kernel_org.keys.pins.tarball(&stored.release) == Some(sha256)
-        }
-        (Origin::Debian, _, Some(debian), Some(signer)) => debian.trusts(signer),
-        _ => false,
     }
 }

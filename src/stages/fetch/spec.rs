@@ -1,38 +1,49 @@
-//! What `--source` may say.
+//! The argument of `--source`.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// `--source`.
+use crate::base::digest::parse_sha256;
+
+/// Where to look for a release: the value of `--source`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// kernel.org, then Debian.
     Auto,
+    /// kernel.org or its mirrors.
     KernelOrg,
+    /// The upstream archives of Debian's source packages.
     Debian,
-    /// A repository by address or path, and a tag, branch or commit instead of the release's tag.
+    /// A git repository.
     Git {
+        /// Address or path of the repository.
         url: String,
+        /// Tag, branch or commit; `None` for the tag of the release.
         reference: Option<String>,
     },
-    /// An archive by path or address, and the SHA-256 that it must have.
+    /// An archive.
     Tarball {
+        /// Path or address of the archive.
         location: String,
+        /// The SHA-256 that the archive must have, 64 lower-case hexadecimal digits.
         sha256: Option<String>,
     },
-    /// A tree of the user's own.
+    /// A local source tree.
     Directory(PathBuf),
 }
 
+/// Why the value of `--source` is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
+    /// The value has none of the forms.
     #[error(
-        "{0:?} is not a source; write auto, kernel.org, debian, git:URL-or-path[#ref], \
+        "{0:?} is not a source; use auto, kernel.org, debian, git:URL-or-path[#ref], \
          tarball:PATH-or-URL[#sha256] or dir:PATH"
     )]
     Form(String),
-    #[error("{0:?} is not a SHA-256: 64 hexadecimal digits are expected after the #")]
+    /// The checksum of a tarball is malformed.
+    #[error("{0:?} is not a SHA-256: expected 64 hexadecimal digits after the #")]
     Checksum(String),
 }
 
@@ -48,34 +59,33 @@ impl FromStr for SourceSpec {
             _ => {}
         }
         let (kind, rest) = text.split_once(':').ok_or_else(form)?;
-        // The last one: a path may hold a # of its own as long as a suffix follows.
-        let (place, suffix) = match rest.rsplit_once('#') {
-            Some((place, suffix)) if kind != "dir" => (place, Some(suffix)),
+        // The last # counts: a path may contain another one.
+        let (location, suffix) = match rest.rsplit_once('#') {
+            Some((location, suffix)) if kind != "dir" => (location, Some(suffix)),
             _ => (rest, None),
         };
-        if place.is_empty() || suffix == Some("") {
+        if location.is_empty() || suffix == Some("") {
             return Err(form());
         }
         match kind {
-            "git" => Ok(SourceSpec::Git { url: place.to_owned(), reference: suffix.map(str::to_owned) }),
+            "git" => Ok(SourceSpec::Git { url: location.to_owned(), reference: suffix.map(str::to_owned) }),
             "tarball" => {
                 let sha256 = suffix.map(checksum).transpose()?;
-                Ok(SourceSpec::Tarball { location: place.to_owned(), sha256 })
+                Ok(SourceSpec::Tarball { location: location.to_owned(), sha256 })
             }
-            "dir" => Ok(SourceSpec::Directory(PathBuf::from(place))),
+            "dir" => Ok(SourceSpec::Directory(PathBuf::from(location))),
             _ => Err(form()),
         }
     }
 }
 
 fn checksum(text: &str) -> Result<String, ParseError> {
-    let valid = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if valid { Ok(text.to_ascii_lowercase()) } else { Err(ParseError::Checksum(text.to_owned())) }
+    parse_sha256(text).ok_or_else(|| ParseError::Checksum(text.to_owned()))
 }
 
 impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, place, suffix) = match self {
+        let (kind, location, suffix) = match self {
             SourceSpec::Auto => return f.write_str("auto"),
             SourceSpec::KernelOrg => return f.write_str("kernel.org"),
             SourceSpec::Debian => return f.write_str("debian"),
@@ -83,7 +93,7 @@ impl fmt::Display for SourceSpec {
             SourceSpec::Tarball { location, sha256 } => ("tarball", location.clone(), sha256),
             SourceSpec::Directory(path) => ("dir", path.display().to_string(), &None),
         };
-        write!(f, "{kind}:{place}")?;
+        write!(f, "{kind}:{location}")?;
         suffix.iter().try_for_each(|suffix| write!(f, "#{suffix}"))
     }
 }
@@ -93,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_reads_back_as_it_was_written() {
+    fn every_form_is_displayed_as_written() {
         let pin = "a".repeat(64);
         for text in [
             "auto",
@@ -121,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_may_be_written_in_capitals() {
+    fn a_checksum_may_be_written_in_capitals() {
         let spec = format!("tarball:x#{}", "AB".repeat(32)).parse::<SourceSpec>().unwrap();
         assert_eq!(spec, SourceSpec::Tarball { location: "x".into(), sha256: Some("ab".repeat(32)) });
     }

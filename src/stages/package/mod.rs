@@ -6,7 +6,6 @@
 
 mod compress;
 mod contents;
-mod cpio;
 mod deb;
 mod depmod;
 mod elf;

@@ -1,64 +1,55 @@
-//! Tar archives: every entry is judged before anything of it is written.
+//! Tar archives: every entry is checked before anything of it is written.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use fs_err::File;
 use tar::{Entry, EntryType};
 
 use super::error::Error;
 use crate::base::archive::decompress::decompress;
-use crate::base::archive::path::{Unsafe, link_stays, relative};
-use crate::base::archive::writer::{Failure, Writer};
+use crate::base::archive::path::{Unsafe, link_target, relative};
+use crate::base::archive::writer::{EntryError, Writer};
 use crate::base::context::Context;
 use crate::base::events::{Stage, Unit};
 
-/// The archive as it is written below one folder.
+/// An archive whose entries are being written.
 struct Unpacking<'a> {
     url: &'a str,
     writer: Writer,
-    /// The one folder that everything in the archive lies in.
+    /// The single top directory, from the first entry on.
     top: Option<PathBuf>,
-    /// Time of the top Makefile, seconds since the epoch.
-    made: Option<i64>,
+    /// Time of the top Makefile, in seconds since the epoch.
+    released_at: Option<i64>,
 }
 
-/// Unpacks the file into `root`, which is made, without its top folder. Returns the time of
-/// the top Makefile in seconds since the epoch.
-pub fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Result<i64, Error> {
-    let packed = File::open(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
+/// Unpacks the file into `root`, which must not exist, without the archive's top directory.
+///
+/// Returns the time of the top Makefile in seconds since the epoch.
+pub(super) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Result<i64, Error> {
+    let packed = File::open(file)?;
     let damaged = |source| Error::Damaged { url: url.to_owned(), source };
     let plain = decompress(packed).map_err(damaged)?;
     let mut archive = tar::Archive::new(io::BufReader::with_capacity(1 << 18, plain));
-    let writer = Writer::create(root).map_err(|failure| told(url, root, failure))?;
-    let mut unpacking = Unpacking { url, writer, top: None, made: None };
+    let writer = Writer::create(root).map_err(|error| Error::at(url, root, error))?;
+    let mut unpacking = Unpacking { url, writer, top: None, released_at: None };
     let mut done = 0;
     for entry in archive.entries().map_err(damaged)? {
-        if cx.stop.is_set() {
-            return Err(Error::Interrupted);
-        }
+        cx.stop.check()?;
         unpacking.add(entry.map_err(damaged)?)?;
         done += 1;
         cx.events.progress(Stage::Unpack, done, None, Unit::Files);
     }
-    // A stream may be cut after the last entry; its end marks and checksums follow that.
+    // The stream may be truncated after the last entry: its end mark and checksum come later.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(damaged)?;
-    unpacking.made.ok_or(Error::NotAKernel { url: url.to_owned(), reason: "it has no top Makefile" })
-}
-
-fn told(url: &str, entry: &Path, failure: Failure) -> Error {
-    match failure {
-        Failure::Unsafe(reason) => Error::Unsafe { url: url.to_owned(), entry: entry.to_owned(), reason },
-        Failure::Read(source) => Error::Damaged { url: url.to_owned(), source },
-        Failure::Write(path, source) => Error::Write { path, source },
-    }
+    unpacking.released_at.ok_or(Error::NotAKernel { url: url.to_owned(), reason: "it has no top Makefile" })
 }
 
 impl Unpacking<'_> {
     fn add<R: Read>(&mut self, entry: Entry<'_, R>) -> Result<(), Error> {
         let kind = entry.header().entry_type();
         if kind == EntryType::XGlobalHeader {
-            // git archive puts the commit's name there.
+            // git archive records the commit in one.
             return Ok(());
         }
         let shown = PathBuf::from(String::from_utf8_lossy(&entry.path_bytes()).into_owned());
@@ -73,25 +64,23 @@ impl Unpacking<'_> {
         let below = self.below_top(&path, kind)?;
         let modified = entry.header().mtime().map_err(damaged)? as i64;
         self.write(entry, kind, &below, mode & 0o111 != 0, modified)
-            .map_err(|failure| told(self.url, &shown, failure))?;
+            .map_err(|error| Error::at(self.url, &shown, error))?;
         if below == Path::new("Makefile") {
-            self.made = Some(modified);
+            self.released_at = Some(modified);
         }
         Ok(())
     }
 
-    /// The path without the top folder; empty for that folder itself.
+    /// The path without the top directory; empty for that directory itself.
     fn below_top(&mut self, path: &Path, kind: EntryType) -> Result<PathBuf, Error> {
         let first: PathBuf = path.components().take(1).collect();
         let top = self.top.get_or_insert_with(|| first.clone());
-        let is_in_folder = path != first || kind == EntryType::Directory;
+        let has_top = path != first || kind == EntryType::Directory;
         match path.strip_prefix(&top) {
-            Ok(below) if is_in_folder => Ok(below.to_owned()),
-            _ => Err(Error::SeveralFolders {
-                url: self.url.to_owned(),
-                top: top.clone(),
-                entry: path.to_owned(),
-            }),
+            Ok(below) if has_top => Ok(below.to_owned()),
+            _ => {
+                Err(Error::SeveralTops { url: self.url.to_owned(), top: top.clone(), entry: path.to_owned() })
+            }
         }
     }
 
@@ -102,28 +91,28 @@ impl Unpacking<'_> {
         below: &Path,
         executable: bool,
         modified: i64,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), EntryError> {
         match kind {
-            EntryType::Directory => self.writer.folder(below),
+            EntryType::Directory => self.writer.directory(below),
             EntryType::Regular | EntryType::Continuous => {
                 self.writer.file(below, executable, modified, entry)
             }
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                let target = link_stays(below, &target).map_err(Failure::Unsafe)?;
+                let target = link_target(below, &target).map_err(EntryError::Unsafe)?;
                 self.writer.link(below, &target)
             }
             EntryType::Link => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                let original = self.original(&target).map_err(Failure::Unsafe)?;
+                let original = self.original(&target).map_err(EntryError::Unsafe)?;
                 self.writer.copy(below, &original, modified)
             }
-            EntryType::Char | EntryType::Block | EntryType::Fifo => Err(Failure::Unsafe(Unsafe::Device)),
-            other => Err(Failure::Unsafe(Unsafe::OtherKind { kind: format!("{other:?}") })),
+            EntryType::Char | EntryType::Block | EntryType::Fifo => Err(EntryError::Unsafe(Unsafe::Device)),
+            other => Err(EntryError::Unsafe(Unsafe::OtherKind { kind: format!("{other:?}") })),
         }
     }
 
-    /// A hard link names its original from the archive's root.
+    /// The original of a hard link, which names it from the root of the archive.
     fn original(&self, target: &[u8]) -> Result<PathBuf, Unsafe> {
         let leaves = |target: &[u8]| Unsafe::LinkLeavesTree {
             target: PathBuf::from(String::from_utf8_lossy(target).into_owned()),

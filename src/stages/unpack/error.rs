@@ -1,75 +1,128 @@
 //! What can go wrong while a source is unpacked.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::base::archive::path::Unsafe;
-use crate::base::error::{Exit, Explain};
+use crate::base::archive::writer::EntryError;
+use crate::base::error::Explain;
 use crate::base::release::Release;
+use crate::base::stop::Interrupted;
 use crate::base::store;
 use crate::kernel::version::Version;
-use crate::stages::verify;
+use crate::stages::fetch::source;
 
+/// Why a source cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// An entry could write outside of the tree.
     #[error("{url} is not safe to unpack: {}: {reason}", entry.display())]
-    Unsafe { url: String, entry: PathBuf, reason: Unsafe },
-    #[error("{url} does not hold one folder: {} lies beside {}", entry.display(), top.display())]
-    SeveralFolders { url: String, top: PathBuf, entry: PathBuf },
+    Unsafe {
+        /// Address or path of the source.
+        url: String,
+        /// The entry, as the source names it.
+        entry: PathBuf,
+        /// What is wrong with the entry.
+        reason: Unsafe,
+    },
+    /// The archive has more than one entry at its top.
+    #[error("{url} does not have a single top directory: {} is not below {}", entry.display(), top.display())]
+    SeveralTops {
+        /// Address or path of the source.
+        url: String,
+        /// The first directory.
+        top: PathBuf,
+        /// An entry outside of it.
+        entry: PathBuf,
+    },
+    /// The source has no kernel.
     #[error("{url} is not a kernel source: {reason}")]
-    NotAKernel { url: String, reason: &'static str },
-    #[error("{url} holds {found}, not {wanted}")]
-    OtherRelease { url: String, found: Version, wanted: Release },
-    #[error("{} was changed while it was copied", folder.display())]
-    Changed { folder: PathBuf },
-    #[error("{url} cannot be read: it is truncated or damaged")]
-    Damaged { url: String, source: io::Error },
+    NotAKernel {
+        /// Address or path of the source.
+        url: String,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// The top Makefile names another version than expected.
+    #[error("{url} contains {found}, not {wanted}")]
+    OtherRelease {
+        /// Address or path of the source.
+        url: String,
+        /// The version in the Makefile.
+        found: Version,
+        /// The expected release.
+        wanted: Release,
+    },
+    /// The user's directory changed between verification and copy.
+    #[error("{} changed while it was copied", directory.display())]
+    Changed {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The archive ends early or cannot be decompressed.
+    #[error("cannot read {url}: it is truncated or damaged")]
+    Damaged {
+        /// Address or path of the source.
+        url: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// git cannot read the repository.
     #[error("cannot read the git repository of {url}")]
-    Git { url: String, source: git2::Error },
-    #[error("cannot list {url}")]
-    List { url: String, source: Box<verify::Error> },
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {}", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    Git {
+        /// Address or path of the repository, with the reference.
+        url: String,
+        /// The cause.
+        source: git2::Error,
+    },
+    /// The content of the source cannot be listed.
+    #[error(transparent)]
+    Content(#[from] source::Error),
+    /// A file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The store failed.
     #[error("cannot use the store")]
-    Store { source: store::Error },
-    #[error("interrupted")]
-    Interrupted,
+    Store(#[from] store::Error),
+    /// A stop was requested.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+impl Error {
+    /// The error for an entry that could not be written.
+    pub(super) fn at(url: &str, entry: &Path, error: EntryError) -> Error {
+        match error {
+            EntryError::Unsafe(reason) => {
+                Error::Unsafe { url: url.to_owned(), entry: entry.to_owned(), reason }
+            }
+            EntryError::Read(source) => Error::Damaged { url: url.to_owned(), source },
+            EntryError::Write(source) => Error::Io(source),
+        }
+    }
 }
 
 impl Explain for Error {
-    fn exit(&self) -> Exit {
+    fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Error::Interrupted => Exit::Interrupted,
-            _ => Exit::StageFailed,
-        }
-    }
-
-    fn facts(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn next_step(&self) -> Option<String> {
-        match self {
-            Error::Unsafe { .. } => Some("do not use this archive; get it from another source".to_owned()),
-            Error::Changed { .. } => Some("run again once nothing writes to it".to_owned()),
-            Error::OtherRelease { found, .. } if found.extra.is_empty() => {
-                Some(format!("ask for what it is: --release {}", found.release()))
-            }
-            Error::OtherRelease { .. } => Some(
-                "clear EXTRAVERSION in its Makefile; --localversion names a kernel of your own".to_owned(),
-            ),
+            Error::Content(source) => Some(source),
+            Error::Store(source) => Some(source),
+            Error::Interrupted(source) => Some(source),
             _ => None,
         }
     }
-}
 
-impl From<store::Error> for Error {
-    fn from(source: store::Error) -> Self {
-        match source {
-            store::Error::Interrupted { .. } => Error::Interrupted,
-            source => Error::Store { source },
-        }
+    fn next_step(&self) -> Option<String> {
+        Some(match self {
+            Error::Unsafe { .. } => "do not use this archive; get it from another source".to_owned(),
+            Error::Changed { .. } => "retry when no other program writes to it".to_owned(),
+            Error::OtherRelease { found, .. } if found.extra.is_empty() => {
+                format!("request the release that it contains: --release {}", found.release())
+            }
+            Error::OtherRelease { .. } => {
+                "clear EXTRAVERSION in its Makefile; use --localversion to name your kernel".to_owned()
+            }
+            _ => return self.inner()?.next_step(),
+        })
     }
 }

@@ -3,41 +3,88 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::base::error::{Exit, Explain};
+use crate::base::error::Explain;
 use crate::base::openpgp::verify::SignatureError;
+use crate::base::stop::Interrupted;
 use crate::base::store;
+use crate::stages::fetch::source;
 
+/// Why a source cannot be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// An archive changed since it was stored.
     #[error("the archive in the store was altered: {}", path.display())]
-    StoreAltered { path: PathBuf, expected: String, actual: String },
+    StoreAltered {
+        /// The archive.
+        path: PathBuf,
+        /// SHA-256 as 64 hexadecimal digits; names the store's entry.
+        expected: String,
+        /// SHA-256 as 64 hexadecimal digits.
+        actual: String,
+    },
+    /// An archive has another checksum than a proof of it.
     #[error("{url} was altered: its SHA-256 is {actual} and should be {expected}")]
-    Altered { url: String, expected: String, actual: String },
-    #[error("{url} is not what its makers signed")]
-    Signature { url: String, source: SignatureError },
-    #[error("{url} cannot be verified: {why}")]
-    Unverified { url: String, why: String },
+    Altered {
+        /// Address or path of the archive.
+        url: String,
+        /// SHA-256 as 64 hexadecimal digits.
+        expected: String,
+        /// SHA-256 as 64 hexadecimal digits.
+        actual: String,
+    },
+    /// The signature of an archive or tag is bad or not accepted.
+    #[error("the signature of {url} does not verify")]
+    Signature {
+        /// Address or path of the source.
+        url: String,
+        /// The cause.
+        source: SignatureError,
+    },
+    /// The source has no proof that this host can check.
+    #[error("cannot verify {url}: {reason}")]
+    Unverified {
+        /// Address or path of the source.
+        url: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// A tag was signed under another name.
     #[error("{url} is a tag that was signed as {signed}")]
-    OtherTag { url: String, signed: String },
+    OtherTag {
+        /// Address or path of the repository, with the reference.
+        url: String,
+        /// The name in the signed text.
+        signed: String,
+    },
+    /// git cannot read the repository.
     #[error("cannot read the git repository of {url}")]
-    Git { url: String, source: git2::Error },
-    #[error("the git repository of {url} lacks {missing} of the release's files, {example} among them")]
-    MissingObjects { url: String, missing: usize, example: String },
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {}", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    Git {
+        /// Address or path of the repository, with the reference.
+        url: String,
+        /// The cause.
+        source: git2::Error,
+    },
+    /// The content of the source cannot be read.
+    #[error(transparent)]
+    Content(#[from] source::Error),
+    /// A file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The store failed.
     #[error("cannot use the store")]
-    Store { source: store::Error },
-    #[error("interrupted")]
-    Interrupted,
+    Store(#[from] store::Error),
+    /// A stop was requested.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Explain for Error {
-    fn exit(&self) -> Exit {
+    fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Error::Interrupted => Exit::Interrupted,
-            _ => Exit::StageFailed,
+            Error::Content(source) => Some(source),
+            Error::Store(source) => Some(source),
+            Error::Interrupted(source) => Some(source),
+            _ => None,
         }
     }
 
@@ -46,34 +93,22 @@ impl Explain for Error {
             Error::StoreAltered { expected, actual, .. } => {
                 vec![format!("SHA-256 expected: {expected}"), format!("SHA-256 found: {actual}")]
             }
-            _ => Vec::new(),
+            _ => self.inner().map_or_else(Vec::new, Explain::facts),
         }
     }
 
     fn next_step(&self) -> Option<String> {
         Some(match self {
             Error::StoreAltered { expected, .. } => {
-                format!("drop it and fetch it again: kpatch-build cache remove tarballs/{expected}")
+                format!("remove it and run again: kpatch-build cache remove tarballs/{expected}")
             }
             Error::Altered { .. } | Error::Signature { .. } => {
-                "run again; if it stays so, use another mirror and tell this one's keepers".to_owned()
+                "retry; if it persists, use another mirror and report this one".to_owned()
             }
             Error::Unverified { .. } => {
-                "give a --keyring that holds the signer's key, or accept it with --no-verify".to_owned()
+                "pass a --keyring with the signer's key, or accept the source with --no-verify".to_owned()
             }
-            Error::MissingObjects { .. } => {
-                "fetch the missing objects (git fetch --refetch) or use a complete clone".to_owned()
-            }
-            _ => return None,
+            _ => return self.inner()?.next_step(),
         })
-    }
-}
-
-impl From<store::Error> for Error {
-    fn from(source: store::Error) -> Self {
-        match source {
-            store::Error::Interrupted { .. } => Error::Interrupted,
-            source => Error::Store { source },
-        }
     }
 }

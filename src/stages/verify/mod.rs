@@ -1,79 +1,40 @@
-//! Verify: nothing reads a source before it is known to be what its makers published.
+//! Verify: a source is read only after it proved to be what its publisher released.
 
 mod archive;
 mod error;
-pub mod folder;
-pub mod repository;
+mod git_tree;
 
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
+use crate::base::events::Stage;
 use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
-use crate::stages::fetch::{Content, Origin, Tarball};
+use crate::stages::fetch::source;
+use crate::stages::fetch::{Content, FetchedSource, Origin};
 
 pub use self::error::Error;
 
 /// A source that may be unpacked.
 #[derive(Debug)]
-pub struct VerifiedTarball {
+pub struct VerifiedSource {
+    /// The release that the source promises.
     pub release: Release,
+    /// The kind of the source.
     pub origin: Origin,
-    /// Address or path that it came from.
+    /// Address or path that the source came from.
     pub url: String,
-    /// Of the archive; for git of the listing of the commit's tree ([`repository`]); for a
-    /// directory of its files ([`folder`]).
+    /// SHA-256 as 64 hexadecimal digits: of the archive, of the listing of the commit's tree
+    /// ([`source::git_tree`]), or of the directory's files ([`source::directory`]).
     pub sha256: String,
-    /// The chain of trust in words; `None` only with `--no-verify`.
+    /// The chain of trust as a sentence; `None` only with `--no-verify`.
     pub verified_by: Option<String>,
     /// Names the content, whatever its origin.
     pub key: Key,
-    /// Where `unpack` reads it.
+    /// The content to unpack.
     pub content: Content,
 }
 
-/// Checks the content against all evidence. An archive is hashed on every run: a store can rot.
-pub fn verify(cx: &Context, tarball: Tarball) -> Result<VerifiedTarball, Error> {
-    let url = tarball.url.clone();
-    let (content, sha256, verified_by) = match tarball.content {
-        Content::Archive { entry, sha256 } => {
-            let source = archive::Source {
-                release: tarball.release,
-                origin: tarball.origin,
-                url: &url,
-                accept_unverified: tarball.accept_unverified,
-            };
-            let checked = archive::check(cx, source, entry, &sha256, &tarball.evidence)?;
-            (Content::Archive { entry: checked.entry, sha256: sha256.clone() }, sha256, checked.verified_by)
-        }
-        Content::Git { checkout, certificates } => {
-            let verified_by = repository::check(
-                &url,
-                &checkout,
-                &certificates,
-                &tarball.release,
-                tarball.accept_unverified,
-            )?;
-            let sha256 = repository::hash(cx, &url, &checkout)?;
-            (Content::Git { checkout, certificates }, sha256, verified_by)
-        }
-        Content::Directory { path } => {
-            let sha256 = folder::hash(cx, &path)?;
-            (Content::Directory { path }, sha256, Some("nobody: a folder of the user's own".to_owned()))
-        }
-    };
-    let key = Key::from_sha256(&sha256);
-    Ok(VerifiedTarball {
-        release: tarball.release,
-        origin: tarball.origin,
-        url,
-        sha256,
-        verified_by,
-        key,
-        content,
-    })
-}
-
-impl StageResult for VerifiedTarball {
+impl StageResult for VerifiedSource {
     fn key(&self) -> Option<String> {
         Some(self.key.to_string())
     }
@@ -81,7 +42,37 @@ impl StageResult for VerifiedTarball {
     fn summary(&self) -> String {
         match &self.verified_by {
             Some(chain) => chain.clone(),
-            None => "NOT VERIFIED, as --no-verify asked".into(),
+            None => "NOT VERIFIED (--no-verify)".into(),
         }
     }
+}
+
+/// Checks the content against all proofs.
+///
+/// An archive is hashed in every run: the bytes of a store can decay.
+///
+/// # Errors
+/// A proof fails ([`Error::Altered`], [`Error::Signature`], [`Error::OtherTag`]), or there is none
+/// ([`Error::Unverified`]).
+pub fn verify(cx: &Context, fetched: FetchedSource) -> Result<VerifiedSource, Error> {
+    let FetchedSource { origin, release, url, content, proofs, accept_unverified, .. } = fetched;
+    let (content, sha256, verified_by) = match content {
+        Content::Archive { entry, sha256 } => {
+            let claimed = archive::Claimed { release, origin, url: &url, accept_unverified };
+            let (entry, verified_by) = archive::check(cx, claimed, entry, &sha256, &proofs)?;
+            (Content::Archive { entry, sha256: sha256.clone() }, sha256, verified_by)
+        }
+        Content::Git { revision, certificates } => {
+            let verified_by = git_tree::check(&url, &revision, &certificates, &release, accept_unverified)?;
+            let sha256 = source::git_tree::hash(cx, &url, &revision)?;
+            (Content::Git { revision, certificates }, sha256, verified_by)
+        }
+        Content::Directory { path } => {
+            let sha256 = source::directory::hash(cx, Stage::Verify, &path)?;
+            // A published value of report.json.
+            (Content::Directory { path }, sha256, Some("nobody: a folder of the user's own".to_owned()))
+        }
+    };
+    let key = Key::from_sha256(&sha256);
+    Ok(VerifiedSource { release, origin, url, sha256, verified_by, key, content })
 }

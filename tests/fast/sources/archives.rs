@@ -5,7 +5,7 @@ use tar::EntryType;
 
 use super::world::{Failure, Tar, World, kernel, makefile, xz};
 
-/// Unpacks an archive of the user's own whose checksum is right.
+/// Unpacks a local archive with the right checksum.
 fn unpack(
     world: &World,
     name: &str,
@@ -18,20 +18,20 @@ fn unpack(
 
 fn archive(build: impl FnOnce(&mut Tar)) -> Vec<u8> {
     let mut tar = Tar::new();
-    tar.folder("linux-6.1.5/", 0o755);
+    tar.directory("linux-6.1.5/", 0o755);
     tar.file("linux-6.1.5/Makefile", 0o644, makefile("6.1.5").as_bytes());
     build(&mut tar);
     tar.finish()
 }
 
-/// The archive is refused for that reason, outside stays as it was and the store gets no tree.
+/// Returns why the archive is refused; nothing outside the tree changes and the store gets no tree.
 fn refused(build: impl FnOnce(&mut Tar)) -> Unsafe {
     let world = World::new();
     let before = std::fs::read_dir(world.dir.path()).unwrap().count();
     let failure = unpack(&world, "linux-6.1.5.tar", &archive(build)).unwrap_err();
     assert_eq!(failure.exit(), 3);
-    assert_eq!(world.room("sources"), Vec::<String>::new());
-    // The archive itself and the keyring are all that is new.
+    assert_eq!(world.bucket("sources"), Vec::<String>::new());
+    // Only the archive and the keyring are new.
     assert_eq!(std::fs::read_dir(world.dir.path()).unwrap().count(), before + 2);
     match failure {
         Failure::Unpack(Error::Unsafe { reason, .. }) => reason,
@@ -40,14 +40,14 @@ fn refused(build: impl FnOnce(&mut Tar)) -> Unsafe {
 }
 
 #[test]
-fn names_that_leave_the_tree_are_refused() {
+fn paths_out_of_the_tree_are_refused() {
     assert_eq!(refused(|tar| tar.file("linux-6.1.5/../../evil", 0o644, b"x")), Unsafe::LeavesTree);
     assert_eq!(refused(|tar| tar.file("/tmp/evil", 0o644, b"x")), Unsafe::Absolute);
-    assert_eq!(refused(|tar| tar.folder("linux-6.1.5/../evil/", 0o755)), Unsafe::LeavesTree);
+    assert_eq!(refused(|tar| tar.directory("linux-6.1.5/../evil/", 0o755)), Unsafe::LeavesTree);
 }
 
 #[test]
-fn links_that_leave_the_tree_are_refused() {
+fn links_out_of_the_tree_are_refused() {
     for target in ["/etc/passwd", "../evil", "a/../../evil", ".."] {
         let reason = refused(|tar| tar.link("linux-6.1.5/link", target, EntryType::Symlink));
         assert_eq!(reason, Unsafe::LinkLeavesTree { target: target.into() });
@@ -59,9 +59,9 @@ fn links_that_leave_the_tree_are_refused() {
 }
 
 #[test]
-fn nothing_is_written_through_a_link() {
+fn no_entry_is_written_through_a_link() {
     let reason = refused(|tar| {
-        tar.folder("linux-6.1.5/real/", 0o755);
+        tar.directory("linux-6.1.5/real/", 0o755);
         tar.link("linux-6.1.5/link", "real", EntryType::Symlink);
         tar.file("linux-6.1.5/link/file", 0o644, b"x");
     });
@@ -92,7 +92,7 @@ fn devices_pipes_and_set_id_files_are_refused() {
 }
 
 #[test]
-fn a_hard_link_within_the_tree_becomes_a_file_of_its_own() {
+fn a_hard_link_becomes_a_separate_file() {
     let world = World::new();
     let file = archive(|tar| tar.link("linux-6.1.5/hard", "linux-6.1.5/Makefile", EntryType::Link));
     let tree = unpack(&world, "linux-6.1.5.tar", &file).unwrap();
@@ -101,15 +101,15 @@ fn a_hard_link_within_the_tree_becomes_a_file_of_its_own() {
 }
 
 #[test]
-fn everything_lies_in_one_folder() {
+fn an_archive_has_a_single_top_directory() {
     let world = World::new();
     let file = archive(|tar| tar.file("README", 0o644, b"x"));
     let failure = unpack(&world, "linux-6.1.5.tar", &file).unwrap_err();
-    assert!(matches!(&failure, Failure::Unpack(Error::SeveralFolders { .. })), "{failure:?}");
+    assert!(matches!(&failure, Failure::Unpack(Error::SeveralTops { .. })), "{failure:?}");
     let mut flat = Tar::new();
     flat.file("Makefile", 0o644, makefile("6.1.5").as_bytes());
     let failure = unpack(&world, "linux-6.1.5.tar", &flat.finish()).unwrap_err();
-    assert!(matches!(&failure, Failure::Unpack(Error::SeveralFolders { .. })), "{failure:?}");
+    assert!(matches!(&failure, Failure::Unpack(Error::SeveralTops { .. })), "{failure:?}");
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn the_makefile_must_name_the_release() {
     let world = World::new();
     let failure = unpack(&world, "linux-6.1.5.tar", &kernel("6.1.4")).unwrap_err();
     let Failure::Unpack(error @ Error::OtherRelease { .. }) = &failure else { panic!("{failure:?}") };
-    assert!(error.to_string().contains("holds 6.1.4, not 6.1.5"), "{error}");
-    assert_eq!(error.next_step().unwrap(), "ask for what it is: --release 6.1.4");
+    assert!(error.to_string().contains("contains 6.1.4, not 6.1.5"), "{error}");
+    assert_eq!(error.next_step().unwrap(), "request the release that it contains: --release 6.1.4");
 
     let mut other = Tar::new();
     other.file("x-1/main.c", 0o644, b"int main;");
@@ -127,18 +127,18 @@ fn the_makefile_must_name_the_release() {
 }
 
 #[test]
-fn a_truncated_archive_is_damaged_however_late_it_was_cut() {
+fn a_truncated_archive_is_damaged_wherever_it_was_cut() {
     let world = World::new();
     let packed = xz(&kernel("6.1.5"));
     for length in [packed.len() / 2, packed.len() - 1] {
         let failure = unpack(&world, "linux-6.1.5.tar.xz", &packed[..length]).unwrap_err();
         assert!(matches!(&failure, Failure::Unpack(Error::Damaged { .. })), "{failure:?}");
     }
-    assert_eq!(world.room("sources"), Vec::<String>::new());
+    assert_eq!(world.bucket("sources"), Vec::<String>::new());
 }
 
 #[test]
-fn other_compressions_are_known_by_content() {
+fn compressions_are_recognised_by_content() {
     use std::io::Write;
     let tar = kernel("6.1.5");
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -152,13 +152,13 @@ fn other_compressions_are_known_by_content() {
 }
 
 #[test]
-fn a_stop_in_the_middle_leaves_no_tree() {
+fn an_interrupted_unpack_leaves_no_tree() {
     let world = World::new();
     let path = world.write("linux-6.1.5.tar", kernel("6.1.5"));
     let sum = super::world::sha256(&kernel("6.1.5"));
     let source = world.obtain(&world.request("6.1.5", &format!("tarball:{}#{sum}", path.display()))).unwrap();
     world.cx.stop.set();
     let error = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap_err();
-    assert!(matches!(error, Error::Interrupted) && error.exit() as u8 == 130);
-    assert_eq!(world.room("sources"), Vec::<String>::new());
+    assert!(matches!(error, Error::Interrupted(_)) && error.exit() as u8 == 130);
+    assert_eq!(world.bucket("sources"), Vec::<String>::new());
 }

@@ -1,3 +1,4 @@
+use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
 use kpatch_build::stages::fetch::{self, Error};
 
@@ -6,7 +7,7 @@ use super::world::{Failure, Signer, World, kernel, xz};
 const POOL: &str = "/debian/pool/main/l/linux";
 
 #[test]
-fn an_upstream_archive_is_trusted_through_release_and_index() {
+fn an_upstream_archive_is_verified_through_in_release_and_index() {
     let world = World::new();
     world.publish_suite("bookworm-security", &[("6.1.5", &xz(&kernel("6.1.5")))]);
     let source = world.obtain(&world.request("6.1.y", "debian")).unwrap();
@@ -18,18 +19,18 @@ fn an_upstream_archive_is_trusted_through_release_and_index() {
 }
 
 #[test]
-fn a_listed_archive_that_is_gone_is_passed_over_with_a_note() {
+fn a_listed_archive_that_is_missing_is_skipped_with_a_note() {
     let world = World::new();
     let good = xz(&kernel("6.1.5"));
     world.publish_suite("bookworm", &[("6.1.5", &good), ("6.1.6", b"x")]);
     world.server.remove(&format!("{POOL}/linux_6.1.6.orig.tar.xz"));
     let (release, _) = fetch::offers(&world.cx, &world.request("6.1.y", "debian")).unwrap();
     assert_eq!(release.to_string(), "6.1.5");
-    assert!(world.notes().contains("6.1.6 is listed but not delivered (404)"), "{}", world.notes());
+    assert!(world.notes().contains("6.1.6 is listed but not available (404)"), "{}", world.notes());
 }
 
 #[test]
-fn the_same_release_is_taken_from_another_suite_when_the_first_lacks_it() {
+fn another_suite_provides_a_release_that_the_first_lacks() {
     let world = World::new();
     let good = xz(&kernel("6.1.5"));
     world.publish_suite("bookworm-security", &[("6.1.5", &good)]);
@@ -39,7 +40,7 @@ fn the_same_release_is_taken_from_another_suite_when_the_first_lacks_it() {
 }
 
 #[test]
-fn the_default_is_the_newest_long_term_line_that_can_be_reached() {
+fn the_default_is_the_newest_long_term_line_that_is_available() {
     let world = World::new();
     let files: [(&str, &[u8]); 4] = [("6.1.9", b"a"), ("6.12.3", b"b"), ("6.18.4", b"c"), ("7.2.1", b"d")];
     world.publish_suite("sid", &files);
@@ -53,19 +54,19 @@ fn the_default_is_the_newest_long_term_line_that_can_be_reached() {
 }
 
 #[test]
-fn releases_without_io_threads_and_candidates_are_never_picked() {
+fn candidates_and_releases_without_io_threads_are_never_chosen() {
     let world = World::new();
     world.publish_suite("bullseye", &[("5.10.161", b"a"), ("5.4.300", b"b")]);
     world.publish_suite("experimental", &[("7.3~rc7", b"c")]);
     for release in ["5.10.y", "5.4.y", "7.3.y", "latest"] {
         let error = fetch::offers(&world.cx, &world.request(release, "debian")).unwrap_err();
-        assert!(matches!(error, Error::NotDelivered { .. }), "{release}");
+        assert!(matches!(error, Error::NotProvided { .. }), "{release}");
     }
     assert!(fetch::offers(&world.cx, &world.request("7.3-rc7", "debian")).is_ok());
 }
 
 #[test]
-fn a_suite_signed_by_a_stranger_is_not_used() {
+fn a_suite_with_an_unknown_signer_is_not_used() {
     let world = World::new();
     let stranger = Signer::new("stranger");
     world.publish_suite_as(
@@ -81,7 +82,7 @@ fn a_suite_signed_by_a_stranger_is_not_used() {
 }
 
 #[test]
-fn a_suite_put_in_the_place_of_another_is_not_used() {
+fn a_suite_served_under_another_name_is_not_used() {
     let world = World::new();
     let until = "Sat, 01 Jan 2050 00:00:00 UTC";
     world.publish_suite_as("bookworm", &[("6.1.5", b"x")], &world.archive, "buster", until);
@@ -90,7 +91,7 @@ fn a_suite_put_in_the_place_of_another_is_not_used() {
 }
 
 #[test]
-fn an_expired_index_is_used_and_said_to_be_old() {
+fn an_expired_index_is_used_with_a_note() {
     let world = World::new();
     let file = xz(&kernel("6.1.5"));
     let until = "Wed, 01 Jan 2020 00:00:00 UTC";
@@ -120,7 +121,7 @@ fn an_altered_release_file_is_not_used() {
 }
 
 #[test]
-fn an_altered_archive_stops_the_run_instead_of_going_to_the_next_source() {
+fn an_altered_archive_ends_the_run_instead_of_using_the_next_source() {
     let world = World::new();
     let file = xz(&kernel("6.1.5"));
     world.publish_suite("bookworm", &[("6.1.5", &file)]);
@@ -128,12 +129,15 @@ fn an_altered_archive_stops_the_run_instead_of_going_to_the_next_source() {
     altered[5000] ^= 1;
     world.server.put(&format!("{POOL}/linux_6.1.5.orig.tar.xz"), altered);
     let failure = world.obtain(&world.request("6.1.5", "debian")).unwrap_err();
-    assert!(matches!(&failure, Failure::Fetch(Error::Altered { .. })), "{failure:?}");
+    assert!(
+        matches!(&failure, Failure::Fetch(Error::Download(download::Error::Altered { .. }))),
+        "{failure:?}"
+    );
     assert_eq!(failure.exit(), 3);
 }
 
 #[test]
-fn an_index_is_fetched_once() {
+fn an_index_is_downloaded_once() {
     let world = World::new();
     world.publish_suite("bookworm", &[("6.1.5", b"x")]);
     let request = world.request("6.1.y", "debian");

@@ -1,9 +1,10 @@
 use kpatch_build::base::archive::path::Unsafe;
+use kpatch_build::base::debian::error as debian;
+use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
 use kpatch_build::stages::boot::debuggers::{
     self, Debugger, DebuggerName, DebuggerRequest, Error, Selection,
 };
-use kpatch_build::stages::fetch;
 use tar::EntryType;
 
 use super::elf::elf;
@@ -28,7 +29,7 @@ fn package(
     fill: impl FnOnce(&mut Tar),
 ) -> Package {
     let mut data = Tar::new();
-    data.folder("./", 0o755);
+    data.directory("./", 0o755);
     fill(&mut data);
     Package { name, version, depends, deb: deb(&data.finish()) }
 }
@@ -53,7 +54,7 @@ fn gdb(depends: &'static str, fill: impl FnOnce(&mut Tar)) -> Package {
     })
 }
 
-/// The C library of a system whose `/lib` is not merged yet.
+/// The C library of a system without a merged `/usr`.
 fn libc() -> Package {
     package("libc6", "2.31-13", "libgcc-s1", |tar| {
         let name = "./lib/x86_64-linux-gnu/ld-2.31.so";
@@ -80,7 +81,7 @@ fn zlib() -> Package {
     })
 }
 
-/// What gdb depends on, with an alternative that the suite does not have.
+/// gdb's dependencies, with an alternative that the suite lacks.
 const DEPENDS: &str = "libgone1 | liba1 (>= 1), libc6 (>= 2.29), zlib1g, perl";
 
 fn good() -> Vec<Package> {
@@ -143,21 +144,21 @@ fn obtain(world: &World) -> Result<Debugger, Error> {
     Ok(debuggers.remove(0))
 }
 
-/// The error with its causes, as the user reads it.
-fn told(error: &Error) -> String {
+/// The error with its causes, as the user sees it.
+fn shown(error: &Error) -> String {
     kpatch_build::base::error::Failure::new(None, error).to_string()
 }
 
-/// All files of a root, links not followed.
+/// All files and links of a root.
 fn files(debugger: &Debugger) -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec![debugger.root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in folder.read_dir().unwrap() {
+    let mut directories = vec![debugger.root.clone()];
+    while let Some(directory) = directories.pop() {
+        for entry in directory.read_dir().unwrap() {
             let path = entry.unwrap().path();
             let meta = path.symlink_metadata().unwrap();
             match meta.is_dir() {
-                true => folders.push(path),
+                true => directories.push(path),
                 false => found.push(path.strip_prefix(&debugger.root).unwrap().to_str().unwrap().to_owned()),
             }
         }
@@ -167,7 +168,7 @@ fn files(debugger: &Debugger) -> Vec<String> {
 }
 
 #[test]
-fn a_root_holds_the_program_its_data_and_the_libraries_that_it_needs() {
+fn a_root_contains_the_program_its_data_and_its_libraries() {
     let world = World::new();
     publish(&world, &good());
     let debugger = obtain(&world).unwrap();
@@ -195,18 +196,18 @@ fn only_libraries_are_followed() {
     let world = World::new();
     publish(&world, &good());
     obtain(&world).unwrap();
-    let asked = world.server.take_requests();
-    let asked_for = |name: &str| asked.iter().any(|line| line.contains(&pool(name)));
+    let requests = world.server.take_requests();
+    let requested = |name: &str| requests.iter().any(|line| line.contains(&pool(name)));
     for name in ["gdb-minimal", "libc6", "liba1", "zlib1g", "libgcc-s1"] {
-        assert!(asked_for(name), "{name}: {asked:?}");
+        assert!(requested(name), "{name}: {requests:?}");
     }
     for name in ["perl", "libother1"] {
-        assert!(!asked_for(name), "{name}: {asked:?}");
+        assert!(!requested(name), "{name}: {requests:?}");
     }
 }
 
 #[test]
-fn the_second_time_nobody_is_asked_also_offline() {
+fn the_second_run_needs_no_network() {
     let mut world = World::new();
     publish(&world, &good());
     let first = obtain(&world).unwrap();
@@ -220,31 +221,31 @@ fn the_second_time_nobody_is_asked_also_offline() {
 }
 
 #[test]
-fn a_root_whose_signer_is_not_trusted_now_is_not_used() {
+fn a_stored_root_counts_only_while_its_signer_is_trusted() {
     let mut world = World::new();
     publish(&world, &good());
     obtain(&world).unwrap();
     world.cx.offline = true;
     let stranger = DebuggerRequest { keyring: None, ..request(&world, &[DebuggerName::Gdb10]) };
     let error = debuggers::obtain(&world.cx, &stranger).unwrap_err();
-    assert!(told(&error).contains("--offline"), "{}", told(&error));
+    assert!(shown(&error).contains("--offline"), "{}", shown(&error));
 }
 
 #[test]
-fn offline_without_a_root_is_an_error_with_a_way_out() {
+fn offline_without_a_stored_root_is_an_error_with_the_fix() {
     let mut world = World::new();
     world.cx.offline = true;
     let error = obtain(&world).unwrap_err();
-    let told = told(&error);
+    let text = shown(&error);
     for part in ["gdb-10", "bullseye", "is not in the store", "--debuggers host or --debuggers none"] {
-        assert!(told.contains(part), "{told}");
+        assert!(text.contains(part), "{text}");
     }
     assert_eq!(error.exit() as u8, 3);
     assert_eq!(world.server.take_requests(), Vec::<String>::new());
 }
 
 #[test]
-fn none_asks_nobody_for_anything() {
+fn a_run_without_debuggers_requests_nothing() {
     let world = World::new();
     assert!(debuggers::obtain(&world.cx, &request(&world, &[])).unwrap().is_empty());
     assert_eq!(world.server.take_requests(), Vec::<String>::new());
@@ -258,8 +259,14 @@ fn an_altered_deb_is_refused() {
     *altered.last_mut().unwrap() ^= 1;
     world.server.put(&format!("/debian/{}", pool("liba1")), altered);
     let error = obtain(&world).unwrap_err();
-    assert!(matches!(&error, Error::Debian { source: fetch::Error::Altered { .. }, .. }), "{error:?}");
-    assert_eq!(world.room("debuggers"), Vec::<String>::new());
+    assert!(
+        matches!(
+            &error,
+            Error::Debian { source: debian::Error::Download(download::Error::Altered { .. }), .. }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(world.bucket("debuggers"), Vec::<String>::new());
 }
 
 #[test]
@@ -273,42 +280,48 @@ fn a_deb_that_changed_in_the_store_is_refused() {
     let stored = world.cx.store.root().join("tarballs").join(sha256(&liba().deb)).join("archive");
     std::fs::write(stored, b"!<arch>\n").unwrap();
     let error = obtain(&world).unwrap_err();
-    assert!(matches!(&error, Error::Debian { source: fetch::Error::Altered { .. }, .. }), "{error:?}");
+    assert!(
+        matches!(
+            &error,
+            Error::Debian { source: debian::Error::Download(download::Error::Altered { .. }), .. }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
-fn an_altered_index_or_a_stranger_s_signature_is_refused() {
+fn an_altered_index_or_an_unknown_signer_is_refused() {
     let world = World::new();
     publish(&world, &good());
     world.server.put(&format!("{SUITE}/main/binary-amd64/Packages.xz"), xz(b"Package: gdb-minimal\n"));
-    let text = told(&obtain(&world).unwrap_err());
+    let text = shown(&obtain(&world).unwrap_err());
     assert!(text.contains("Packages index is not the one that InRelease names"), "{text}");
 
     let stranger = Signer::new("stranger");
     publish_as(&world, &good(), &stranger);
-    let text = told(&obtain(&world).unwrap_err());
-    assert!(text.contains("not to be trusted") && text.contains(&stranger.fingerprint()), "{text}");
-    assert_eq!(world.room("debuggers"), Vec::<String>::new());
+    let text = shown(&obtain(&world).unwrap_err());
+    assert!(text.contains("is not trusted") && text.contains(&stranger.fingerprint()), "{text}");
+    assert_eq!(world.bucket("debuggers"), Vec::<String>::new());
 }
 
 #[test]
-fn what_the_mirror_does_not_have_is_told() {
+fn the_error_names_what_the_mirror_lacks() {
     let world = World::new();
-    let text = told(&obtain(&world).unwrap_err());
+    let text = shown(&obtain(&world).unwrap_err());
     assert!(text.contains("bullseye (404)") && text.contains("--debuggers"), "{text}");
 
     publish(&world, &[libc()]);
-    let text = told(&obtain(&world).unwrap_err());
+    let text = shown(&obtain(&world).unwrap_err());
     assert!(text.contains("no package gdb-minimal"), "{text}");
 
     publish(&world, &good());
     world.server.remove(&format!("/debian/{}", pool("liba1")));
-    let text = told(&obtain(&world).unwrap_err());
+    let text = shown(&obtain(&world).unwrap_err());
     assert!(text.contains("liba1.deb") && text.contains("404"), "{text}");
 }
 
 #[test]
-fn another_version_is_not_taken_for_the_one_that_was_asked_for() {
+fn another_version_than_requested_is_refused() {
     let world = World::new();
     let mut packages = good();
     packages[0].version = "13.1-3";
@@ -318,25 +331,25 @@ fn another_version_is_not_taken_for_the_one_that_was_asked_for() {
 }
 
 #[test]
-fn a_library_that_no_package_has_is_named() {
+fn the_error_names_a_library_that_no_package_contains() {
     let world = World::new();
     let packages: Vec<_> = good().into_iter().filter(|package| package.name != "zlib1g").collect();
     publish(&world, &packages);
     let error = obtain(&world).unwrap_err();
     let Error::Incomplete { library, needed_by, .. } = &error else { panic!("{error:?}") };
     assert_eq!((library.as_str(), needed_by.as_str()), ("libz.so.1", "/usr/lib/x86_64-linux-gnu/liba.so.1"));
-    assert_eq!(world.room("debuggers"), Vec::<String>::new());
+    assert_eq!(world.bucket("debuggers"), Vec::<String>::new());
 }
 
 #[test]
-fn a_package_that_would_write_elsewhere_is_refused() {
+fn a_package_with_unsafe_paths_is_refused() {
     let refused = |fill: fn(&mut Tar)| {
         let world = World::new();
         let mut packages = good();
         packages[0] = gdb(DEPENDS, fill);
         publish(&world, &packages);
         let error = obtain(&world).unwrap_err();
-        assert_eq!(world.room("debuggers"), Vec::<String>::new());
+        assert_eq!(world.bucket("debuggers"), Vec::<String>::new());
         match error {
             Error::Unsafe { reason, .. } => reason,
             other => panic!("{other:?}"),
@@ -349,7 +362,7 @@ fn a_package_that_would_write_elsewhere_is_refused() {
 }
 
 #[test]
-fn a_link_out_of_the_package_brings_nothing_of_the_host_along() {
+fn a_link_out_of_the_package_copies_nothing_of_the_host() {
     let world = World::new();
     let mut packages = good();
     packages[3] = package("zlib1g", "1", "", |tar| {
@@ -360,7 +373,7 @@ fn a_link_out_of_the_package_brings_nothing_of_the_host_along() {
 }
 
 #[test]
-fn a_file_that_is_no_deb_is_told() {
+fn a_file_that_is_not_a_deb_is_refused() {
     let world = World::new();
     let mut packages = good();
     packages[2].deb = b"no archive".to_vec();
@@ -370,7 +383,7 @@ fn a_file_that_is_no_deb_is_told() {
 }
 
 #[test]
-fn a_transitional_package_is_followed_to_what_it_stands_for() {
+fn a_transitional_package_is_followed_to_its_successor() {
     let world = World::new();
     let mut packages = good();
     let mut real = gdb(DEPENDS, |_| {});

@@ -1,12 +1,13 @@
 use std::time::{Duration, Instant};
 
+use kpatch_build::base::download;
 use kpatch_build::base::stop::Stop;
 use kpatch_build::stages::fetch::{self, Error, Location};
 
 use super::server::Behaviour;
 use super::world::{Failure, World, kernel, sha256};
 
-/// An archive at `/linux-6.1.5.tar` whose checksum the user gives.
+/// A request for `/linux-6.1.5.tar` with its checksum.
 fn request(world: &World, file: &[u8], behaviour: Behaviour) -> kpatch_build::stages::fetch::SourceRequest {
     world.server.put_as("/linux-6.1.5.tar", file, behaviour);
     let source = format!("tarball:{}/linux-6.1.5.tar#{}", world.server.url, sha256(file));
@@ -23,12 +24,12 @@ fn a_broken_connection_is_resumed_where_it_broke() {
     let file = kernel("6.1.5");
     let request = request(&world, &file, Behaviour::Breaks { bytes: 50_000, times: 2 });
     assert!(world.obtain(&request).is_ok());
-    let asked = downloads(&world);
-    assert_eq!(asked.len(), 3, "{asked:?}");
-    assert!(asked[1].ends_with("bytes=50000-") && asked[2].ends_with("bytes=100000-"), "{asked:?}");
+    let requests = downloads(&world);
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    assert!(requests[1].ends_with("bytes=50000-") && requests[2].ends_with("bytes=100000-"), "{requests:?}");
 }
 
-/// A run that is stopped after 50 000 bytes; the next one is free to run.
+/// Interrupts a run after 50 000 bytes; the next run is not interrupted.
 fn interrupted(world: &mut World, request: &kpatch_build::stages::fetch::SourceRequest) {
     let stop = world.cx.stop.clone();
     std::thread::spawn(move || {
@@ -36,27 +37,30 @@ fn interrupted(world: &mut World, request: &kpatch_build::stages::fetch::SourceR
         stop.set();
     });
     let failure = world.obtain(request).unwrap_err();
-    assert!(matches!(failure, Failure::Fetch(Error::Interrupted)), "{failure:?}");
-    assert_eq!(world.room("partial").len(), 1);
+    assert!(
+        matches!(failure, Failure::Fetch(Error::Download(download::Error::Interrupted(_)))),
+        "{failure:?}"
+    );
+    assert_eq!(world.bucket("partial").len(), 1);
     world.cx.stop = Stop::default();
     world.server.take_requests();
 }
 
 #[test]
-fn an_interrupted_run_is_continued_by_the_next_one() {
+fn the_next_run_resumes_an_interrupted_download() {
     let mut world = World::new();
     let file = kernel("6.1.5");
     let request = request(&world, &file, Behaviour::Stalls { bytes: 50_000 });
     interrupted(&mut world, &request);
     world.server.put("/linux-6.1.5.tar", file);
     assert!(world.obtain(&request).is_ok());
-    let asked = downloads(&world);
-    assert!(asked.len() == 1 && asked[0].ends_with("bytes=50000-"), "{asked:?}");
-    assert_eq!(world.room("partial"), Vec::<String>::new());
+    let requests = downloads(&world);
+    assert!(requests.len() == 1 && requests[0].ends_with("bytes=50000-"), "{requests:?}");
+    assert_eq!(world.bucket("partial"), Vec::<String>::new());
 }
 
 #[test]
-fn a_server_without_ranges_starts_over() {
+fn a_download_from_a_server_without_ranges_starts_over() {
     let mut world = World::new();
     let file = kernel("6.1.5");
     let request = request(&world, &file, Behaviour::Stalls { bytes: 50_000 });
@@ -67,7 +71,7 @@ fn a_server_without_ranges_starts_over() {
 }
 
 #[test]
-fn a_file_that_changed_between_two_runs_is_not_patched_together() {
+fn parts_of_two_versions_of_a_file_are_not_combined() {
     let mut world = World::new();
     let old = vec![7; 200_000];
     world.server.put_as("/linux-6.1.5.tar", old, Behaviour::Stalls { bytes: 50_000 });
@@ -80,7 +84,7 @@ fn a_file_that_changed_between_two_runs_is_not_patched_together() {
 }
 
 #[test]
-fn what_passes_is_tried_again_and_what_does_not_is_not() {
+fn only_transient_failures_are_retried() {
     let world = World::new();
     let file = kernel("6.1.5");
     for status in [500, 503, 429] {
@@ -93,37 +97,45 @@ fn what_passes_is_tried_again_and_what_does_not_is_not() {
         let request = request(&world, &file, Behaviour::FailsFirst { status, times: 9 });
         world.server.take_requests();
         let failure = world.obtain(&request).unwrap_err();
-        assert!(matches!(failure, Failure::Fetch(Error::Download { .. })), "{failure:?}");
+        assert!(
+            matches!(failure, Failure::Fetch(Error::Download(download::Error::Http { .. }))),
+            "{failure:?}"
+        );
         assert_eq!(downloads(&world).len(), 1, "{status}");
-        assert_eq!(world.room("partial"), Vec::<String>::new());
+        assert_eq!(world.bucket("partial"), Vec::<String>::new());
     }
 }
 
 #[test]
-fn an_altered_download_is_one_clear_error_and_is_not_kept() {
+fn an_altered_download_is_an_error_and_is_not_kept() {
     let world = World::new();
     let mut file = kernel("6.1.5");
     let request = request(&world, &file, Behaviour::Good);
     file[600] ^= 1;
     world.server.put("/linux-6.1.5.tar", file);
     let failure = world.obtain(&request).unwrap_err();
-    let Failure::Fetch(error @ Error::Altered { .. }) = &failure else { panic!("{failure:?}") };
+    let Failure::Fetch(error @ Error::Download(download::Error::Altered { .. })) = &failure else {
+        panic!("{failure:?}")
+    };
     assert!(error.to_string().contains("was altered"));
-    assert_eq!(world.room("tarballs"), Vec::<String>::new());
-    assert_eq!(world.room("partial"), Vec::<String>::new());
+    assert_eq!(world.bucket("tarballs"), Vec::<String>::new());
+    assert_eq!(world.bucket("partial"), Vec::<String>::new());
 }
 
 #[test]
-fn a_truncated_download_is_one_clear_error_and_the_next_run_goes_on() {
+fn a_truncated_download_is_an_error_and_the_next_run_resumes_it() {
     let world = World::new();
     let file = super::world::xz(&kernel("6.1.5"));
     world.publish_suite("bookworm", &[("6.1.5", &file)]);
     let pool = "/debian/pool/main/l/linux/linux_6.1.5.orig.tar.xz";
-    // Without a single new byte there is no use in trying for ever.
+    // No attempt gets a new byte, so the retries end.
     world.server.put_as(pool, &file[..70_000], Behaviour::Good);
     let request = world.request("6.1.5", "debian");
     let failure = world.obtain(&request).unwrap_err();
-    let Failure::Fetch(Error::Truncated { expected, actual, .. }) = &failure else { panic!("{failure:?}") };
+    let Failure::Fetch(Error::Download(download::Error::Truncated { expected, actual, .. })) = &failure
+    else {
+        panic!("{failure:?}")
+    };
     assert_eq!((*expected, *actual), (file.len() as u64, 70_000));
     world.server.put(pool, file.clone());
     world.server.take_requests();
@@ -131,7 +143,7 @@ fn a_truncated_download_is_one_clear_error_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn nothing_is_kept_of_a_server_that_is_not_there() {
+fn unreachable_servers_are_named_within_seconds() {
     let world = World::new();
     let mut request = world.request("6.1.5", "auto");
     // A port that was free a moment ago.
@@ -141,13 +153,13 @@ fn nothing_is_kept_of_a_server_that_is_not_there() {
     let started = Instant::now();
     let error = fetch::offers(&world.cx, &request).unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-    let Error::NotDelivered { tried, nearest, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(tried.len(), 2, "{tried:?}");
+    let Error::NotProvided { attempts, nearest, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
     assert!(nearest.is_empty());
 }
 
 #[test]
-fn an_unreachable_kernel_org_leaves_debian_with_a_note() {
+fn debian_replaces_an_unreachable_kernel_org_with_a_note() {
     let world = World::new();
     let file = super::world::xz(&kernel("6.1.5"));
     world.publish_suite("bookworm", &[("6.1.5", &file)]);
@@ -156,11 +168,11 @@ fn an_unreachable_kernel_org_leaves_debian_with_a_note() {
     let (release, offers) = fetch::offers(&world.cx, &request).unwrap();
     assert_eq!(release.to_string(), "6.1.5");
     assert!(matches!(&offers[0].location, Location::Remote { .. }));
-    assert!(world.notes().contains("kernel.org: "), "{}", world.notes());
+    assert!(world.notes().contains("kernel.org: cannot resolve kernel.invalid"), "{}", world.notes());
 }
 
 #[test]
-fn a_stop_ends_a_silent_download_at_once() {
+fn a_stop_request_ends_a_silent_download_at_once() {
     let world = World::new();
     let request = request(&world, b"x", Behaviour::Hangs);
     let stop = world.cx.stop.clone();
@@ -170,7 +182,10 @@ fn a_stop_ends_a_silent_download_at_once() {
     });
     let started = Instant::now();
     let failure = world.obtain(&request).unwrap_err();
-    assert!(matches!(failure, Failure::Fetch(Error::Interrupted)), "{failure:?}");
+    assert!(
+        matches!(failure, Failure::Fetch(Error::Download(download::Error::Interrupted(_)))),
+        "{failure:?}"
+    );
     assert_eq!(failure.exit(), 130);
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }

@@ -1,3 +1,4 @@
+use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
 use kpatch_build::stages::fetch::{self, Error};
 use kpatch_build::stages::verify;
@@ -5,7 +6,7 @@ use pgp::composed::KeyType;
 use pgp::crypto::hash::HashAlgorithm;
 
 use super::server::Behaviour;
-use super::world::{Failure, MADE, Signer, World, kernel, mode, sha256, xz};
+use super::world::{Failure, RELEASED_AT, Signer, World, kernel, mode, sha256, xz};
 
 const SIGNATURE: &str = "/pub/linux/kernel/v6.x/linux-6.1.5.tar.sign";
 const ARCHIVE: &str = "/pub/linux/kernel/v6.x/linux-6.1.5.tar.xz";
@@ -21,16 +22,16 @@ fn a_signed_release_becomes_a_tree() {
     assert_eq!(source.sha256, sha256(&xz(&kernel("6.1.5"))));
 
     let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap();
-    assert_eq!(tree.made, MADE as i64);
+    assert_eq!(tree.released_at, RELEASED_AT as i64);
     assert!(tree.path().join("Makefile").is_file());
     assert_eq!(mode(&tree.path().join("Makefile")), 0o644);
     assert_eq!(mode(&tree.path().join("scripts/run.sh")), 0o755);
     let modified = tree.path().join("noise").metadata().unwrap().modified().unwrap();
-    assert_eq!(modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(), MADE);
+    assert_eq!(modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(), RELEASED_AT);
 }
 
 #[test]
-fn the_second_run_asks_nobody_and_works_offline() {
+fn the_second_run_needs_no_network_and_works_offline() {
     let mut world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
     let request = world.request("6.1.5", "auto");
@@ -47,13 +48,13 @@ fn the_second_run_asks_nobody_and_works_offline() {
         assert!(source.verified_by.unwrap().contains("releaser"), "{release}");
     }
     let error = fetch::offers(&world.cx, &world.request("6.1.6", "auto")).unwrap_err();
-    assert!(matches!(&error, Error::NotStored { held, .. } if held.len() == 1), "{error:?}");
+    assert!(matches!(&error, Error::NotStored { stored, .. } if stored.len() == 1), "{error:?}");
     assert!(error.facts().concat().contains("6.1.5"));
     assert_eq!(world.server.take_requests(), Vec::<String>::new());
 }
 
 #[test]
-fn what_the_store_holds_counts_only_while_its_signer_is_trusted() {
+fn a_stored_archive_counts_only_while_its_signer_is_trusted() {
     let mut world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
     world.obtain(&world.request("6.1.5", "auto")).unwrap();
@@ -64,16 +65,17 @@ fn what_the_store_holds_counts_only_while_its_signer_is_trusted() {
 }
 
 #[test]
-fn the_keys_come_from_the_web_key_directory_without_a_keyring() {
+fn without_a_keyring_the_keys_come_from_the_web_key_directory() {
     let world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
     let mut request = world.request("6.1.5", "kernel.org");
     request.keyring = None;
     let error = fetch::offers(&world.cx, &request).unwrap_err();
-    assert!(error.facts().concat().contains("keys cannot be had"), "{:?}", error.facts());
+    assert!(error.facts().concat().contains("cannot get the signers' keys"), "{:?}", error.facts());
 
-    let asked = world.server.take_requests().into_iter().find(|line| line.contains("l=releaser")).unwrap();
-    let path = asked.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
+    let request_line =
+        world.server.take_requests().into_iter().find(|line| line.contains("l=releaser")).unwrap();
+    let path = request_line.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
     world.server.put(&path, world.releaser.certificate());
     assert!(world.obtain(&request).is_ok());
 }
@@ -90,25 +92,28 @@ fn an_altered_archive_is_refused_and_leaves_the_store_as_it_was() {
     let Failure::Verify(verify::Error::Signature { source, .. }) = &failure else { panic!("{failure:?}") };
     assert!(source.to_string().contains("altered"), "{source}");
     assert_eq!(failure.exit(), 3);
-    assert_eq!(world.room("tarballs"), Vec::<String>::new());
-    assert_eq!(world.room("partial"), Vec::<String>::new());
+    assert_eq!(world.bucket("tarballs"), Vec::<String>::new());
+    assert_eq!(world.bucket("partial"), Vec::<String>::new());
 }
 
 #[test]
-fn an_archive_that_the_signed_list_does_not_know_is_refused() {
+fn an_archive_that_differs_from_the_signed_list_is_refused() {
     let world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
     world.publish_list(&[("6.1.5", b"something else")]);
     let failure = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap_err();
-    assert!(matches!(&failure, Failure::Fetch(Error::Altered { .. })), "{failure:?}");
-    assert_eq!(world.room("tarballs"), Vec::<String>::new());
+    assert!(
+        matches!(&failure, Failure::Fetch(Error::Download(download::Error::Altered { .. }))),
+        "{failure:?}"
+    );
+    assert_eq!(world.bucket("tarballs"), Vec::<String>::new());
 }
 
 #[test]
-fn a_signature_by_somebody_else_is_refused() {
+fn a_signature_by_another_signer_is_refused() {
     let world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
-    // Its key is in the keyring, but it is not one of those that may sign releases.
+    // The key is in the keyring, but may not sign releases.
     world.server.put(SIGNATURE, world.archive.sign(&kernel("6.1.5"), HashAlgorithm::Sha256));
     let failure = world.obtain(&world.request("6.1.5", "kernel.org")).unwrap_err();
     let Failure::Verify(verify::Error::Signature { source, .. }) = &failure else { panic!("{failure:?}") };
@@ -118,7 +123,7 @@ fn a_signature_by_somebody_else_is_refused() {
 #[test]
 fn a_signature_made_with_sha_1_is_refused() {
     let mut world = World::new();
-    // The newer algorithms cannot even be used with SHA-1.
+    // Newer key types cannot sign with SHA-1.
     world.releaser = Signer::of_type("releaser", KeyType::Rsa(2048));
     world.publish("6.1.5", &kernel("6.1.5"));
     world.server.put(SIGNATURE, world.releaser.sign(&kernel("6.1.5"), HashAlgorithm::Sha1));
@@ -137,13 +142,13 @@ fn an_unsigned_release_needs_no_verify() {
     assert!(error.facts().concat().contains("cannot be verified"), "{:?}", error.facts());
     request.no_verify = true;
     assert_eq!(world.obtain(&request).unwrap().verified_by, None);
-    // What was taken unverified once is not trusted the next time.
+    // An archive that was accepted unverified is not trusted later.
     request.no_verify = false;
     assert!(fetch::offers(&world.cx, &request).is_err());
 }
 
 #[test]
-fn the_signed_list_is_enough_where_the_signature_is_missing() {
+fn the_signed_list_is_enough_without_a_signature() {
     let world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
     world.publish_list(&[("6.1.5", &xz(&kernel("6.1.5")))]);
@@ -153,19 +158,22 @@ fn the_signed_list_is_enough_where_the_signature_is_missing() {
 }
 
 #[test]
-fn a_pinned_checksum_is_held_against_the_archive() {
+fn an_archive_must_have_its_pinned_checksum() {
     let world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
     let mut request = world.request("6.1.5", "kernel.org");
     request.pins.tarballs = vec![("6.1.5".parse().unwrap(), "0".repeat(64))];
     let failure = world.obtain(&request).unwrap_err();
-    assert!(matches!(failure, Failure::Fetch(Error::Altered { .. })), "{failure:?}");
+    assert!(
+        matches!(failure, Failure::Fetch(Error::Download(download::Error::Altered { .. }))),
+        "{failure:?}"
+    );
     request.pins.tarballs[0].1 = sha256(&xz(&kernel("6.1.5")));
     assert!(world.obtain(&request).unwrap().verified_by.unwrap().contains("known to kpatch-build"));
 }
 
 #[test]
-fn a_line_resolves_to_the_newest_release_that_is_delivered() {
+fn a_line_resolves_to_the_newest_release_that_is_available() {
     let world = World::new();
     let file = xz(&kernel("6.1.5"));
     world.publish("6.1.5", &kernel("6.1.5"));
@@ -178,11 +186,11 @@ fn a_line_resolves_to_the_newest_release_that_is_delivered() {
     ]);
     let (release, _) = fetch::offers(&world.cx, &world.request("6.1.y", "kernel.org")).unwrap();
     assert_eq!(release.to_string(), "6.1.5");
-    assert!(world.notes().contains("6.1.6 is not delivered"), "{}", world.notes());
+    assert!(world.notes().contains("6.1.6 is not available"), "{}", world.notes());
 }
 
 #[test]
-fn a_release_that_nobody_has_is_an_error_with_the_nearest_ones() {
+fn a_missing_release_is_an_error_with_the_nearest_ones() {
     let world = World::new();
     let file = xz(&kernel("6.1.5"));
     world.publish("6.1.5", &kernel("6.1.5"));
@@ -190,22 +198,22 @@ fn a_release_that_nobody_has_is_an_error_with_the_nearest_ones() {
     world.publish_suite("bookworm", &[("6.1.4", b"a"), ("6.1.10", b"b"), ("5.10.170", b"c")]);
     let error = fetch::offers(&world.cx, &world.request("6.1.7", "auto")).unwrap_err();
     assert_eq!(error.exit() as u8, 3);
-    let Error::NotDelivered { tried, nearest, .. } = &error else { panic!("{error:?}") };
+    let Error::NotProvided { attempts, nearest, .. } = &error else { panic!("{error:?}") };
     let nearest: Vec<_> = nearest.iter().map(ToString::to_string).collect();
-    assert_eq!(nearest, ["6.1.5", "6.1.10", "5.10.170"], "6.1.9 is listed but not delivered");
-    let sources: Vec<_> = tried.iter().map(|tried| tried.source.as_str()).collect();
+    assert_eq!(nearest, ["6.1.5", "6.1.10", "5.10.170"], "6.1.9 is listed but not available");
+    let sources: Vec<_> = attempts.iter().map(|attempt| attempt.source.as_str()).collect();
     assert_eq!(sources, ["kernel.org", "debian"]);
 }
 
 #[test]
-fn release_candidates_are_said_not_to_be_published_there() {
+fn kernel_org_publishes_no_release_candidates() {
     let world = World::new();
     let error = fetch::offers(&world.cx, &world.request("6.1-rc3", "kernel.org")).unwrap_err();
-    assert!(error.facts().concat().contains("candidates are not published"), "{:?}", error.facts());
+    assert!(error.facts().concat().contains("does not publish release candidates"), "{:?}", error.facts());
 }
 
 #[test]
-fn another_mirror_is_asked_when_the_first_one_lacks_the_release() {
+fn the_next_mirror_provides_a_release_that_the_first_lacks() {
     let world = World::new();
     let mut request = world.request("6.1.5", "kernel.org");
     let empty = super::server::Server::start();
@@ -218,13 +226,13 @@ fn another_mirror_is_asked_when_the_first_one_lacks_the_release() {
 fn redirects_are_followed() {
     let world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
-    world.server.put("/elsewhere", xz(&kernel("6.1.5")));
-    world.server.put_as(ARCHIVE, "", Behaviour::Redirects { to: "/elsewhere".to_owned() });
+    world.server.put("/moved", xz(&kernel("6.1.5")));
+    world.server.put_as(ARCHIVE, "", Behaviour::Redirects { to: "/moved".to_owned() });
     assert!(world.obtain(&world.request("6.1.5", "kernel.org")).is_ok());
 }
 
 #[test]
-fn a_byte_changed_in_the_store_fails_the_run_and_says_how_to_go_on() {
+fn a_byte_changed_in_the_store_fails_the_run_and_names_the_fix() {
     let world = World::new();
     world.publish("6.1.5", &kernel("6.1.5"));
     let request = world.request("6.1.5", "kernel.org");
@@ -238,7 +246,7 @@ fn a_byte_changed_in_the_store_fails_the_run_and_says_how_to_go_on() {
     let Failure::Verify(error) = failure else { panic!("{failure:?}") };
     assert_eq!(
         error.next_step().unwrap(),
-        format!("drop it and fetch it again: kpatch-build cache remove tarballs/{sum}")
+        format!("remove it and run again: kpatch-build cache remove tarballs/{sum}")
     );
     // Doing that is enough.
     world.cx.store.remove(kpatch_build::base::store::Room::Tarballs, &sum, &world.cx.stop).unwrap();

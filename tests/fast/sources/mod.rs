@@ -1,4 +1,4 @@
-//! The stages fetch, verify and unpack, against a kernel.org and a Debian of the test's own.
+//! The stages fetch, verify and unpack, against a local kernel.org and a local Debian mirror.
 
 mod archives;
 mod debian;
@@ -6,7 +6,7 @@ mod debuggers;
 mod downloads;
 mod elf;
 mod kernel_org;
-mod own;
 mod server;
 mod signatures;
+mod user_sources;
 mod world;

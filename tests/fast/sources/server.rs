@@ -1,4 +1,4 @@
-//! A small web server that misbehaves on request.
+//! A small HTTP server with faults to choose from.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
@@ -7,18 +7,18 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::http::{Request, listen};
 
-/// How a path is answered.
+/// How the server responds to requests for a path.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// With ranges, and an ETag to resume by.
+    /// Supports ranges and sends an ETag.
     Good,
-    /// Like a server that knows no ranges: always the whole file.
+    /// Always sends the whole file, like a server without ranges.
     IgnoresRanges,
-    /// Sends that many bytes of the body and then nothing more.
+    /// Sends that many bytes of the body and then nothing.
     Stalls {
         bytes: usize,
     },
-    /// `status` for the first `times` requests, then like `Good`.
+    /// Responds with `status` to the first `times` requests, then like `Good`.
     FailsFirst {
         status: u16,
         times: usize,
@@ -31,7 +31,7 @@ pub enum Behaviour {
     Redirects {
         to: String,
     },
-    /// Takes the request and says nothing more.
+    /// Accepts the request and never responds.
     Hangs,
 }
 
@@ -49,7 +49,7 @@ struct State {
     requests: Vec<String>,
 }
 
-/// Answers on 127.0.0.1 until the test's process ends.
+/// Serves on 127.0.0.1 until the test's process ends.
 pub struct Server {
     pub url: String,
     state: Arc<Mutex<State>>,
@@ -77,7 +77,7 @@ impl Server {
         self.state.lock().unwrap().resources.remove(path).unwrap();
     }
 
-    /// What was asked for since the start, or since the last call.
+    /// The requests since the start or since the last call.
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
     }
@@ -109,7 +109,7 @@ fn answer(connection: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The resource as this request sees it; behaviours that wear off are counted down.
+/// The resource for this request; counts down the faults that wear off.
 fn take_turn(resources: &mut HashMap<String, Resource>, path: &str) -> Option<Resource> {
     let path = path.split('?').next().unwrap_or(path);
     let resource = resources.get_mut(path)?;

@@ -12,7 +12,7 @@ fn check(signer: &Certificates, signature: &str, data: &'static [u8]) -> Result<
 }
 
 #[test]
-fn the_real_certificates_of_the_release_signers_are_those_that_are_pinned() {
+fn the_pinned_signers_are_those_of_the_real_certificates() {
     let certificates = Certificates::parse(include_bytes!("../../data/kernel-signers.asc"));
     let pinned = Pins::default().release_fingerprints();
     let mut found = certificates.only(&pinned).fingerprints();
@@ -38,7 +38,7 @@ fn a_good_signature_names_its_signer_and_an_altered_byte_breaks_it() {
 fn one_trusted_signature_among_several_is_enough() {
     let (one, two) = (Signer::new("a"), Signer::new("b"));
     let armoured = |signer: &Signer| signer.0.to_public_key().to_armored_string(Default::default()).unwrap();
-    // A keyring of two armoured blocks, as cat would make it.
+    // Two armoured blocks in one keyring, as cat concatenates them.
     let both = Certificates::parse((armoured(&one) + &armoured(&two)).as_bytes());
     assert_eq!(both.fingerprints().len(), 2);
     let signature = two.sign(b"data", HashAlgorithm::Sha512);

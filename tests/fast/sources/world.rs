@@ -1,11 +1,11 @@
-//! Keys, archives, mirrors and a store of the test's own.
+//! Keys, archives, mirrors and a store for one test.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use kpatch_build::base::cache_key::hex;
 use kpatch_build::base::context::Context;
+use kpatch_build::base::digest::{self, hex};
 use kpatch_build::base::error::Explain;
 use kpatch_build::base::events::Events;
 use kpatch_build::base::stop::Stop;
@@ -13,7 +13,7 @@ use kpatch_build::base::store::Store;
 use kpatch_build::stages::fetch::pins::{Pin, Pins};
 use kpatch_build::stages::fetch::{self, SourceRequest, SourceSpec};
 use kpatch_build::stages::unpack::{self, SourceTree};
-use kpatch_build::stages::verify::{self, VerifiedTarball};
+use kpatch_build::stages::verify::{self, VerifiedSource};
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, DetachedSignature, KeyType, SecretKeyParamsBuilder, SignedSecretKey,
 };
@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use super::server::Server;
 use crate::support::events::Seen;
 
-/// A key made for one test.
+/// A key generated for one test.
 pub struct Signer(pub SignedSecretKey);
 
 impl Signer {
@@ -65,7 +65,7 @@ impl Signer {
     }
 }
 
-/// A server, a store, and the two people that the test trusts.
+/// A server, a store, and the two signers that the test trusts.
 pub struct World {
     pub dir: tempfile::TempDir,
     pub server: Server,
@@ -96,7 +96,7 @@ impl World {
         self.seen.notes().join("\n")
     }
 
-    /// A request that reaches nothing but the test's server, with the keys of a keyring file.
+    /// A request that can reach only the test's server, with the keys in a keyring file.
     pub fn request(&self, release: &str, source: &str) -> SourceRequest {
         let keyring = self.path("keyring.gpg");
         let keys = [self.releaser.certificate(), self.archive.certificate()].concat();
@@ -135,14 +135,14 @@ impl World {
         path
     }
 
-    /// A release on kernel.org: the archive and its signature.
+    /// Publishes a release on kernel.org: the archive and its signature.
     pub fn publish(&self, release: &str, archive: &[u8]) {
         let base = format!("/pub/linux/kernel/v6.x/linux-{release}.tar");
         self.server.put(&format!("{base}.xz"), xz(archive));
         self.server.put(&format!("{base}.sign"), self.releaser.sign(archive, HashAlgorithm::Sha256));
     }
 
-    /// kernel.org's signed list of archives.
+    /// Publishes kernel.org's signed list of archives.
     pub fn publish_list(&self, files: &[(&str, &[u8])]) {
         let lines: Vec<_> = files
             .iter()
@@ -152,7 +152,7 @@ impl World {
         self.server.put("/pub/linux/kernel/v6.x/sha256sums.asc", list);
     }
 
-    /// A Debian suite whose index lists these upstream archives.
+    /// Publishes a Debian suite whose index lists these upstream archives.
     pub fn publish_suite(&self, suite: &str, files: &[(&str, &[u8])]) {
         self.publish_suite_as(suite, files, &self.archive, suite, "Sat, 01 Jan 2050 00:00:00 UTC");
     }
@@ -189,10 +189,10 @@ impl World {
     }
 
     /// Fetches and verifies.
-    pub fn obtain(&self, request: &SourceRequest) -> Result<VerifiedTarball, Failure> {
+    pub fn obtain(&self, request: &SourceRequest) -> Result<VerifiedSource, Failure> {
         let (_, offers) = fetch::offers(&self.cx, request).map_err(Failure::Fetch)?;
-        let tarball = fetch::fetch(&self.cx, &offers).map_err(Failure::Fetch)?;
-        verify::verify(&self.cx, tarball).map_err(Failure::Verify)
+        let fetched = fetch::fetch(&self.cx, &offers).map_err(Failure::Fetch)?;
+        verify::verify(&self.cx, fetched).map_err(Failure::Verify)
     }
 
     /// Fetches, verifies and unpacks.
@@ -200,14 +200,14 @@ impl World {
         unpack::unpack(&self.cx, &self.obtain(request)?).map_err(Failure::Unpack)
     }
 
-    /// Names of what a room of the store holds, half-made entries too.
-    pub fn room(&self, name: &str) -> Vec<String> {
+    /// Names of the entries of a bucket of the store, incomplete ones too.
+    pub fn bucket(&self, name: &str) -> Vec<String> {
         let read = std::fs::read_dir(self.cx.store.root().join(name)).unwrap();
         read.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
     }
 }
 
-/// The stage that failed, with its error.
+/// The error of the stage that failed.
 #[derive(Debug)]
 pub enum Failure {
     Fetch(fetch::Error),
@@ -226,7 +226,7 @@ impl Failure {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    digest::sha256(bytes)
 }
 
 pub fn xz(bytes: &[u8]) -> Vec<u8> {
@@ -239,11 +239,11 @@ pub fn makefile(release: &str) -> String {
     format!("VERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = {}\nEXTRAVERSION =\n", next(), next(), next())
 }
 
-/// A source archive as small as one can be.
+/// A minimal source archive.
 pub fn kernel(release: &str) -> Vec<u8> {
     let mut tar = Tar::new();
     let top = format!("linux-{release}");
-    tar.folder(&format!("{top}/"), 0o755);
+    tar.directory(&format!("{top}/"), 0o755);
     tar.file(&format!("{top}/Makefile"), 0o664, makefile(release).as_bytes());
     tar.file(&format!("{top}/scripts/run.sh"), 0o775, b"#!/bin/sh\n");
     tar.link(&format!("{top}/scripts/here"), "../Makefile", tar::EntryType::Symlink);
@@ -251,16 +251,16 @@ pub fn kernel(release: &str) -> Vec<u8> {
     tar.finish()
 }
 
-/// Something that does not compress away, so that a transfer has a middle.
+/// Incompressible data, large enough to interrupt its transfer.
 fn noise() -> &'static [u8] {
     static NOISE: OnceLock<Vec<u8>> = OnceLock::new();
     NOISE.get_or_init(|| (0..6_250u32).flat_map(|number| Sha256::digest(number.to_be_bytes())).collect())
 }
 
-/// The time that every entry of the archives has.
-pub const MADE: u64 = 1_600_000_000;
+/// Modification time of every entry, in seconds since the epoch.
+pub const RELEASED_AT: u64 = 1_600_000_000;
 
-/// A writer that puts anything into an archive, which the tar crate's own one refuses.
+/// Writes entries that the tar crate's own writer refuses.
 pub struct Tar(Vec<u8>);
 
 impl Tar {
@@ -278,14 +278,14 @@ impl Tar {
         header.set_mode(mode);
         header.set_entry_type(kind);
         header.set_size(content.len() as u64);
-        header.set_mtime(MADE);
+        header.set_mtime(RELEASED_AT);
         header.set_cksum();
         self.0.write_all(header.as_bytes()).unwrap();
         self.0.write_all(content).unwrap();
         self.0.resize(self.0.len().next_multiple_of(512), 0);
     }
 
-    pub fn folder(&mut self, name: &str, mode: u32) {
+    pub fn directory(&mut self, name: &str, mode: u32) {
         self.entry(name, mode, tar::EntryType::Directory, "", b"");
     }
 

@@ -94,7 +94,7 @@ impl Kernel {
         for target in ["bindeb-pkg", "binrpm-pkg"] {
             let made = make
                 .command()
-                .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(plan.kernel.time_of(tree.tree.made)))
+                .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(plan.kernel.time_of(tree.tree.released_at)))
                 .env("KDEB_PKGVERSION", format!("{}-{}", plan.kernel.release, plan.kernel.revision))
                 .env("KDEB_CHANGELOG_DIST", "unstable")
                 .env("KDEB_COMPRESS", "none")

@@ -1,13 +1,14 @@
-//! Reads a `.deb` (deb(5)): an `ar` archive that contains the files in a compressed tar archive.
+//! The files of the Debian packages that a debugger consists of.
 
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use tar::EntryType;
 
 use super::data;
 use super::error::Error;
+use crate::base::archive::deb::{self, Part};
 use crate::base::archive::decompress::decompress;
 use crate::base::archive::path::{Unsafe, relative};
 
@@ -26,41 +27,43 @@ enum Content {
     Link(PathBuf),
 }
 
+/// Why an entry of a package cannot be added.
+enum EntryError {
+    Damaged(io::Error),
+    Unsafe { entry: PathBuf, reason: Unsafe },
+}
+
+impl From<io::Error> for EntryError {
+    fn from(error: io::Error) -> EntryError {
+        EntryError::Damaged(error)
+    }
+}
+
 /// Longest chain of links to follow.
 const LINKS: usize = 8;
 
 impl Files {
     /// Adds the files of a package that a debugger may need: programs, libraries and data.
     pub(super) fn add(&mut self, package: &str, deb: &[u8]) -> Result<(), Error> {
-        let damaged = |source| Error::NotADeb { package: package.to_owned(), source };
-        let mut outer = ar::Archive::new(Cursor::new(deb));
-        let mut format = false;
-        while let Some(member) = outer.next_entry() {
-            let mut member = member.map_err(damaged)?;
-            let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
-            let mut content = Vec::new();
-            member.read_to_end(&mut content).map_err(damaged)?;
-            match name.trim_end_matches('/') {
-                "debian-binary" => format = content.starts_with(b"2."),
-                name if format && name.starts_with("data.tar") => {
-                    let plain = decompress(Cursor::new(content)).map_err(damaged)?;
-                    return self.add_tar(package, plain.take(LONGEST));
-                }
-                _ => {}
+        let added = deb::read(deb, |part, packed| match part {
+            Part::Control => Ok(()),
+            Part::Data => self.add_tar(decompress(packed)?.take(LONGEST)),
+        });
+        added.map_err(|error| match error {
+            EntryError::Damaged(source) => Error::NotADeb { package: package.to_owned(), source },
+            EntryError::Unsafe { entry, reason } => {
+                Error::Unsafe { package: package.to_owned(), entry, reason }
             }
-        }
-        Err(damaged(io::Error::new(io::ErrorKind::InvalidData, "it contains no data.tar")))
+        })
     }
 
-    fn add_tar(&mut self, package: &str, plain: impl Read) -> Result<(), Error> {
-        let damaged = |source| Error::NotADeb { package: package.to_owned(), source };
+    fn add_tar(&mut self, plain: impl Read) -> Result<(), EntryError> {
         let mut archive = tar::Archive::new(plain);
-        for entry in archive.entries().map_err(damaged)? {
-            let mut entry = entry.map_err(damaged)?;
+        for entry in archive.entries()? {
+            let mut entry = entry?;
             let kind = entry.header().entry_type();
             let shown = PathBuf::from(String::from_utf8_lossy(&entry.path_bytes()).into_owned());
-            let refused =
-                |reason| Error::Unsafe { package: package.to_owned(), entry: shown.clone(), reason };
+            let refused = |reason| EntryError::Unsafe { entry: shown.clone(), reason };
             if kind == EntryType::Directory && shown == Path::new("./") {
                 continue;
             }
@@ -70,7 +73,7 @@ impl Files {
                 _ if !is_wanted(&path) => continue,
                 EntryType::Regular => {
                     let mut content = Vec::new();
-                    entry.read_to_end(&mut content).map_err(damaged)?;
+                    entry.read_to_end(&mut content)?;
                     self.put(path, Content::File(content)).map_err(refused)?;
                 }
                 EntryType::Symlink => {

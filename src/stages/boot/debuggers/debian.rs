@@ -12,13 +12,13 @@ use super::root;
 use super::selection::{DebuggerName, DebuggerRequest};
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
+use crate::base::debian::Debian;
+use crate::base::debian::binary::{Closure, Package};
+use crate::base::debian::error::Error as DebianError;
 use crate::base::events::Stage;
-use crate::base::files;
+use crate::base::http::Http;
 use crate::base::store::{Entry, Lookup, Room};
-use crate::stages::fetch::debian::Debian;
-use crate::stages::fetch::debian::binary::{Closure, Package};
-use crate::stages::fetch::http::Http;
-use crate::stages::fetch::{self, stored};
+use crate::base::store_archives;
 
 const PACKAGE: &str = "gdb-minimal";
 /// The package behind gdb-minimal from trixie on, where gdb-minimal is a transitional package.
@@ -73,11 +73,11 @@ impl<'a> Archive<'a> {
         let suite = name.suite().expect("the host's debuggers have no suite");
         let failed = |source| Error::debian(name, source);
         if !self.is_known() {
-            return Err(failed(fetch::Error::NoMirror));
+            return Err(failed(DebianError::NoMirror));
         }
         if self.cx.offline {
             let what = format!("{PACKAGE} of Debian's {suite} with its libraries");
-            return Err(failed(fetch::Error::Offline { what }));
+            return Err(failed(DebianError::Offline { what }));
         }
         let closure = self.debian.binaries(&self.http, suite, PACKAGE, &[REPLACEMENT]).map_err(failed)?;
         let version = version_of(name, suite, &closure)?;
@@ -90,7 +90,7 @@ impl<'a> Archive<'a> {
         let files = self.files(name, &closure)?;
         root::of_packages(&slot.path().join("root"), name.text(), Path::new(PROGRAM), &files)?;
         let record = record(name, &version, &closure);
-        stored::write(&record, slot.path()).map_err(|error| files::at("write", slot.path(), error))?;
+        store_archives::write_record(slot.path(), &record)?;
         Ok(debugger(version, slot.commit()?))
     }
 
@@ -100,8 +100,8 @@ impl<'a> Archive<'a> {
         self.cx.events.note(Stage::Fetch, format!("{name}: {count} Debian packages, {bytes}"));
         for package in &closure.packages {
             self.cx.stop.check()?;
-            let deb = closure.fetch(self.cx, &self.http, package);
-            files.add(&package.name, &deb.map_err(|source| Error::debian(name, source))?)?;
+            let deb = closure.deb(self.cx, &self.http, package);
+            files.add(&package.name, &deb.map_err(|source| Error::debian(name, source.into()))?)?;
         }
         Ok(files)
     }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::selection::DebuggerName;
 use crate::base::archive::path::Unsafe;
 use crate::base::error::{Exit, Explain};
+use crate::base::openpgp::keyring::KeyringError;
 use crate::base::stop::Interrupted;
-use crate::base::{process, store};
-use crate::stages::fetch;
+use crate::base::{debian, process, store};
 
 /// A debugger that cannot be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum Error {
     #[error("cannot determine the trusted Debian keys")]
     Keyring {
         /// The cause.
-        source: fetch::Error,
+        source: KeyringError,
     },
     /// A package cannot be fetched or verified.
     #[error("cannot get {debugger} from Debian")]
@@ -25,7 +25,7 @@ pub enum Error {
         /// The debugger.
         debugger: DebuggerName,
         /// The cause.
-        source: fetch::Error,
+        source: debian::error::Error,
     },
     /// The suite provides another major version than the debugger's name promises.
     #[error("Debian's {suite} has gdb {found}, not {debugger}")]
@@ -98,7 +98,8 @@ pub enum Error {
 impl Explain for Error {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Error::Debian { source, .. } | Error::Keyring { source } => Some(source),
+            Error::Debian { source, .. } => Some(source),
+            Error::Keyring { source } => Some(source),
             Error::Store(error) => Some(error),
             Error::Interrupted(error) => Some(error),
             _ => None,
@@ -146,7 +147,7 @@ impl Error {
         }
     }
 
-    pub(super) fn debian(debugger: DebuggerName, source: fetch::Error) -> Error {
+    pub(super) fn debian(debugger: DebuggerName, source: debian::error::Error) -> Error {
         match source.exit() {
             Exit::Interrupted => Error::Interrupted(Interrupted),
             _ => Error::Debian { debugger, source },

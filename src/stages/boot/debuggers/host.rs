@@ -15,11 +15,10 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::digest::sha256;
 use crate::base::events::Stage;
-use crate::base::files;
 use crate::base::process;
 use crate::base::store::{Lookup, Room};
+use crate::base::store_archives;
 use crate::stages::boot::libraries::libraries;
-use crate::stages::fetch::stored;
 
 /// Time for a program to print its version or settings.
 const QUERY_DEADLINE: Duration = Duration::from_secs(30);
@@ -86,7 +85,7 @@ fn copy(cx: &Context, kind: DebuggerKind, program: &Path) -> Result<Debugger, Er
                 root.file(inside, executable, &fs::read(path)?)?;
             }
             let record = Record { debugger: format!("{kind} of the host"), version: version.clone() };
-            stored::write(&record, slot.path()).map_err(|error| files::at("write", slot.path(), error))?;
+            store_archives::write_record(slot.path(), &record)?;
             slot.commit()?
         }
     };

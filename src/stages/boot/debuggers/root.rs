@@ -9,7 +9,7 @@ use goblin::elf::Elf;
 use super::data;
 use super::deb::Files;
 use super::error::Error;
-use crate::base::archive::writer::{Failure, Writer};
+use crate::base::archive::writer::{EntryError, Writer};
 use crate::base::files;
 
 /// The default library path of glibc's loader on amd64.
@@ -31,15 +31,15 @@ pub(super) struct Root<'a> {
 impl<'a> Root<'a> {
     /// Creates the directory with its links and mount points.
     pub(super) fn create(path: &'a Path) -> Result<Root<'a>, Error> {
-        let error = |failure| write_error(path, failure);
+        let error = |failed| write_error(path, failed);
         let mut writer = Writer::create(path).map_err(error)?;
         for (link, target) in LINKS {
-            writer.folder(Path::new(target)).map_err(error)?;
+            writer.directory(Path::new(target)).map_err(error)?;
             writer.link(Path::new(link), Path::new(target)).map_err(error)?;
         }
         // The caller that starts the program mounts file systems there.
         for mount in ["proc", "dev", "sys", "tmp"] {
-            writer.folder(Path::new(mount)).map_err(error)?;
+            writer.directory(Path::new(mount)).map_err(error)?;
         }
         Ok(Root { path, writer })
     }
@@ -47,20 +47,19 @@ impl<'a> Root<'a> {
     /// Writes a file; `path` is relative to the root directory.
     pub(super) fn file(&mut self, path: &Path, executable: bool, content: &[u8]) -> Result<(), Error> {
         if let Some(directory) = data::landmark(path) {
-            self.writer.folder(&directory).map_err(|failure| write_error(&directory, failure))?;
+            self.writer.directory(&directory).map_err(|error| write_error(&directory, error))?;
         }
         let written = self.writer.file(path, executable, 0, Cursor::new(content));
-        written.map_err(|failure| write_error(&self.path.join(path), failure))
+        written.map_err(|error| write_error(&self.path.join(path), error))
     }
 }
 
-fn write_error(path: &Path, failure: Failure) -> Error {
-    let (path, source) = match failure {
-        Failure::Write(path, source) => (path, source),
-        Failure::Read(source) => (path.to_owned(), source),
-        Failure::Unsafe(reason) => (path.to_owned(), io::Error::other(reason.to_string())),
-    };
-    Error::Io(files::at("write", &path, source))
+fn write_error(path: &Path, error: EntryError) -> Error {
+    Error::Io(match error {
+        EntryError::Write(source) => source,
+        EntryError::Read(source) => files::at("write", path, source),
+        EntryError::Unsafe(reason) => files::at("write", path, io::Error::other(reason.to_string())),
+    })
 }
 
 /// Creates a root directory with the program, the libraries that it needs, and the data files.

@@ -8,7 +8,7 @@ use ::rpm::{
 };
 
 use super::rpm_package::{RpmPackage, header_error};
-use crate::stages::package::cpio;
+use crate::base::archive::cpio::{self, Digits};
 use crate::stages::package::error::Error;
 use crate::stages::package::job::WriteOptions;
 use crate::stages::package::output::{PendingPackage, Spool, assemble};
@@ -52,9 +52,9 @@ fn write_payload(
         };
         let name = format!("./{}", member.path);
         let inode = index as u32 + 1;
-        cpio::Header { name: &name, inode, mode, links, mtime: options.timestamp, bytes }
-            .write(out)
-            .map_err(failed)?;
+        let mtime = options.timestamp;
+        let header = cpio::Header { name: &name, inode, mode, links, mtime, bytes, device: (0, 0) };
+        header.write(Digits::Upper, out).map_err(failed)?;
         match &member.kind {
             MemberKind::Directory => {}
             MemberKind::File(file) => options.reader.copy(file, out, target)?,
@@ -62,7 +62,7 @@ fn write_payload(
         }
         cpio::pad(out, u64::from(bytes)).map_err(failed)?;
     }
-    cpio::finish(out).map_err(failed)
+    cpio::Header::trailer(0).write(Digits::Upper, out).map_err(failed)
 }
 
 /// Returns the size as rpm stores it; above 4 GiB rpm requires other tags and cpio headers.

@@ -1,20 +1,23 @@
-//! Sources of the user's own: a repository, an archive, a folder.
+//! Sources that the user names: a git repository, an archive, a directory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use fs_err as fs;
 
 use super::error::Error;
-use super::http::{Failure, Http};
+use super::git;
 use super::keys::{KeySource, KeysMissing};
-use super::offer::{Evidence, Location, Offer, Origin};
-use super::{SourceRequest, git};
+use super::offer::{Location, Offer, Origin, Proof};
+use super::request::SourceRequest;
 use crate::base::context::Context;
+use crate::base::http::{self, Http};
 use crate::base::release::{Line, Release, ReleaseSpec};
 use crate::kernel::version::Version;
 
 const SIGNATURE_LIMIT: u64 = 1 << 20;
 
-/// The repository's tag or reference that answers the request.
-pub fn git(
+/// Offers the repository's tag of the requested release, or the reference that the user names.
+pub(super) fn git(
     cx: &Context,
     request: &SourceRequest,
     url: &str,
@@ -32,11 +35,11 @@ pub fn git(
             (release, format!("v{release}"))
         }
         (wanted, Some(reference)) => {
-            let checkout = git::obtain(cx, url, reference)?;
-            let found = checkout.release().map_err(|source| Error::Git { url: url.to_owned(), source })?;
+            let revision = git::obtain(cx, url, reference)?;
+            let found = revision.release().map_err(|source| Error::Git { url: url.to_owned(), source })?;
             let location = format!("{url}#{reference}");
             let found = found.ok_or_else(|| Error::UnknownRelease { location: location.clone() })?;
-            (must_answer(wanted, found, &location)?, reference.to_owned())
+            (must_match(wanted, found, &location)?, reference.to_owned())
         }
     };
     Ok(Offer {
@@ -44,13 +47,13 @@ pub fn git(
         release,
         url: format!("{url}#{reference}"),
         location: Location::Git { url: url.to_owned(), reference, keys },
-        evidence: Vec::new(),
+        proofs: Vec::new(),
         accept_unverified: request.no_verify,
     })
 }
 
-/// The newest release that `wanted` allows, never a candidate and never one without io threads.
-pub fn newest(releases: &[Release], wanted: &ReleaseSpec) -> Option<Release> {
+/// The newest release that `wanted` allows, without candidates and releases that lack io threads.
+pub(super) fn newest(releases: &[Release], wanted: &ReleaseSpec) -> Option<Release> {
     let usable = |release: &&Release| release.candidate.is_none() && release.has_io_threads();
     let of_line = |line: Line| releases.iter().filter(usable).filter(|release| release.line() == line).max();
     match wanted {
@@ -62,43 +65,44 @@ pub fn newest(releases: &[Release], wanted: &ReleaseSpec) -> Option<Release> {
     .copied()
 }
 
-/// A tree of the user's own answers every request that does not name another release.
-fn must_answer(wanted: &ReleaseSpec, found: Release, location: &str) -> Result<Release, Error> {
-    let answers = match wanted {
+/// Returns `found` unless the request names another release or line.
+fn must_match(wanted: &ReleaseSpec, found: Release, location: &str) -> Result<Release, Error> {
+    let matches = match wanted {
         ReleaseSpec::Exact(release) => *release == found,
         ReleaseSpec::Newest(line) => *line == found.line(),
         ReleaseSpec::Latest | ReleaseSpec::NewestLongTerm => true,
     };
     let location = location.to_owned();
-    if answers { Ok(found) } else { Err(Error::OtherRelease { location, found, wanted: *wanted }) }
+    if matches { Ok(found) } else { Err(Error::OtherRelease { location, found, wanted: *wanted }) }
 }
 
-pub fn directory(request: &SourceRequest, path: &Path) -> Result<Offer, Error> {
+/// Offers a local source tree, which must be clean.
+pub(super) fn directory(request: &SourceRequest, path: &Path) -> Result<Offer, Error> {
     let not_a_tree = |reason: String| Error::NotATree { path: path.to_owned(), reason };
     let makefile = std::fs::read(path.join("Makefile"))
-        .map_err(|error| not_a_tree(format!("its Makefile cannot be read ({error})")))?;
+        .map_err(|error| not_a_tree(format!("cannot read its Makefile ({error})")))?;
     let version = Version::parse(&String::from_utf8_lossy(&makefile))
         .ok_or_else(|| not_a_tree("its Makefile names no version".to_owned()))?;
     let path = path.canonicalize().map_err(|error| not_a_tree(error.to_string()))?;
-    // What kbuild itself refuses for an O= build ("the source tree is not clean").
-    for made in [".config", "include/config", "include/generated", "arch/x86/include/generated"] {
-        if path.join(made).exists() {
-            return Err(Error::BuiltIn { path, found: made.to_owned() });
+    // The leftovers for which kbuild rejects an O= build: "the source tree is not clean".
+    for found in [".config", "include/config", "include/generated", "arch/x86/include/generated"] {
+        if path.join(found).exists() {
+            return Err(Error::NotClean { path, found: found.to_owned() });
         }
     }
     let url = path.display().to_string();
     Ok(Offer {
         origin: Origin::Directory,
-        release: must_answer(&request.release, version.release(), &url)?,
+        release: must_match(&request.release, version.release(), &url)?,
         url,
         location: Location::Directory { path },
-        evidence: Vec::new(),
+        proofs: Vec::new(),
         accept_unverified: request.no_verify,
     })
 }
 
-/// An archive with what speaks for it: the user's checksum, or a signature that lies beside it.
-pub fn tarball(
+/// Offers an archive with its proof: the user's checksum, or the signature in the same directory.
+pub(super) fn tarball(
     cx: &Context,
     http: &Http,
     request: &SourceRequest,
@@ -106,73 +110,78 @@ pub fn tarball(
     sha256: Option<&str>,
     keys: &KeySource,
 ) -> Result<Offer, Error> {
-    let remote = location.starts_with("http://") || location.starts_with("https://");
     let release = match request.release {
         ReleaseSpec::Exact(release) => release,
         wanted => {
             let unknown = || Error::UnknownRelease { location: location.to_owned() };
-            must_answer(&wanted, release_in_name(location).ok_or_else(unknown)?, location)?
+            must_match(&wanted, release_in_name(location).ok_or_else(unknown)?, location)?
         }
     };
-    let mut evidence = Vec::new();
-    evidence.extend(sha256.map(|sha256| Evidence::Checksum {
-        sha256: sha256.to_owned(),
-        chain: "the SHA-256 given with --source".to_owned(),
-        signer: None,
-    }));
-    if evidence.is_empty() {
-        let signature = match remote {
-            true if cx.offline => return Err(Error::Offline { what: location.to_owned() }),
-            true => remote_signature(http, location)?,
-            false => std::fs::read(signature_name(location)).ok(),
-        };
-        let lacking = match signature.map(|document| signed(http, keys, document)) {
-            Some(Ok(signature)) => {
-                evidence.push(signature);
-                None
-            }
-            Some(Err(KeysMissing::Interrupted)) => return Err(Error::Interrupted),
-            Some(Err(missing)) => Some(missing.to_string()),
-            None => Some(format!("there is no {}", signature_name(location))),
-        };
-        if let Some(why) = lacking.filter(|_| !request.no_verify) {
-            return Err(Error::Unverifiable { url: location.to_owned(), why });
-        }
-    }
-    let sha256 = sha256.map(str::to_owned);
-    let (location, url) = if remote {
-        let urls = vec![location.to_owned()];
-        (Location::Remote { urls, sha256, bytes: None }, location.to_owned())
-    } else {
-        let path = PathBuf::from(location);
-        let path = path.canonicalize().map_err(|source| Error::Archive { path, source })?;
-        let url = path.display().to_string();
-        (Location::File { path, sha256 }, url)
+    let proof = match sha256 {
+        Some(sha256) => Ok(Proof::Checksum {
+            sha256: sha256.to_owned(),
+            chain: "the SHA-256 given with --source".to_owned(),
+            signer: None,
+        }),
+        None => signature(cx, http, location, keys)?,
     };
+    let proofs = match proof {
+        Ok(proof) => vec![proof],
+        Err(_) if request.no_verify => Vec::new(),
+        Err(reason) => return Err(Error::Unverifiable { url: location.to_owned(), reason }),
+    };
+    let (location, url) = locate(location, sha256)?;
     let accept_unverified = request.no_verify;
-    Ok(Offer { origin: Origin::Tarball, release, url, location, evidence, accept_unverified })
+    Ok(Offer { origin: Origin::Tarball, release, url, location, proofs, accept_unverified })
 }
 
-fn signed(http: &Http, keys: &KeySource, document: Vec<u8>) -> Result<Evidence, KeysMissing> {
-    let certificates = keys.certificates(http, &keys.pins.releases)?;
-    Ok(Evidence::Signature { document, certificates })
+/// Where the archive is, and its address or absolute path.
+fn locate(location: &str, sha256: Option<&str>) -> Result<(Location, String), Error> {
+    let sha256 = sha256.map(str::to_owned);
+    if is_remote(location) {
+        let urls = vec![location.to_owned()];
+        return Ok((Location::Remote { urls, sha256, bytes: None }, location.to_owned()));
+    }
+    let path = fs::canonicalize(location)?;
+    let url = path.display().to_string();
+    Ok((Location::File { path, sha256 }, url))
 }
 
-fn remote_signature(http: &Http, url: &str) -> Result<Option<Vec<u8>>, Error> {
-    match http.get(&signature_name(url), SIGNATURE_LIMIT) {
-        Ok(document) => Ok(Some(document)),
-        Err(Failure::Interrupted) => Err(Error::Interrupted),
-        Err(_) => Ok(None),
+fn is_remote(location: &str) -> bool {
+    location.starts_with("http://") || location.starts_with("https://")
+}
+
+/// The signature in the directory of the archive, or the reason why it cannot be used.
+fn signature(
+    cx: &Context,
+    http: &Http,
+    location: &str,
+    keys: &KeySource,
+) -> Result<Result<Proof, String>, Error> {
+    let name = signature_name(location);
+    let document = match is_remote(location) {
+        true if cx.offline => return Err(Error::Offline { what: location.to_owned() }),
+        true => match http.get(&name, SIGNATURE_LIMIT) {
+            Err(http::Error::Interrupted(interrupted)) => return Err(interrupted.into()),
+            document => document.ok(),
+        },
+        false => fs::read(&name).ok(),
+    };
+    let Some(document) = document else { return Ok(Err(format!("{name} does not exist"))) };
+    match keys.certificates(http, &keys.pins.releases) {
+        Ok(certificates) => Ok(Ok(Proof::Signature { document, certificates })),
+        Err(KeysMissing::Interrupted(interrupted)) => Err(interrupted.into()),
+        Err(missing) => Ok(Err(missing.to_string())),
     }
 }
 
-/// kernel.org signs the uncompressed archive: `linux-6.1.tar.sign` beside `linux-6.1.tar.xz`.
+/// The signature of an archive: kernel.org signs `linux-6.1.tar.xz` uncompressed, in `linux-6.1.tar.sign`.
 fn signature_name(location: &str) -> String {
     let plain = [".xz", ".gz", ".zst"].iter().find_map(|ending| location.strip_suffix(ending));
     format!("{}.sign", plain.unwrap_or(location))
 }
 
-/// `linux-6.1.187.tar.xz` and Debian's `linux_6.1.187.orig.tar.xz`.
+/// The release in `linux-6.1.187.tar.xz` or Debian's `linux_6.1.187.orig.tar.xz`.
 fn release_in_name(location: &str) -> Option<Release> {
     let name = location.rsplit('/').next()?;
     let (stem, _) = name.split_once(".tar")?;
@@ -186,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archives_name_tells_its_release() {
+    fn the_name_of_an_archive_contains_its_release() {
         for (name, release) in [
             ("/tmp/linux-6.1.187.tar.xz", Some("6.1.187")),
             ("https://example.org/linux-5.12.tar.gz", Some("5.12")),
@@ -202,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_signature_belongs_to_the_uncompressed_archive() {
+    fn the_signature_is_named_after_the_uncompressed_archive() {
         assert_eq!(signature_name("x/linux-6.1.tar.xz"), "x/linux-6.1.tar.sign");
         assert_eq!(signature_name("linux-6.1.tar"), "linux-6.1.tar.sign");
     }

@@ -1,8 +1,10 @@
 use std::path::Path;
 
 use git2::{Repository, Signature, Time};
+use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
 use kpatch_build::base::release::ReleaseSpec;
+use kpatch_build::stages::fetch::source::Error::MissingObjects;
 use kpatch_build::stages::fetch::{self, Error};
 use kpatch_build::stages::unpack::Error as UnpackError;
 use kpatch_build::stages::verify;
@@ -10,7 +12,7 @@ use pgp::crypto::hash::HashAlgorithm;
 
 use super::world::{Failure, Signer, World, kernel, makefile, mode, sha256, xz};
 
-/// A repository with one commit of release 6.1.5, tagged by `signer` if there is one.
+/// A repository with one commit of release 6.1.5 and a tag, signed by `signer` if present.
 fn repository(world: &World, signer: Option<&Signer>) -> Repository {
     let repository = Repository::init_bare(world.path("linux.git")).unwrap();
     commit(&repository, "6.1.5", signer);
@@ -53,10 +55,10 @@ fn a_signed_tag_becomes_a_tree() {
     let source = world.obtain(&world.request("6.1.5", &git(&world, ""))).unwrap();
     assert!(source.verified_by.as_ref().unwrap().contains("the tag v6.1.5 signed by releaser"));
     let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap();
-    assert_eq!(tree.made, 1_600_000_000);
+    assert_eq!(tree.released_at, 1_600_000_000);
     assert_eq!(mode(&tree.path().join("scripts/run.sh")), 0o755);
     assert_eq!(std::fs::read_link(tree.path().join("scripts/here")).unwrap(), Path::new("../Makefile"));
-    // The same commit gives the same checksum, wherever it lies.
+    // The same commit has the same checksum in every repository.
     let other = World::new();
     repository(&other, None);
     let mut request = other.request("6.1.5", &git(&other, ""));
@@ -65,7 +67,7 @@ fn a_signed_tag_becomes_a_tree() {
 }
 
 #[test]
-fn a_line_takes_the_newest_tag() {
+fn a_line_resolves_to_the_newest_tag() {
     let world = World::new();
     let repository = repository(&world, Some(&world.releaser));
     commit(&repository, "6.1.10", Some(&world.releaser));
@@ -88,7 +90,7 @@ fn an_unsigned_reference_needs_no_verify() {
     request.no_verify = true;
     let source = world.obtain(&request).unwrap();
     assert_eq!((source.verified_by, source.release.to_string()), (None, "6.1.5".to_owned()));
-    // Without --release the commit says what it is.
+    // Without --release, the Makefile of the commit names the release.
     request.release = ReleaseSpec::NewestLongTerm;
     assert_eq!(world.obtain(&request).unwrap().release.to_string(), "6.1.5");
     request.release = "6.1.6".parse().unwrap();
@@ -97,13 +99,13 @@ fn an_unsigned_reference_needs_no_verify() {
 }
 
 #[test]
-fn a_tag_signed_by_a_stranger_or_under_another_name_is_refused() {
+fn a_tag_by_an_unknown_signer_or_with_another_name_is_refused() {
     let world = World::new();
     let repository = repository(&world, Some(&Signer::new("stranger")));
     let request = world.request("6.1.5", &git(&world, ""));
     let failure = world.obtain(&request).unwrap_err();
     assert!(matches!(&failure, Failure::Verify(verify::Error::Unverified { .. })), "{failure:?}");
-    // A good signature of an old release, moved to where the new one is looked for.
+    // The signed tag of an old release, under the name of the new one.
     tag(&repository, "v6.1.4", repository.head().unwrap().target().unwrap(), Some(&world.releaser));
     let old = repository.refname_to_id("refs/tags/v6.1.4").unwrap();
     repository.reference("refs/tags/v6.1.5", old, true, "").unwrap();
@@ -129,20 +131,20 @@ fn an_altered_tag_is_refused_even_with_no_verify() {
 }
 
 #[test]
-fn a_repository_without_some_of_its_blobs_is_a_clear_error() {
+fn a_repository_without_some_of_its_blobs_is_refused() {
     let world = World::new();
     let repository = repository(&world, Some(&world.releaser));
     let blob = git2::Oid::hash_object(git2::ObjectType::Blob, b"#!/bin/sh\n").unwrap().to_string();
     std::fs::remove_file(repository.path().join("objects").join(&blob[..2]).join(&blob[2..])).unwrap();
     let failure = world.obtain(&world.request("6.1.5", &git(&world, ""))).unwrap_err();
-    let Failure::Verify(verify::Error::MissingObjects { missing, example, .. }) = &failure else {
+    let Failure::Verify(verify::Error::Content(MissingObjects { missing, example, .. })) = &failure else {
         panic!("{failure:?}")
     };
     assert_eq!((*missing, example.as_str()), (1, "scripts/run.sh"));
 }
 
 #[test]
-fn an_archive_without_pin_or_signature_needs_no_verify() {
+fn an_archive_without_checksum_or_signature_needs_no_verify() {
     let world = World::new();
     let path = world.write("linux-6.1.5.tar.xz", xz(&kernel("6.1.5")));
     let mut request = world.request("6.1.5", &format!("tarball:{}", path.display()));
@@ -162,20 +164,23 @@ fn an_archive_without_pin_or_signature_needs_no_verify() {
 }
 
 #[test]
-fn a_wrong_pin_is_refused_and_the_name_tells_the_release() {
+fn a_wrong_checksum_is_refused_and_the_name_contains_the_release() {
     let world = World::new();
     let file = xz(&kernel("6.1.5"));
     let path = world.write("linux-6.1.5.tar.xz", &file);
     let source = |sum: &str| format!("tarball:{}#{sum}", path.display());
     let failure = world.obtain(&world.request("6.1.5", &source(&"0".repeat(64)))).unwrap_err();
-    assert!(matches!(&failure, Failure::Fetch(Error::Altered { .. })), "{failure:?}");
+    assert!(
+        matches!(&failure, Failure::Fetch(Error::Download(download::Error::Altered { .. }))),
+        "{failure:?}"
+    );
     let tree = world.tree(&world.request("6.1.y", &source(&sha256(&file)))).unwrap();
     assert_eq!(tree.release.to_string(), "6.1.5");
     let error = fetch::offers(&world.cx, &world.request("6.12.y", &source(&sha256(&file)))).unwrap_err();
     assert!(matches!(&error, Error::OtherRelease { .. }), "{error:?}");
 }
 
-fn folder(world: &World) -> std::path::PathBuf {
+fn directory(world: &World) -> std::path::PathBuf {
     let path = world.path("tree");
     std::fs::create_dir_all(path.join("scripts")).unwrap();
     std::fs::create_dir_all(path.join(".git")).unwrap();
@@ -187,9 +192,9 @@ fn folder(world: &World) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_folder_is_copied_and_never_touched() {
+fn a_directory_is_copied_and_never_changed() {
     let world = World::new();
-    let path = folder(&world);
+    let path = directory(&world);
     let mut request = world.request("latest", &format!("dir:{}", path.display()));
     request.release = ReleaseSpec::NewestLongTerm;
     let tree = world.tree(&request).unwrap();
@@ -199,26 +204,26 @@ fn a_folder_is_copied_and_never_touched() {
     assert_eq!(std::fs::read_to_string(path.join("Makefile")).unwrap(), makefile("6.1.5"));
     drop(tree);
     assert!(world.tree(&request).unwrap().cached);
-    // An edit makes another tree.
+    // An edited directory is another tree.
     std::fs::write(path.join("scripts/run.sh"), "#!/bin/bash\n").unwrap();
     assert!(!world.tree(&request).unwrap().cached);
 }
 
 #[test]
-fn a_folder_that_was_built_in_is_refused_with_the_way_out() {
+fn a_directory_with_build_output_is_refused_with_the_fix() {
     let world = World::new();
-    let path = folder(&world);
+    let path = directory(&world);
     std::fs::write(path.join(".config"), "").unwrap();
     let error =
         fetch::offers(&world.cx, &world.request("6.1.5", &format!("dir:{}", path.display()))).unwrap_err();
-    assert!(matches!(&error, Error::BuiltIn { found, .. } if found == ".config"), "{error:?}");
+    assert!(matches!(&error, Error::NotClean { found, .. } if found == ".config"), "{error:?}");
     assert!(error.next_step().unwrap().contains("mrproper"));
 }
 
 #[test]
-fn a_folder_of_another_release_is_refused() {
+fn a_directory_with_another_release_is_refused() {
     let world = World::new();
-    let path = folder(&world);
+    let path = directory(&world);
     let source = format!("dir:{}", path.display());
     for release in ["6.1.6", "6.12.y"] {
         let error = fetch::offers(&world.cx, &world.request(release, &source)).unwrap_err();

@@ -1,43 +1,46 @@
-//! Which mirror the host's apt uses: sources.list(5), in both of its formats.
+//! The repositories that the host's apt is configured with: sources.list(5), in both of its formats.
 
 use std::path::{Path, PathBuf};
 
 use deb822_fast::Deb822;
+use fs_err as fs;
 
 use crate::base::openpgp::verify::Certificates;
 
-/// One repository that apt is configured with.
+/// One repository of apt's configuration.
 #[derive(Clone, Debug)]
-pub struct AptSource {
+pub(super) struct AptSource {
     /// Without a slash at the end.
-    pub uri: String,
-    pub suites: Vec<String>,
-    pub components: Vec<String>,
-    pub signed_by: SignedBy,
+    pub(super) uri: String,
+    pub(super) suites: Vec<String>,
+    pub(super) components: Vec<String>,
+    pub(super) signed_by: SignedBy,
 }
 
+/// The certificates that may sign a repository.
 #[derive(Clone, Debug)]
-pub enum SignedBy {
-    /// Whatever apt trusts in general.
+pub(super) enum SignedBy {
+    /// All that apt trusts by default.
     Default,
+    /// Those of keyring files.
     Keyrings(Vec<PathBuf>),
-    /// The certificate stands in the source file itself.
+    /// Those in the source file.
     Inline(Certificates),
 }
 
-/// All enabled binary or source repositories below `etc` (normally `/etc/apt`).
+/// All enabled binary and source repositories below `etc` (normally `/etc/apt`).
 ///
-/// What cannot be read is passed over: apt itself complains about it better.
-pub fn sources(etc: &Path) -> Vec<AptSource> {
+/// Unreadable files and lines are skipped: apt reports them better.
+pub(super) fn sources(etc: &Path) -> Vec<AptSource> {
     let mut files = vec![etc.join("sources.list")];
-    let parts = std::fs::read_dir(etc.join("sources.list.d")).into_iter().flatten().flatten();
+    let parts = fs::read_dir(etc.join("sources.list.d")).into_iter().flatten().flatten();
     let mut parts: Vec<_> = parts.map(|entry| entry.path()).collect();
     parts.sort();
     files.append(&mut parts);
     files
         .iter()
         .filter_map(|file| {
-            let text = std::fs::read_to_string(file).ok()?;
+            let text = fs::read_to_string(file).ok()?;
             match file.extension()?.to_str()? {
                 "list" => Some(one_line(&text)),
                 "sources" => Some(deb822(&text)),
@@ -83,7 +86,7 @@ fn one_source(line: &str) -> Option<AptSource> {
 }
 
 fn deb822(text: &str) -> Vec<AptSource> {
-    // Comments between fields are legal there; the parser reads the plain format.
+    // sources.list(5) allows comments between fields; the parser does not.
     let plain: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let Ok(document) = plain.join("\n").parse::<Deb822>() else { return Vec::new() };
     document.iter().flat_map(of_paragraph).collect()
@@ -113,7 +116,7 @@ fn of_paragraph(paragraph: &deb822_fast::Paragraph) -> Vec<AptSource> {
 
 fn signed_by(value: &str) -> SignedBy {
     if value.contains("-----BEGIN") {
-        // A lone dot stands for an empty line.
+        // In a field, a lone dot is an empty line.
         let lines: Vec<_> =
             value.lines().map(str::trim).map(|line| if line == "." { "" } else { line }).collect();
         return SignedBy::Inline(Certificates::parse(lines.join("\n").trim_start().as_bytes()));
@@ -123,7 +126,7 @@ fn signed_by(value: &str) -> SignedBy {
     if paths.is_empty() { SignedBy::Default } else { SignedBy::Keyrings(paths) }
 }
 
-/// Only what HTTP can fetch: no CD-ROMs, no local folders.
+/// The address of an HTTP repository; `None` for CD-ROMs and local directories.
 fn address(uri: &str) -> Option<String> {
     let http = uri.starts_with("http://") || uri.starts_with("https://");
     http.then(|| uri.trim_end_matches('/').to_owned())
@@ -135,9 +138,9 @@ mod tests {
 
     fn configured(files: &[(&str, &str)]) -> Vec<AptSource> {
         let etc = tempfile::tempdir().unwrap();
-        std::fs::create_dir(etc.path().join("sources.list.d")).unwrap();
+        fs::create_dir(etc.path().join("sources.list.d")).unwrap();
         for (name, text) in files {
-            std::fs::write(etc.path().join(name), text).unwrap();
+            fs::write(etc.path().join(name), text).unwrap();
         }
         sources(etc.path())
     }
@@ -147,7 +150,7 @@ mod tests {
         let found = configured(&[(
             "sources.list",
             "# deb http://no.example.org/debian x main\n\
-             deb [arch=amd64 signed-by=/k.gpg,/l.gpg] http://example.org/debian/ bookworm main contrib # it\n\
+             deb [arch=amd64 signed-by=/k.gpg,/l.gpg] http://example.org/debian/ bookworm main contrib # b\n\
              deb-src http://example.org/debian bookworm main\ndeb cdrom:[x]/ bookworm main\ndebx y z\n",
         )]);
         assert_eq!(found.len(), 2);
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn deb822_sources_are_read_and_disabled_ones_are_not() {
+    fn deb822_sources_are_read_unless_disabled() {
         let found = configured(&[(
             "sources.list.d/debian.sources",
             "Types: deb\n# a comment\nURIs: http://example.org/debian http://b.example.org/debian\n\
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn files_with_other_endings_are_ignored_as_apt_does() {
+    fn files_with_other_extensions_are_ignored() {
         let line = "deb http://example.org/debian bookworm main\n";
         assert!(configured(&[("sources.list.d/a.list.save", line)]).is_empty());
         assert_eq!(configured(&[("sources.list.d/a.list", line)]).len(), 1);

@@ -1,57 +1,56 @@
-//! Binary packages of a suite's `main` component for amd64, with what they need to run.
-//!
-//! Trust runs from the archive key over the suite's `InRelease` and its `Packages` index to the
-//! SHA-256 of each `.deb`.
+//! Binary packages of a suite's `main` component for amd64, with the libraries that they depend on.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 
 use deb822_fast::Paragraph;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use fs_err as fs;
+use serde::Serialize;
 
-use super::{Debian, NAME, Refused, Repository};
-use crate::base::cache_key::hex;
+use super::error::{Attempt, Error, SuiteError};
+use super::index::paragraphs;
+use super::{Debian, NAME, Repository};
 use crate::base::context::Context;
+use crate::base::digest::{parse_sha256, sha256};
+use crate::base::download::{self, Expected, download};
+use crate::base::http::Http;
 use crate::base::openpgp::verify::Signer;
-use crate::stages::fetch::download::{self, Expected};
-use crate::stages::fetch::error::{Error, Tried};
-use crate::stages::fetch::http::Http;
-use crate::stages::fetch::stored;
+use crate::base::store_archives;
 
-/// Libraries whose package is not named as libraries are today.
+/// Library packages with a name from before the naming rule.
 const LIBRARIES: [&str; 1] = ["zlib1g"];
 
 /// One `.deb` of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Package {
-    pub name: String,
+pub(crate) struct Package {
+    pub(crate) name: String,
     /// Epoch, upstream version and revision.
-    pub version: String,
+    pub(crate) version: String,
     /// `pool/main/g/gdb/gdb-minimal_10.1-1.7_amd64.deb`
     file: String,
     bytes: u64,
-    pub sha256: String,
-    /// Each with its alternatives, best first.
+    /// 64 lower-case hexadecimal digits.
+    pub(crate) sha256: String,
+    /// The names of each dependency's alternatives, the preferred one first.
     depends: Vec<Vec<String>>,
 }
 
-/// A package and the libraries that it needs, as one suite has them.
+/// A package and the libraries that it depends on, from one suite.
 #[derive(Clone, Debug)]
-pub struct Closure {
-    /// The package that was asked for comes first.
-    pub packages: Vec<Package>,
-    /// In words.
-    pub chain: String,
+pub(crate) struct Closure {
+    /// The requested package comes first.
+    pub(crate) packages: Vec<Package>,
+    /// The chain of trust, as a sentence for reports.
+    pub(crate) chain: String,
     /// Fingerprint of the certificate that signed the suite.
-    pub signer: String,
-    base: String,
+    pub(crate) signer: String,
+    repository: Repository,
 }
 
-/// `meta.json` of a `.deb` among the store's tarballs.
-#[derive(Debug, Serialize, Deserialize)]
+/// `meta.json` of a `.deb` in the store.
+#[derive(Debug, Serialize)]
 struct Record {
-    /// With its version.
+    /// Name and version.
     package: String,
     url: String,
     verified_by: String,
@@ -60,7 +59,7 @@ struct Record {
 
 impl Package {
     /// The version without epoch and revision: `10.1` of `1:10.1-1.7`.
-    pub fn upstream_version(&self) -> &str {
+    pub(crate) fn upstream_version(&self) -> &str {
         let version = self.version.split_once(':').map_or(self.version.as_str(), |(_, version)| version);
         version.rsplit_once('-').map_or(version, |(upstream, _)| upstream)
     }
@@ -68,23 +67,20 @@ impl Package {
     fn read(paragraph: &Paragraph) -> Option<Package> {
         let field = |name: &str| paragraph.get(name).map(|value| value.trim().to_owned());
         let depends = ["Pre-Depends", "Depends"].iter().filter_map(|name| paragraph.get(name));
-        let sha256 = field("SHA256")?;
-        let is_sum = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_sum.then_some(())?;
         Some(Package {
             name: field("Package")?,
             version: field("Version")?,
             file: field("Filename")?,
             bytes: field("Size")?.parse().ok()?,
-            sha256: sha256.to_ascii_lowercase(),
+            sha256: parse_sha256(&field("SHA256")?)?,
             depends: depends.flat_map(relations).collect(),
         })
     }
 }
 
-/// `libc6 (>= 2.29), libtinfo5:any | libtinfo6`: the names, versions left out.
+/// The names in `libc6 (>= 2.29), libtinfo5:any | libtinfo6`.
 ///
-/// Versions need no look: within one release of a suite they fit each other.
+/// Versions are ignored: the packages of one suite satisfy each other.
 fn relations(field: &str) -> Vec<Vec<String>> {
     let name = |alternative: &str| {
         let name = alternative.split([' ', '(', '[', ':']).find(|word| !word.is_empty())?;
@@ -95,12 +91,12 @@ fn relations(field: &str) -> Vec<Vec<String>> {
     relations.filter(|alternatives: &Vec<String>| !alternatives.is_empty()).collect()
 }
 
-/// Whether the package may hold shared libraries, by its name (Debian policy 8.1).
+/// Whether the package may contain shared libraries, by its name (Debian Policy, section 8.1).
 fn is_library(name: &str) -> bool {
     LIBRARIES.contains(&name) || name.starts_with("lib")
 }
 
-/// The packages that `wanted` needs of those that are libraries, or that are in `also`.
+/// `wanted` and everything in `known` that it depends on, directly or not; `None` if `wanted` is unknown.
 fn closure(known: &BTreeMap<String, Package>, wanted: &str) -> Option<Vec<Package>> {
     let mut queue = VecDeque::from([known.get(wanted)?]);
     let mut closure: Vec<Package> = Vec::new();
@@ -116,25 +112,30 @@ fn closure(known: &BTreeMap<String, Package>, wanted: &str) -> Option<Vec<Packag
 }
 
 impl Debian {
-    /// `wanted` of the suite, and the libraries that it depends on. `also` names packages that
-    /// are followed like libraries: what a transitional package stands for.
-    pub fn binaries(&self, http: &Http, suite: &str, wanted: &str, also: &[&str]) -> Result<Closure, Error> {
+    /// `wanted` of the suite, and the libraries that it depends on. Dependencies on the packages `also` are
+    /// followed too: a transitional package depends on its successor.
+    pub(crate) fn binaries(
+        &self,
+        http: &Http,
+        suite: &str,
+        wanted: &str,
+        also: &[&str],
+    ) -> Result<Closure, Error> {
         if !self.has_archive() {
             return Err(Error::NoMirror);
         }
-        let mut tried = Vec::new();
-        for repository in &self.archive {
+        let mut attempts = Vec::new();
+        for repository in self.repositories(suite) {
             let reason = match repository.binaries(http, suite, wanted, also) {
                 Ok(Some(closure)) => return Ok(closure),
                 Ok(None) => format!("its suite {suite} has no package {wanted}"),
-                Err(Refused::Interrupted) => return Err(Error::Interrupted),
-                Err(Refused::Store(error)) => return Err(error),
-                Err(Refused::Absent) => format!("it has no suite {suite} (404)"),
-                Err(Refused::Unreachable(reason) | Refused::Failed(reason)) => reason,
+                Err(SuiteError::Interrupted(interrupted)) => return Err(interrupted.into()),
+                Err(SuiteError::Absent) => format!("it has no suite {suite} (404)"),
+                Err(SuiteError::Unreachable(reason) | SuiteError::Unusable(reason)) => reason,
             };
-            tried.push(Tried { source: format!("{NAME} ({})", repository.base), reason });
+            attempts.push(Attempt { source: format!("{NAME} ({})", repository.base), reason });
         }
-        Err(Error::Suite { suite: suite.to_owned(), tried })
+        Err(Error::Suite { suite: suite.to_owned(), attempts })
     }
 }
 
@@ -145,15 +146,15 @@ impl Repository {
         name: &str,
         wanted: &str,
         also: &[&str],
-    ) -> Result<Option<Closure>, Refused> {
+    ) -> Result<Option<Closure>, SuiteError> {
         let (suite, signer) = self.in_release(http, name)?;
         let Some(index) = &suite.packages else {
-            return Err(Refused::Failed(format!("its suite {name} lists no packages for amd64")));
+            return Err(SuiteError::Unusable(format!("its suite {name} lists no packages for amd64")));
         };
         let plain = self.index(http, name, &suite, index)?;
         let mut known = BTreeMap::new();
         let follows = |name: &str| name == wanted || also.contains(&name) || is_library(name);
-        super::index::paragraphs(plain, follows, |paragraph| {
+        paragraphs(plain, follows, |paragraph| {
             if let Some(package) = Package::read(paragraph) {
                 known.insert(package.name.clone(), package);
             }
@@ -171,36 +172,39 @@ impl Closure {
                 "InRelease of {suite} signed by {signer}; its Packages index; the SHA-256 of each .deb in it"
             ),
             signer: signer.fingerprint.clone(),
-            base: repository.base.clone(),
+            repository: repository.clone(),
         }
     }
 
-    /// Of all `.deb`s together.
-    pub fn bytes(&self) -> u64 {
+    /// Size of all `.deb` files together.
+    pub(crate) fn bytes(&self) -> u64 {
         self.packages.iter().map(|package| package.bytes).sum()
     }
 
-    /// The `.deb`, from the store if it is there.
-    pub fn fetch(&self, cx: &Context, http: &Http, package: &Package) -> Result<Vec<u8>, Error> {
-        let url = format!("{}/{}", self.base, package.file);
-        let entry = match stored::find(cx, &package.sha256)? {
+    /// The content of the package's `.deb`, from the store or else downloaded.
+    pub(crate) fn deb(
+        &self,
+        cx: &Context,
+        http: &Http,
+        package: &Package,
+    ) -> Result<Vec<u8>, download::Error> {
+        let url = self.repository.address(&package.file);
+        let entry = match store_archives::find(cx, &package.sha256)? {
             Some(entry) => entry,
             None => {
                 let expected = Expected { sha256: Some(&package.sha256), bytes: Some(package.bytes) };
-                download::download(cx, http, &url, expected, &self.record(package, &url))?.0
+                download(cx, http, &url, expected, &self.record(package, &url))?.0
             }
         };
-        let path = stored::archive(entry.path());
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(&path);
-        // One byte more than it may have would show in the checksum.
-        let read = file.and_then(|file| file.take(package.bytes + 1).read_to_end(&mut bytes));
-        read.map_err(|source| Error::Archive { path, source })?;
-        let actual = hex(&Sha256::digest(&bytes));
+        let mut deb = Vec::new();
+        let file = fs::File::open(store_archives::archive(entry.path()))?;
+        // One byte too many changes the checksum.
+        file.take(package.bytes + 1).read_to_end(&mut deb)?;
+        let actual = sha256(&deb);
         if actual != package.sha256 {
-            return Err(Error::Altered { url, expected: package.sha256.clone(), actual });
+            return Err(download::Error::Altered { url, expected: package.sha256.clone(), actual });
         }
-        Ok(bytes)
+        Ok(deb)
     }
 
     fn record(&self, package: &Package, url: &str) -> Record {

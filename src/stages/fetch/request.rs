@@ -1,0 +1,40 @@
+//! What a run requests of the fetch stage.
+
+use std::path::PathBuf;
+
+use super::keys::KeySource;
+use super::pins::Pins;
+use super::spec::SourceSpec;
+use crate::base::context::Context;
+use crate::base::release::ReleaseSpec;
+
+/// The release to fetch, its sources, and what they are verified with.
+#[derive(Clone, Debug)]
+pub struct SourceRequest {
+    /// The release, or the line whose newest release to fetch.
+    pub release: ReleaseSpec,
+    /// Where to look for it.
+    pub source: SourceSpec,
+    /// Accept a source without a signature or checksum.
+    pub no_verify: bool,
+    /// OpenPGP certificates to verify with, in addition to those of the host and of kernel.org.
+    pub keyring: Option<PathBuf>,
+    /// Base addresses of kernel.org mirrors, in the order to try; empty for kernel.org itself.
+    pub kernel_org: Vec<String>,
+    /// Base address of a Debian mirror; `None` for the mirror that apt on this host uses.
+    pub debian_mirror: Option<String>,
+    /// The trusted keys and checksums of kernel.org; tests replace the default.
+    pub pins: Pins,
+}
+
+impl SourceRequest {
+    /// Where the certificates of the pinned signers come from.
+    pub(super) fn key_source(&self, cx: &Context) -> KeySource {
+        KeySource {
+            keyring: self.keyring.clone(),
+            directories: self.pins.key_directories.clone(),
+            pins: self.pins.clone(),
+            offline: cx.offline,
+        }
+    }
+}
