@@ -34,7 +34,7 @@ enum Error {
     Store(#[from] store::Error),
     #[error("the store has no entry {name:?}")]
     Unknown { name: String },
-    #[error(transparent)]
+    #[error("{0}")]
     Measure(#[from] io::Error),
 }
 
