@@ -21,4 +21,5 @@ pub mod stop;
 pub mod store;
 pub(crate) mod store_archives;
 pub mod text;
+pub(crate) mod text_schema;
 pub mod x509;

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::text_schema::text_schema;
+
 /// One upstream release: `5.12`, `6.1.187`, `7.2-rc3`.
 ///
 /// `5.12` and `5.12.0` are the same release; the first form is the one kernel.org uses.
@@ -226,6 +228,13 @@ macro_rules! serde_as_text {
     )*};
 }
 serde_as_text!(Release, Line, ReleaseSpec);
+
+text_schema!(
+    Release,
+    "An exact kernel release: `6.1.187`, `5.12`, `6.2-rc1`.",
+    "^[0-9]+\\.[0-9]+(\\.[0-9]+)?(-rc[0-9]+)?$"
+);
+text_schema!(Line, "A release line: `6.1.y`.", "^[0-9]+\\.[0-9]+\\.y$");
 
 #[cfg(test)]
 mod tests {

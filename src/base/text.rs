@@ -1,4 +1,4 @@
-//! Text for terminals.
+//! Text for terminals and pages.
 
 use std::fmt::Write;
 
@@ -14,4 +14,10 @@ pub fn columns(rows: &[Vec<String>]) -> String {
         writeln!(text, "{}", cells.join("  ").trim_end()).expect("writing to a String cannot fail");
     }
     text
+}
+
+/// `text` with its first letter in upper case.
+pub fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -107,7 +107,7 @@ pub struct Signer {
 }
 
 /// The signer as the report shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Identity {
     /// Subject of the certificate in the notation of RFC 4514: `CN=My kernels`.
     pub subject: String,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::register::Hex;
 use super::text_serde::as_text;
+use crate::base::text_schema::text_schema;
 
 /// The error of a system call: the name of its errno, such as `EINVAL`, or `errno 095` for a number
 /// whose name the probe does not know (`errno_name` in probe/records.c).
@@ -115,6 +116,16 @@ impl FromStr for Peek {
 }
 
 as_text!(Errno, Answer, Peek);
+text_schema!(
+    Answer,
+    "The result of a request: `ok`, or the name or number of an errno.",
+    "^(ok|E[A-Z0-9]+|errno [0-9]+)$"
+);
+text_schema!(
+    Peek,
+    "The result of `PTRACE_PEEKUSER`: the value of the register, or the name or number of an errno.",
+    "^(0x[0-9a-f]{1,16}|E[A-Z0-9]+|errno [0-9]+)$"
+);
 
 #[cfg(test)]
 mod tests {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One debugger on one tracee: an entry of `debuggers` in `report.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DebuggerRun {
     /// Name and version: `gdb 10.1`, `strace 6.1`; ` (host)` follows for one of the host's debuggers.
     pub debugger: String,
@@ -31,7 +32,7 @@ pub struct DebuggerRun {
 }
 
 /// How a debugger fared. The first value that fits applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DebuggerOutcome {
     /// It reached its deadline or its output limit while it kept failing to attach to one thread.
@@ -51,7 +52,7 @@ pub enum DebuggerOutcome {
 }
 
 /// The tracee after the debugger left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TraceeAfter {
     /// Every thread runs or sleeps.

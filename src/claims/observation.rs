@@ -1,5 +1,6 @@
 //! The probe's observation of one thread, as `observations` in `report.json` records it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Peek};
@@ -8,7 +9,7 @@ use super::register::{Hex, Register, Registers};
 /// One thread of one tracee: an entry of `observations` in `report.json`.
 ///
 /// A value that the probe could not observe is `null` (`None` in Rust).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// Word size of the tracee: 64 or 32.
     pub tracee_bits: u8,
@@ -76,7 +77,7 @@ pub struct Observation {
 }
 
 /// The `NT_PRSTATUS` note of a thread in a core dump.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CoreNote {
     /// Size in bytes of the registers in the note: 216 in a 64-bit view, 68 in a 32-bit one.
     pub bytes: u64,

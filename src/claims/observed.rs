@@ -1,5 +1,6 @@
 //! The two sides of a judgement: what a boot showed, and how a claim compares with it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claim::{Bits, Conditions};
@@ -37,7 +38,7 @@ impl Observed<'_> {
 }
 
 /// The judgement of one claim: an entry of `claims` in `report.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Judgement {
     /// Tracee, threads and key: `64-bit io threads: peekuser_cs`.
     pub claim: String,

@@ -1,13 +1,16 @@
 //! Registers of a thread, as `PTRACE_GETREGS` shows them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Index, IndexMut};
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::text_serde::as_text;
+use crate::base::text_schema::text_schema;
 
 /// The value of a register; `"0x33"` in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +169,25 @@ impl TryFrom<BTreeMap<String, Option<Hex>>> for Registers {
 }
 
 as_text!(Hex);
+text_schema!(Hex, "The value of a register: `0x33`.", "^0x[0-9a-f]{1,16}$");
+
+impl JsonSchema for Registers {
+    fn schema_name() -> Cow<'static, str> {
+        "Registers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<Option<Hex>>();
+        let properties: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, value.clone())).collect();
+        json_schema!({
+            "description": "The values of all 27 registers of `struct user_regs_struct`; null for a register that cannot be read.",
+            "type": "object",
+            "properties": properties,
+            "required": NAMES,
+            "additionalProperties": false,
+        })
+    }
+}
 
 #[cfg(test)]
 mod tests {

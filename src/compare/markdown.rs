@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::judged::Table;
-use super::{Comparison, Error, summary, write};
+use fs_err as fs;
 
-pub const BEGIN: &str = "<!-- kpatch-build compare -->";
-pub const END: &str = "<!-- /kpatch-build compare -->";
+use super::matrix::Table;
+use super::{BEGIN, Comparison, END, Error, summary};
+use crate::base::files;
 
-/// The summary's first sentences, the matrix, and the answer about EINVAL.
+/// Returns the beginning of the summary, the matrix, and the answer about EINVAL.
 pub fn matrix(comparison: &Comparison) -> String {
     let table = Table::of(comparison);
     let summary = summary::summary(comparison);
@@ -18,7 +18,7 @@ pub fn matrix(comparison: &Comparison) -> String {
     text += &line(&vec!["---".to_owned(); heading.len()]);
     for row in &table.rows {
         let mut words: Vec<String> = row.words().iter().map(|cell| escaped(cell)).collect();
-        // A row without a measurement says why in its last cell.
+        // A row without a measurement has its reason in the last cell.
         while words.len() < heading.len() {
             words.insert(1, String::new());
         }
@@ -26,7 +26,7 @@ pub fn matrix(comparison: &Comparison) -> String {
         text += &line(&words);
     }
     text += &format!(
-        "\nWhat does gdb do when register reads of io threads return EINVAL? {}\n",
+        "\nWhat does gdb do when reading an io thread's registers returns EINVAL? {}\n",
         sentences(&summary.einval.answer)
     );
     text
@@ -36,7 +36,7 @@ fn line(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// Sentences in which names of series stand between backticks.
+/// Joins sentences in which names of series are between backticks.
 fn sentences(all: &[String]) -> String {
     let text = all.join(" ");
     let is_name = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
@@ -47,7 +47,7 @@ fn sentences(all: &[String]) -> String {
     text.split('`').enumerate().map(part).collect()
 }
 
-/// Text of the measurements as text: no markup, no line breaks, no table bars.
+/// Escapes measured text: no markup, no line breaks, no table bars.
 fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for c in text.chars() {
@@ -60,7 +60,10 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Puts `content` between the marking lines of a Markdown file. Returns whether that changed it.
+/// Replaces the text between the markers of the Markdown file `path`. Returns whether that changed it.
+///
+/// # Errors
+/// The file cannot be read or written, or does not contain each marker exactly once.
 pub fn update(path: &Path, content: &str) -> Result<bool, Error> {
     let old = read(path)?;
     let (begin, end) = place(&old, path)?;
@@ -68,25 +71,25 @@ pub fn update(path: &Path, content: &str) -> Result<bool, Error> {
     if new == old {
         return Ok(false);
     }
-    write(path, new.as_bytes()).map(|()| true)
+    files::replace(path, new.as_bytes()).map_err(Error::Write)?;
+    Ok(true)
 }
 
-/// Refuses a file that [`update`] would refuse, before anything is measured for it.
-pub fn check_markers(path: &Path) -> Result<(), Error> {
+/// Checks a Markdown file for [`update`], before anything is measured.
+///
+/// # Errors
+/// The file cannot be read, or does not contain each marker exactly once.
+pub(crate) fn check_markers(path: &Path) -> Result<(), Error> {
     place(&read(path)?, path).map(|_| ())
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })
+    fs::read_to_string(path).map_err(Error::Read)
 }
 
-/// From the end of the first mark to the beginning of the second; each must be there once.
+/// The byte offsets of the end of the first marker and of the beginning of the second.
 fn place(text: &str, path: &Path) -> Result<(usize, usize), Error> {
-    let only = |mark: &str| match &text.match_indices(mark).collect::<Vec<_>>()[..] {
+    let only = |marker: &str| match &text.match_indices(marker).collect::<Vec<_>>()[..] {
         [(at, _)] => Some(*at),
         _ => None,
     };

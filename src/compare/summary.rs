@@ -1,46 +1,54 @@
-//! What the measurements say, in sentences. Names of series stand between backticks.
+//! What the measurements show, in sentences. Names of series are between backticks.
 
-use super::judged::{Row, SIZES, Table, Tone, claims_words};
-use super::{Absence, Cell, Comparison, lang_name};
+use super::matrix::{Row, Table, claims_outcome};
+use super::outcome::{SIZES, Tone};
+use super::{Absence, Cell, Comparison};
+use crate::base::text::capitalized;
 use crate::claims::{Answer, DebuggerOutcome, DebuggerRun, TraceeAfter};
 
 /// The summary of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// What was measured, which series satisfy everything, how the claims fared.
+    /// What was measured, which series work everywhere, and whether the claims hold.
     pub lead: Vec<String>,
-    pub series: Vec<Finding>,
-    pub einval: Einval,
+    /// What each series does, in the order of the matrix.
+    pub series: Vec<SeriesFinding>,
+    /// The answer to the open question.
+    pub einval: EinvalAnswer,
 }
 
-/// One row in words.
+/// A series in words, in the languages that show the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct SeriesFinding {
+    /// Name of the series, with its languages in a comparison of both.
     pub label: String,
-    /// Those in which it is so.
-    pub langs: Vec<String>,
-    pub slug: String,
-    pub tone: Tone,
-    /// What is wrong with it; of a series with which nothing is, the one sentence that says so.
+    /// Names of the languages.
+    langs: Vec<String>,
+    /// The row as part of an HTML `id`.
+    pub(super) slug: String,
+    pub(super) tone: Tone,
+    /// What is wrong, one sentence each; for a series without a problem, the sentence that says so.
     pub points: Vec<String>,
 }
 
-/// What gdb does when register reads of io threads return EINVAL.
+/// What gdb does when reading the registers of an io thread returns EINVAL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Einval {
+pub struct EinvalAnswer {
+    /// The answer in sentences.
     pub answer: Vec<String>,
-    /// What gdb printed: who, and the line.
-    pub quotes: Vec<(String, String)>,
+    /// What gdb printed: the runs, and the line.
+    pub(super) quotes: Vec<(String, String)>,
 }
 
+/// Summarizes a comparison.
 pub fn summary(comparison: &Comparison) -> Summary {
     let table = Table::of(comparison);
     let findings = findings(&table);
     Summary { lead: lead(comparison, &table), series: findings, einval: einval(&table) }
 }
 
-/// `one`, `one and two`, `one, two and three`.
-pub fn list(items: &[String]) -> String {
+/// Joins items for a sentence: `one`, `one and two`, `one, two and three`.
+pub(super) fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),
@@ -48,41 +56,38 @@ pub fn list(items: &[String]) -> String {
     }
 }
 
-pub fn count(number: usize, one: &str, many: &str) -> String {
+/// A number and its noun, with numbers below ten as words: `one kernel`, `14 kernels`.
+fn count(number: usize, singular: &str, plural: &str) -> String {
     let words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
     let number_word = words.get(number).map_or_else(|| number.to_string(), |word| (*word).to_owned());
-    format!("{number_word} {}", if number == 1 { one } else { many })
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    format!("{number_word} {}", if number == 1 { singular } else { plural })
 }
 
 fn lead(comparison: &Comparison, table: &Table) -> Vec<String> {
     if comparison.cells.is_empty() {
-        return vec!["No kernel was measured, so there is nothing to say yet.".into()];
+        return vec!["No kernel was measured.".into()];
     }
-    let mut lead = vec![what_was_measured(comparison, table), who_satisfies(table)];
-    lead.extend(what_is_missing(comparison));
+    let mut lead = vec![measured(comparison, table), working(table)];
+    lead.extend(missing(comparison));
     lead.push(verdict(comparison));
     lead
 }
 
-fn what_was_measured(comparison: &Comparison, table: &Table) -> String {
-    let kernels = capital(&count(comparison.cells.len(), "kernel", "kernels"));
+fn measured(comparison: &Comparison, table: &Table) -> String {
     let release = comparison.cells[0].release;
+    let (kernel, kernels) = (format!("Linux {release} kernel"), format!("Linux {release} kernels"));
+    let kernels = capitalized(&count(comparison.cells.len(), &kernel, &kernels));
     let was = if comparison.cells.len() == 1 { "was" } else { "were" };
-    let made = format!("{kernels} of Linux {release} {was} built and booted");
+    let booted = format!("{kernels} {was} built and booted");
     let debuggers: Vec<_> = table.debuggers.iter().map(ToString::to_string).collect();
     if debuggers.is_empty() {
-        return format!("{made}. No debugger was run: what follows is about registers only.");
+        return format!("{booted}. No debugger was run, so the results cover registers only.");
     }
-    format!("{made}, each with {} attached to a 64-bit and to a 32-bit process.", list(&debuggers))
+    format!("{booted}, each with {} attached to a 64-bit and to a 32-bit process.", list(&debuggers))
 }
 
-/// A series in all of its languages: `x`, or `x` (Rust) where another language differs.
-fn satisfied_names(table: &Table) -> Vec<String> {
+/// The series that work everywhere: `x`, or `x` in Rust if it does not in C.
+fn working_names(table: &Table) -> Vec<String> {
     let mut names = Vec::new();
     for series in table.series() {
         let rows: Vec<_> = table.measured().filter(|(row, _)| row.series == series).collect();
@@ -90,39 +95,45 @@ fn satisfied_names(table: &Table) -> Vec<String> {
         match (good.len(), rows.len()) {
             (0, _) => {}
             (some, all) if some == all => names.push(format!("`{series}`")),
-            _ => names.extend(good.iter().map(|(row, _)| format!("`{series}` in {}", lang_name(row.lang)))),
+            _ => names.extend(good.iter().map(|(row, _)| format!("`{series}` in {}", row.lang.name()))),
         }
     }
     names
 }
 
-fn who_satisfies(table: &Table) -> String {
-    let what =
-        if table.debuggers.is_empty() { "both tracee sizes" } else { "both tracee sizes and every debugger" };
-    let names = satisfied_names(table);
+fn working(table: &Table) -> String {
+    let (works, work) = match table.debuggers.is_empty() {
+        true => ("shows", "show"),
+        false => ("works", "work"),
+    };
+    let everywhere = match table.debuggers.is_empty() {
+        true => "correct segment registers on both tracee sizes",
+        false => "on both tracee sizes and with every debugger",
+    };
+    let names = working_names(table);
     let measured = {
         let mut series: Vec<_> = table.measured().map(|(row, _)| row.series).collect();
         series.dedup();
         series.len()
     };
     match names.len() {
-        0 => format!("No series satisfies {what}."),
-        some if some == measured && measured > 1 => format!("All {measured} series satisfy {what}."),
-        1 => format!("Only {} satisfies {what}.", names[0]),
-        _ => format!("{} satisfy {what}; the others do not.", list(&names)),
+        0 => format!("No series {works} {everywhere}."),
+        all if all == measured && measured > 1 => format!("All {measured} series {work} {everywhere}."),
+        1 => format!("Only {} {works} {everywhere}.", names[0]),
+        _ => format!("{} {work} {everywhere}; the others do not.", list(&names)),
     }
 }
 
-fn what_is_missing(comparison: &Comparison) -> Option<String> {
+fn missing(comparison: &Comparison) -> Option<String> {
     let of = |wanted: &dyn Fn(Absence) -> bool| -> Vec<String> {
         let gone = comparison.unmeasured.iter().filter(|gone| wanted(gone.state));
-        gone.map(|gone| format!("`{}` in {}", gone.series, lang_name(gone.lang))).collect()
+        gone.map(|gone| format!("`{}` in {}", gone.series, gone.lang.name())).collect()
     };
     let failed = of(&|state| state != Absence::NotAvailable);
     let absent = of(&|state| state == Absence::NotAvailable);
     let mut sentences = Vec::new();
     if !failed.is_empty() {
-        sentences.push(format!("Asked for but not measured: {}.", list(&failed)));
+        sentences.push(format!("Requested but not measured: {}.", list(&failed)));
     }
     if !absent.is_empty() {
         sentences.push(format!("Not available on this line: {}.", list(&absent)));
@@ -136,23 +147,22 @@ fn verdict(comparison: &Comparison) -> String {
     let failed = claims.filter(|claim| !claim.holds).count();
     let broken = comparison.cells.iter().filter(|cell| !cell.boot.problems.is_empty()).count();
     let mut text = match failed {
-        0 => format!("Every one of the {total} claims that the series make about these kernels held."),
-        1 => format!("One of the {total} claims that the series make about these kernels did not hold."),
-        _ => format!("{failed} of the {total} claims that the series make about these kernels did not hold."),
+        0 => format!("All {total} claims that the series make about these kernels hold."),
+        1 => format!("One of the {total} claims that the series make about these kernels does not hold."),
+        _ => format!("{failed} of the {total} claims that the series make about these kernels do not hold."),
     };
     if broken > 0 {
-        text +=
-            &format!(" {} did not come through the boot test.", capital(&count(broken, "kernel", "kernels")));
+        text += &format!(" {} failed the boot test.", capitalized(&count(broken, "kernel", "kernels")));
     }
     text
 }
 
-/// One for each series; one for each of its languages where they differ.
-fn findings(table: &Table) -> Vec<Finding> {
+/// One finding for each series, or one for each of its languages if they differ.
+fn findings(table: &Table) -> Vec<SeriesFinding> {
     let several = table.rows.iter().any(|row| row.lang != table.rows[0].lang);
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings: Vec<SeriesFinding> = Vec::new();
     for series in table.series() {
-        let mut of_series: Vec<Finding> = Vec::new();
+        let mut of_series: Vec<SeriesFinding> = Vec::new();
         for row in table.rows.iter().filter(|row| row.series == series) {
             let new = finding(row, &table.debuggers);
             match of_series.iter_mut().find(|known| (known.tone, &known.points) == (new.tone, &new.points)) {
@@ -170,12 +180,12 @@ fn findings(table: &Table) -> Vec<Finding> {
     findings
 }
 
-fn finding(row: &Row, debuggers: &[&str]) -> Finding {
-    let verdict = claims_words(&row.state);
+fn finding(row: &Row, debuggers: &[&str]) -> SeriesFinding {
+    let verdict = claims_outcome(&row.state);
     let mut points = Vec::new();
     let mut tone = verdict.tone;
     if verdict.tone != Tone::Good {
-        points.push(format!("{}.", capital(&verdict.sentence)));
+        points.push(format!("{}.", capitalized(&verdict.sentence)));
     }
     if !row.outcomes.is_empty() {
         points.extend(register_points(row));
@@ -184,13 +194,15 @@ fn finding(row: &Row, debuggers: &[&str]) -> Finding {
     }
     if points.is_empty() {
         let clean = if debuggers.is_empty() { "" } else { ", and every debugger is clean" };
-        points
-            .push(format!("Nothing is wrong: the segment registers are right on both tracee sizes{clean}."));
+        points.push(format!(
+            "Nothing is wrong: the segment registers are correct on both tracee sizes{clean}."
+        ));
     }
-    let langs = vec![lang_name(row.lang).to_owned()];
-    Finding { label: row.series.to_owned(), langs, slug: row.slug(), tone, points }
+    let langs = vec![row.lang.name().to_owned()];
+    SeriesFinding { label: row.series.to_owned(), langs, slug: row.slug(), tone, points }
 }
 
+/// The sizes of tracee in words.
 fn sizes(sizes: &[u8]) -> String {
     match (sizes.contains(&64), sizes.contains(&32)) {
         (true, true) => "both tracee sizes".into(),
@@ -207,7 +219,7 @@ fn register_points(row: &Row) -> Vec<String> {
     groups.iter().map(|(sentence, of)| format!("On {}, {sentence}.", sizes(of))).collect()
 }
 
-/// Debuggers that showed the same, together.
+/// One sentence for each outcome, with all debuggers that had it.
 fn debugger_points(row: &Row, names: &[&str]) -> Vec<String> {
     let mut groups: Vec<(&str, Members)> = Vec::new();
     for (name, pair) in names.iter().zip(&row.outcomes[1..]) {
@@ -215,22 +227,22 @@ fn debugger_points(row: &Row, names: &[&str]) -> Vec<String> {
             entry(entry(&mut groups, &*outcome.sentence), (*name).to_owned()).push(bits);
         }
     }
-    groups.iter().map(|(words, members)| format!("{}: {}.", capital(words), who(members))).collect()
+    groups.iter().map(|(words, members)| format!("{}: {}.", capitalized(words), who(members))).collect()
 }
 
 /// Debuggers, each with the sizes of its tracees.
 type Members = Vec<(String, Vec<u8>)>;
 
-/// What belongs to a key, in the order in which the keys came.
+/// The value of a key; keys keep the order in which they were added.
 fn entry<K: PartialEq, V: Default>(groups: &mut Vec<(K, V)>, key: K) -> &mut V {
-    let at = groups.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+    let index = groups.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
         groups.push((key, V::default()));
         groups.len() - 1
     });
-    &mut groups[at].1
+    &mut groups[index].1
 }
 
-/// `gdb 10.1 and gdb 13.1 on both tracee sizes, gdb 16.3 on a 64-bit tracee`.
+/// The runs in words: `gdb 10.1 and gdb 13.1 on both tracee sizes, gdb 16.3 on a 64-bit tracee`.
 fn who(members: &Members) -> String {
     let mut by_sizes: Vec<(&[u8], Vec<String>)> = Vec::new();
     for (name, of) in members {
@@ -240,7 +252,7 @@ fn who(members: &Members) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether an io thread could be attached to and refused register reads with EINVAL.
+/// Whether an io thread accepted an attach and refused register reads with EINVAL.
 fn refuses_registers(cell: &Cell) -> bool {
     let fails = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.is_errno("EINVAL"));
     cell.boot.observations.iter().any(|seen| {
@@ -252,7 +264,7 @@ fn refuses_registers(cell: &Cell) -> bool {
     })
 }
 
-fn einval(table: &Table) -> Einval {
+fn einval(table: &Table) -> EinvalAnswer {
     let mut kernels: Vec<Refusing> = Vec::new();
     for (row, cell) in table.measured().filter(|(_, cell)| refuses_registers(cell)) {
         let new = Refusing::of(row, cell);
@@ -264,13 +276,13 @@ fn einval(table: &Table) -> Einval {
     }
     if kernels.is_empty() {
         let text =
-            "Not measured here: on none of these kernels did a register read of an io thread return EINVAL.";
-        return Einval { answer: vec![text.into()], quotes: Vec::new() };
+            "Not measured here: reading an io thread’s registers returned EINVAL on none of these kernels.";
+        return EinvalAnswer { answer: vec![text.into()], quotes: Vec::new() };
     }
-    let mut einval = Einval { answer: Vec::new(), quotes: Vec::new() };
+    let mut einval = EinvalAnswer { answer: Vec::new(), quotes: Vec::new() };
     for kernel in kernels {
         let langs = list(&kernel.langs);
-        einval.answer.push(format!("Under `{}`, in {langs}, such reads do return EINVAL.", kernel.series));
+        einval.answer.push(format!("With `{}` in {langs}, these reads return EINVAL.", kernel.series));
         einval.answer.extend(kernel.sentences);
         einval.quotes.extend(kernel.quotes);
     }
@@ -296,47 +308,47 @@ impl Refusing {
         }
         Refusing {
             series: row.series.to_owned(),
-            langs: vec![lang_name(row.lang).to_owned()],
+            langs: vec![row.lang.name().to_owned()],
             sentences: sentences(&runs),
             quotes: quotes.into_iter().map(|(line, members)| (who(&members), line)).collect(),
         }
     }
 }
 
-/// One for each way in which the runs ended.
+/// One sentence for each way in which the runs ended.
 fn sentences(runs: &[&DebuggerRun]) -> Vec<String> {
     if runs.is_empty() {
-        return vec!["What gdb does then was not measured: none was run.".into()];
+        return vec!["gdb’s reaction was not measured: no gdb was run.".into()];
     }
     let mut groups: Vec<([String; 2], Members)> = Vec::new();
     for run in runs {
-        let words = [false, true].map(|plural| does(run, plural));
+        let words = [false, true].map(|plural| reaction(run, plural));
         entry(entry(&mut groups, words), run.debugger.clone()).push(run.tracee_bits);
     }
-    let alone = groups.len() == 1 && groups[0].1.len() > 1;
-    let sentence = |([one, many], members): &([String; 2], Members)| match members.len() {
-        _ if alone => format!("Every gdb that was run ({}) {one}.", who(members)),
-        1 => format!("{} {one}.", who(members)),
-        _ => format!("{} {many}.", who(members)),
+    let agree = groups.len() == 1 && groups[0].1.len() > 1;
+    let sentence = |([singular, plural], members): &([String; 2], Members)| match members.len() {
+        _ if agree => format!("Every tested gdb ({}) {singular}.", who(members)),
+        1 => format!("{} {singular}.", who(members)),
+        _ => format!("{} {plural}.", who(members)),
     };
     groups.iter().map(sentence).collect()
 }
 
-/// What a debugger did, as the rest of a sentence that begins with it, or with several like it.
-fn does(run: &DebuggerRun, plural: bool) -> String {
-    let verb = |one: &'static str, many: &'static str| if plural { many } else { one };
+/// What a debugger did, as the rest of a sentence that begins with one debugger or with several.
+fn reaction(run: &DebuggerRun, plural: bool) -> String {
+    let verb = |one: &'static str, several: &'static str| if plural { several } else { one };
     let attaches = verb("attaches", "attach");
     let what = match run.outcome {
         DebuggerOutcome::AttachLoop => {
             let keeps = verb("keeps", "keep");
-            format!("{keeps} trying to attach to the same thread and never {}", verb("gets on", "get on"))
+            format!("{keeps} trying to attach to the same thread and {} no progress", verb("makes", "make"))
         }
         DebuggerOutcome::TimedOut => {
-            format!("{} not finished when the time is up", verb("has", "have"))
+            format!("{} not finished at the deadline", verb("has", "have"))
         }
-        DebuggerOutcome::AttachAborted => format!("{} up attaching with an error", verb("gives", "give")),
+        DebuggerOutcome::AttachAborted => format!("{} the attach with an error", verb("aborts", "abort")),
         DebuggerOutcome::ArchitectureWarning => {
-            format!("{attaches}, but {} the process for one of another architecture", verb("takes", "take"))
+            format!("{attaches}, but {} about the architecture of the process", verb("warns", "warn"))
         }
         DebuggerOutcome::ThreadsHidden => {
             let (seen, all) = (run.threads_seen, run.threads);
@@ -344,22 +356,25 @@ fn does(run: &DebuggerRun, plural: bool) -> String {
         }
         DebuggerOutcome::ThreadsRefused => {
             let (seen, all) = (run.threads_seen, run.threads);
-            format!("{attaches} to only {seen} of {all} threads, and {} on", verb("goes", "go"))
+            format!(
+                "{attaches} to only {seen} of {all} threads, and {} without the others",
+                verb("continues", "continue")
+            )
         }
         DebuggerOutcome::Clean => {
-            format!("{attaches} and {} every thread without complaint", verb("lists", "list"))
+            format!("{attaches} and {} every thread without a warning", verb("lists", "list"))
         }
     };
     let usable = match (run.outcome == DebuggerOutcome::Clean, run.usable) {
-        (true, true) => "; the leader’s backtrace and registers can be read",
-        (false, true) => "; the leader’s backtrace and registers can be read all the same",
-        (true, false) => "; yet the leader’s backtrace and registers cannot be read",
-        (false, false) => "; the leader’s backtrace and registers cannot be read",
+        (true, true) => "; the leader’s backtrace and registers are readable",
+        (false, true) => "; the leader’s backtrace and registers are readable nevertheless",
+        (true, false) => "; but the leader’s backtrace and registers are not readable",
+        (false, false) => "; the leader’s backtrace and registers are not readable",
     };
     let after = match run.tracee_after {
         TraceeAfter::Running => ", and the process is left running",
         TraceeAfter::Stopped => ", and the process is left stopped",
-        TraceeAfter::Gone => ", and the process is gone afterwards",
+        TraceeAfter::Gone => ", and the process no longer exists",
     };
     what + usable + after
 }

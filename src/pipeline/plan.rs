@@ -1,6 +1,6 @@
-//! A [`Request`] is what the user said; a [`Plan`] is the same with nothing left open.
+//! The plan: a [`Request`] with nothing left open.
 //!
-//! After the plan no stage reads the environment, the clock or a default.
+//! After the plan, no stage reads the environment, the clock or a default.
 
 use crate::base::context::Context;
 use crate::base::error::Failure;
@@ -18,24 +18,32 @@ use crate::stages::fetch::{self, Offer};
 /// A fully resolved request.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Where to get the release, in the order to try; never empty.
+    /// Where to get the source, in the order to try; never empty.
     pub offers: Vec<Offer>,
+    /// What to build.
     pub kernel: KernelPlan,
-    /// `None`: nothing is booted.
+    /// How to boot it; `None` for no boot.
     pub boot: Option<BootRequest>,
 }
 
-/// The exact release, and who offers it.
+/// Returns the exact release, and the sources that offer it, in the order to try.
+///
+/// # Errors
+/// No source offers the requested release.
 pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), Failure> {
     fetch::offers(cx, &request.sources).map_err(|error| Failure::new(Some(Stage::Fetch), &error))
 }
 
-/// Closes what the request left open: contacts the sources and looks at the host's tools.
+/// Resolves a request: contacts the sources and examines the host's tools.
+///
+/// # Errors
+/// The host lacks a tool, no source offers the release, the series does not exist for it, or the kernel
+/// release is too long.
 pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Failure> {
-    let lacks = |error| Failure::new(Some(Stage::Build), &error);
+    let missing = |error| Failure::new(Some(Stage::Build), &error);
     if goal.builds() {
         let job = request.job(goal, cx.store.root());
-        doctor::require(&doctor::examine(job, &cx.stop)).map_err(lacks)?;
+        doctor::require(&doctor::examine(job, &cx.stop)).map_err(missing)?;
     }
     let toolchain = toolchain(cx, request, goal.builds() && request.kconfig.requests("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
@@ -78,7 +86,8 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
     Ok(Plan { offers, kernel, boot })
 }
 
-/// Those that were asked for, or all but what would replace a package of the distribution.
+/// The requested packages; by default all except `libc-dev`, which would replace a package of the
+/// distribution.
 fn parts(given: Option<&[Part]>, kconfig: &Kconfig) -> Vec<Part> {
     match given {
         Some(given) => given.to_vec(),
@@ -87,6 +96,7 @@ fn parts(given: Option<&[Part]>, kconfig: &Kconfig) -> Vec<Part> {
     }
 }
 
+/// The programs that build the kernel; `rust` requests those for Rust too.
 fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, toolchain::Error> {
     let mut toolchain = toolchain::discover(&request.cc, &cx.stop)?;
     if rust {
@@ -96,12 +106,10 @@ fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, t
     Ok(toolchain)
 }
 
-/// A signed kernel is configured otherwise than an unsigned one, and modules of one crash the other.
+/// Signed kernels have a suffix of their own: their configuration differs, and modules of an unsigned kernel
+/// would crash them.
 fn default_localversion(series: &str, lang: Lang, kconfig: &str, signed: bool) -> String {
-    let lang = match lang {
-        Lang::C => "",
-        Lang::Rust => "-rust",
-    };
+    let lang = if lang == Lang::Rust { "-rust" } else { "" };
     let signed = if signed { "-signed" } else { "" };
     format!("-{series}{lang}-{kconfig}{signed}")
 }

@@ -9,7 +9,7 @@ use crate::base::release::{self, Release, ReleaseSpec};
 use crate::base::x509::{KeyError, Signer};
 use crate::doctor;
 use crate::kernel::kconfig::{self, Kconfig};
-use crate::report::RequestPart;
+use crate::report::RequestRecord;
 use crate::stages::boot::BootRequest;
 use crate::stages::fetch::SourceRequest;
 
@@ -190,9 +190,9 @@ impl Request {
     }
 }
 
-impl From<&Request> for RequestPart {
-    fn from(request: &Request) -> RequestPart {
-        RequestPart {
+impl From<&Request> for RequestRecord {
+    fn from(request: &Request) -> RequestRecord {
+        RequestRecord {
             release: request.sources.release.to_string(),
             series: request.series.clone(),
             lang: request.lang,

@@ -1,37 +1,45 @@
-//! What building again came to.
+//! The result of building packages again.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What came of it.
+/// Rebuilt packages compared with the recorded ones. [`fmt::Display`] shows the result in lines for the
+/// terminal.
 #[derive(Debug)]
-pub struct Comparison {
-    /// Sentences on what the toolchain has otherwise.
-    pub toolchain: Vec<String>,
-    pub config: bool,
-    pub image: bool,
-    pub packages: Vec<Compared>,
-    /// Where the packages are that were built here.
-    pub out: PathBuf,
+pub(crate) struct Comparison {
+    /// What differs between the toolchains, one line each.
+    pub(crate) toolchain: Vec<String>,
+    /// Whether the kernel configurations are identical.
+    pub(crate) config: bool,
+    /// Whether the images are identical.
+    pub(crate) image: bool,
+    /// The recorded packages.
+    pub(crate) packages: Vec<Compared>,
+    /// Directory of the packages that were built here.
+    pub(crate) out: PathBuf,
 }
 
-/// A package's file name and its two SHA-256.
+/// One recorded package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
-    pub name: String,
-    pub recorded: String,
-    /// `None`: none was built.
-    pub built: Option<String>,
+pub(crate) struct Compared {
+    /// File name.
+    pub(crate) name: String,
+    /// Recorded SHA-256.
+    pub(crate) recorded: String,
+    /// SHA-256 of the package built here; `None` if there is no such package.
+    pub(crate) built: Option<String>,
 }
 
 impl Compared {
-    pub fn is_same(&self) -> bool {
+    /// Whether both packages are identical.
+    pub(crate) fn is_same(&self) -> bool {
         self.built.as_ref() == Some(&self.recorded)
     }
 }
 
 impl Comparison {
-    pub fn passed(&self) -> bool {
+    /// Whether every package is identical.
+    pub(crate) fn passed(&self) -> bool {
         self.packages.iter().all(Compared::is_same)
     }
 }
@@ -54,7 +62,7 @@ impl fmt::Display for Comparison {
             }
         }
         if !self.passed() {
-            writeln!(f, "what was built here is in {}; diffoscope shows what differs", self.out.display())?;
+            writeln!(f, "packages built here: {}; diffoscope shows the differences", self.out.display())?;
         }
         writeln!(f, "verdict: {}", if self.passed() { "pass" } else { "FAIL" })
     }

@@ -1,5 +1,6 @@
-//! Why there is nothing to compare.
+//! Why packages cannot be reproduced.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::base::error::{Exit, Explain};
@@ -9,42 +10,91 @@ use crate::pipeline::request;
 use crate::report::ReadError;
 use crate::stages::fetch::SourceSpecError;
 
+/// Errors of `reproduce` itself. Failures of its runs are those of the pipeline.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
+    /// The report cannot be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Report(#[from] ReadError),
+    /// The recorded request cannot be repeated.
     #[error(transparent)]
     Request(#[from] request::Error),
+    /// The recorded source cannot be named.
     #[error(transparent)]
     Source(#[from] SourceSpecError),
-    #[error("{} names no packages to compare with", report.display())]
-    NoPackages { report: PathBuf },
-    #[error("{} is the folder of the report itself, whose packages would be overwritten", out.display())]
-    SameFolder { out: PathBuf },
-    #[error("the folder {} has a space or a colon in its path, which the kernel's own build refuses", out.display())]
-    OutPath { out: PathBuf },
-    #[error("the kernel is signed for Secure Boot, and without its key no build gives the same packages")]
-    Signed { recorded: Identity },
+    /// The run of the report wrote no packages.
+    #[error("{} lists no packages to compare with", report.display())]
+    NoPackages {
+        /// The report.
+        report: PathBuf,
+    },
+    /// The output directory has the recorded packages.
+    #[error("{} is the directory of the report, whose packages would be overwritten", out.display())]
+    SameDirectory {
+        /// The output directory.
+        out: PathBuf,
+    },
+    /// The top Makefile of the kernel refuses such a path.
+    #[error("the path of the directory {} contains a space or a colon, which the kernel's build system rejects", out.display())]
+    OutPath {
+        /// The output directory.
+        out: PathBuf,
+    },
+    /// The kernel is signed and no key is given.
+    #[error("the kernel is signed for Secure Boot, and only its key reproduces the packages")]
+    Signed {
+        /// The certificate of the key.
+        recorded: Identity,
+    },
+    /// A key is given and the kernel is not signed.
     #[error("the recorded kernel is not signed")]
     NotSigned,
-    #[error("the certificate is not the one that the kernel is signed with")]
-    OtherSigner { recorded: Identity, given: Identity },
+    /// The given key is not the recorded one.
+    #[error("the kernel was signed with the key of another certificate")]
+    OtherSigner {
+        /// The recorded certificate.
+        recorded: Identity,
+        /// The given certificate.
+        given: Identity,
+    },
+    /// The source has another digest.
     #[error("the source is not the recorded one")]
-    OtherSource { recorded: String, found: String },
+    OtherSource {
+        /// The recorded SHA-256.
+        recorded: String,
+        /// The SHA-256 of the source that was found.
+        found: String,
+    },
+    /// The series has other patches here.
     #[error("the patches are not the recorded ones")]
-    OtherPatches { differences: Vec<String> },
+    OtherPatches {
+        /// What differs, one line each.
+        differences: Vec<String>,
+    },
+    /// A relative output directory has no meaning.
     #[error("cannot determine the current directory")]
-    CurrentDirectory(#[source] std::io::Error),
+    CurrentDirectory(#[source] io::Error),
+    /// The temporary store cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error("cannot remove {}", path.display())]
-    Remove { path: PathBuf, source: std::io::Error },
+    /// The temporary store cannot be removed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
 }
 
 impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Error::Report(error) => Some(error),
+            Error::Request(error) => Some(error),
+            Error::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+
     fn exit(&self) -> Exit {
         match self {
-            Error::Store(_) | Error::Remove { .. } => Exit::StageFailed,
+            Error::Store(_) | Error::Io(_) => Exit::StageFailed,
             Error::OtherSource { .. } | Error::OtherPatches { .. } => Exit::StageFailed,
             _ => Exit::Usage,
         }
@@ -60,22 +110,25 @@ impl Explain for Error {
             Error::OtherSigner { recorded, given } => {
                 vec![format!("signed by: {recorded}"), format!("given: {given}")]
             }
-            _ => Vec::new(),
+            _ => self.inner().map_or_else(Vec::new, Explain::facts),
         }
     }
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::SameFolder { .. } | Error::OutPath { .. } => Some("name another folder with --out".into()),
+            Error::SameDirectory { .. } | Error::OutPath { .. } => {
+                Some("use another directory with --out".into())
+            }
             Error::Signed { .. } | Error::OtherSigner { .. } => {
                 Some("name its key and certificate with --secure-boot-key and --secure-boot-cert".into())
             }
-            Error::NotSigned => Some("leave out --secure-boot-key and --secure-boot-cert".into()),
-            Error::OtherSource { .. } => Some("name where the recorded one is with --source".into()),
-            Error::OtherPatches { .. } => {
-                Some("use the version of this tool, or the folder of patches, that the report is of".into())
-            }
-            _ => None,
+            Error::NotSigned => Some("omit --secure-boot-key and --secure-boot-cert".into()),
+            Error::OtherSource { .. } => Some("name the recorded source with --source".into()),
+            Error::OtherPatches { .. } => Some(
+                "use the version of kpatch-build, or the directory of patches, that wrote the packages"
+                    .into(),
+            ),
+            _ => self.inner()?.next_step(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is made from a comparison: sentences, matrix, page. And `compare` as a user meets it.
+//! The outputs of a comparison (summary, matrix, page), and the command `compare` without a kernel.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -50,7 +50,7 @@ fn the_answer_about_einval_follows_what_gdb_did() {
                     (run.outcome, run.usable, run.tracee_after) = (outcome, usable, tracee_after);
                 }
                 let answer = answer(&comparison);
-                assert!(answer.contains("Every gdb that was run"), "{answer}");
+                assert!(answer.contains("Every tested gdb"), "{answer}");
                 assert!(GDBS.iter().all(|gdb| answer.contains(gdb)), "{answer}");
                 assert!(markdown(&comparison).contains(&answer.replace('`', "")[20..60]), "{answer}");
                 answers.insert(answer);
@@ -61,7 +61,7 @@ fn the_answer_about_einval_follows_what_gdb_did() {
 }
 
 #[test]
-fn versions_of_gdb_that_differ_are_told_apart() {
+fn versions_of_gdb_that_differ_have_a_sentence_each() {
     let mut comparison = in_c();
     *of(&mut comparison, "einval-regs") = vec![
         run("gdb 10.1", 64, DebuggerOutcome::AttachLoop),
@@ -80,14 +80,14 @@ fn versions_of_gdb_that_differ_are_told_apart() {
 fn what_was_not_measured_is_not_answered() {
     let mut comparison = in_c();
     of(&mut comparison, "einval-regs").retain(|run| !run.debugger.starts_with("gdb"));
-    assert!(answer(&comparison).contains("was not measured: none was run"), "{}", answer(&comparison));
+    assert!(answer(&comparison).contains("was not measured: no gdb was run"), "{}", answer(&comparison));
     // It is the reads that count, not the name of the series.
     comparison.cells.retain(|cell| cell.series != "einval-regs");
     assert!(answer(&comparison).starts_with("Not measured here"), "{}", answer(&comparison));
     let mut renamed = cell("einval-regs", Lang::C);
     renamed.series = "another".into();
     comparison.cells.push(renamed);
-    assert!(answer(&comparison).starts_with("Under `another`"), "{}", answer(&comparison));
+    assert!(answer(&comparison).starts_with("With `another`"), "{}", answer(&comparison));
 }
 
 fn lead(comparison: &Comparison) -> String {
@@ -95,34 +95,34 @@ fn lead(comparison: &Comparison) -> String {
 }
 
 #[test]
-fn who_satisfies_everything_follows_the_observations() {
+fn the_series_that_work_everywhere_follow_the_observations() {
     let mut comparison = in_c();
     assert!(
-        lead(&comparison).contains("`copy-segments` and `user-frame` satisfy both"),
+        lead(&comparison).contains("`copy-segments` and `user-frame` work on both"),
         "{}",
         lead(&comparison)
     );
     of(&mut comparison, "user-frame")[5].outcome = DebuggerOutcome::ArchitectureWarning;
-    assert!(lead(&comparison).contains("Only `copy-segments` satisfies"), "{}", lead(&comparison));
+    assert!(lead(&comparison).contains("Only `copy-segments` works"), "{}", lead(&comparison));
     of(&mut comparison, "copy-segments")[0].tracee_after = TraceeAfter::Stopped;
-    assert!(lead(&comparison).contains("No series satisfies"), "{}", lead(&comparison));
+    assert!(lead(&comparison).contains("No series works"), "{}", lead(&comparison));
     *of(&mut comparison, "zeroed") = comparison::comparison(&[Lang::C]).cells[1].boot.debuggers.clone();
     // Debuggers are content with it, but its registers are wrong.
-    assert!(lead(&comparison).contains("No series satisfies"), "{}", lead(&comparison));
+    assert!(lead(&comparison).contains("No series works"), "{}", lead(&comparison));
 }
 
 #[test]
 fn one_tracee_size_is_not_every_size() {
     let mut comparison = in_c();
     comparison.cells.retain(|cell| cell.series == "copy-segments");
-    assert!(lead(&comparison).contains("Only `copy-segments` satisfies"), "{}", lead(&comparison));
+    assert!(lead(&comparison).contains("Only `copy-segments` works"), "{}", lead(&comparison));
     comparison.cells[0].boot.observations.retain(|seen| seen.tracee_bits == 64);
     comparison.cells[0].boot.debuggers.retain(|run| run.tracee_bits == 64);
-    assert!(lead(&comparison).contains("No series satisfies"), "{}", lead(&comparison));
+    assert!(lead(&comparison).contains("No series works"), "{}", lead(&comparison));
 }
 
 #[test]
-fn each_series_is_told_what_it_does_wrong() {
+fn the_summary_says_what_each_series_does_wrong() {
     let findings = summary(&in_c()).series;
     let points =
         |series: &str| findings.iter().find(|finding| finding.label == series).unwrap().points.join(" ");
@@ -148,24 +148,24 @@ fn each_series_is_told_what_it_does_wrong() {
 }
 
 #[test]
-fn languages_that_show_the_same_are_told_together() {
+fn languages_that_show_the_same_share_a_finding() {
     let mut comparison = comparison(&[Lang::C, Lang::Rust]);
     let labels = |comparison: &Comparison| -> Vec<String> {
         summary(comparison).series.into_iter().map(|finding| finding.label).collect()
     };
     assert_eq!(labels(&comparison).len(), 7);
     assert!(labels(&comparison).contains(&"zeroed, in C and Rust".to_owned()));
-    assert_eq!(rendered(&comparison).matches("it shows the same as").count(), 7);
+    assert_eq!(rendered(&comparison).matches("shows the same as").count(), 7);
     let rust = comparison.cells.iter_mut().find(|cell| cell.series == "zeroed" && cell.lang == Lang::Rust);
     let seen = rust.unwrap().boot.observations.iter_mut().find(|seen| seen.is_io_thread()).unwrap();
     seen.regs[Register::R15] = Some(Hex(1));
     seen.peekuser_cs = Some(Peek::Value(Hex(0x33)));
     assert_eq!(labels(&comparison).len(), 8);
-    assert_eq!(rendered(&comparison).matches("it shows the same as").count(), 6);
+    assert_eq!(rendered(&comparison).matches("shows the same as").count(), 6);
 }
 
 #[test]
-fn a_claim_that_did_not_hold_is_named_and_comes_first() {
+fn a_failed_claim_is_named_and_comes_first() {
     let mut comparison = in_c();
     let boot = &mut comparison.cells[1].boot;
     boot.verdict = Verdict::Fail;
@@ -187,11 +187,11 @@ fn a_claim_that_did_not_hold_is_named_and_comes_first() {
             "<tbody><tr class=\"bad\"><th scope=\"row\">64-bit io threads: a claim for this test"
         )
     );
-    assert!(lead(&comparison).contains("did not hold"), "{}", lead(&comparison));
+    assert!(lead(&comparison).contains("does not hold"), "{}", lead(&comparison));
 }
 
 #[test]
-fn hostile_text_is_only_text() {
+fn hostile_text_stays_text() {
     let dir = tempfile::tempdir().unwrap();
     let attack = "</pre></details><script>alert(1)</script><img src=x onerror=alert(1)>&lt; \"'` ${x}";
     assert!(attack.parse::<Peek>().is_err(), "the probe's answers hold no other text");
@@ -207,9 +207,9 @@ fn hostile_text_is_only_text() {
         cell.boot.guest_release = Some(attack.into());
         cell.boot.claims[0].observed = attack.into();
         cell.boot.observations[1].thread = format!("iou-{attack}");
-        if let Some(making) = &mut cell.making {
-            making.unpatched = Some(attack.into());
-            making.patches.iter_mut().for_each(|patch| patch.text = format!("@@ -1 +1 @@\n+{attack}\n"));
+        if let Some(build) = &mut cell.build {
+            build.unpatched = Some(attack.into());
+            build.patches.iter_mut().for_each(|patch| patch.text = format!("@@ -1 +1 @@\n+{attack}\n"));
         }
     }
     comparison.series[0].summary = attack.into();
@@ -221,7 +221,7 @@ fn hostile_text_is_only_text() {
     assert!(!text.replace("\\<", "").contains("<script"), "{text}");
 }
 
-/// What stands between `<tag …>` and `</tag>`, for tags that are not nested.
+/// The text between `<tag …>` and `</tag>`, for tags that are not nested.
 fn each<'a>(html: &'a str, open: &str, close: &'a str) -> Vec<&'a str> {
     html.split(open).skip(1).map(|rest| rest.split(close).next().unwrap()).collect()
 }
@@ -243,7 +243,7 @@ fn every_cell_of_the_matrix_has_words_and_a_symbol() {
 }
 
 #[test]
-fn the_page_needs_nothing_from_elsewhere_and_every_link_leads_somewhere() {
+fn the_page_is_self_contained_and_every_link_has_a_target() {
     let html = rendered(&comparison(&[Lang::C, Lang::Rust]));
     assert!(html.starts_with("<!DOCTYPE html>"));
     for outside in ["<script", " src=", "@import", "<link", "url(h", "<iframe"] {
@@ -254,7 +254,7 @@ fn the_page_needs_nothing_from_elsewhere_and_every_link_leads_somewhere() {
     assert_eq!(ids.len(), unique.len(), "an id is there twice");
     let targets = each(&html, "href=\"", "\"").into_iter().chain(each(&html, "url(", ")"));
     for target in targets {
-        let id = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} is elsewhere"));
+        let id = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} is outside the page"));
         assert!(unique.contains(id), "nothing is called {id}");
     }
     for name in ["aria-labelledby=\""] {
@@ -265,7 +265,7 @@ fn the_page_needs_nothing_from_elsewhere_and_every_link_leads_somewhere() {
 }
 
 #[test]
-fn a_transcript_that_is_gone_is_said_to_be() {
+fn the_page_says_which_transcript_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let comparison = in_c();
     comparison::write_transcripts(&comparison, dir.path());
@@ -293,21 +293,21 @@ fn the_frame_shows_what_each_register_holds() {
 }
 
 #[test]
-fn a_core_dump_is_held_against_what_ptrace_showed() {
+fn a_core_dump_is_compared_with_ptrace() {
     let mut comparison = in_c();
     let all = comparison.cells.iter_mut().flat_map(|cell| &mut cell.boot.observations);
     all.for_each(|seen| seen.core = None);
-    assert!(!rendered(&comparison).contains("What a core dump holds"));
+    assert!(!rendered(&comparison).contains("Registers in a core dump"));
     let seen = &mut comparison.cells[0].boot.observations[1];
     let mut regs = seen.regs;
     regs[Register::Cs] = Some(Hex(0x99));
     seen.core = Some(CoreNote { bytes: 68, regs });
     let html = rendered(&comparison);
-    assert!(html.contains("What a core dump holds") && html.contains("0x99") && html.contains("26 of 27"));
+    assert!(html.contains("Registers in a core dump") && html.contains("0x99") && html.contains("26 of 27"));
 }
 
 #[test]
-fn threads_of_one_kind_are_told_apart() {
+fn threads_of_one_kind_are_numbered() {
     let mut records = kpatch_build::stages::boot::Records::default();
     include_str!("../data/boot/zeroed-5.12.9.records").lines().for_each(|line| {
         records.read_line(line);
@@ -320,13 +320,13 @@ fn threads_of_one_kind_are_told_apart() {
 }
 
 #[test]
-fn what_is_not_there_has_words_of_its_own() {
+fn every_kind_of_absence_has_its_words() {
     let mut comparison = in_c();
     let gone =
         |state, why: &str| Unmeasured { series: "zeroed".into(), lang: Lang::Rust, state, why: why.into() };
     for (state, words) in [
         (Absence::NotAvailable, "not available in Rust on this line"),
-        (Absence::Failed, "its run failed"),
+        (Absence::Failed, "the run failed"),
         (Absence::NotReached, "not measured"),
     ] {
         comparison.unmeasured = vec![gone(state, "for a reason")];
@@ -347,19 +347,19 @@ fn the_markdown_matrix_is_a_table_with_the_same_words() {
         rows[2].starts_with("| `zeroed` | ✗ wrong: 0x0 / ✗ wrong: 0x0 | ▲ architecture warning / ✓ clean |"),
         "{text}"
     );
-    assert!(text.contains("return EINVAL? Under `einval-regs`"), "{text}");
+    assert!(text.contains("returns EINVAL? With `einval-regs`"), "{text}");
 }
 
-const README: &str = "before\n<!-- kpatch-build compare -->\nold\n<!-- /kpatch-build compare -->\nafter\n";
+const README: &str = "before\n<!-- kpatch-build compare -->\nstale\n<!-- /kpatch-build compare -->\nafter\n";
 
 #[test]
-fn an_update_replaces_what_stands_between_the_marks_and_nothing_else() {
+fn an_update_replaces_only_the_text_between_the_markers() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("README.md");
     std::fs::write(&file, README).unwrap();
     assert!(update(&file, &markdown(&in_c())).unwrap());
     let once = std::fs::read_to_string(&file).unwrap();
-    assert!(once.starts_with("before\n<!--") && once.ends_with("-->\nafter\n") && !once.contains("old"));
+    assert!(once.starts_with("before\n<!--") && once.ends_with("-->\nafter\n") && !once.contains("stale"));
     assert!(once.contains("| `zeroed` |"));
     assert!(!update(&file, &markdown(&in_c())).unwrap());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), once);
@@ -372,7 +372,7 @@ fn an_update_replaces_what_stands_between_the_marks_and_nothing_else() {
 }
 
 #[test]
-fn a_comparison_of_the_first_kind_can_still_be_read() {
+fn a_comparison_of_the_first_version_can_still_be_read() {
     let mut value = serde_json::to_value(in_c()).unwrap();
     let fields = value.as_object_mut().unwrap();
     fields.retain(|name, _| ["schema", "cells"].contains(&name.as_str()));
@@ -406,7 +406,7 @@ fn wrong_usage_of_compare_is_refused_and_writes_nothing() {
 }
 
 #[test]
-fn a_comparison_is_shown_again_without_measuring() {
+fn a_comparison_is_rendered_again_without_measuring() {
     let fixture = Fixture::new();
     let comparison = in_c();
     comparison::write_transcripts(&comparison, fixture.dir());
@@ -433,7 +433,7 @@ fn a_comparison_is_shown_again_without_measuring() {
 }
 
 #[test]
-fn what_is_no_comparison_is_not_shown() {
+fn a_file_that_is_not_a_comparison_is_refused() {
     let fixture = Fixture::new();
     for (text, named) in [
         ("not JSON", "not a comparison"),
@@ -448,7 +448,7 @@ fn what_is_no_comparison_is_not_shown() {
 }
 
 #[test]
-fn a_cell_that_fails_is_named_and_what_was_measured_is_kept() {
+fn a_failed_cell_is_named_and_the_measurements_are_kept() {
     let fixture = Fixture::new();
     let args = [
         "compare",

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kpatch_build::cli::reference;
+use kpatch_build::{compare, report};
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use crate::support::generated;
@@ -149,4 +150,38 @@ fn cli_reference_is_current() {
         "old names stay hidden"
     );
     generated::check(&root().join("docs/src/reference/cli.md"), &page);
+}
+
+#[test]
+fn schemas_are_current() {
+    let reference = root().join("docs/src/reference");
+    generated::check(&reference.join("report.schema.json"), &report::schema());
+    generated::check(&reference.join("compare.schema.json"), &compare::schema());
+}
+
+/// The paths of the properties without a description of their own or of their type.
+fn undescribed(schema: &serde_json::Value) -> Vec<String> {
+    let described = |value: &serde_json::Value| value["description"].is_string();
+    let mut missing = Vec::new();
+    let definitions = schema["$defs"].as_object().unwrap();
+    for (name, definition) in definitions.iter().chain([(&"root".to_owned(), schema)]) {
+        if !described(definition) {
+            missing.push(name.clone());
+        }
+        let properties = definition["properties"].as_object().into_iter().flatten();
+        // The registers are described together.
+        let fields = properties.filter(|_| name != "Registers").filter(|(_, field)| !described(field));
+        missing.extend(fields.map(|(field, _)| format!("{name}.{field}")));
+    }
+    missing
+}
+
+#[test]
+fn every_field_of_a_schema_is_described() {
+    for text in [report::schema(), compare::schema()] {
+        let schema = serde_json::from_str(&text).unwrap();
+        assert_eq!(undescribed(&schema), [""; 0]);
+    }
+    let bare = serde_json::json!({"description": "x", "properties": {"y": {}}, "$defs": {"Z": {}}});
+    assert_eq!(undescribed(&bare), ["Z", "root.y"]);
 }

@@ -6,6 +6,7 @@ mod support;
 mod build;
 mod cli;
 mod compare;
+mod compare_run;
 mod configure;
 mod docs;
 mod evidence;

@@ -1,4 +1,4 @@
-//! Packages built again from a report: the same, or told what is not.
+//! Packages built again from a report: identical, or with the differences named.
 
 use std::fs;
 
@@ -40,7 +40,7 @@ fn the_packages_of_a_report_are_built_again_and_found_identical() {
 }
 
 #[test]
-fn a_kernel_that_comes_out_otherwise_is_told_by_its_packages() {
+fn a_kernel_that_differs_is_recognised_by_its_packages() {
     let made = Made::new();
     made.change_tree("Makefile", "@echo map >", "@date +%N >");
     let Some(_) = made.packages("dist", &["--format", "deb"]) else { return };
@@ -53,7 +53,7 @@ fn a_kernel_that_comes_out_otherwise_is_told_by_its_packages() {
 }
 
 #[test]
-fn another_toolchain_is_told_first() {
+fn a_different_toolchain_is_named_first() {
     let made = Made::new();
     let Some(_) = made.packages("dist", &[]) else { return };
     change_report(&made, |report| report["toolchain"]["cc_text"] = "gcc (Elsewhere) 14.1".into());
@@ -63,7 +63,7 @@ fn another_toolchain_is_told_first() {
 }
 
 #[test]
-fn another_source_or_patch_is_refused() {
+fn a_different_source_or_patch_is_refused() {
     let made = Made::new();
     let Some(_) = made.packages("dist", &[]) else { return };
     let patch = fs::read_to_string(made.path("own/one.patch")).unwrap();
@@ -90,7 +90,7 @@ fn make_signable(made: &Made) {
 }
 
 #[test]
-fn a_signed_kernel_is_built_again_with_its_own_key_only() {
+fn a_signed_kernel_is_reproduced_with_its_own_key_only() {
     let (made, keys, others) = (Made::new(), Keys::new("My kernels"), Keys::new("Somebody else"));
     make_signable(&made);
     let signer = |keys: &Keys| {
@@ -107,13 +107,13 @@ fn a_signed_kernel_is_built_again_with_its_own_key_only() {
     assert_eq!(again.status.code(), Some(0), "{said}{}", stderr(&again));
     assert_eq!(said.matches(": identical\n").count(), 4, "{said}");
 
-    for (given, told) in
+    for (given, fact) in
         [(&[][..], "signed by: CN=My kernels"), (&signer(&others), "given: CN=Somebody else")]
     {
         let refused = reproduce(given);
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
         assert!(
-            stderr(&refused).contains(told) && stderr(&refused).contains("--secure-boot-key"),
+            stderr(&refused).contains(fact) && stderr(&refused).contains("--secure-boot-key"),
             "{}",
             stderr(&refused)
         );
@@ -136,7 +136,7 @@ fn what_cannot_be_reproduced_is_wrong_usage() {
     };
     assert!(run(&["reproduce", "nowhere.json"]).contains("nowhere.json"));
     assert!(run(&["reproduce", "not.json"]).contains("not a report"));
-    assert!(run(&["reproduce", "dist/report.json", "--out", "dist"]).contains("folder of the report itself"));
+    assert!(run(&["reproduce", "dist/report.json", "--out", "dist"]).contains("the directory of the report"));
     change_report(&made, |report| report["artifacts"] = Value::Array(Vec::new()));
-    assert!(run(&["reproduce", "dist/report.json"]).contains("names no packages"));
+    assert!(run(&["reproduce", "dist/report.json"]).contains("lists no packages"));
 }

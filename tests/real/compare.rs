@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kpatch_build::claims::{DebuggerOutcome, Observation};
 use kpatch_build::compare::{Cell, Comparison};
+use kpatch_build::report::Report;
 use serde_json::Value;
 
 use crate::support::tool::{LINE, Run, can_boot};
@@ -91,10 +92,15 @@ fn every_series_shows_what_it_claims_and_one_wrong_claim_is_named_and_stops_noth
     assert!(page.contains("claim does not hold: 64-bit io threads: peekuser_cs"));
 }
 
-/// Below the output folder, and named relative to it: a path of this machine would lead nowhere elsewhere.
+/// Checks that the files of a cell are below the output directory and named relative to it, and that the
+/// patches are those that its run applied.
 fn has_its_files(cell: &Cell, out: &Path) {
     assert!(out.join(&cell.boot.console).is_file(), "{}", cell.boot.console.display());
-    assert!(out.join(&cell.making.as_ref().unwrap().folder).join("report.json").is_file());
+    let build = cell.build.as_ref().unwrap();
+    let report = Report::load(&out.join(&build.directory).join("report.json")).unwrap();
+    let applied: Vec<_> = report.patches.iter().map(|patch| (&patch.file, &patch.sha256)).collect();
+    let shown: Vec<_> = build.patches.iter().map(|patch| (&patch.file, &patch.sha256)).collect();
+    assert_eq!(shown, applied);
     assert_eq!(cell.boot.debuggers.len(), 4);
     for run in &cell.boot.debuggers {
         assert!(run.transcript.is_relative() && out.join(&run.transcript).is_file());

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use kpatch_build::base::stop::Stop;
+use kpatch_build::compare::Comparison;
 use kpatch_build::kernel::series;
 use kpatch_build::kernel::toolchain::rust::{SearchPaths, discover};
 use serde_json::{Value, json};
 
 use crate::support::need::{have, present};
-use crate::support::tool::{Run, can_boot, store};
+use crate::support::tool::{Run, can_boot, read_report, store};
 
 /// Deterministic in every register: none is an address of the tracee.
 const SERIES: &str = "copy-segments";
@@ -95,6 +96,23 @@ fn c_and_rust_show_the_same_register_by_register() {
     let io = seen.iter_mut().find(|seen| seen["thread"].as_str().unwrap().starts_with("iou-")).unwrap();
     io["regs"]["r12"] = json!("0x1");
     assert_eq!(differences(&c, &altered).len(), 1);
+}
+
+/// Newer compilers need build fixes, which are patches like those of the series.
+#[test]
+fn a_comparison_in_rust_shows_the_patches_that_were_applied() {
+    if !can_boot() || !can_build_rust() {
+        return;
+    }
+    let run = Run::new(&["compare", "--release", &release(), "--series", SERIES, "--lang", "rust"]).passed();
+    let comparison = Comparison::load(&run.out.path().join("compare.json")).unwrap();
+    let build = comparison.cells[0].build.as_ref().unwrap();
+    let report = read_report(&run.out.path().join(&build.directory));
+    let applied: Vec<_> =
+        report["patches"].as_array().unwrap().iter().map(|patch| patch["file"].as_str().unwrap()).collect();
+    let shown: Vec<_> = build.patches.iter().map(|patch| patch.file.as_str()).collect();
+    assert_eq!(shown, applied);
+    assert!(!shown.is_empty());
 }
 
 /// The build directory of the kernel in this report.

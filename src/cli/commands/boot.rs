@@ -68,6 +68,6 @@ pub(in crate::cli) fn run(args: &BootArgs, start: CommandLine) -> Result<Exit, F
         pipeline::shell(&cx, &request, &image)?;
         return Ok(Exit::Passed);
     }
-    let report = pipeline::boot_image(&cx, &request, &image)?;
-    finish(&invocation, &report)
+    let finished = pipeline::boot_image(&cx, &request, &image)?;
+    finish(&invocation, &finished)
 }

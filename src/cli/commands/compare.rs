@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use fs_err as fs;
 
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::options::Lang;
@@ -91,8 +90,6 @@ impl CompareArgs {
 enum Error {
     #[error("--format json cannot be combined with --from, which reads that format")]
     JsonFromJson,
-    #[error("cannot create the output directory")]
-    Out(#[source] std::io::Error),
 }
 
 impl Explain for Error {
@@ -162,9 +159,7 @@ fn write(
     let failed = |error: compare::Error| failure(&error);
     let mut written = String::new();
     if formats.contains(&CompareFormat::Html) {
-        let page = out.join(compare::PAGE);
-        fs::create_dir_all(out).map_err(|source| failure(&Error::Out(source)))?;
-        compare::write(&page, compare::page(comparison, dir).as_bytes()).map_err(failed)?;
+        let page = compare::write_page(comparison, dir, out).map_err(failed)?;
         written = format!("{}\n", page.display());
     }
     if let Some(file) = update {

@@ -10,9 +10,8 @@ use crate::cli::invocation::{CommandLine, Invocation, failure};
 use crate::cli::output::print;
 use crate::cli::settings::{Settings, command_flags};
 use crate::doctor;
-use crate::pipeline;
 use crate::pipeline::request::Request;
-use crate::report::Report;
+use crate::pipeline::{self, Finished};
 
 command_flags! {
     /// Flags of `fetch`.
@@ -60,8 +59,8 @@ pub(in crate::cli) fn run(start: CommandLine, goal: Goal) -> Result<Exit, Failur
     pipeline::check(&request, goal)?;
     install_missing(&invocation, &request, goal)?;
     let cx = invocation.context_of(&request.out)?;
-    let report = pipeline::run(&cx, &request, goal)?;
-    finish(&invocation, &report)
+    let finished = pipeline::run(&cx, &request, goal)?;
+    finish(&invocation, &finished)
 }
 
 /// Installs what the host lacks for the run, with `--install-deps`.
@@ -76,9 +75,9 @@ pub(super) fn install_missing(invocation: &Invocation, request: &Request, goal: 
 }
 
 /// Prints what a run came to.
-pub(super) fn finish(invocation: &Invocation, report: &Report) -> Result<Exit, Failure> {
+pub(super) fn finish(invocation: &Invocation, finished: &Finished) -> Result<Exit, Failure> {
     if !invocation.prints_events() {
-        print(&report.summary())?;
+        print(&finished.summary())?;
     }
-    Ok(report.exit())
+    Ok(finished.exit())
 }

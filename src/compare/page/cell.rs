@@ -1,4 +1,4 @@
-//! What one series showed in one language.
+//! The part of the page about one series in one language.
 
 use std::path::Path;
 
@@ -6,18 +6,21 @@ use maud::{Markup, html};
 
 use super::frame::{self, Kind};
 use super::{patch, run_id, symbol, tone_class, transcript};
+use crate::base::text::capitalized;
 use crate::claims::{DebuggerRun, Hex, Judgement, Observation, Register, Registers};
-use crate::compare::judged::{Row, SIZES, State, Table, claims_words, run_of};
+use crate::compare::matrix::{Row, State, Table, claims_outcome};
+use crate::compare::outcome::{CellOutcome, SIZES, Tone, run_of};
 use crate::compare::summary::list;
-use crate::compare::{Cell, Making, PatchText, lang_name};
+use crate::compare::{BuildInfo, Cell, PatchInfo};
 
-pub fn show(row: &Row, table: &Table, folder: &Path) -> Markup {
-    let verdict = claims_words(&row.state);
+/// The row with everything that its boot showed. The transcripts are read from `directory`.
+pub(super) fn show(row: &Row, table: &Table, directory: &Path) -> Markup {
+    let verdict = claims_outcome(&row.state);
     html! {
         article id=(format!("cell-{}", row.slug())) aria-labelledby=(format!("cell-{}-h", row.slug())) {
-            h3 id=(format!("cell-{}-h", row.slug())) { "In " (lang_name(row.lang)) }
+            h3 id=(format!("cell-{}-h", row.slug())) { "In " (row.lang.name()) }
             p class=(format!("verdict {}", tone_class(verdict.tone))) {
-                (symbol(verdict.tone)) strong { @if matches!(row.state, State::Measured(_)) { "Claims: " (verdict.words) } @else { (capital(&verdict.words)) } }
+                (symbol(verdict.tone)) strong { @if matches!(row.state, State::Measured(_)) { "Claims: " (verdict.words) } @else { (capitalized(&verdict.words)) } }
                 @match row.state {
                     State::Measured(cell) => { @if let Some(uname) = &cell.boot.guest_release { span class="small" { " on " (uname) } } }
                     State::Unmeasured(gone) => { span class="small" { " " (gone.why) } }
@@ -26,19 +29,19 @@ pub fn show(row: &Row, table: &Table, folder: &Path) -> Markup {
             @if let State::Measured(cell) = row.state {
                 (failures(cell))
                 @if let Some(other) = alike(row, table) {
-                    p { "Register by register, and debugger by debugger, it shows the same as " a href=(format!("#cell-{}", other.slug())) { "in " (lang_name(other.lang)) } "." }
+                    p { "Every register and every debugger shows the same as " a href=(format!("#cell-{}", other.slug())) { "in " (other.lang.name()) } "." }
                 } @else {
                     (frames(row, cell))
                 }
                 (registers(row, cell))
                 (conduct(row, cell))
                 (core_dumps(row, cell))
-                (debuggers(row, cell, table, folder))
+                (debuggers(row, cell, table, directory))
                 (claims(row, &cell.boot.claims))
-                @if let Some(making) = &cell.making { (patches(making)) }
+                @if let Some(build) = &cell.build { (patches(build)) }
                 @if !cell.boot.notes.is_empty() {
                     details class="more" {
-                        summary { "Notes of the boot" }
+                        summary { "Boot notes" }
                         ul { @for note in &cell.boot.notes { li { (note) } } }
                     }
                 }
@@ -47,7 +50,7 @@ pub fn show(row: &Row, table: &Table, folder: &Path) -> Markup {
     }
 }
 
-/// An earlier row of the same series on which everything was seen alike.
+/// An earlier row of the same series that shows the same.
 fn alike<'r, 'a>(row: &Row, table: &'r Table<'a>) -> Option<&'r Row<'a>> {
     let State::Measured(cell) = row.state else { return None };
     let earlier = table.rows.iter().take_while(|other| other.slug() != row.slug());
@@ -57,7 +60,7 @@ fn alike<'r, 'a>(row: &Row, table: &'r Table<'a>) -> Option<&'r Row<'a>> {
     })
 }
 
-/// What makes two kernels show the same, without what differs from boot to boot.
+/// What two boots of equal kernels have in common: no process ids, no addresses, no times.
 fn seen_of(cell: &Cell) -> impl PartialEq {
     let of_thread = |seen: &Observation| {
         let kinds: Vec<_> = Register::ALL.into_iter().map(|register| frame::kind(seen, register)).collect();
@@ -76,12 +79,7 @@ fn seen_of(cell: &Cell) -> impl PartialEq {
     (threads, cell.boot.debuggers.iter().map(of_run).collect::<Vec<_>>())
 }
 
-fn capital(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
-}
-
-/// Why the verdict is not `pass`; what is left out here stands in the table of claims.
+/// Why the verdict is not `pass`. The table of claims has those that are omitted here.
 fn failures(cell: &Cell) -> Markup {
     const SHOWN: usize = 5;
     let failures = cell.boot.failures();
@@ -91,13 +89,13 @@ fn failures(cell: &Cell) -> Markup {
     }
 }
 
-/// The io threads of one size with names of which each is there once.
+/// The io threads of one tracee, each with a unique name.
 fn threads(cell: &Cell, bits: u8) -> Vec<(String, &Observation)> {
     let seen = cell.boot.observations.iter().filter(|seen| seen.tracee_bits == bits && seen.is_io_thread());
     let mut named: Vec<(String, &Observation)> = Vec::new();
     for thread in seen {
-        let before = named.iter().filter(|(_, other)| other.thread == thread.thread).count();
-        let name = match before {
+        let same_name = named.iter().filter(|(_, other)| other.thread == thread.thread).count();
+        let name = match same_name {
             0 => thread.thread.clone(),
             more => format!("{} ({})", thread.thread, more + 1),
         };
@@ -124,7 +122,7 @@ fn frames(row: &Row, cell: &Cell) -> Markup {
     kinds.dedup();
     html! {
         @if !pictures.is_empty() {
-            h4 { "The register frame of an io thread" }
+            h4 { "Register frame of an io thread" }
             div class="frames" {
                 @for (number, (bits, names, seen)) in pictures.iter().enumerate() {
                     figure {
@@ -153,13 +151,13 @@ fn swatch(kind: Kind) -> Markup {
 fn registers(row: &Row, cell: &Cell) -> Markup {
     html! {
         details class="more" {
-            summary id=(format!("registers-{}", row.slug())) { "All 27 registers, beside the creator’s" }
+            summary id=(format!("registers-{}", row.slug())) { "All 27 registers, next to the creator’s" }
             @for bits in SIZES {
                 @let threads = threads(cell, bits);
                 @if !threads.is_empty() { (register_table(row, bits, &threads)) }
             }
             p class="small" {
-                "What the creator had when it entered the system call that made the thread. A letter says how the value relates to it: "
+                "The creator’s values are those at the entry of the system call that created the thread. A letter shows how a value relates to the creator’s: "
                 @for kind in Kind::ALL { span class="pair" { b { (kind.letter()) } " " (kind.words()) } " " }
             }
         }
@@ -167,7 +165,7 @@ fn registers(row: &Row, cell: &Cell) -> Markup {
 }
 
 fn register_table(row: &Row, bits: u8, threads: &[(String, &Observation)]) -> Markup {
-    let name = format!("{} in {}: registers of the {bits}-bit tracee", row.series, lang_name(row.lang));
+    let name = format!("{} in {}: registers of the {bits}-bit tracee", row.series, row.lang.name());
     let creator = |seen: &Observation, register| shown(seen.creator_register(register));
     html! {
         div class="scroll" role="group" aria-label=(name) tabindex="0" {
@@ -178,7 +176,7 @@ fn register_table(row: &Row, bits: u8, threads: &[(String, &Observation)]) -> Ma
                         th scope="col" rowspan="2" { "Register" }
                         @for (thread, _) in threads { th scope="colgroup" colspan="2" { (thread) } }
                     }
-                    tr { @for _ in threads { th scope="col" { "shown" } th scope="col" { "creator’s" } } }
+                    tr { @for _ in threads { th scope="col" { "thread" } th scope="col" { "creator" } } }
                 }
                 tbody {
                     @for register in Register::ALL {
@@ -200,7 +198,7 @@ fn shown(value: Option<Hex>) -> String {
     value.map_or_else(|| "unreadable".into(), |value| value.to_string())
 }
 
-/// The side claims of the dispute, as they were seen of one thread: `None` was not observed.
+/// How one thread behaves as a member of its process: property and value, `None` if it was not observed.
 fn conduct_of(seen: &Observation) -> [(&'static str, Option<bool>); 9] {
     [
         ("listed", Some(seen.listed)),
@@ -226,17 +224,17 @@ fn conduct(row: &Row, cell: &Cell) -> Markup {
         names.map(|(_, (name, _))| name.to_owned()).collect()
     });
     let headline = if odd.is_empty() {
-        "As members of the process: listed, attached to, stopped, frozen and killed like any thread"
+        "Behaviour in the process: listed, attached to, stopped, frozen and killed like any other thread"
             .to_owned()
     } else {
-        format!("As members of the process: not every io thread passes “{}”", odd.join("”, “"))
+        format!("Behaviour in the process: not true of every io thread: “{}”", odd.join("”, “"))
     };
     let word = |value: Option<bool>| value.map_or("not observed", |yes| if yes { "yes" } else { "no" });
     html! {
         @if !all.is_empty() {
             details class="more" {
                 summary { (headline) }
-                div class="scroll" role="group" aria-label=(format!("{} in {}: io threads as members of the process", row.series, lang_name(row.lang))) tabindex="0" {
+                div class="scroll" role="group" aria-label=(format!("{} in {}: behaviour of the io threads", row.series, row.lang.name())) tabindex="0" {
                     table {
                         thead {
                             tr { th scope="col" { "Thread" } @for (name, _) in conduct_of(all[0].2) { th scope="col" { (name) } } }
@@ -271,11 +269,11 @@ fn core_dumps(row: &Row, cell: &Cell) -> Markup {
     html! {
         @if !notes.is_empty() {
             details class="more" {
-                summary { "What a core dump holds" }
-                div class="scroll" role="group" aria-label=(format!("{} in {}: core dumps", row.series, lang_name(row.lang))) tabindex="0" {
+                summary { "Registers in a core dump" }
+                div class="scroll" role="group" aria-label=(format!("{} in {}: core dumps", row.series, row.lang.name())) tabindex="0" {
                     table class="registers" {
                         thead {
-                            tr { th scope="col" { "Thread" } th scope="col" { "NT_PRSTATUS" } th scope="col" { "cs" } th scope="col" { "ip" } th scope="col" { "sp" } th scope="col" { "as ptrace showed" } }
+                            tr { th scope="col" { "Thread" } th scope="col" { "NT_PRSTATUS" } th scope="col" { "cs" } th scope="col" { "ip" } th scope="col" { "sp" } th scope="col" { "same as ptrace" } }
                         }
                         tbody {
                             @for (seen, core) in &notes {
@@ -294,38 +292,33 @@ fn core_dumps(row: &Row, cell: &Cell) -> Markup {
     }
 }
 
-fn debuggers(row: &Row, cell: &Cell, table: &Table, folder: &Path) -> Markup {
+fn debuggers(row: &Row, cell: &Cell, table: &Table, directory: &Path) -> Markup {
     html! {
         h4 { "Debuggers" }
         @if cell.boot.debuggers.is_empty() {
-            p { "None was run on this kernel." }
+            p { "No debugger was run on this kernel." }
         }
         @for (column, name) in table.debuggers.iter().enumerate() {
             @for (at, bits) in SIZES.into_iter().enumerate() {
                 @if let Some(run) = run_of(&cell.boot, name, bits) {
-                    (debugger(row, run, &row.outcomes[column + 1][at], folder))
+                    (debugger(row, run, &row.outcomes[column + 1][at], directory))
                 }
             }
         }
     }
 }
 
-fn debugger(
-    row: &Row,
-    run: &DebuggerRun,
-    outcome: &crate::compare::judged::Outcome,
-    folder: &Path,
-) -> Markup {
+fn debugger(row: &Row, run: &DebuggerRun, outcome: &CellOutcome, directory: &Path) -> Markup {
     let name = format!("{} on a {}-bit tracee", run.debugger, run.tracee_bits);
-    let label = format!("{} in {}: transcript of {name}", row.series, lang_name(row.lang));
+    let label = format!("{} in {}: transcript of {name}", row.series, row.lang.name());
     html! {
         details class="more run" {
             summary {
                 (symbol(outcome.tone)) span { (name) ": " b { (outcome.words) } }
             }
             div id=(run_id(row, &run.debugger, run.tracee_bits)) {
-                @for evidence in &outcome.evidence { (super::shown(evidence)) }
-                @match transcript::text(folder, &run.transcript) {
+                @for detail in &outcome.details { (super::shown(detail)) }
+                @match transcript::text(directory, &run.transcript) {
                     Ok(text) => { pre role="group" aria-label=(label) tabindex="0" { (text) } }
                     Err(why) => { p class="missing" { (why) } }
                 }
@@ -341,10 +334,10 @@ fn claims(row: &Row, claims: &[Judgement]) -> Markup {
     html! {
         @if !claims.is_empty() {
             details class="more" open[any_failed] {
-                summary id=(format!("claims-{}", row.slug())) { "What was claimed, and what was seen" }
-                div class="scroll" role="group" aria-label=(format!("{} in {}: claims", row.series, lang_name(row.lang))) tabindex="0" {
+                summary id=(format!("claims-{}", row.slug())) { "Claims and observations" }
+                div class="scroll" role="group" aria-label=(format!("{} in {}: claims", row.series, row.lang.name())) tabindex="0" {
                     table {
-                        thead { tr { th scope="col" { "Claim" } th scope="col" { "Claimed" } th scope="col" { "Seen" } th scope="col" { "Held" } } }
+                        thead { tr { th scope="col" { "Claim" } th scope="col" { "Expected" } th scope="col" { "Observed" } th scope="col" { "Holds" } } }
                         tbody { @for claim in failed.chain(held) { (claim_row(claim)) } }
                     }
                 }
@@ -354,7 +347,6 @@ fn claims(row: &Row, claims: &[Judgement]) -> Markup {
 }
 
 fn claim_row(claim: &Judgement) -> Markup {
-    use crate::compare::judged::Tone;
     html! {
         tr class=(if claim.holds { "" } else { "bad" }) {
             th scope="row" { (claim.claim) }
@@ -365,18 +357,18 @@ fn claim_row(claim: &Judgement) -> Markup {
     }
 }
 
-fn patches(making: &Making) -> Markup {
+fn patches(build: &BuildInfo) -> Markup {
     html! {
-        h4 { "The patch" }
-        @if let Some(line) = making.borrowed_from {
-            p { "Written for " (line) " and untested on this line." }
+        h4 { (if build.patches.len() > 1 { "Patches" } else { "Patch" }) }
+        @if let Some(line) = build.borrowed_from {
+            p { "Written for " (line) "; untested on this line." }
         }
-        @if let Some(reason) = &making.unpatched { p { "None: " (reason) "." } }
-        @for file in &making.patches { (patch_file(file)) }
+        @if let Some(reason) = &build.unpatched { p { "No patch: " (reason) "." } }
+        @for file in &build.patches { (patch_file(file)) }
     }
 }
 
-fn patch_file(file: &PatchText) -> Markup {
+fn patch_file(file: &PatchInfo) -> Markup {
     let name = file.file.rsplit('/').next().unwrap_or(&file.file);
     html! {
         details class="more patch" {

@@ -4,23 +4,24 @@ use maud::{Markup, html};
 
 use crate::claims::{Hex, Observation, Register};
 
-/// What a register of an io thread holds, as far as its value tells.
+/// What the value of a register says about where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(super) enum Kind {
     Zero,
-    /// The value that the creator had when it entered the system call. A constant that equals it
-    /// looks the same.
+    /// The creator's value at the entry of the system call. A constant with the same value cannot be
+    /// told apart.
     Creator,
-    /// One of the selectors that the kernel gives to programs.
+    /// One of the segment selectors for user programs.
     Constant,
     Unreadable,
     Other,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Zero, Kind::Creator, Kind::Constant, Kind::Unreadable, Kind::Other];
+    pub(super) const ALL: [Kind; 5] =
+        [Kind::Zero, Kind::Creator, Kind::Constant, Kind::Unreadable, Kind::Other];
 
-    pub fn letter(self) -> &'static str {
+    pub(super) fn letter(self) -> &'static str {
         match self {
             Kind::Zero => "Z",
             Kind::Creator => "C",
@@ -30,7 +31,7 @@ impl Kind {
         }
     }
 
-    pub fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Kind::Zero => "zero",
             Kind::Creator => "its creator’s value",
@@ -40,7 +41,7 @@ impl Kind {
         }
     }
 
-    pub fn class(self) -> &'static str {
+    pub(super) fn class(self) -> &'static str {
         match self {
             Kind::Zero => "k-zero",
             Kind::Creator => "k-creator",
@@ -54,7 +55,8 @@ impl Kind {
 /// `__USER_CS`, `__USER32_CS` and `__USER_DS` of arch/x86/include/asm/segment.h, with their privilege level.
 const SELECTORS: [u64; 3] = [0x33, 0x23, 0x2b];
 
-pub fn kind(seen: &Observation, register: Register) -> Kind {
+/// The kind of one register.
+pub(super) fn kind(seen: &Observation, register: Register) -> Kind {
     let is_segment = matches!(register, Register::Cs | Register::Ss);
     match seen.regs[register] {
         None => Kind::Unreadable,
@@ -66,7 +68,7 @@ pub fn kind(seen: &Observation, register: Register) -> Kind {
 }
 
 /// The kinds of all registers of the frame, in its order.
-pub fn kinds(seen: &Observation) -> Vec<Kind> {
+pub(super) fn kinds(seen: &Observation) -> Vec<Kind> {
     Register::FRAME.iter().map(|register| kind(seen, *register)).collect()
 }
 
@@ -77,8 +79,8 @@ const GAP: usize = 4;
 
 /// The frame as seven boxes in each of three rows, in the order of `struct pt_regs`.
 ///
-/// `id` is unique on the page; `who` names the threads.
-pub fn picture(id: &str, who: &str, seen: &Observation) -> Markup {
+/// `id` must be unique on the page; `who` names the threads.
+pub(super) fn picture(id: &str, who: &str, seen: &Observation) -> Markup {
     let (width, height) = (COLUMNS * (WIDTH + GAP) - GAP, 3 * (HEIGHT + GAP) - GAP);
     html! {
         svg class="frame" viewBox=(format!("-1 -1 {} {}", width + 2, height + 2)) role="img"
@@ -107,7 +109,7 @@ fn register_box(number: usize, register: Register, seen: &Observation) -> Markup
     }
 }
 
-/// For who cannot see it: `zero: r15, r14 … . its creator’s value: cs, ss.`
+/// The picture in words, for screen readers: `zero: r15, r14. its creator’s value: cs, ss.`
 fn described(seen: &Observation) -> String {
     let of = |wanted: Kind| {
         let of_kind = Register::FRAME.iter().filter(|register| kind(seen, **register) == wanted);
@@ -118,7 +120,7 @@ fn described(seen: &Observation) -> String {
 }
 
 /// The patterns and symbols that the whole page uses, by id.
-pub fn definitions() -> Markup {
+pub(super) fn definitions() -> Markup {
     html! {
         svg class="definitions" width="0" height="0" aria-hidden="true" focusable="false" {
             defs {

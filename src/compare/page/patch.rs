@@ -1,10 +1,10 @@
-//! A patch with its lines told apart.
+//! A patch with each line marked by its kind.
 
 use maud::{Markup, html};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Of the mail or before the first file.
+    /// Mail header or text before the first file.
     Head,
     File,
     Hunk,
@@ -26,15 +26,15 @@ impl Kind {
     }
 }
 
-/// The lines of a patch, each marked by what it is.
-pub fn lines(text: &str) -> Markup {
+/// The lines of a patch, each with the class of its kind.
+pub(super) fn lines(text: &str) -> Markup {
     let marked = marked(text);
     html! {
         @for (kind, line) in marked { span class=(kind.class()) { (line) "\n" } }
     }
 }
 
-/// A hunk's own counts tell where it ends: `--- a/x` is a removed `-- a/x` inside of one.
+/// The line counts of a hunk say where it ends: inside one, `--- a/x` is a removed line `-- a/x`.
 fn marked(text: &str) -> Vec<(Kind, &str)> {
     let (mut old, mut new, mut in_files) = (0, 0, false);
     text.lines()
@@ -52,7 +52,9 @@ fn marked(text: &str) -> Vec<(Kind, &str)> {
             } else if let Some(counts) = counts(line) {
                 (old, new) = counts;
                 Kind::Hunk
-            } else if ["diff --git ", "--- a/", "--- /dev/null", "+++ "].iter().any(|it| line.starts_with(it))
+            } else if ["diff --git ", "--- a/", "--- /dev/null", "+++ "]
+                .iter()
+                .any(|prefix| line.starts_with(prefix))
             {
                 in_files = true;
                 Kind::File
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_told_apart_by_the_counts_of_their_hunk() {
+    fn the_line_counts_of_a_hunk_decide_about_its_lines() {
         let text = "Subject: x\n\ndiff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@ fn\n--- a/g\n+++ b/g\n same\n-- \n2.39\n";
         let kinds: Vec<_> = marked(text).into_iter().map(|(kind, _)| kind).collect();
         use Kind::*;

@@ -1,33 +1,33 @@
-//! What a debugger printed, taken from the file that `compare.json` names.
+//! What a debugger printed, read from the file that `compare.json` names.
 
 use std::path::{Component, Path};
 
-/// Lines that the page shows of the beginning and of the end of a long transcript.
+/// Number of lines from the beginning and from the end of a long transcript.
 const FIRST: usize = 120;
 const LAST: usize = 60;
-/// Bytes beyond which the middle of a transcript is not even read as lines.
+/// Bytes after which a line is cut.
 const LONGEST_LINE: usize = 400;
 
-/// The text, or a sentence that says why there is none.
-pub fn text(folder: &Path, path: &Path) -> Result<String, String> {
+/// The text of the file `path` below `directory`, or a sentence that says why it cannot be shown.
+pub(super) fn text(directory: &Path, path: &Path) -> Result<String, String> {
     let below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !below || path.as_os_str().is_empty() {
-        return Err(format!("The transcript {} is not below the comparison’s folder.", path.display()));
+        return Err(format!("The transcript {} is outside the comparison’s directory.", path.display()));
     }
-    match std::fs::read(folder.join(path)) {
+    match std::fs::read(directory.join(path)) {
         Ok(bytes) => Ok(shortened(&String::from_utf8_lossy(&bytes))),
         Err(error) => Err(format!("The transcript {} cannot be read: {error}.", path.display())),
     }
 }
 
-/// Beginning and end of a text that is too long for a page; escape sequences of terminals go.
+/// The beginning and the end of a text that is too long for a page, without terminal escape sequences.
 fn shortened(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(printable).collect();
     if lines.len() <= FIRST + LAST + 1 {
         return lines.join("\n");
     }
-    let left_out = lines.len() - FIRST - LAST;
-    let note = format!("[… {left_out} lines are left out here; the file has them all …]");
+    let omitted = lines.len() - FIRST - LAST;
+    let note = format!("[… {omitted} lines omitted; the file has all of them …]");
     let shown = lines[..FIRST].iter().chain([&note]).chain(&lines[lines.len() - LAST..]);
     shown.map(String::as_str).collect::<Vec<_>>().join("\n")
 }
@@ -59,7 +59,7 @@ mod tests {
         let long: String = (0..1000).map(|number| format!("line {number}\n")).collect();
         let short = shortened(&long);
         assert!(short.starts_with("line 0\n") && short.ends_with("line 999"), "{short}");
-        assert!(short.contains("820 lines are left out"), "{short}");
+        assert!(short.contains("820 lines omitted"), "{short}");
         assert_eq!(shortened("a\nb"), "a\nb");
     }
 
@@ -70,14 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn only_files_below_the_folder_are_read() {
+    fn only_files_below_the_directory_are_read() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("t"), "hello").unwrap();
         let below = dir.path().join("below");
         std::fs::create_dir(&below).unwrap();
         assert_eq!(text(dir.path(), Path::new("t")).as_deref(), Ok("hello"));
         for path in [Path::new("../t"), &dir.path().join("t"), Path::new("")] {
-            assert!(text(&below, path).unwrap_err().contains("not below"), "{path:?}");
+            assert!(text(&below, path).unwrap_err().contains("outside"), "{path:?}");
         }
         assert!(text(&below, Path::new("gone")).unwrap_err().contains("gone"));
     }

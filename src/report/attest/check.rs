@@ -1,35 +1,36 @@
-//! `kpatch-build verify`: whether a folder of packages is what its makers left.
+//! `kpatch-build verify`: whether a directory of packages is unchanged and its documents agree.
 //!
-//! The stage of that name, which checks sources, is [`crate::stages::verify`].
+//! The stage `verify`, which checks sources, is [`crate::stages::verify`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
+use fs_err as fs;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use super::digests::Digests;
 use super::sums::Sums;
-use super::{Error, PROVENANCE, SBOM, SIGNATURE, SUMS, told};
-use crate::base::cache_key::hex;
+use super::{Error, PROVENANCE, SBOM, SIGNATURE, SUMS, provenance, spdx};
+use crate::base::digest::hash_file;
 use crate::base::error::Failure;
-use crate::base::openpgp::sign as signing;
+use crate::base::openpgp::sign;
 use crate::base::openpgp::verify::{Certificates, Signer};
 use crate::base::stop::Stop;
-use crate::report::{self, Recorded};
+use crate::report::{self, Report};
 
-/// What the check of a folder came to.
+/// The result of a check. [`fmt::Display`] shows it in lines for the terminal.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Topic and sentence, for people.
-    seen: Vec<(&'static str, String)>,
-    /// What does not fit, one sentence each.
+    /// Topic and result of each check.
+    results: Vec<(&'static str, String)>,
+    /// What does not match, one sentence each.
     pub problems: Vec<String>,
 }
 
 impl Verdict {
+    /// Whether everything matches.
     pub fn passed(&self) -> bool {
         self.problems.is_empty()
     }
@@ -37,8 +38,8 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (topic, text) in &self.seen {
-            writeln!(f, "{topic:<10}  {text}")?;
+        for (topic, result) in &self.results {
+            writeln!(f, "{topic:<10}  {result}")?;
         }
         for problem in &self.problems {
             writeln!(f, "failed: {problem}")?;
@@ -47,22 +48,27 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The certificates in a file, of those who may sign.
+/// Reads the trusted OpenPGP certificates in the file `path`.
+///
+/// # Errors
+/// The file cannot be read, or contains no certificate.
 pub fn keyring(path: &Path) -> Result<Certificates, Error> {
-    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let certificates = Certificates::parse(&bytes);
+    let certificates = Certificates::parse(&fs::read(path)?);
     match certificates.is_empty() {
         true => Err(Error::EmptyKeyring { path: path.to_owned() }),
         false => Ok(certificates),
     }
 }
 
-/// Checks sums, that all documents say the same, and with a keyring the signatures.
+/// Checks the directory `dir`: its checksums, that its documents agree, and with a keyring its
+/// signatures.
 ///
-/// `Err` is a folder that cannot be looked at; what does not fit is in the verdict.
+/// # Errors
+/// The directory or a file in it cannot be read, or `stop` was set. A file that does not match is a
+/// problem in the verdict.
 pub fn check(dir: &Path, keyring: Option<&Certificates>, stop: &Stop) -> Result<Verdict, Error> {
     if !dir.is_dir() {
-        return Err(Error::NotAFolder { path: dir.to_owned() });
+        return Err(Error::NotADirectory { path: dir.to_owned() });
     }
     let mut check = Check { dir, stop, verdict: Verdict::default() };
     if let Some(sums) = check.sums()? {
@@ -80,174 +86,151 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn saw(&mut self, topic: &'static str, text: impl Into<String>) {
-        self.verdict.seen.push((topic, text.into()));
+    fn result(&mut self, topic: &'static str, text: impl Into<String>) {
+        self.verdict.results.push((topic, text.into()));
     }
 
     fn problem(&mut self, text: impl Into<String>) {
         self.verdict.problems.push(text.into());
     }
 
-    /// A file of the folder, whole; `None` where it is missing.
+    /// The content of a file in the directory; `None` if it does not exist.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let path = self.dir.join(name);
-        match fs::read(&path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::Read { path, source }),
-        }
+        if_exists(fs::read(self.dir.join(name)).map_err(Error::from))
     }
 
     fn sums(&mut self) -> Result<Option<Sums>, Error> {
         let Some(text) = self.read(SUMS)? else {
-            self.problem(format!("there is no {SUMS}"));
+            self.problem(format!("{SUMS} does not exist"));
             return Ok(None);
         };
         match Sums::parse(&text) {
             Ok(sums) => Ok(Some(sums)),
             Err(line) => {
-                self.problem(format!("{SUMS} is not as it was written: line {line}"));
+                self.problem(format!("{SUMS} is malformed at line {line}"));
                 Ok(None)
             }
         }
     }
 
-    /// Each file has its sum, and each package is named.
+    /// Each file matches its checksum, and each package has one.
     fn files(&mut self, sums: &Sums) -> Result<(), Error> {
         let mut good = 0;
         for (name, expected) in sums.iter() {
-            match self.hash(name)? {
+            match if_exists(hash_file::<Error>(&self.dir.join(name), self.stop))? {
                 Some(found) if found == expected => good += 1,
                 Some(found) => {
-                    self.problem(format!("{name} was changed: its SHA-256 is {found}, not {expected}"))
+                    self.problem(format!("{name} was changed: its SHA-256 is {found}, not {expected}"));
                 }
                 None => self.problem(format!("{name} is missing")),
             }
         }
-        self.saw("checksums", format!("{good} of {} files match {SUMS}", sums.iter().count()));
+        self.result("checksums", format!("{good} of {} files match {SUMS}", sums.iter().count()));
         for name in [report::FILE, SBOM, PROVENANCE] {
             if sums.get(name).is_none() {
-                self.problem(format!("{SUMS} does not name {name}"));
+                self.problem(format!("{SUMS} does not list {name}"));
             }
         }
-        for name in self.packages_there()? {
+        for name in self.packages()? {
             if sums.get(&name).is_none() {
-                self.problem(format!("{name} is a package that {SUMS} does not name"));
+                self.problem(format!("{SUMS} does not list the package {name}"));
             }
         }
         Ok(())
     }
 
-    fn packages_there(&self) -> Result<BTreeSet<String>, Error> {
-        let read = |source| Error::Read { path: self.dir.to_owned(), source };
-        let names = fs::read_dir(self.dir).map_err(read)?;
-        let names = names.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-        let names: BTreeSet<String> = names.collect::<io::Result<_>>().map_err(read)?;
+    /// The names of the packages that the directory contains.
+    fn packages(&self) -> Result<BTreeSet<String>, Error> {
+        let names =
+            fs::read_dir(self.dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let names: BTreeSet<String> = names.collect::<io::Result<_>>()?;
         Ok(names.into_iter().filter(|name| is_package(name)).collect())
     }
 
-    fn hash(&self, name: &str) -> Result<Option<String>, Error> {
-        let path = self.dir.join(name);
-        let failed = |source| Error::Read { path: path.clone(), source };
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(failed(source)),
-        };
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            if self.stop.is_set() {
-                return Err(Error::Interrupted);
-            }
-            match file.read(&mut buffer).map_err(failed)? {
-                0 => return Ok(Some(hex(&hasher.finalize()))),
-                count => hasher.update(&buffer[..count]),
-            }
-        }
-    }
-
-    /// Report, bill of materials and provenance are of the same packages.
+    /// Report, bill of materials and provenance describe the same packages.
     fn documents(&mut self, sums: &Sums) -> Result<(), Error> {
         let Some(text) = self.read(report::FILE)? else { return Ok(()) };
-        let recorded = match Recorded::parse(Path::new(report::FILE), &text) {
-            Ok(recorded) => recorded,
+        let report = match Report::parse(Path::new(report::FILE), &text) {
+            Ok(report) => report,
             Err(error) => {
                 self.problem(Failure::new(None, &error).message());
                 return Ok(());
             }
         };
-        let before = self.verdict.problems.len();
-        self.report(&recorded, sums);
-        self.agree(SBOM, told::by_sbom, &recorded)?;
-        self.agree(PROVENANCE, told::by_provenance, &recorded)?;
+        let problems_before = self.verdict.problems.len();
+        self.report(&report, sums);
+        self.agree(SBOM, spdx::digests, &report)?;
+        self.agree(PROVENANCE, provenance::digests, &report)?;
         self.request(&text)?;
-        if self.verdict.problems.len() == before {
-            let release = recorded.kernel.as_ref().map_or("", |kernel| &kernel.release);
-            let count = recorded.artifacts.len();
-            let what = "report, bill of materials and provenance name the same";
-            self.saw("documents", format!("{what} {count} packages of {release}, source and patches"));
+        if self.verdict.problems.len() == problems_before {
+            let release = report.kernel.as_ref().map_or("", |kernel| &kernel.release);
+            let count = report.artifacts.len();
+            let documents = "report, bill of materials and provenance agree";
+            self.result(
+                "documents",
+                format!("{documents} on {count} packages of {release}, source and patches"),
+            );
         }
-        self.saw("boot test", recorded.verdict().unwrap_or("none").to_owned());
+        self.result("boot test", report.boot.as_ref().map_or("none", |boot| boot.verdict().name()));
         Ok(())
     }
 
-    /// The document `name` says what the report says.
-    fn agree(&mut self, name: &str, reader: told::Reader, recorded: &Recorded) -> Result<(), Error> {
+    /// The document `name` has the same digests as the report.
+    fn agree(&mut self, name: &str, digests: DigestReader, report: &Report) -> Result<(), Error> {
         let Some(text) = self.read(name)? else { return Ok(()) };
-        match reader(&text) {
-            Ok(told) => {
-                for topic in told::by_report(recorded).differences(&told) {
-                    self.problem(format!("{name} and {} do not agree: {topic}", report::FILE));
+        match digests(&text) {
+            Ok(digests) => {
+                for topic in Digests::from(report).differences(&digests) {
+                    self.problem(format!("{name} and {} disagree on {topic}", report::FILE));
                 }
             }
-            Err(error) => self.problem(format!("{name} cannot be read: {error}")),
+            Err(error) => self.problem(format!("cannot read {name}: {error}")),
         }
         Ok(())
     }
 
-    /// The report's own run came to its end, and left what the sums name.
-    fn report(&mut self, recorded: &Recorded, sums: &Sums) {
+    /// The run of the report reached its end and left the files that the checksums list.
+    fn report(&mut self, report: &Report, sums: &Sums) {
         let name = report::FILE;
-        if recorded.error.is_some() {
-            self.problem(format!("{name} is of a run that failed"));
+        if report.error.is_some() {
+            self.problem(format!("{name} is the report of a failed run"));
         }
-        let told: BTreeMap<String, &str> =
-            recorded.artifacts.iter().map(|it| (it.file(), it.sha256.as_str())).collect();
+        let recorded: BTreeMap<String, &str> =
+            report.artifacts.iter().map(|it| (it.file(), it.sha256.as_str())).collect();
         let summed: BTreeMap<String, &str> = sums
             .iter()
             .filter(|(name, _)| is_package(name))
             .map(|(name, sum)| (name.to_owned(), sum))
             .collect();
-        if told != summed {
-            self.problem(format!("{name} and {SUMS} do not agree: the packages"));
+        if recorded != summed {
+            self.problem(format!("{name} and {SUMS} disagree on the packages"));
         }
-        for artifact in &recorded.artifacts {
+        for artifact in &report.artifacts {
             let file = artifact.file();
             let bytes = self.dir.join(&file).metadata().ok().map(|meta| meta.len());
-            if bytes.is_some_and(|bytes| bytes != artifact.bytes) {
-                self.problem(format!("{name} and {file} do not agree: {} bytes", artifact.bytes));
+            if let Some(bytes) = bytes.filter(|bytes| *bytes != artifact.bytes) {
+                self.problem(format!("{file} has {bytes} bytes, and {} in {name}", artifact.bytes));
             }
         }
-        for document in &recorded.evidence {
+        for document in &report.evidence {
             let file = file_name(&document.path);
             let agrees = match &document.sha256 {
                 Some(sha256) => sums.get(&file) == Some(sha256),
                 None => self.dir.join(&file).exists(),
             };
             if !agrees {
-                self.problem(format!("{name} names {file}, which is not there or another one"));
+                self.problem(format!("{name} lists {file}, which is missing or was changed"));
             }
         }
     }
 
-    /// What was asked for is told twice.
+    /// Report and provenance record the same request, down to fields that this version does not know.
     fn request(&mut self, report: &[u8]) -> Result<(), Error> {
         let Some(provenance) = self.read(PROVENANCE)? else { return Ok(()) };
         let value = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap_or_default();
         let (provenance, report) = (value(&provenance), value(report));
         if provenance.pointer("/predicate/buildDefinition/externalParameters") != report.get("request") {
-            self.problem(format!("{PROVENANCE} and {} do not agree: the request", report::FILE));
+            self.problem(format!("{PROVENANCE} and {} disagree on the request", report::FILE));
         }
         Ok(())
     }
@@ -260,7 +243,7 @@ impl Check<'_> {
             let Some(keyring) = keyring else { continue };
             match check_signature(keyring, &signature, &self.dir.join(name)) {
                 Ok(signer) => drop(signers.insert(signer.to_string())),
-                Err(why) => self.problem(format!("{name}{SIGNATURE}: {why}")),
+                Err(reason) => self.problem(format!("{name}{SIGNATURE}: {reason}")),
             }
         }
         let names = signed.join(", ");
@@ -269,18 +252,30 @@ impl Check<'_> {
             Some(_) if signers.is_empty() => {}
             Some(_) => {
                 let signers: Vec<_> = signers.into_iter().collect();
-                self.saw("signatures", format!("of {names} by {}", signers.join(" and ")));
+                self.result("signatures", format!("{names} signed by {}", signers.join(" and ")));
             }
-            None if signed.is_empty() => self.saw("signatures", "none: nobody vouches for this folder"),
-            None => self.saw("signatures", format!("of {names} NOT CHECKED: no --keyring was given")),
+            None if signed.is_empty() => self.result("signatures", "none"),
+            None => self.result("signatures", format!("NOT CHECKED without --keyring: {names}")),
         }
         Ok(())
     }
 }
 
+/// Reads the digests of one kind of document.
+type DigestReader = fn(&[u8]) -> serde_json::Result<Digests>;
+
+/// Turns the error of a missing file into `None`.
+fn if_exists<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn check_signature(keyring: &Certificates, signature: &[u8], data: &Path) -> Result<Signer, String> {
-    let open = || Ok(Box::new(BufReader::new(File::open(data)?)) as Box<dyn Read>);
-    if !signing::is_whole(signature) {
+    let open = || Ok(Box::new(BufReader::new(std::fs::File::open(data)?)) as Box<dyn Read>);
+    if !sign::is_whole(signature) {
         return Err("the signature is damaged".to_owned());
     }
     keyring.check_detached(signature, open).map_err(|error| error.to_string())

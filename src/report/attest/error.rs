@@ -1,47 +1,70 @@
-//! What can go wrong while evidence is written, or looked at.
+//! Why documents cannot be written or a directory cannot be checked.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::base::error::{Exit, Explain};
-use crate::base::openpgp::sign as signing;
-use crate::report;
+use crate::base::openpgp::sign;
+use crate::base::stop::Interrupted;
 
-/// That something does not fit is no error but a [`super::Verdict`].
+/// Failures to write or to check. A document that does not match is not an error: it is a problem in
+/// the [`super::Verdict`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {}", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    /// A file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The key cannot sign.
     #[error(transparent)]
-    Report(report::Error),
+    Sign(#[from] sign::Error),
+    /// SPDX wants a calendar date, and the kernel's time has none.
+    #[error("timestamp {timestamp} is out of range")]
+    Time {
+        /// Seconds since the epoch.
+        timestamp: i64,
+        /// The supported range.
+        source: jiff::Error,
+    },
+    /// `verify` was called for something else than a directory.
+    #[error("{} is not a directory", path.display())]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The keyring cannot verify anything.
+    #[error("{} contains no OpenPGP certificate", path.display())]
+    EmptyKeyring {
+        /// The keyring.
+        path: PathBuf,
+    },
+    /// A signal ended the check.
     #[error(transparent)]
-    Sign(signing::Error),
-    #[error("the time {timestamp} is outside of the calendar")]
-    Time { timestamp: i64, source: jiff::Error },
-    #[error("{} is not a folder", path.display())]
-    NotAFolder { path: PathBuf },
-    #[error("{} holds no OpenPGP certificate", path.display())]
-    EmptyKeyring { path: PathBuf },
-    #[error("interrupted")]
-    Interrupted,
+    Interrupted(#[from] Interrupted),
 }
 
 impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Error::Sign(error) => Some(error),
+            Error::Interrupted(error) => Some(error),
+            _ => None,
+        }
+    }
+
     fn exit(&self) -> Exit {
         match self {
-            Error::NotAFolder { .. } | Error::EmptyKeyring { .. } => Exit::Usage,
-            Error::Interrupted => Exit::Interrupted,
+            Error::NotADirectory { .. } | Error::EmptyKeyring { .. } => Exit::Usage,
+            Error::Interrupted(_) => Exit::Interrupted,
             _ => Exit::StageFailed,
         }
     }
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::EmptyKeyring { .. } => Some("write one with `gpg --export --armor KEY > FILE`".to_owned()),
-            Error::Sign(error) => error.next_step(),
-            _ => None,
+            Error::EmptyKeyring { .. } => {
+                Some("export one with `gpg --export --armor KEY > FILE`".to_owned())
+            }
+            _ => self.inner()?.next_step(),
         }
     }
 }

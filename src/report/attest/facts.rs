@@ -1,78 +1,80 @@
-//! What both documents say, gathered once.
+//! What both documents say, collected once.
 
-use std::fs;
-
-use sha2::{Digest, Sha256};
+use fs_err as fs;
 
 use super::Error;
-use crate::base::cache_key::hex;
+use crate::base::digest::sha256;
 use crate::kernel::KernelPlan;
 use crate::kernel::toolchain::Toolchain;
-use crate::report::{self, RequestPart, Source};
+use crate::report::{RequestRecord, Source, Tool};
 use crate::stages::build::KernelBuild;
 use crate::stages::package::Package;
 use crate::stages::patch::AppliedPatch;
 
-/// Everything that a set of packages was made from and by.
+/// Everything that a set of packages was made from.
 #[derive(Debug)]
-pub struct Facts<'a> {
-    pub plan: &'a KernelPlan,
-    pub request: &'a RequestPart,
-    pub source: &'a Source,
-    pub patches: &'a [AppliedPatch],
-    pub build: &'a KernelBuild,
-    pub packages: &'a [Package],
+pub(crate) struct Facts<'a> {
+    /// What was built.
+    pub(crate) plan: &'a KernelPlan,
+    /// The request in the form of the report.
+    pub(crate) request: &'a RequestRecord,
+    /// The verified source.
+    pub(crate) source: &'a Source,
+    /// The plan's patches, in the same order, with what became of each.
+    pub(crate) patches: &'a [AppliedPatch],
+    /// The kernel in the packages, signed if it is signed.
+    pub(crate) build: &'a KernelBuild,
+    /// The packages to describe.
+    pub(crate) packages: &'a [Package],
 }
 
-/// A program that took part in making the kernel.
+/// A program that took part in building the kernel.
 #[derive(Debug)]
-pub(super) struct Tool {
-    pub name: String,
-    pub version: String,
-    /// What it says of itself.
-    pub said: String,
+pub(super) struct Program {
+    pub(super) name: String,
+    pub(super) version: String,
+    /// What its `--version` prints.
+    pub(super) version_text: String,
 }
 
-impl Tool {
+impl Program {
     /// From `GNU ld 2.40`: the version is the last word.
-    fn new(named: &str, said: &str) -> Tool {
-        let (name, version) = named.rsplit_once(' ').unwrap_or((named, ""));
-        Tool { name: name.to_owned(), version: version.to_owned(), said: said.to_owned() }
+    fn new(name_and_version: &str, version_text: &str) -> Program {
+        let (name, version) = name_and_version.rsplit_once(' ').unwrap_or((name_and_version, ""));
+        Program { name: name.to_owned(), version: version.to_owned(), version_text: version_text.to_owned() }
     }
 
-    /// <https://github.com/package-url/purl-spec>: this tool was not got from any registry.
-    pub fn purl(&self) -> String {
+    /// Package URL of type `generic`: the program comes from no registry
+    /// (<https://github.com/package-url/purl-spec>).
+    pub(super) fn purl(&self) -> String {
         let name = self.name.to_ascii_lowercase().replace(' ', "-");
         format!("pkg:generic/{name}@{}", self.version.replace('+', "%2B"))
     }
 }
 
 impl Facts<'_> {
-    /// The time in image and packages, seconds since the epoch.
-    pub fn made(&self) -> i64 {
+    /// The time in image and packages, in seconds since the epoch.
+    pub(super) fn timestamp(&self) -> i64 {
         self.build.timestamp
     }
 
-    /// By their versions, never by where they lie on the machine.
-    pub(super) fn tools(&self) -> Vec<Tool> {
+    /// This tool and the toolchain, by version and never by path: paths differ between machines.
+    pub(super) fn programs(&self) -> Vec<Program> {
         let Toolchain { cc_version, cc_text, ld_version, rust, pahole_version, .. } = &self.plan.toolchain;
-        let own = report::Tool::own();
-        let name = format!("kpatch-build {}", own.version);
-        let mut tools = vec![
-            Tool::new(&name, &own.to_string()),
-            Tool::new(cc_version, cc_text),
-            Tool::new(ld_version, ld_version),
+        let this = Tool::this();
+        let mut programs = vec![
+            Program::new(&format!("kpatch-build {}", this.version), &this.to_string()),
+            Program::new(cc_version, cc_text),
+            Program::new(ld_version, ld_version),
         ];
         if let Some(rust) = rust {
-            tools.push(Tool::new(&rust.rustc_version, &rust.rustc_text));
-            tools.push(Tool::new(&rust.bindgen_version, &rust.bindgen_version));
-            tools.push(Tool::new(
-                &rust.libclang_version.replacen("clang", "libclang", 1),
-                &rust.libclang_version,
-            ));
+            let libclang = rust.libclang_version.replacen("clang", "libclang", 1);
+            programs.push(Program::new(&rust.rustc_version, &rust.rustc_text));
+            programs.push(Program::new(&rust.bindgen_version, &rust.bindgen_version));
+            programs.push(Program::new(&libclang, &rust.libclang_version));
         }
-        tools.extend(pahole_version.iter().map(|version| Tool::new(version, version)));
-        tools
+        programs.extend(pahole_version.iter().map(|version| Program::new(version, version)));
+        programs
     }
 
     /// Each patch with its text.
@@ -83,14 +85,13 @@ impl Facts<'_> {
 
     /// The kernel's final configuration and its SHA-256.
     pub(super) fn config(&self) -> Result<(Vec<u8>, String), Error> {
-        let path = self.build.config();
-        let text = fs::read(&path).map_err(|source| Error::Read { path, source })?;
-        let sha256 = hex(&Sha256::digest(&text));
+        let text = fs::read(self.build.config())?;
+        let sha256 = sha256(&text);
         Ok((text, sha256))
     }
 }
 
-/// A patch's name without the folders of the machine: shipped ones have none in front of `patches/`.
+/// The patch's name without directories of this machine. Shipped patches keep `patches/…`.
 pub(super) fn patch_name(patch: &AppliedPatch) -> &str {
     match patch.file.starts_with("patches/") {
         true => &patch.file,
@@ -98,7 +99,7 @@ pub(super) fn patch_name(patch: &AppliedPatch) -> &str {
     }
 }
 
-/// `linux-image-….deb`.
+/// The package's file name: `linux-image-….deb`.
 pub(super) fn file_name(package: &Package) -> String {
     package.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,42 +1,47 @@
-//! Evidence: what lies beside the packages so that others can check what they are and where they
-//! come from, and the check itself.
+//! The documents beside the packages, which let others check what the packages are and where they
+//! come from; and the check itself, `kpatch-build verify`.
 //!
-//! - [`SBOM`]: a bill of materials in SPDX 2.3 ([`spdx`]);
-//! - [`PROVENANCE`]: an in-toto statement with SLSA provenance ([`provenance`]);
-//! - [`SUMS`]: SHA-256 of the packages, of both of these and of `report.json` ([`sums`]);
-//! - with `--openpgp-key` a detached OpenPGP signature `*.asc` of each of the three.
+//! - [`SBOM`]: a bill of materials in SPDX 2.3 (`spdx/`);
+//! - [`PROVENANCE`]: SLSA provenance in an in-toto statement (`provenance.rs`);
+//! - [`SUMS`]: SHA-256 of the packages, of both documents and of `report.json` (`sums.rs`);
+//! - with `--openpgp-key`, a detached signature `*.asc` of each of the three.
 //!
-//! The first two say nothing of when and where a run took place: the same plan gives the same
-//! bytes. The sums are written when the run has come to its end, since they hold the report's.
+//! The first two contain neither time nor place of the run: the same plan produces the same bytes.
+//! The checksums are written last, because they cover the finished report.
 
 mod check;
+mod digests;
 mod error;
 mod facts;
 mod provenance;
 mod spdx;
 mod sums;
-mod told;
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use crate::base::cache_key::hex;
+pub use self::check::{Verdict, check, keyring};
+pub use self::error::Error;
+pub(crate) use self::facts::Facts;
+use crate::base::digest::sha256;
+use crate::base::files;
 use crate::base::openpgp::sign::SigningKey;
 use crate::report::{Document, DocumentKind, Report};
 
-pub use check::{Verdict, check, keyring};
-pub use error::Error;
-pub use facts::Facts;
+/// Name of the file with the checksums.
+const SUMS: &str = "SHA256SUMS";
+/// Name of the bill of materials.
+const SBOM: &str = "sbom.spdx.json";
+/// Name of the provenance.
+const PROVENANCE: &str = "provenance.intoto.json";
+/// Suffix of a signature's name.
+const SIGNATURE: &str = ".asc";
 
-pub const SUMS: &str = "SHA256SUMS";
-pub const SBOM: &str = "sbom.spdx.json";
-pub const PROVENANCE: &str = "provenance.intoto.json";
-/// What the name of a signature ends with.
-pub const SIGNATURE: &str = ".asc";
-
-/// Writes bill of materials and provenance into `out`, and their signatures where there is a key.
-pub fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> Result<Vec<Document>, Error> {
+/// Writes bill of materials and provenance into the directory `out`; with a key, also their
+/// signatures. Returns what it wrote.
+///
+/// # Errors
+/// A file cannot be written, the key cannot sign, or the timestamp is out of range.
+pub(crate) fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> Result<Vec<Document>, Error> {
     let mut written = Vec::new();
     for (name, kind, text) in [
         (SBOM, DocumentKind::BillOfMaterials, spdx::document(facts)?),
@@ -44,29 +49,27 @@ pub fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> Result<V
     ] {
         let path = out.join(name);
         written.push(write(&path, kind, text.as_bytes())?);
-        written.extend(sign(&path, text.as_bytes(), key, facts.made())?);
+        written.extend(sign(&path, text.as_bytes(), key, facts.timestamp())?);
     }
     Ok(written)
 }
 
-/// Writes the sums of everything that the finished report names and of the report itself, and signs
-/// them where there is a key. The report is written once more before, since it names them.
-pub fn seal(report: &mut Report, key: Option<&SigningKey>) -> Result<(), Error> {
-    let made = report.kernel.as_ref().and_then(|kernel| kernel.timestamp).unwrap_or(0);
-    let out = report.path().parent().unwrap_or(Path::new("")).to_owned();
-    let path = out.join(SUMS);
-    report.evidence.push(Document { path: path.clone(), kind: DocumentKind::Checksums, sha256: None });
+/// Adds the checksums to a finished report, writes the report to `path`, and beside it the checksums
+/// of the report and of every file that it names; with a key, also their signature.
+///
+/// # Errors
+/// A file cannot be written, or the key cannot sign.
+pub(crate) fn seal(report: &mut Report, path: &Path, key: Option<&SigningKey>) -> Result<(), Error> {
+    let timestamp = report.kernel.as_ref().and_then(|kernel| kernel.timestamp).unwrap_or(0);
+    let sums_path = path.with_file_name(SUMS);
+    let unhashed = |path: &Path, kind| Document { path: path.to_owned(), kind, sha256: None };
+    report.evidence.push(unhashed(&sums_path, DocumentKind::Checksums));
     if key.is_some() {
-        report.evidence.push(Document {
-            path: signature_of(&path),
-            kind: DocumentKind::Signature,
-            sha256: None,
-        });
+        report.evidence.push(unhashed(&signature_of(&sums_path), DocumentKind::Signature));
     }
-    let text = report.write().map_err(Error::Report)?;
     let mut sums = sums::Sums::default();
-    sums.add(report.path(), &hex(&Sha256::digest(text)));
-    for artifact in report.artifacts() {
+    sums.add(path, &sha256(report.write(path)?));
+    for artifact in &report.artifacts {
         sums.add(&artifact.path, &artifact.sha256);
     }
     for document in &report.evidence {
@@ -75,8 +78,8 @@ pub fn seal(report: &mut Report, key: Option<&SigningKey>) -> Result<(), Error> 
         }
     }
     let text = sums.to_string();
-    write(&path, DocumentKind::Checksums, text.as_bytes())?;
-    sign(&path, text.as_bytes(), key, made)?;
+    write(&sums_path, DocumentKind::Checksums, text.as_bytes())?;
+    sign(&sums_path, text.as_bytes(), key, timestamp)?;
     Ok(())
 }
 
@@ -86,23 +89,24 @@ fn signature_of(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn write(path: &Path, kind: DocumentKind, text: &[u8]) -> Result<Document, Error> {
-    crate::base::files::replace(path, text)
-        .map_err(|source| Error::Write { path: path.to_owned(), source })?;
-    Ok(Document { path: path.to_owned(), kind, sha256: Some(hex(&Sha256::digest(text))) })
+fn write(path: &Path, kind: DocumentKind, content: &[u8]) -> Result<Document, Error> {
+    files::replace(path, content)?;
+    Ok(Document { path: path.to_owned(), kind, sha256: Some(sha256(content)) })
 }
 
-/// Without a key, removes the signature that an earlier run left: it would not fit.
-fn sign(path: &Path, text: &[u8], key: Option<&SigningKey>, made: i64) -> Result<Option<Document>, Error> {
+/// Signs the file `path`. Without a key, removes the signature of an earlier run, which no longer
+/// matches.
+fn sign(
+    path: &Path,
+    content: &[u8],
+    key: Option<&SigningKey>,
+    timestamp: i64,
+) -> Result<Option<Document>, Error> {
     let path = signature_of(path);
     let Some(key) = key else {
-        return match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Write { path, source })
-            }
-            _ => Ok(None),
-        };
+        files::remove_if_exists(&path)?;
+        return Ok(None);
     };
-    let signature = key.detached(text, made).map_err(Error::Sign)?;
+    let signature = key.detached(content, timestamp)?;
     write(&path, DocumentKind::Signature, signature.as_bytes()).map(Some)
 }

@@ -1,21 +1,22 @@
 //! The provenance: an in-toto statement, version 1, with an SLSA provenance predicate, version 1
 //! (<https://in-toto.io/Statement/v1>, <https://slsa.dev/spec/v1.0/provenance>).
 //!
-//! It is signed as the other files are, by a detached OpenPGP signature, not in a DSSE envelope:
-//! one key and one way to check serve everything that is beside the packages.
+//! A detached OpenPGP signature signs it, as it does the other files, and not a DSSE envelope: one
+//! key and one procedure check everything beside the packages.
 //!
-//! Build type `urn:x-kpatch-build:kernel:v1`: `externalParameters` are `request` of `report.json`, field by
-//! field; `internalParameters` are what it resolved to; `resolvedDependencies` are the source, the
-//! patches in the order of applying, and the programs. The builder `urn:x-kpatch-build:local` is this tool
-//! on the machine of whoever holds the signing key: no service vouches for it.
+//! Build type `urn:x-kpatch-build:kernel:v1`: `externalParameters` are `request` of `report.json`,
+//! field by field; `internalParameters` are what the request resolved to; `resolvedDependencies` are
+//! the source, the patches in the order in which they were applied, and the programs. The builder
+//! `urn:x-kpatch-build:local` is this tool on the machine of the signing key's owner; no build
+//! service attests to it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::digests::Digests;
 use super::facts::{Facts, file_name, patch_name};
-use super::told::Told;
 use crate::report::Tool;
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
@@ -25,7 +26,7 @@ const BUILDER: &str = "urn:x-kpatch-build:local";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Statement {
+struct Statement {
     #[serde(rename = "_type")]
     kind: String,
     subject: Vec<Resource>,
@@ -35,14 +36,14 @@ pub(super) struct Statement {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Predicate {
+struct Predicate {
     build_definition: BuildDefinition,
     run_details: RunDetails,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct BuildDefinition {
+struct BuildDefinition {
     build_type: String,
     external_parameters: Value,
     internal_parameters: Value,
@@ -61,10 +62,11 @@ struct Builder {
     version: BTreeMap<String, String>,
 }
 
-/// in-toto's ResourceDescriptor.
+/// `ResourceDescriptor` of in-toto
+/// (<https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md>).
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Resource {
+struct Resource {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     uri: Option<String>,
@@ -80,7 +82,7 @@ impl Resource {
         Resource { name: name.to_owned(), digest, ..Resource::default() }
     }
 
-    fn note(mut self, name: &str, value: Value) -> Resource {
+    fn annotate(mut self, name: &str, value: Value) -> Resource {
         self.annotations.insert(name.to_owned(), value);
         self
     }
@@ -90,30 +92,29 @@ impl Resource {
     }
 }
 
-/// Names of what is neither package nor patch.
+/// Names of the resources that are neither packages nor patches.
 const SOURCE: &str = "source";
 const IMAGE: &str = "bzImage";
 const CONFIG: &str = ".config";
 
-impl Statement {
-    /// What a statement that was read says.
-    pub fn told(&self) -> Told {
-        let sum = |resource: &Resource| resource.sha256().map(str::to_owned);
-        let Predicate { build_definition, run_details } = &self.predicate;
-        let (dependencies, products) = (&build_definition.resolved_dependencies, &run_details.byproducts);
-        let named = |list: &[Resource], name: &str| list.iter().find(|it| it.name == name).and_then(sum);
-        Told {
-            packages: self.subject.iter().filter_map(|it| Some((it.name.clone(), sum(it)?))).collect(),
-            source: named(dependencies, SOURCE),
-            // Programs have no checksum.
-            patches: dependencies.iter().filter(|it| it.name != SOURCE).filter_map(sum).collect(),
-            image: named(products, IMAGE),
-            config: named(products, CONFIG),
-        }
-    }
+/// Reads the digests of a statement.
+pub(super) fn digests(text: &[u8]) -> serde_json::Result<Digests> {
+    let statement: Statement = serde_json::from_slice(text)?;
+    let sum = |resource: &Resource| resource.sha256().map(str::to_owned);
+    let Predicate { build_definition, run_details } = &statement.predicate;
+    let (dependencies, products) = (&build_definition.resolved_dependencies, &run_details.byproducts);
+    let named = |list: &[Resource], name: &str| list.iter().find(|it| it.name == name).and_then(sum);
+    Ok(Digests {
+        packages: statement.subject.iter().filter_map(|it| Some((it.name.clone(), sum(it)?))).collect(),
+        source: named(dependencies, SOURCE),
+        // Programs have no checksum.
+        patches: dependencies.iter().filter(|it| it.name != SOURCE).filter_map(sum).collect(),
+        image: named(products, IMAGE),
+        config: named(products, CONFIG),
+    })
 }
 
-/// The statement's text. The same facts give the same bytes.
+/// Returns the statement as JSON. The same facts produce the same bytes.
 pub(super) fn statement(facts: &Facts) -> String {
     let statement = Statement {
         kind: STATEMENT.to_owned(),
@@ -128,15 +129,13 @@ pub(super) fn statement(facts: &Facts) -> String {
 
 fn definition(facts: &Facts) -> BuildDefinition {
     let mut dependencies = vec![source(facts)];
-    dependencies.extend(
-        facts
-            .patches
-            .iter()
-            .map(|patch| Resource::new(patch_name(patch), &patch.sha256).note("status", json!(patch.status))),
-    );
-    dependencies.extend(facts.tools().into_iter().map(|tool| {
-        let uri = Some(tool.purl());
-        Resource { name: tool.name, uri, ..Resource::default() }.note("version", json!(tool.said))
+    dependencies.extend(facts.patches.iter().map(|patch| {
+        Resource::new(patch_name(patch), &patch.sha256).annotate("status", json!(patch.status))
+    }));
+    dependencies.extend(facts.programs().into_iter().map(|program| {
+        let uri = Some(program.purl());
+        Resource { name: program.name, uri, ..Resource::default() }
+            .annotate("version", json!(program.version_text))
     }));
     BuildDefinition {
         build_type: BUILD_TYPE.to_owned(),
@@ -144,7 +143,7 @@ fn definition(facts: &Facts) -> BuildDefinition {
         internal_parameters: json!({
             "release": facts.plan.release,
             "kernelRelease": facts.build.release,
-            "timestamp": facts.made(),
+            "timestamp": facts.timestamp(),
         }),
         resolved_dependencies: dependencies,
     }
@@ -154,11 +153,11 @@ fn source(facts: &Facts) -> Resource {
     let source = facts.source;
     let mut resource = Resource::new(SOURCE, &source.sha256);
     resource.uri = source.url.contains("://").then(|| source.url.clone());
-    resource.note("origin", json!(source.origin)).note("verifiedBy", json!(source.verified_by))
+    resource.annotate("origin", json!(source.origin)).annotate("verifiedBy", json!(source.verified_by))
 }
 
 fn details(facts: &Facts) -> RunDetails {
-    let tool = Tool::own();
+    let tool = Tool::this();
     let mut version = BTreeMap::from([("kpatch-build".to_owned(), tool.version)]);
     version.extend(tool.commit.map(|commit| ("commit".to_owned(), commit)));
     RunDetails {

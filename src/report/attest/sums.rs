@@ -1,31 +1,34 @@
-//! `SHA256SUMS`, as coreutils' sha256sum writes and checks it.
+//! `SHA256SUMS`, as sha256sum(1) of coreutils writes and checks it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// SHA-256 by file name, sorted; all files lie in one folder.
+/// SHA-256 by file name, sorted. All files are in one directory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums(BTreeMap<String, String>);
 
 impl Sums {
-    /// Package names are ASCII without white space, so no name needs sha256sum's escapes.
-    pub fn add(&mut self, path: &Path, sha256: &str) {
+    /// Adds the file name of `path`. Package names are ASCII without white space, so none needs
+    /// sha256sum's escapes.
+    pub(super) fn add(&mut self, path: &Path, sha256: &str) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.0.insert(name.into_owned(), sha256.to_owned());
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Name and SHA-256 of each file, sorted by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, sha256)| (name.as_str(), sha256.as_str()))
     }
 
-    pub fn get(&self, name: &str) -> Option<&str> {
+    /// The SHA-256 of one file.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Exactly what [`Sums`] writes: whatever differs from that by a byte is refused, and so is a name
-    /// that leaves the folder. `Err` is the number of the first bad line.
-    pub fn parse(text: &[u8]) -> Result<Sums, usize> {
+    /// Reads exactly what [`Sums`] writes. Text that differs by one byte is refused, and so is a name
+    /// that leaves the directory. `Err` is the number of the first bad line, from 1.
+    pub(super) fn parse(text: &[u8]) -> Result<Sums, usize> {
         let text = std::str::from_utf8(text).map_err(|_| 1usize)?;
         let mut sums = Sums::default();
         for (index, line) in text.lines().enumerate() {
@@ -40,7 +43,7 @@ impl Sums {
         }
         match sums.to_string() == text {
             true => Ok(sums),
-            // Out of order, a name twice, no end of the last line.
+            // Out of order, a duplicate name, or a last line without its end.
             false => Err(text.lines().zip(sums.to_string().lines()).take_while(|(a, b)| a == b).count() + 1),
         }
     }

@@ -1,10 +1,11 @@
 //! The kernel's messages on its console: panics, oopses, warnings, and the last line.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Number of complaints on the console. Panics and oopses fail the verdict; warnings only become a note,
 /// because TCG and unusual hosts provoke warnings that have nothing to do with the series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelMessages {
     /// Warnings, UBSAN reports, stalls and hung tasks.
     pub warnings: u32,

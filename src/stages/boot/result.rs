@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::console::KernelMessages;
@@ -11,7 +12,7 @@ use crate::base::text;
 use crate::claims::{DebuggerRun, Judgement, Observation};
 
 /// The verdict of a boot test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Every claim held and nothing went wrong in the guest.
@@ -22,8 +23,19 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// The word in `report.json`: `pass`, `fail` or `skipped`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Skipped => "skipped",
+        }
+    }
+}
+
 /// A kind of [`Problem`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
     /// The kernel panicked.
@@ -41,7 +53,7 @@ pub enum ProblemKind {
 }
 
 /// A failure in the guest, independent of the claims.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The kind of failure.
     pub kind: ProblemKind,
@@ -50,7 +62,7 @@ pub struct Problem {
 }
 
 /// The result of a boot test: `boot` in `report.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BootResult {
     /// The verdict.
     pub verdict: Verdict,

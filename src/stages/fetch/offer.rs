@@ -12,7 +12,7 @@ use crate::base::stage_result::StageResult;
 use crate::base::store::Entry;
 
 /// The kind of a source, with the words of `report.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Origin {
     /// kernel.org or a mirror of it.
     #[serde(rename = "kernel.org")]

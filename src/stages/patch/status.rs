@@ -1,9 +1,10 @@
 //! The result of each patch.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The result of one patch; the words are part of `report.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PatchStatus {
     /// The patch changed the tree.
@@ -13,7 +14,7 @@ pub enum PatchStatus {
 }
 
 /// A patch with its result.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedPatch {
     /// `patches/<series>/<line>/<file>`, or the user's path.
     pub file: String,

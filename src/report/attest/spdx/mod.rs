@@ -1,30 +1,28 @@
 //! The bill of materials: SPDX 2.3 in JSON (<https://spdx.github.io/spdx-spec/v2.3/>).
 //!
-//! The document describes the packages. They are generated from the kernel, that from the source; the
-//! patches are applied to the source, and the toolchain builds the kernel.
+//! The document describes the packages. The packages are generated from the kernel and the kernel from
+//! the source; the patches are applied to the source, and the toolchain builds the kernel.
 
 mod format;
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
-use self::format::{CreationInfo, Element, ExternalRef, File, NO_ASSERTION, Relationship, sha1, sha256};
+use self::format::{
+    CreationInfo, Document, Element, ExternalRef, File, NO_ASSERTION, Relationship, sha1, sha256,
+};
 use super::Error;
-use super::facts::{Facts, Tool, file_name, patch_name};
-use super::told::Told;
-use crate::base::cache_key::hex;
+use super::digests::Digests;
+use super::facts::{Facts, Program, file_name, patch_name};
+use crate::base::digest;
 use crate::base::options::Format;
 use crate::stages::fetch::Origin;
 use crate::stages::package::Package;
 use crate::stages::patch::PatchStatus;
 
-pub(super) use self::format::Document;
-
-/// What COPYING of every supported release says.
+/// The license in COPYING of every supported release.
 const KERNEL_LICENSE: &str = "GPL-2.0-only WITH Linux-syscall-note";
 
-/// What stands in front of the checksum of a source that is no archive.
+/// Prefix of the checksum of a source that is not an archive.
 const LISTING: &str = "SHA-256 over the listing of the tree: ";
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
@@ -32,14 +30,14 @@ const SOURCE: &str = "SPDXRef-Source";
 const KERNEL: &str = "SPDXRef-Kernel";
 const CONFIG: &str = "SPDXRef-Config";
 
-/// The document's text. The same facts give the same bytes.
+/// Returns the document as JSON. The same facts produce the same bytes.
 pub(super) fn document(facts: &Facts) -> Result<String, Error> {
     let (config, config_sha256) = facts.config()?;
-    let tools = facts.tools();
+    let programs = facts.programs();
     let mut packages: Vec<Element> = facts.packages.iter().map(installable).collect();
     packages.push(kernel(facts));
     packages.push(source(facts));
-    packages.extend(tools.iter().enumerate().map(|(number, tool)| program(number, tool)));
+    packages.extend(programs.iter().enumerate().map(|(number, program)| application(number, program)));
     let mut files = vec![File {
         file_name: "./.config".to_owned(),
         id: CONFIG.to_owned(),
@@ -64,16 +62,16 @@ pub(super) fn document(facts: &Facts) -> Result<String, Error> {
         name: facts.build.release.clone(),
         document_namespace: String::new(),
         creation_info: CreationInfo {
-            created: calendar(facts.made())?,
+            created: calendar(facts.timestamp())?,
             creators: vec![format!("Tool: kpatch-build-{}", env!("CARGO_PKG_VERSION"))],
             comment: "the time is that of the source, as in the packages".to_owned(),
         },
-        relationships: relationships(facts, tools.len()),
+        relationships: relationships(facts, programs.len()),
         packages,
         files,
     };
-    // Unique for each document, as the format wants it, and the same for the same one.
-    let digest = hex(&Sha256::digest(text(&document)));
+    // SPDX wants a namespace that is unique for each document; the digest also makes it reproducible.
+    let digest = digest::sha256(text(&document));
     document.document_namespace =
         format!("https://spdx.org/spdxdocs/kpatch-build-{}-{digest}", facts.build.release);
     Ok(text(&document))
@@ -135,7 +133,7 @@ fn kernel(facts: &Facts) -> Element {
 fn source(facts: &Facts) -> Element {
     let source = facts.source;
     let release = facts.plan.release;
-    let vouched = match &source.verified_by {
+    let verification = match &source.verified_by {
         Some(chain) => format!("verified by: {chain}"),
         None => "NOT VERIFIED".to_owned(),
     };
@@ -155,11 +153,11 @@ fn source(facts: &Facts) -> Element {
             (true, _) => source.url.clone(),
             (false, _) => NO_ASSERTION.to_owned(),
         },
-        // A tree without an archive has no checksum in SPDX's sense.
+        // SPDX has checksums for archives only.
         checksums: if archive { vec![sha256(&source.sha256)] } else { Vec::new() },
         source_info: Some(match archive {
-            true => vouched,
-            false => format!("{LISTING}{}; {vouched}", source.sha256),
+            true => verification,
+            false => format!("{LISTING}{}; {verification}", source.sha256),
         }),
         license_declared: KERNEL_LICENSE.to_owned(),
         primary_package_purpose: "SOURCE".to_owned(),
@@ -172,7 +170,7 @@ fn source(facts: &Facts) -> Element {
     }
 }
 
-/// Vulnerability databases know the kernel by this name; a candidate is an update of its release.
+/// The name of the release in vulnerability databases. A release candidate is an update in CPE terms.
 fn cpe(release: &str) -> String {
     let (version, update) = match release.split_once('-') {
         Some((version, candidate)) => (version, candidate),
@@ -185,20 +183,20 @@ fn is_archive(origin: Origin) -> bool {
     matches!(origin, Origin::KernelOrg | Origin::Debian | Origin::Tarball)
 }
 
-fn program(number: usize, tool: &Tool) -> Element {
+fn application(number: usize, program: &Program) -> Element {
     Element {
-        name: tool.name.clone(),
-        id: tool_id(number),
-        version_info: tool.version.clone(),
-        comment: Some(tool.said.clone()),
+        name: program.name.clone(),
+        id: program_id(number),
+        version_info: program.version.clone(),
+        comment: Some(program.version_text.clone()),
         license_declared: NO_ASSERTION.to_owned(),
         primary_package_purpose: "APPLICATION".to_owned(),
-        external_refs: vec![purl_ref(tool.purl())],
+        external_refs: vec![purl_ref(program.purl())],
         ..Element::new()
     }
 }
 
-fn relationships(facts: &Facts, tools: usize) -> Vec<Relationship> {
+fn relationships(facts: &Facts, programs: usize) -> Vec<Relationship> {
     let relate = |one: &str, kind: &str, other: &str| Relationship {
         spdx_element_id: one.to_owned(),
         relationship_type: kind.to_owned(),
@@ -219,11 +217,11 @@ fn relationships(facts: &Facts, tools: usize) -> Vec<Relationship> {
         };
         all.push(relate(&patch_id(number), kind, SOURCE));
     }
-    all.extend((0..tools).map(|number| relate(&tool_id(number), "BUILD_TOOL_OF", KERNEL)));
+    all.extend((0..programs).map(|number| relate(&program_id(number), "BUILD_TOOL_OF", KERNEL)));
     all
 }
 
-/// Letters, digits, `.` and `-` may stand in an identifier.
+/// SPDX identifiers consist of letters, digits, `.` and `-`.
 fn package_id(file: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     format!("SPDXRef-Package-{}", file.chars().map(plain).collect::<String>())
@@ -233,7 +231,7 @@ fn patch_id(number: usize) -> String {
     format!("SPDXRef-Patch-{}", number + 1)
 }
 
-fn tool_id(number: usize) -> String {
+fn program_id(number: usize) -> String {
     format!("SPDXRef-Tool-{}", number + 1)
 }
 
@@ -241,34 +239,31 @@ fn purl_ref(purl: String) -> ExternalRef {
     ExternalRef {
         reference_category: "PACKAGE-MANAGER".to_owned(),
         reference_type: "purl".to_owned(),
-        // `+` and `~` are not among the characters that a purl may hold as they are.
+        // A package URL must escape `+` and `~`.
         reference_locator: purl.replace('+', "%2B").replace('~', "%7E"),
     }
 }
 
-impl Document {
-    /// What a document that was read says.
-    pub fn told(&self) -> Told {
-        let source = self.element(SOURCE);
-        let listed =
-            source.and_then(|source| source.source_info.as_deref()?.strip_prefix(LISTING)?.get(..64));
-        Told {
-            packages: self.installables(),
-            source: source.and_then(|source| source.sha256().or(listed)).map(str::to_owned),
-            patches: self.files.iter().filter(|file| file.id != CONFIG).filter_map(File::sha256).collect(),
-            image: self.element(KERNEL).and_then(Element::sha256).map(str::to_owned),
-            config: self.files.iter().find(|file| file.id == CONFIG).and_then(File::sha256),
-        }
-    }
+/// Reads the digests of a document.
+pub(super) fn digests(text: &[u8]) -> serde_json::Result<Digests> {
+    let document: Document = serde_json::from_slice(text)?;
+    let source = element(&document, SOURCE);
+    let listed = source.and_then(|source| source.source_info.as_deref()?.strip_prefix(LISTING)?.get(..64));
+    Ok(Digests {
+        packages: installables(&document),
+        source: source.and_then(|source| source.sha256().or(listed)).map(str::to_owned),
+        patches: document.files.iter().filter(|file| file.id != CONFIG).filter_map(File::sha256).collect(),
+        image: element(&document, KERNEL).and_then(Element::sha256).map(str::to_owned),
+        config: document.files.iter().find(|file| file.id == CONFIG).and_then(File::sha256),
+    })
+}
 
-    fn element(&self, id: &str) -> Option<&Element> {
-        self.packages.iter().find(|element| element.id == id)
-    }
+fn element<'a>(document: &'a Document, id: &str) -> Option<&'a Element> {
+    document.packages.iter().find(|element| element.id == id)
+}
 
-    fn installables(&self) -> BTreeMap<String, String> {
-        let described = self.relationships.iter().filter(|it| it.relationship_type == "DESCRIBES");
-        let named =
-            |element: &Element| Some((element.package_file_name.clone()?, element.sha256()?.to_owned()));
-        described.filter_map(|it| named(self.element(&it.related_spdx_element)?)).collect()
-    }
+fn installables(document: &Document) -> BTreeMap<String, String> {
+    let described = document.relationships.iter().filter(|it| it.relationship_type == "DESCRIBES");
+    let named = |element: &Element| Some((element.package_file_name.clone()?, element.sha256()?.to_owned()));
+    described.filter_map(|it| named(element(document, &it.related_spdx_element)?)).collect()
 }

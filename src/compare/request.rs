@@ -1,8 +1,9 @@
-//! Which cells a comparison has: the chosen series in the chosen languages, as far as they exist.
+//! What is compared: the requested series in the requested languages, as far as they exist.
 
 use std::path::Path;
 
-use super::{Absence, Error, Unmeasured};
+use super::error::Error;
+use super::{Absence, Unmeasured};
 use crate::base::context::Context;
 use crate::base::error::{Explain, Failure};
 use crate::base::options::{Goal, Lang};
@@ -12,9 +13,9 @@ use crate::pipeline::request::Request;
 use crate::{doctor, pipeline};
 
 /// The word for every shipped series.
-pub const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
-/// The order of the dispute: the behaviour that started it, then each way out as it came up.
+/// The order of the dispute: the behaviour that started it, then each proposal in turn.
 const ORDER: [&str; 7] = [
     "zeroed",
     "copy-segments",
@@ -25,126 +26,133 @@ const ORDER: [&str; 7] = [
     "user-frame",
 ];
 
-/// What to compare.
+/// A checked request for a comparison.
 #[derive(Clone, Debug)]
-pub struct CompareRequest {
-    /// One request for each language, C first; series and output directory are the cell's concern.
+pub(crate) struct CompareRequest {
+    /// One request for each language, C first. Series and output directory are those of the whole
+    /// comparison; each cell replaces them.
     requests: Vec<Request>,
-    /// Shipped names and paths, each once, in the order in which they are shown.
+    /// Shipped names, `none` or paths, each once, in the order in which they are shown.
     series: Vec<String>,
 }
 
-/// A cell to be measured.
+/// A cell that will be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// A shipped name, or a path.
-    pub series: String,
-    /// The name under which it is shown.
-    pub label: String,
-    pub lang: Lang,
+pub(super) struct PlannedCell {
+    /// A shipped name, `none` or a path.
+    pub(super) series: String,
+    /// The name under which the series is shown.
+    pub(super) label: String,
+    pub(super) lang: Lang,
 }
 
-/// All cells of a comparison.
+impl PlannedCell {
+    /// The cell in messages: `series zeroed in C`.
+    pub(super) fn name(&self) -> String {
+        format!("series {} in {}", self.label, self.lang.name())
+    }
+}
+
+/// All cells of a comparison on one release.
 #[derive(Clone, Debug, Default)]
-pub struct Grid {
-    /// All of one language, then all of the other: that switches the least source.
-    pub wanted: Vec<Wanted>,
-    pub absent: Vec<Unmeasured>,
+pub(super) struct Grid {
+    /// All cells of one language, then all of the other, so that the source changes the least.
+    pub(super) planned: Vec<PlannedCell>,
+    pub(super) absent: Vec<Unmeasured>,
 }
 
 impl CompareRequest {
-    /// Builds the cells from `cell`, whose series and language are replaced. `series` are names, paths or [`ALL`];
-    /// no language means C.
+    /// Checks what is known before the release is resolved. Nothing is written.
+    ///
+    /// `request` provides what the cells have in common; its series and language are replaced.
+    /// `series` has shipped names, `none`, paths or [`ALL`]. Without `langs` the language is C.
     ///
     /// # Errors
-    /// What no release can provide, before anything is written.
-    pub fn new(cell: Request, series: &[String], langs: &[Lang]) -> Result<CompareRequest, Failure> {
-        let refused = |error: &dyn Explain| Failure::new(None, error);
-        let series = chosen(series).map_err(|error| refused(&error))?;
+    /// A series, a language or their combination with the request is not usable.
+    pub(crate) fn new(
+        request: Request,
+        series: &[String],
+        langs: &[Lang],
+    ) -> Result<CompareRequest, Failure> {
+        request.check().map_err(refused)?;
+        let series = chosen(series).map_err(refused)?;
         let mut langs = if langs.is_empty() { vec![Lang::default()] } else { langs.to_vec() };
-        langs.sort_by_key(|lang| *lang == Lang::Rust);
+        langs.sort();
         langs.dedup();
-        cell.check().map_err(|error| refused(&error))?;
-        let requests = langs.into_iter().map(|lang| cell.with_lang(lang)).collect::<Result<_, _>>();
-        let request = CompareRequest { requests: requests.map_err(|error| refused(&error))?, series };
-        let spec = cell.sources.release;
-        if matches!(spec, ReleaseSpec::Exact(_) | ReleaseSpec::Newest(_)) {
-            request.grid(spec)?;
+        let requests = langs.into_iter().map(|lang| request.with_lang(lang)).collect::<Result<_, _>>();
+        let compare = CompareRequest { requests: requests.map_err(refused)?, series };
+        let release = compare.common().sources.release;
+        if matches!(release, ReleaseSpec::Exact(_) | ReleaseSpec::Newest(_)) {
+            compare.grid(release)?;
         }
-        for request in &request.requests {
-            check(request)?;
+        for request in &compare.requests {
+            let request = Request { series: series::NONE.into(), ..request.clone() };
+            pipeline::check(&request, Goal::Boot)?;
         }
-        Ok(request)
+        Ok(compare)
     }
 
-    /// Returns the directory for `compare.json` and everything that it names.
-    pub fn out(&self) -> &Path {
-        &self.first().out
+    /// The directory for `compare.json` and everything that it names.
+    pub(crate) fn out(&self) -> &Path {
+        &self.common().out
     }
 
-    /// Returns the request of the first language.
-    pub(super) fn first(&self) -> &Request {
+    /// A request for what does not depend on the language.
+    pub(super) fn common(&self) -> &Request {
         &self.requests[0]
     }
 
-    /// Returns the request of a language.
-    pub(super) fn request(&self, lang: Lang) -> &Request {
+    /// The request for cells in `lang`, which must be one of the languages.
+    pub(super) fn in_lang(&self, lang: Lang) -> &Request {
         self.requests.iter().find(|request| request.lang == lang).expect("a cell has one of the languages")
     }
 
-    /// Refuses a host that lacks something for a later language, instead of failing hours later.
+    /// Refuses a host that lacks a tool for the second language now, and not hours later when its
+    /// first cell begins.
     pub(super) fn require_tools(&self, cx: &Context) -> Result<(), Failure> {
         for request in self.requests.iter().skip(1) {
             let job = request.job(Goal::Boot, cx.store.root());
-            doctor::require(&doctor::examine(job, &cx.stop)).map_err(|error| Failure::new(None, &error))?;
+            doctor::require(&doctor::examine(job, &cx.stop)).map_err(refused)?;
         }
         Ok(())
     }
 
     /// The cells on this release, which is an exact one or the newest of a line.
     pub(super) fn grid(&self, release: ReleaseSpec) -> Result<Grid, Failure> {
-        let refused = |error: &dyn Explain| Failure::new(None, error);
         let mut grid = Grid::default();
-        for lang in &self.requests.iter().map(|request| request.lang).collect::<Vec<_>>() {
+        for lang in self.requests.iter().map(|request| request.lang) {
             for name in &self.series {
                 let label = label(name);
-                match series::check(name, release, *lang) {
-                    Ok(()) => grid.wanted.push(Wanted { series: name.clone(), label, lang: *lang }),
+                match series::check(name, release, lang) {
+                    Ok(()) => grid.planned.push(PlannedCell { series: name.clone(), label, lang }),
                     Err(error @ (series::Error::NoLine { .. } | series::Error::NoLang { .. })) => {
-                        let state = Absence::NotAvailable;
-                        grid.absent.push(Unmeasured {
-                            series: label,
-                            lang: *lang,
-                            state,
-                            why: error.to_string(),
-                        });
+                        let (state, why) = (Absence::NotAvailable, error.to_string());
+                        grid.absent.push(Unmeasured { series: label, lang, state, why });
                     }
-                    Err(error) => return Err(refused(&error)),
+                    Err(error) => return Err(refused(error)),
                 }
             }
-            if !grid.wanted.iter().any(|wanted| wanted.lang == *lang) {
-                let error = Error::NoneInLanguage { lang: *lang, release: release.to_string() };
-                return Err(refused(&error));
+            if !grid.planned.iter().any(|cell| cell.lang == lang) {
+                return Err(refused(Error::NoneInLanguage { lang, release: release.to_string() }));
             }
         }
         Ok(grid)
     }
 }
 
-/// Checks what every cell of a language needs, whatever its series.
-fn check(request: &Request) -> Result<(), Failure> {
-    pipeline::check(&Request { series: series::NONE.into(), ..request.clone() }, Goal::Boot)
+fn refused<E: Explain>(error: E) -> Failure {
+    Failure::new(None, &error)
 }
 
-/// The chosen series, each once, in the order in which they are shown.
+/// The requested series, each once, in the order in which they are shown.
 fn chosen(given: &[String]) -> Result<Vec<String>, Error> {
     let mut names = given.to_vec();
     if names.iter().any(|name| name == ALL) {
         names.retain(|name| name != ALL);
         names.extend(shipped());
     }
-    let place = |name: &String| ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len());
-    names.sort_by_key(place);
+    let position = |name: &String| ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len());
+    names.sort_by_key(position);
     let mut unique: Vec<String> = Vec::new();
     for name in names {
         if unique.contains(&name) {
@@ -163,7 +171,7 @@ fn shipped() -> Vec<String> {
     listed.into_iter().filter(|listed| listed.selectable).map(|listed| listed.name).collect()
 }
 
-/// The last part of a path of the user's own.
+/// The name under which a series is shown: of a path, its last part without the extension.
 fn label(name: &str) -> String {
     let last = Path::new(name).file_stem().filter(|_| name.contains('/'));
     last.map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned())
@@ -182,7 +190,7 @@ mod tests {
     use crate::stages::fetch::{SourceRequest, SourceSpec};
 
     #[test]
-    fn all_are_the_shipped_series_in_the_order_of_the_dispute() {
+    fn all_series_are_the_shipped_ones_in_the_order_of_the_dispute() {
         let chosen = |words: &[&str]| super::chosen(&owned(words));
         let names = chosen(&["all"]).unwrap();
         assert_eq!(names.first().map(String::as_str), Some("zeroed"));
@@ -234,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_that_no_series_has_is_wrong_usage() {
+    fn a_language_in_which_no_series_exists_is_wrong_usage() {
         let failure = request(&["all"], &[Lang::C, Lang::Rust]).unwrap_err();
         assert_eq!(failure.exit, crate::base::error::Exit::Usage);
         assert!(failure.message().contains("Rust") && failure.message().contains("6.1.y"));
@@ -242,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exists_in_one_language_only_is_skipped_with_a_note() {
+    fn a_series_that_exists_in_one_language_only_is_absent_in_the_other() {
         let dir = tempfile::tempdir().unwrap();
         let own = dir.path().join("own");
         std::fs::create_dir_all(own.join("6.1")).unwrap();
@@ -250,8 +258,8 @@ mod tests {
             "title = \"t\"\n[lines.\"6.1.y\"]\nrust = { unpatched = \"so\" }\nc = { unpatched = \"so\" }\n";
         std::fs::write(own.join("series.toml"), metadata).unwrap();
         let request = request(&["zeroed", own.to_str().unwrap()], &[Lang::Rust, Lang::C]).unwrap();
-        let grid = request.grid(request.first().sources.release).unwrap();
-        let cells: Vec<_> = grid.wanted.iter().map(|cell| (cell.label.as_str(), cell.lang)).collect();
+        let grid = request.grid(request.common().sources.release).unwrap();
+        let cells: Vec<_> = grid.planned.iter().map(|cell| (cell.label.as_str(), cell.lang)).collect();
         assert_eq!(cells, [("zeroed", Lang::C), ("own", Lang::C), ("own", Lang::Rust)]);
         assert_eq!((grid.absent.len(), grid.absent[0].series.as_str()), (1, "zeroed"));
         assert!(grid.absent[0].why.contains("Rust"), "{}", grid.absent[0].why);

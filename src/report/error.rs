@@ -1,0 +1,42 @@
+//! Why a `report.json` cannot be read.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::SCHEMA;
+use crate::base::error::{Exit, Explain};
+
+/// A file that was named as a report and is not one. Always wrong usage.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file cannot be read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The content is not JSON, or lacks required fields.
+    #[error("{} is not a report of a run", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line and column, and what is wrong there.
+        source: serde_json::Error,
+    },
+    /// The content is of another version or kind.
+    #[error("{} has the schema {found:?}, not {SCHEMA:?}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// The value of its field `schema`.
+        found: String,
+    },
+}
+
+impl Explain for ReadError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        let is_other = matches!(self, ReadError::Parse { .. } | ReadError::Schema { .. });
+        is_other.then(|| "name the report.json of a finished run".to_owned())
+    }
+}
