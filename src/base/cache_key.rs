@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::digest::hex;
 use super::digest::sha256;
 
 /// A cache key: 64 lower-case hexadecimal digits.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::events::{Events, Stage};
 use crate::base::stop::Stop;
-use crate::base::store::{Entry, Error, Lookup, Room, Store};
+use crate::base::store::{Bucket, Entry, Error, Lookup, Store};
 
 /// The argument that every stage shares.
 #[derive(Debug)]
@@ -31,9 +31,9 @@ impl Context {
     ///
     /// # Errors
     /// Those of [`Store::lookup`].
-    pub fn lookup(&self, stage: Stage, room: Room, key: &str) -> Result<Lookup, Error> {
-        self.store.lookup(room, key, &self.stop, || {
-            self.events.note(stage, format!("waiting for another run that uses {}/{key}", room.dir_name()));
+    pub fn lookup(&self, stage: Stage, bucket: Bucket, key: &str) -> Result<Lookup, Error> {
+        self.store.lookup(bucket, key, &self.stop, || {
+            self.events.note(stage, format!("waiting for another run that uses {}/{key}", bucket.dir_name()));
         })
     }
 
@@ -41,8 +41,8 @@ impl Context {
     ///
     /// # Errors
     /// Those of [`Store::lookup`].
-    pub fn lease(&self, stage: Stage, room: Room, key: &str) -> Result<Entry, Error> {
-        match self.lookup(stage, room, key)? {
+    pub fn lease(&self, stage: Stage, bucket: Bucket, key: &str) -> Result<Entry, Error> {
+        match self.lookup(stage, bucket, key)? {
             Lookup::Hit(entry) => Ok(entry),
             Lookup::Miss(slot) => slot.commit(),
         }

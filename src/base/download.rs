@@ -14,11 +14,10 @@ use super::context::Context;
 use super::digest::{self, Hashing, hash_file, sha256};
 use super::error::{Explain, full_disk};
 use super::events::{Stage, Unit};
-use super::files;
 use super::http::{self, ATTEMPTS, Head, Http};
 use super::stop::Interrupted;
-use super::store::{self, Entry, Room};
-use super::store_archives;
+use super::store::{self, Bucket, Entry};
+use super::{files, store_archives};
 
 /// Why a file did not reach the store.
 #[derive(Debug, thiserror::Error)]
@@ -108,13 +107,13 @@ pub(crate) fn download(
     record: &impl Serialize,
 ) -> Result<(Entry, String), Error> {
     let key = sha256(url);
-    let lease = cx.lease(Stage::Fetch, Room::Partial, &key)?;
+    let lease = cx.lease(Stage::Fetch, Bucket::Partial, &key)?;
     let partial = Partial::in_directory(lease.path());
     let resumed = match transfer(cx, http, url, expected, &partial) {
         // There is nothing to resume, or the disk is full and needs the space.
         Err(error) if partial.length() == 0 || full_disk(&error) => {
             drop(lease);
-            cx.store.remove(Room::Partial, &key, &cx.stop)?;
+            cx.store.remove(Bucket::Partial, &key, &cx.stop)?;
             return Err(error);
         }
         other => other?,
@@ -135,7 +134,7 @@ pub(crate) fn download(
         }
     };
     drop(lease);
-    cx.store.remove(Room::Partial, &key, &cx.stop)?;
+    cx.store.remove(Bucket::Partial, &key, &cx.stop)?;
     Ok((stored?, actual))
 }
 
@@ -154,7 +153,7 @@ pub(crate) fn copy_in(
     if let Some(entry) = store_archives::find(cx, &actual)? {
         return Ok((entry, actual));
     }
-    let directory = cx.store.root().join(Room::Partial.dir_name());
+    let directory = cx.store.root().join(Bucket::Partial.dir_name());
     let temporary = tempfile::Builder::new().prefix(".copy-").tempfile_in(&directory);
     let temporary = temporary.map_err(|error| files::at("create a file in", &directory, error))?;
     let mut source = File::open(path)?;

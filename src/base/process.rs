@@ -50,22 +50,58 @@ pub enum Error {
     },
     /// The program exists but cannot be started.
     #[error("cannot start {program}")]
-    Spawn { program: String, source: io::Error },
+    Spawn {
+        /// Its name or path.
+        program: String,
+        /// The cause.
+        source: io::Error,
+    },
     /// The program failed.
     #[error("{program} {}", ended(status))]
-    Failed { program: String, status: ExitStatus, tail: Vec<String>, log: Option<PathBuf> },
+    Failed {
+        /// Its name or path.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The last lines of output.
+        tail: Vec<String>,
+        /// The log, if one was requested.
+        log: Option<PathBuf>,
+    },
     /// The program exceeded its deadline.
     #[error("{program} was still running after {} s", deadline.as_secs())]
-    TimedOut { program: String, deadline: Duration, tail: Vec<String>, log: Option<PathBuf> },
+    TimedOut {
+        /// Its name or path.
+        program: String,
+        /// The deadline.
+        deadline: Duration,
+        /// The last lines of output.
+        tail: Vec<String>,
+        /// The log, if one was requested.
+        log: Option<PathBuf>,
+    },
     /// The stop flag was set.
     #[error("{program} was interrupted")]
-    Interrupted { program: String },
+    Interrupted {
+        /// Its name or path.
+        program: String,
+    },
     /// The log cannot be written.
     #[error("cannot write the log {}", path.display())]
-    Log { path: PathBuf, source: io::Error },
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// The output cannot be read.
     #[error("cannot read the output of {program}")]
-    Output { program: String, source: io::Error },
+    Output {
+        /// Its name or path.
+        program: String,
+        /// The cause.
+        source: io::Error,
+    },
 }
 
 impl Error {

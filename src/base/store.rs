@@ -2,7 +2,7 @@
 //!
 //! A lookup is a hit or a slot. A slot owns the entry's lock and a temporary directory;
 //! committing renames that directory into place, dropping the slot leaves nothing behind. Entries
-//! of [`Room::Sources`] and [`Room::Builds`] change in place while a run holds them, so they
+//! of [`Bucket::Sources`] and [`Bucket::Builds`] change in place while a run holds them, so they
 //! stay locked for as long as the [`Entry`] lives; all other entries are written once.
 
 use std::fs::TryLockError;
@@ -18,7 +18,7 @@ use crate::base::stop::Stop;
 
 /// A bucket: one directory of the store, named after its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum Bucket {
     /// Incomplete downloads, by the SHA-256 of their URL.
     Partial,
     /// Source archives, by SHA-256.
@@ -37,35 +37,35 @@ pub enum Room {
     Hosts,
 }
 
-impl Room {
+impl Bucket {
     /// All buckets.
-    pub const ALL: [Room; 8] = [
-        Room::Partial,
-        Room::Tarballs,
-        Room::Indexes,
-        Room::Sources,
-        Room::Builds,
-        Room::Results,
-        Room::Debuggers,
-        Room::Hosts,
+    pub const ALL: [Bucket; 8] = [
+        Bucket::Partial,
+        Bucket::Tarballs,
+        Bucket::Indexes,
+        Bucket::Sources,
+        Bucket::Builds,
+        Bucket::Results,
+        Bucket::Debuggers,
+        Bucket::Hosts,
     ];
 
     /// Directory name, also shown by `cache list`.
     pub fn dir_name(self) -> &'static str {
         match self {
-            Room::Partial => "partial",
-            Room::Tarballs => "tarballs",
-            Room::Indexes => "indexes",
-            Room::Sources => "sources",
-            Room::Builds => "builds",
-            Room::Results => "results",
-            Room::Debuggers => "debuggers",
-            Room::Hosts => "hosts",
+            Bucket::Partial => "partial",
+            Bucket::Tarballs => "tarballs",
+            Bucket::Indexes => "indexes",
+            Bucket::Sources => "sources",
+            Bucket::Builds => "builds",
+            Bucket::Results => "results",
+            Bucket::Debuggers => "debuggers",
+            Bucket::Hosts => "hosts",
         }
     }
 
     fn changes_in_place(self) -> bool {
-        matches!(self, Room::Partial | Room::Sources | Room::Builds)
+        matches!(self, Bucket::Partial | Bucket::Sources | Bucket::Builds)
     }
 }
 
@@ -126,7 +126,7 @@ pub struct Entry {
 pub struct Slot {
     temporary: PathBuf,
     destination: PathBuf,
-    room: Room,
+    bucket: Bucket,
     /// `None` once committed.
     lock: Option<File>,
 }
@@ -137,8 +137,8 @@ impl Store {
     /// # Errors
     /// The directory cannot be created or written to.
     pub fn open(root: &Path) -> Result<Store, Error> {
-        for room in Room::ALL.map(Room::dir_name).iter().chain(&["locks"]) {
-            let path = root.join(room);
+        for bucket in Bucket::ALL.map(Bucket::dir_name).iter().chain(&["locks"]) {
+            let path = root.join(bucket);
             fs::create_dir_all(&path)?;
         }
         let root = fs::canonicalize(root)?;
@@ -149,8 +149,8 @@ impl Store {
 
     /// Removes what killed runs left: temporary directories whose lock no process holds.
     fn sweep(&self) -> Result<(), Error> {
-        for room in Room::ALL {
-            let dir = self.root.join(room.dir_name());
+        for bucket in Bucket::ALL {
+            let dir = self.root.join(bucket.dir_name());
             for entry in fs::read_dir(&dir)?.flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let Some(key) = name
@@ -159,7 +159,7 @@ impl Store {
                 else {
                     continue;
                 };
-                let path = self.root.join("locks").join(format!("{}-{key}", room.dir_name()));
+                let path = self.root.join("locks").join(format!("{}-{key}", bucket.dir_name()));
                 let lock = File::create(&path)?;
                 if lock.file().try_lock().is_ok() {
                     files::remove_dir_if_exists(&entry.path())?;
@@ -175,13 +175,13 @@ impl Store {
     }
 
     /// Path of an entry, whether or not it exists.
-    pub fn path(&self, room: Room, key: &str) -> PathBuf {
-        self.root.join(room.dir_name()).join(key)
+    pub fn path(&self, bucket: Bucket, key: &str) -> PathBuf {
+        self.root.join(bucket.dir_name()).join(key)
     }
 
     /// Whether an entry exists now. No lock is taken, so use it only to show or to plan.
-    pub fn contains(&self, room: Room, key: &str) -> bool {
-        self.path(room, key).exists()
+    pub fn contains(&self, bucket: Bucket, key: &str) -> bool {
+        self.path(bucket, key).exists()
     }
 
     /// Finds or reserves an entry. Waits for its lock; `waiting` is called once if another run holds it.
@@ -190,39 +190,39 @@ impl Store {
     /// A file operation fails, or `stop` is set while waiting.
     pub fn lookup(
         &self,
-        room: Room,
+        bucket: Bucket,
         key: &str,
         stop: &Stop,
         waiting: impl FnOnce(),
     ) -> Result<Lookup, Error> {
-        let destination = self.path(room, key);
-        if !room.changes_in_place() && destination.exists() {
-            let lock = self.lock(room, key, std::fs::File::try_lock_shared, stop, || {})?;
+        let destination = self.path(bucket, key);
+        if !bucket.changes_in_place() && destination.exists() {
+            let lock = self.lock(bucket, key, std::fs::File::try_lock_shared, stop, || {})?;
             if destination.exists() {
                 return Ok(Lookup::Hit(Entry { path: destination, _lock: lock }));
             }
         }
-        let lock = self.lock(room, key, std::fs::File::try_lock, stop, waiting)?;
+        let lock = self.lock(bucket, key, std::fs::File::try_lock, stop, waiting)?;
         if destination.exists() {
-            return Ok(Lookup::Hit(Entry::new(destination, room, lock)?));
+            return Ok(Lookup::Hit(Entry::new(destination, bucket, lock)?));
         }
-        let temporary = self.root.join(room.dir_name()).join(format!(".{key}.new"));
+        let temporary = self.root.join(bucket.dir_name()).join(format!(".{key}.new"));
         // A killed run left it: this run holds the lock, so no other one is writing it.
         files::remove_dir_if_exists(&temporary)?;
         fs::create_dir(&temporary)?;
-        Ok(Lookup::Miss(Slot { temporary, destination, room, lock: Some(lock) }))
+        Ok(Lookup::Miss(Slot { temporary, destination, bucket, lock: Some(lock) }))
     }
 
     /// Removes an entry once no run uses it; returns whether it existed.
     ///
     /// # Errors
     /// A file operation fails, or `stop` is set while waiting.
-    pub fn remove(&self, room: Room, key: &str, stop: &Stop) -> Result<bool, Error> {
-        let _lock = self.lock(room, key, std::fs::File::try_lock, stop, || {})?;
-        let path = self.path(room, key);
+    pub fn remove(&self, bucket: Bucket, key: &str, stop: &Stop) -> Result<bool, Error> {
+        let _lock = self.lock(bucket, key, std::fs::File::try_lock, stop, || {})?;
+        let path = self.path(bucket, key);
         let existed = path.exists();
         // Renaming first means that a kill in the middle never leaves half an entry under its name.
-        let doomed = self.root.join(room.dir_name()).join(format!(".{key}.old"));
+        let doomed = self.root.join(bucket.dir_name()).join(format!(".{key}.old"));
         files::remove_dir_if_exists(&doomed)?;
         if existed {
             fs::rename(&path, &doomed)?;
@@ -235,8 +235,8 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn entries(&self, room: Room) -> Result<Vec<String>, Error> {
-        let dir = self.root.join(room.dir_name());
+    pub fn entries(&self, bucket: Bucket) -> Result<Vec<String>, Error> {
+        let dir = self.root.join(bucket.dir_name());
         let mut names = Vec::new();
         for entry in fs::read_dir(&dir)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
@@ -250,13 +250,13 @@ impl Store {
 
     fn lock(
         &self,
-        room: Room,
+        bucket: Bucket,
         key: &str,
         attempt: fn(&std::fs::File) -> Result<(), TryLockError>,
         stop: &Stop,
         waiting: impl FnOnce(),
     ) -> Result<File, Error> {
-        let path = self.root.join("locks").join(format!("{}-{key}", room.dir_name()));
+        let path = self.root.join("locks").join(format!("{}-{key}", bucket.dir_name()));
         let file = File::create(&path)?;
         let mut waiting = Some(waiting);
         loop {
@@ -277,8 +277,8 @@ impl Store {
 }
 
 impl Entry {
-    fn new(path: PathBuf, room: Room, lock: File) -> Result<Entry, Error> {
-        if !room.changes_in_place() {
+    fn new(path: PathBuf, bucket: Bucket, lock: File) -> Result<Entry, Error> {
+        if !bucket.changes_in_place() {
             lock.file().lock_shared().map_err(|error| files::at("lock", &path, error))?;
         }
         Ok(Entry { path, _lock: lock })
@@ -303,7 +303,7 @@ impl Slot {
     pub fn commit(mut self) -> Result<Entry, Error> {
         fs::rename(&self.temporary, &self.destination)?;
         let lock = self.lock.take().expect("a slot is committed once");
-        Entry::new(self.destination.clone(), self.room, lock)
+        Entry::new(self.destination.clone(), self.bucket, lock)
     }
 }
 
@@ -327,7 +327,7 @@ mod tests {
     }
 
     fn lookup(store: &Store, key: &str) -> Lookup {
-        store.lookup(Room::Results, key, &Stop::default(), || {}).unwrap()
+        store.lookup(Bucket::Results, key, &Stop::default(), || {}).unwrap()
     }
 
     fn slot(store: &Store, key: &str) -> Slot {
@@ -380,7 +380,7 @@ mod tests {
         let (_dir, store) = store();
         let _held = slot(&store, "k");
         let stop = Stop::default();
-        let error = store.lookup(Room::Results, "k", &stop, || stop.set()).unwrap_err();
+        let error = store.lookup(Bucket::Results, "k", &stop, || stop.set()).unwrap_err();
         assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
     }
 
@@ -391,17 +391,17 @@ mod tests {
         assert!(matches!(lookup(&store, "k"), Lookup::Hit(_)));
 
         let stop = Stop::default();
-        let Lookup::Miss(slot) = store.lookup(Room::Sources, "t", &stop, || {}).unwrap() else { panic!() };
+        let Lookup::Miss(slot) = store.lookup(Bucket::Sources, "t", &stop, || {}).unwrap() else { panic!() };
         let _tree = slot.commit().unwrap();
-        assert!(store.lookup(Room::Sources, "t", &stop, || stop.set()).is_err());
+        assert!(store.lookup(Bucket::Sources, "t", &stop, || stop.set()).is_err());
     }
 
     #[test]
     fn removed_entries_are_gone() {
         let (_dir, store) = store();
         drop(slot(&store, "k").commit().unwrap());
-        assert!(store.remove(Room::Results, "k", &Stop::default()).unwrap());
-        assert!(!store.remove(Room::Results, "k", &Stop::default()).unwrap());
-        assert!(store.entries(Room::Results).unwrap().is_empty());
+        assert!(store.remove(Bucket::Results, "k", &Stop::default()).unwrap());
+        assert!(!store.remove(Bucket::Results, "k", &Stop::default()).unwrap());
+        assert!(store.entries(Bucket::Results).unwrap().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The store's archives: an entry of [`Room::Tarballs`] has the SHA-256 of its file `archive` as its
+//! The store's archives: an entry of [`Bucket::Tarballs`] has the SHA-256 of its file `archive` as its
 //! name and a record of its origin in `meta.json`.
 
 use std::io;
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::context::Context;
 use super::events::Stage;
 use super::files;
-use super::store::{Entry, Error, Lookup, Room};
+use super::store::{Bucket, Entry, Error, Lookup};
 
 /// The archive of the entry at `entry`.
 pub(crate) fn archive(entry: &Path) -> PathBuf {
@@ -34,10 +34,10 @@ pub(crate) fn write_record(entry: &Path, content: &impl Serialize) -> io::Result
 
 /// The entry of the archive with that SHA-256, if the store has it.
 pub(crate) fn find(cx: &Context, sha256: &str) -> Result<Option<Entry>, Error> {
-    if !cx.store.contains(Room::Tarballs, sha256) {
+    if !cx.store.contains(Bucket::Tarballs, sha256) {
         return Ok(None);
     }
-    match cx.lookup(Stage::Fetch, Room::Tarballs, sha256)? {
+    match cx.lookup(Stage::Fetch, Bucket::Tarballs, sha256)? {
         Lookup::Hit(entry) => Ok(Some(entry)),
         Lookup::Miss(_) => Ok(None),
     }
@@ -50,7 +50,7 @@ pub(crate) fn insert<E>(cx: &Context, file: &Path, sha256: &str, content: &impl 
 where
     E: From<Error> + From<io::Error>,
 {
-    match cx.lookup(Stage::Fetch, Room::Tarballs, sha256)? {
+    match cx.lookup(Stage::Fetch, Bucket::Tarballs, sha256)? {
         Lookup::Hit(entry) => Ok(entry),
         Lookup::Miss(slot) => {
             fs::rename(file, archive(slot.path()))?;

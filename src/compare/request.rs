@@ -75,7 +75,7 @@ impl CompareRequest {
         langs: &[Lang],
     ) -> Result<CompareRequest, Failure> {
         request.check().map_err(refused)?;
-        let series = chosen(series).map_err(refused)?;
+        let series = selected(series).map_err(refused)?;
         let mut langs = if langs.is_empty() { vec![Lang::default()] } else { langs.to_vec() };
         langs.sort();
         langs.dedup();
@@ -145,7 +145,7 @@ fn refused<E: Explain>(error: E) -> Failure {
 }
 
 /// The requested series, each once, in the order in which they are shown.
-fn chosen(given: &[String]) -> Result<Vec<String>, Error> {
+fn selected(given: &[String]) -> Result<Vec<String>, Error> {
     let mut names = given.to_vec();
     if names.iter().any(|name| name == ALL) {
         names.retain(|name| name != ALL);
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn all_series_are_the_shipped_ones_in_the_order_of_the_dispute() {
-        let chosen = |words: &[&str]| super::chosen(&owned(words));
+        let chosen = |words: &[&str]| selected(&owned(words));
         let names = chosen(&["all"]).unwrap();
         assert_eq!(names.first().map(String::as_str), Some("zeroed"));
         assert!(!names.iter().any(|name| name == "compat"));

@@ -7,7 +7,7 @@ use crate::base::context::Context;
 use crate::base::error::Failure;
 use crate::base::events::Stage;
 use crate::base::options::Goal;
-use crate::base::store::Room;
+use crate::base::store::Bucket;
 use crate::kernel::kbuild::result_key;
 use crate::pipeline::request::Request;
 use crate::stages::{configure, patch, secure_boot, unpack};
@@ -41,30 +41,30 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
     let patched = tree.as_ref().map(|tree| patch::key(tree, &plan.kernel.series));
     let released_at = tree.as_ref().and_then(|tree| unpack::released_at(cx, tree));
     let config = tree.as_ref().zip(patched.as_ref()).map(|(tree, patched)| {
-        configure::key(&plan.kernel, patched, &cx.store.path(Room::Sources, tree.as_str()).join("linux"))
+        configure::key(&plan.kernel, patched, &cx.store.path(Bucket::Sources, tree.as_str()).join("linux"))
     });
     // Without SOURCE_DATE_EPOCH the time in the image comes from the source.
     let built = config
         .as_ref()
         .zip(plan.kernel.time(released_at))
         .map(|(config, time)| result_key(&plan.kernel, time, config));
-    let row = |stage, room: Option<Room>, key: Option<Key>| {
-        let contains = |(room, key): (Room, &Key)| cx.store.contains(room, key.as_str());
-        StageKey { stage, stored: room.zip(key.as_ref()).is_some_and(contains), key }
+    let row = |stage, bucket: Option<Bucket>, key: Option<Key>| {
+        let contains = |(bucket, key): (Bucket, &Key)| cx.store.contains(bucket, key.as_str());
+        StageKey { stage, stored: bucket.zip(key.as_ref()).is_some_and(contains), key }
     };
     let signed = built
         .as_ref()
         .zip(plan.kernel.signer.as_ref())
         .map(|(built, signer)| secure_boot::key(built, signer));
     let mut rows = vec![
-        row(Stage::Fetch, Some(Room::Tarballs), source),
-        row(Stage::Unpack, Some(Room::Sources), tree),
+        row(Stage::Fetch, Some(Bucket::Tarballs), source),
+        row(Stage::Unpack, Some(Bucket::Sources), tree),
         row(Stage::Patch, None, patched),
         row(Stage::Configure, None, config),
-        row(Stage::Build, Some(Room::Results), built),
+        row(Stage::Build, Some(Bucket::Results), built),
     ];
     if plan.kernel.signer.is_some() {
-        rows.push(row(Stage::Sign, Some(Room::Results), signed));
+        rows.push(row(Stage::Sign, Some(Bucket::Results), signed));
     }
     rows
 }

@@ -49,6 +49,23 @@ static void field_state(const char *field, char state)
 		field_null(field);
 }
 
+/*
+ * The registers of the creator at the entry of the call, or null if they were not observed. In 5.12 a
+ * manager thread creates the workers, so they inherit the registers through the manager.
+ */
+static const struct registers *creator_of(const struct tracee *t, const struct thread *th)
+{
+	int tid = th->tid;
+
+	for (int i = 0; i < t->threads && text_starts(th->name, "iou-wrk"); i++)
+		if (text_starts(t->thread[i].name, "iou-mgr"))
+			tid = t->thread[i].tid;
+	for (int i = 0; i < t->births; i++)
+		if (t->birth[i].tid == tid)
+			return &t->birth[i].creator;
+	return 0;
+}
+
 /* Drops the process id from `iou-sqp-123`, because it differs from boot to boot. */
 static void field_thread(const struct thread *th)
 {

@@ -74,20 +74,6 @@ static void snapshot(struct tracee *t)
 	t->entered = true;
 }
 
-/* In 5.12 a manager thread creates the workers, so they inherit the registers through the manager. */
-const struct registers *creator_of(const struct tracee *t, const struct thread *th)
-{
-	int tid = th->tid;
-
-	for (int i = 0; i < t->threads && text_starts(th->name, "iou-wrk"); i++)
-		if (text_starts(t->thread[i].name, "iou-mgr"))
-			tid = t->thread[i].tid;
-	for (int i = 0; i < t->births; i++)
-		if (t->birth[i].tid == tid)
-			return &t->birth[i].creator;
-	return 0;
-}
-
 /* Steps the tracee from system call to system call until it reports that its setup is complete. */
 static bool follow(struct tracee *t)
 {

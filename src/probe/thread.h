@@ -63,8 +63,6 @@ struct tracee {
 /* spawn.c: starts a tracee; if that fails, reports the reason and returns false. */
 bool tracee_spawn(struct tracee *t, int bits);
 void tracee_find_threads(struct tracee *t);
-/* The registers of the creator at the entry of the call, or null if they were not observed. */
-const struct registers *creator_of(const struct tracee *t, const struct thread *th);
 void tracee_end(struct tracee *t);
 
 /* arch/x86/kernel/ptrace.c: user_regs_struct32, as indexes into the 64-bit structure. */

@@ -9,15 +9,16 @@ use crate::base::archive::deb::{self, Part};
 use crate::base::archive::decompress::decompress;
 use crate::base::archive::path::relative;
 
-/// Checksums of the files of a package with headers, packed, have less than a tenth of that.
+/// Longest control archive in bytes: that of a headers package, with checksums of all files, is less than a tenth.
 const LONGEST_ARCHIVE: u64 = 64 << 20;
+/// Longest control file in bytes.
 const LONGEST_CONTROL: u64 = 1 << 20;
 
-/// What an index adds to a paragraph.
+/// The fields that an index adds to a paragraph.
 const OF_THE_INDEX: [&str; 3] = ["Filename", "Size", "SHA256"];
 
-/// Reads a package to its end and returns its control file, without empty lines around it.
-pub fn read(deb: impl Read + Send) -> io::Result<String> {
+/// Reads a package to its end and returns its control file, without surrounding empty lines.
+pub(super) fn read(deb: impl Read + Send) -> io::Result<String> {
     let mut control = None;
     deb::read(deb, |part, packed| -> io::Result<()> {
         if part == Part::Control {
@@ -41,12 +42,12 @@ fn from_tar(plain: impl Read) -> io::Result<String> {
     Err(invalid("its control.tar has no control file"))
 }
 
-/// The fields of a control file that may become a paragraph of an index.
-pub fn parse(control: &str) -> io::Result<Paragraph> {
+/// Parses a control file that may become a paragraph of an index.
+pub(super) fn parse(control: &str) -> io::Result<Paragraph> {
     let paragraph: Paragraph =
         control.parse().map_err(|error| invalid(&format!("its control file: {error}")))?;
-    // What follows an empty line or has the name of a field that the index adds would be taken for the
-    // index's.
+    // A reader of the index would take what follows an empty line for another paragraph, and a field that the
+    // index adds for the index's.
     if control.lines().any(|line| line.trim().is_empty()) {
         return Err(invalid("its control file has an empty line"));
     }

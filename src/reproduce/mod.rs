@@ -12,7 +12,7 @@ use crate::base::error::Failure;
 use crate::base::events::Stage;
 use crate::base::options::{Goal, Part, Timestamp};
 use crate::base::release::{Release, ReleaseSpec};
-use crate::base::store::{Room, Store};
+use crate::base::store::{Bucket, Store};
 use crate::base::store_archives;
 use crate::base::x509::{Identity, Signer};
 use crate::pipeline;
@@ -187,7 +187,7 @@ fn source(source: &Source, store: &Store) -> String {
         Origin::Directory => format!("dir:{url}"),
         Origin::KernelOrg | Origin::Debian | Origin::Tarball => {
             let key = Key::from_sha256(sha256);
-            let stored = store_archives::archive(&store.path(Room::Tarballs, key.as_str()));
+            let stored = store_archives::archive(&store.path(Bucket::Tarballs, key.as_str()));
             let place = if stored.exists() { stored.display().to_string() } else { url.clone() };
             format!("tarball:{place}#{sha256}")
         }

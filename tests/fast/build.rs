@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kpatch_build::base::error::Explain;
 use kpatch_build::base::options::Timestamp;
-use kpatch_build::base::store::Room;
+use kpatch_build::base::store::Bucket;
 use kpatch_build::kernel::KernelPlan;
 use kpatch_build::kernel::kconfig::Kconfig;
 use kpatch_build::stages::build::{Error, KernelBuild, build};
@@ -96,7 +96,7 @@ fn a_compile_error_is_reported_with_file_and_line_and_leaves_no_result() {
     assert_eq!(first.line, Some(7));
     assert_eq!(first.message, "no such thing");
     assert!(fs::read_to_string(log).unwrap().contains("no such thing"));
-    assert!(fixture.cx.store.entries(Room::Results).unwrap().is_empty());
+    assert!(fixture.cx.store.entries(Bucket::Results).unwrap().is_empty());
 
     fs::remove_file(tree.path().join("broken")).unwrap();
     run(&fixture, &plan(&fixture), "one").unwrap();
@@ -137,7 +137,7 @@ fn a_stopped_build_leaves_no_result_and_the_next_one_removes_half_written_files(
     waiter.join().unwrap();
     assert!(matches!(error, Error::Interrupted(_)), "{error:?}");
     assert_eq!(error.exit() as u8, 130);
-    assert!(fixture.cx.store.entries(Room::Results).unwrap().is_empty());
+    assert!(fixture.cx.store.entries(Bucket::Results).unwrap().is_empty());
 
     fs::remove_file(tree.path().join("hang")).unwrap();
     let half = fixture.build_folder().join("half.o");

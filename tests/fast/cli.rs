@@ -40,7 +40,7 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
         (&["boot", "--no-boot"], "--no-boot"),
         (&["--secure-boot-key", "k.pem"], "add --secure-boot-cert"),
         (&["--secure-boot-cert", "c.pem"], "add --secure-boot-key"),
-        (&["--secure-boot-key", "k.pem", "--secure-boot-cert", "c.pem"], "cannot read k.pem"),
+        (&["--secure-boot-key", "k.pem", "--secure-boot-cert", "c.pem"], "failed to open file `k.pem`"),
         (&["boot", "--image", "x", "--series", "nope"], "nope"),
         (&["releases", "--format", "deb"], "--format"),
         (&["--format", "deb", "releases"], "`--format` has no effect on `releases`"),

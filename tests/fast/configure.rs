@@ -4,7 +4,7 @@ use std::fs;
 
 use kpatch_build::base::error::Explain;
 use kpatch_build::base::options::Lang;
-use kpatch_build::base::store::Room;
+use kpatch_build::base::store::Bucket;
 use kpatch_build::kernel::KernelPlan;
 use kpatch_build::kernel::kconfig::{self, Kconfig, check_boot_testable, check_release, check_signing};
 use kpatch_build::stages::configure::{ConfigState, Error, KernelConfig, configure};
@@ -89,12 +89,12 @@ fn another_kconfig_or_compiler_gets_another_build_directory_and_other_jobs_do_no
     run(&fixture, &plan).unwrap();
     plan.jobs = 7;
     run(&fixture, &plan).unwrap();
-    assert_eq!(fixture.cx.store.entries(Room::Builds).unwrap().len(), 1);
+    assert_eq!(fixture.cx.store.entries(Bucket::Builds).unwrap().len(), 1);
     plan.toolchain.cc_text = "gcc 13.1.0".to_owned();
     run(&fixture, &plan).unwrap();
     plan.kconfig = Kconfig::load(&[fixture.file("other.config", "CONFIG_MODULES=y\n")]).unwrap();
     run(&fixture, &plan).unwrap();
-    assert_eq!(fixture.cx.store.entries(Room::Builds).unwrap().len(), 3);
+    assert_eq!(fixture.cx.store.entries(Bucket::Builds).unwrap().len(), 3);
 }
 
 #[test]

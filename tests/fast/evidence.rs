@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use kpatch_build::base::cache_key::hex;
+use kpatch_build::base::digest::hex;
 use kpatch_build::base::openpgp::verify::Certificates;
 use kpatch_build::base::stop::Stop;
 use kpatch_build::report::attest as evidence;

@@ -1,5 +1,7 @@
 //! What is quick and needs neither a network nor a real kernel: `cargo test --test fast`.
 
+#![allow(unreachable_pub, reason = "the helpers are shared by several binaries")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

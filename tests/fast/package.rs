@@ -88,7 +88,7 @@ fn the_control_file_has_the_fields_that_dpkg_and_apt_need() {
     for line in sums.lines() {
         let (sum, path) = line.split_once("  ").unwrap();
         let content = files[path].content.as_ref().unwrap();
-        assert_eq!(kpatch_build::base::cache_key::hex(&<md5::Md5 as Digest>::digest(content)), sum, "{path}");
+        assert_eq!(kpatch_build::base::digest::hex(&<md5::Md5 as Digest>::digest(content)), sum, "{path}");
     }
     for script in ["preinst", "postinst", "prerm", "postrm"] {
         let text = control(deb, script);

@@ -9,7 +9,7 @@ use kpatch_build::base::error::Explain;
 use kpatch_build::base::events::Events;
 use kpatch_build::base::options::Lang;
 use kpatch_build::base::stop::Stop;
-use kpatch_build::base::store::{Room, Store};
+use kpatch_build::base::store::{Bucket, Store};
 use kpatch_build::kernel::series::{self, Series};
 use kpatch_build::kernel::toolchain::{Compiler, Toolchain};
 use kpatch_build::stages::patch::{Error, PatchStatus, PatchedTree, patch};
@@ -35,7 +35,7 @@ impl Fixture {
             offline: true,
             logs: dir.path().join("logs"),
         };
-        let linux = cx.store.path(Room::Sources, "6.1.187").join("linux");
+        let linux = cx.store.path(Bucket::Sources, "6.1.187").join("linux");
         fs::create_dir_all(&linux).unwrap();
         fs::write(linux.join("f"), content).unwrap();
         Fixture { dir, cx, seen }
@@ -55,7 +55,7 @@ impl Fixture {
 
     fn tree(&self) -> SourceTree {
         let entry =
-            self.cx.lease(kpatch_build::base::events::Stage::Patch, Room::Sources, "6.1.187").unwrap();
+            self.cx.lease(kpatch_build::base::events::Stage::Patch, Bucket::Sources, "6.1.187").unwrap();
         let release = "6.1.187".parse().unwrap();
         SourceTree { entry, release, key: Key::of("unpack", &"tree"), released_at: 0, cached: false }
     }
@@ -177,7 +177,7 @@ fn a_stopped_run_leaves_the_tree_unchanged() {
     fixture.cx.stop.set();
     let error = fixture.put(&series).unwrap_err();
     assert!(matches!(error, Error::Interrupted(_)) && error.exit() as u8 == 130, "{error:?}");
-    let file = fixture.cx.store.path(Room::Sources, "6.1.187").join("linux/f");
+    let file = fixture.cx.store.path(Bucket::Sources, "6.1.187").join("linux/f");
     assert_eq!(fs::read_to_string(file).unwrap(), FILE);
 }
 

@@ -129,11 +129,11 @@ fn the_signed_kernel_is_a_separate_result() {
     let image = fs::read(signed.image()).unwrap();
     assert_eq!(
         signed.image_sha256,
-        kpatch_build::base::cache_key::hex(&<sha2::Sha256 as sha2::Digest>::digest(image))
+        kpatch_build::base::digest::hex(&<sha2::Sha256 as sha2::Digest>::digest(image))
     );
     let identity = signed.signed_by.as_ref().unwrap();
     assert_eq!(identity.subject, "CN=My kernels");
-    assert_eq!(identity.sha256, kpatch_build::base::cache_key::hex(&keys.fingerprint()));
+    assert_eq!(identity.sha256, kpatch_build::base::digest::hex(&keys.fingerprint()));
     // It has every file, including System.map and the lists of modules.
     assert_eq!(content(signed.entry.path()).len(), before.len());
 }
@@ -147,7 +147,9 @@ fn a_kernel_that_cannot_be_signed_is_an_error_with_a_reason() {
         spoil(&kernel);
         let error = sign(&machine.context, &keys.signer(), kernel).unwrap_err();
         assert_eq!(error.exit(), Exit::StageFailed);
-        assert!(machine.context.store.entries(kpatch_build::base::store::Room::Results).unwrap().len() == 1);
+        assert!(
+            machine.context.store.entries(kpatch_build::base::store::Bucket::Results).unwrap().len() == 1
+        );
         error
     };
     let error = refused(&|kernel| fs::write(kernel.image(), vec![0x55; 5000]).unwrap());

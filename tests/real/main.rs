@@ -3,6 +3,8 @@
 //! Each module is one suite of `tests/suites`: `tests/run vm` runs `cargo test --test real vm::` after it has installed
 //! what the suite needs. The suites share one store and use every processor, so run them with `--test-threads=1`.
 
+#![allow(unreachable_pub, reason = "the helpers are shared by several binaries")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

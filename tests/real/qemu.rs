@@ -35,7 +35,7 @@ fn image() -> Option<PathBuf> {
 }
 
 fn request(accel: Option<Accel>, seconds: u64) -> BootRequest {
-    let debuggers = kpatch_build::stages::boot::debuggers::DebuggerRequest::none();
+    let debuggers = boot::debuggers::DebuggerRequest::none();
     BootRequest { accel, deadline: Duration::from_secs(seconds), debuggers }
 }
 
@@ -81,7 +81,7 @@ fn real_the_accelerator_that_works_is_found_and_remembered() {
     let again = boot::boot(&cx, &request(None, 120), &subject).unwrap();
     assert_eq!(again.accelerator, first.accelerator);
     let has_kvm = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
-    let entries = cx.store.entries(kpatch_build::base::store::Room::Hosts).unwrap();
+    let entries = cx.store.entries(kpatch_build::base::store::Bucket::Hosts).unwrap();
     assert_eq!(entries.len(), usize::from(has_kvm));
 }
 

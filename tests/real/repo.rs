@@ -61,7 +61,7 @@ fn publish(fixture: &Fixture, address: &str, keep: usize) {
     let now = jiff::Timestamp::now().as_second();
     fixture
         .publish_with(|request| {
-            (request.address, request.keep, request.date) = (address.to_owned(), keep, now)
+            (request.address, request.keep, request.date) = (address.to_owned(), keep, now);
         })
         .unwrap();
 }

@@ -122,7 +122,7 @@ fn build_dir(report: &Value) -> PathBuf {
     let mut dirs = fs::read_dir(store().join("builds")).unwrap().flatten().map(|entry| entry.path());
     let built = dirs.find(|dir| {
         let text = fs::read(dir.join(".config")).unwrap_or_default();
-        kpatch_build::base::cache_key::hex(&Sha256::digest(&text)) == config
+        kpatch_build::base::digest::hex(&Sha256::digest(&text)) == config
     });
     // The build directory of a stored kernel may have been removed.
     built.expect("no build directory has the kernel's configuration")

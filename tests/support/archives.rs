@@ -98,5 +98,5 @@ pub fn rpm_files(path: &Path) -> BTreeMap<String, Found> {
 }
 
 pub fn sha256(content: &[u8]) -> String {
-    kpatch_build::base::cache_key::hex(&Sha256::digest(content))
+    kpatch_build::base::digest::hex(&Sha256::digest(content))
 }

@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 
 use crate::base::context::Context;
 use crate::base::error::{Exit, Explain, Failure};
-use crate::base::store::{self, Room, Store};
+use crate::base::store::{self, Bucket, Store};
 use crate::cli::invocation::{CommandLine, failure};
 use crate::cli::output::print;
 
@@ -34,7 +34,7 @@ enum Error {
     Store(#[from] store::Error),
     #[error("the store has no entry {name:?}")]
     Unknown { name: String },
-    #[error(transparent)]
+    #[error("{0}")]
     Measure(#[from] io::Error),
 }
 
@@ -76,7 +76,7 @@ pub(in crate::cli) fn run(action: &Action, start: CommandLine) -> Result<Exit, F
 fn list(store: &Store) -> Result<String, Error> {
     let mut text = String::new();
     let mut total = 0;
-    for bucket in Room::ALL {
+    for bucket in Bucket::ALL {
         for key in store.entries(bucket)? {
             let path = store.path(bucket, &key);
             let bytes = size(&path)?;
@@ -110,7 +110,7 @@ fn remove(cx: &Context, names: &[String]) -> Result<(), Error> {
     for name in names {
         let unknown = || Error::Unknown { name: name.clone() };
         let (bucket, key) = name.split_once('/').ok_or_else(unknown)?;
-        let bucket = Room::ALL.into_iter().find(|known| known.dir_name() == bucket).ok_or_else(unknown)?;
+        let bucket = Bucket::ALL.into_iter().find(|known| known.dir_name() == bucket).ok_or_else(unknown)?;
         if !cx.store.entries(bucket)?.iter().any(|known| known == key) {
             return Err(unknown());
         }
@@ -123,7 +123,7 @@ fn remove(cx: &Context, names: &[String]) -> Result<(), Error> {
 }
 
 fn clear(cx: &Context) -> Result<(), Error> {
-    for bucket in Room::ALL {
+    for bucket in Bucket::ALL {
         for key in cx.store.entries(bucket)? {
             cx.store.remove(bucket, &key, &cx.stop)?;
         }

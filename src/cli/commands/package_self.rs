@@ -65,8 +65,8 @@ enum Error {
     Program(#[source] io::Error),
     #[error("cannot write the manual pages")]
     Manual(#[source] io::Error),
-    #[error(transparent)]
-    Out(io::Error),
+    #[error("{0}")]
+    Out(#[source] io::Error),
     #[error("cannot package this program")]
     Package(#[source] package::Error),
 }

@@ -245,7 +245,7 @@ fn walk(dir: &Path, stop: &Stop, visit: &mut dyn FnMut(&Path, SystemTime)) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::store::{Lookup, Room, Store};
+    use crate::base::store::{Bucket, Lookup, Store};
 
     struct Fixture {
         dir: tempfile::TempDir,
@@ -273,7 +273,7 @@ mod tests {
 
         fn open(&self) -> BuildDir {
             let stop = Stop::default();
-            let entry = match self.store.lookup(Room::Builds, "k", &stop, || {}).unwrap() {
+            let entry = match self.store.lookup(Bucket::Builds, "k", &stop, || {}).unwrap() {
                 Lookup::Hit(entry) => entry,
                 Lookup::Miss(slot) => slot.commit().unwrap(),
             };

@@ -8,7 +8,7 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::options::Part;
-use crate::base::store::{self, Entry, Lookup, Room};
+use crate::base::store::{self, Bucket, Entry, Lookup};
 use crate::kernel::KernelPlan;
 
 /// Increases with every change of the calls of make: it invalidates the results of older versions.
@@ -71,14 +71,18 @@ impl FinishedKernel {
         kernel: &Key,
     ) -> Result<Option<FinishedKernel>, store::Error> {
         let keys: Vec<_> = requested_parts(plan).map(|part| (part, part_key(part, kernel))).collect();
-        let is_stored = |key: &Key| cx.store.contains(Room::Results, key.as_str());
+        let is_stored = |key: &Key| cx.store.contains(Bucket::Results, key.as_str());
         if !is_stored(kernel) || !keys.iter().all(|(_, key)| is_stored(key)) {
             return Ok(None);
         }
-        let Lookup::Hit(kernel) = cx.lookup(stage, Room::Results, kernel.as_str())? else { return Ok(None) };
+        let Lookup::Hit(kernel) = cx.lookup(stage, Bucket::Results, kernel.as_str())? else {
+            return Ok(None);
+        };
         let mut parts = BTreeMap::new();
         for (part, key) in keys {
-            let Lookup::Hit(entry) = cx.lookup(stage, Room::Results, key.as_str())? else { return Ok(None) };
+            let Lookup::Hit(entry) = cx.lookup(stage, Bucket::Results, key.as_str())? else {
+                return Ok(None);
+            };
             parts.insert(part, entry);
         }
         Ok(Some(FinishedKernel { kernel, parts }))

@@ -137,7 +137,7 @@ fn parse(name: &str, text: &str) -> Result<Fragment, Error> {
                 Some("optional") => optional = true,
                 Some("base") => fragment.base = Some(base(directive).ok_or_else(malformed)?),
                 Some("objects") => {
-                    fragment.objects = Some(last_word(directive).parse().map_err(|_| malformed())?)
+                    fragment.objects = Some(last_word(directive).parse().map_err(|_| malformed())?);
                 }
                 _ => return Err(malformed()),
             }

@@ -17,7 +17,7 @@ use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::options::Accel;
 use crate::base::process;
-use crate::base::store::{Lookup, Room};
+use crate::base::store::{Bucket, Lookup};
 
 /// Time for the boot sector; a working KVM runs the BIOS and the sector in about 0.2 s.
 const SECTOR_DEADLINE: Duration = Duration::from_secs(3);
@@ -89,7 +89,7 @@ pub(super) fn choose(cx: &Context, requested: Option<Accel>) -> Result<Choice, E
 }
 
 fn remembered(cx: &Context, host: &Host) -> Result<Option<Accel>, Error> {
-    let path = cx.store.path(Room::Hosts, host.key().as_str()).join(ANSWER);
+    let path = cx.store.path(Bucket::Hosts, host.key().as_str()).join(ANSWER);
     match fs::read_to_string(path).as_deref().map(str::trim) {
         Ok("kvm") => Ok(Some(Accel::Kvm)),
         Ok("tcg") => Ok(Some(Accel::Tcg)),
@@ -100,7 +100,7 @@ fn remembered(cx: &Context, host: &Host) -> Result<Option<Accel>, Error> {
 
 /// Stores the answer for this host, unless there is one already.
 pub(super) fn remember(cx: &Context, host: &Host, accel: Accel) -> Result<(), Error> {
-    if let Lookup::Miss(slot) = cx.lookup(Stage::Boot, Room::Hosts, host.key().as_str())? {
+    if let Lookup::Miss(slot) = cx.lookup(Stage::Boot, Bucket::Hosts, host.key().as_str())? {
         let answer = match accel {
             Accel::Kvm => "kvm\n",
             Accel::Tcg => "tcg\n",

@@ -97,7 +97,7 @@ fn add_debugger(
     let root = format!("debugger{number}");
     archive.tree(&root, &debugger.root)?;
     for directory in ["proc", "dev", "tmp"] {
-        archive.folder(&format!("{root}/{directory}"));
+        archive.directory(&format!("{root}/{directory}"));
     }
     // The debugger opens the tracee's program at the path in /proc/PID/exe.
     for program in programs.iter().filter(|program| program.name != PROBE) {

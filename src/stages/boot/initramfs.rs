@@ -15,39 +15,42 @@ const CHARACTER_DEVICE: u32 = 0o020600;
 const REGULAR: u32 = 0o100000;
 const LINK: u32 = 0o120777;
 
-/// Grows by whole entries; folders above an entry come by themselves.
+/// An archive under construction. The directories above an entry are added with it.
 #[derive(Debug, Default)]
-pub struct Initramfs {
+pub(super) struct Initramfs {
     bytes: Vec<u8>,
-    folders: BTreeSet<String>,
+    directories: BTreeSet<String>,
     entries: u32,
 }
 
 impl Initramfs {
-    /// With `/dev/console`, which the kernel opens before anything is mounted.
-    pub fn new() -> Initramfs {
+    /// An archive with `/dev/console`, which the kernel opens before anything is mounted.
+    pub(super) fn new() -> Initramfs {
         let mut archive = Initramfs::default();
         archive.device("dev/console", 5, 1);
         archive
     }
 
-    /// `name` has no leading slash. Files of 4 GiB and more do not fit the format.
-    pub fn file(&mut self, name: &str, permissions: u32, content: &[u8]) {
-        self.folders_above(name);
+    /// Adds a file; `name` has no leading slash.
+    ///
+    /// Panics if `content` has 4 GiB or more, which the format cannot express.
+    pub(super) fn file(&mut self, name: &str, permissions: u32, content: &[u8]) {
+        self.directories_above(name);
         let size = u32::try_from(content.len()).expect("a file in an initramfs is smaller than 4 GiB");
         self.entry(name, REGULAR | permissions, (0, 0), size, content);
     }
 
-    pub fn link(&mut self, name: &str, target: &str) {
-        self.folders_above(name);
+    /// Adds a symbolic link.
+    pub(super) fn link(&mut self, name: &str, target: &str) {
+        self.directories_above(name);
         self.entry(name, LINK, (0, 0), target.len() as u32, target.as_bytes());
     }
 
-    /// Everything below a folder of the host, as `name` and what follows.
-    pub fn tree(&mut self, name: &str, folder: &Path) -> io::Result<()> {
-        self.folder(name);
-        let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
-        // In an order that does not depend on the host's file system.
+    /// Adds a directory of the host, with everything below it, as `name`.
+    pub(super) fn tree(&mut self, name: &str, directory: &Path) -> io::Result<()> {
+        self.directory(name);
+        let mut entries = fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
+        // Makes the order independent of the host's file system.
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let (path, kind) = (entry.path(), entry.file_type()?);
@@ -63,26 +66,29 @@ impl Initramfs {
         Ok(())
     }
 
-    pub fn folder(&mut self, name: &str) {
-        self.folders_above(name);
-        if self.folders.insert(name.to_owned()) {
+    /// Adds a directory, unless the archive already has it.
+    pub(super) fn directory(&mut self, name: &str) {
+        self.directories_above(name);
+        if self.directories.insert(name.to_owned()) {
             self.entry(name, DIRECTORY, (0, 0), 0, b"");
         }
     }
 
-    pub fn device(&mut self, name: &str, major: u32, minor: u32) {
-        self.folders_above(name);
+    /// Adds a character device.
+    fn device(&mut self, name: &str, major: u32, minor: u32) {
+        self.directories_above(name);
         self.entry(name, CHARACTER_DEVICE, (major, minor), 0, b"");
     }
 
-    pub fn finish(mut self) -> Vec<u8> {
-        cpio::Header::trailer(1).write(Digits::Lower, &mut self.bytes).expect("memory takes every write");
+    /// Ends the archive and returns its bytes.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        cpio::Header::trailer(1).write(Digits::Lower, &mut self.bytes).expect("a write to memory succeeds");
         self.bytes
     }
 
-    fn folders_above(&mut self, name: &str) {
+    fn directories_above(&mut self, name: &str) {
         if let Some((parent, _)) = name.rsplit_once('/') {
-            self.folder(parent);
+            self.directory(parent);
         }
     }
 
@@ -93,7 +99,7 @@ impl Initramfs {
         let written = header.write(Digits::Lower, &mut self.bytes);
         self.bytes.extend_from_slice(content);
         let padded = cpio::pad(&mut self.bytes, u64::from(bytes));
-        written.and(padded).expect("memory takes every write");
+        written.and(padded).expect("a write to memory succeeds");
     }
 }
 
@@ -114,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_starts_at_a_multiple_of_four() {
+    fn every_entry_starts_at_a_multiple_of_four() {
         let bytes = archive();
         assert_eq!(bytes.len() % 4, 0);
         let starts: Vec<_> = bytes.windows(6).enumerate().filter(|(_, w)| w == b"070701").collect();

@@ -58,7 +58,7 @@ pub fn shell(cx: &Context, request: &BootRequest, image: &Path) -> Result<(), Er
 fn initramfs_with_shell(cx: &Context) -> Result<Initramfs, Error> {
     let mut archive = Initramfs::new();
     for directory in ["proc", "sys", "tmp", "root"] {
-        archive.folder(directory);
+        archive.directory(directory);
     }
     match static_busybox(cx)? {
         Some(busybox) => {

@@ -12,7 +12,7 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::options::Part;
-use crate::base::store::{self, Entry, Lookup, Room, Slot};
+use crate::base::store::{self, Bucket, Entry, Lookup, Slot};
 use crate::kernel::KernelPlan;
 use crate::kernel::kbuild::{FinishedKernel, part_key, requested_parts};
 
@@ -25,7 +25,7 @@ pub(super) struct Slots {
 impl Slots {
     /// Looks up the kernel with key `kernel` and the requested parts.
     pub(super) fn of(cx: &Context, plan: &KernelPlan, kernel: &Key) -> Result<Slots, store::Error> {
-        let lookup = |key: &Key| cx.lookup(Stage::Build, Room::Results, key.as_str());
+        let lookup = |key: &Key| cx.lookup(Stage::Build, Bucket::Results, key.as_str());
         let parts = requested_parts(plan).map(|part| Ok((part, lookup(&part_key(part, kernel))?)));
         Ok(Slots { kernel: lookup(kernel)?, parts: parts.collect::<Result<_, store::Error>>()? })
     }

@@ -17,7 +17,7 @@ use crate::base::context::Context;
 use crate::base::digest;
 use crate::base::events::Stage;
 use crate::base::stage_result::StageResult;
-use crate::base::store::Room;
+use crate::base::store::Bucket;
 use crate::kernel::KernelPlan;
 use crate::kernel::kbuild::build_dir::BuildDir;
 use crate::kernel::kbuild::make::Make;
@@ -100,7 +100,7 @@ fn configure_in_build_dir(
 ) -> Result<BuildDir, Error> {
     let source = tree.path();
     let key = build_dir_key(plan, &tree.tree.key, kconfig);
-    let entry = cx.lease(Stage::Configure, Room::Builds, key.as_str())?;
+    let entry = cx.lease(Stage::Configure, Bucket::Builds, key.as_str())?;
     let mut dir = BuildDir::open(entry, &source, &cx.stop)?;
     dir.begin()?;
     write_certificate(plan, dir.path())?;

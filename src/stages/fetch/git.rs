@@ -15,7 +15,7 @@ use crate::base::events::{Stage, Unit};
 use crate::base::interruptible;
 use crate::base::release::Release;
 use crate::base::stop::{Interrupted, Stop};
-use crate::base::store::Room;
+use crate::base::store::Bucket;
 
 /// Longest time without activity of the server.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -75,7 +75,7 @@ pub(super) fn obtain(cx: &Context, url: &str, reference: &str) -> Result<Revisio
     }
     // One repository for each address and reference: a shallow one cannot serve two.
     let key = format!("git-{}", sha256(format!("{url}#{reference}")));
-    let lease = cx.lease(Stage::Fetch, Room::Partial, &key)?;
+    let lease = cx.lease(Stage::Fetch, Bucket::Partial, &key)?;
     let path = lease.path().join("repository");
     let kept = kept_object(&path);
     // A release tag never moves; any other reference may have moved since it was fetched.

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::offer::{Origin, Proof};
 use crate::base::release::Release;
-use crate::base::store::{self, Room, Store};
+use crate::base::store::{self, Bucket, Store};
 use crate::base::store_archives;
 
-/// `meta.json` of a source archive in [`Room::Tarballs`].
+/// `meta.json` of a source archive in [`Bucket::Tarballs`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ArchiveRecord {
     pub(crate) release: Release,
@@ -30,9 +30,9 @@ impl ArchiveRecord {
 
 /// The SHA-256 and the record of each source archive of the store.
 pub(super) fn all(store: &Store) -> Result<Vec<(String, ArchiveRecord)>, store::Error> {
-    let entries = store.entries(Room::Tarballs)?;
+    let entries = store.entries(Bucket::Tarballs)?;
     let read = |sha256: String| {
-        let record = store_archives::read_record(&store.path(Room::Tarballs, &sha256))?;
+        let record = store_archives::read_record(&store.path(Bucket::Tarballs, &sha256))?;
         Some((sha256, record))
     };
     Ok(entries.into_iter().filter_map(read).collect())

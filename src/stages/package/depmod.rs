@@ -12,7 +12,7 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::process::Command;
-use crate::base::store::{Entry, Lookup, Room};
+use crate::base::store::{Bucket, Entry, Lookup};
 use crate::stages::build::KernelBuild;
 
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 /// The store keeps it by kernel and depmod version, because versions of depmod write different files.
 pub(super) fn run(cx: &Context, build: &KernelBuild) -> Result<Entry, Error> {
     let key = Key::of("depmod", &(&build.key, version(cx)?));
-    match cx.lookup(Stage::Package, Room::Results, key.as_str())? {
+    match cx.lookup(Stage::Package, Bucket::Results, key.as_str())? {
         Lookup::Hit(entry) => Ok(entry),
         Lookup::Miss(slot) => {
             fill(cx, build, slot.path())?;

@@ -18,7 +18,7 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::digest::sha256;
 use crate::base::events::Stage;
-use crate::base::store::{Lookup, Room};
+use crate::base::store::{Bucket, Lookup};
 use crate::base::x509::Signer;
 use crate::stages::build::KernelBuild;
 
@@ -46,7 +46,7 @@ pub fn key(kernel: &Key, signer: &Signer) -> Key {
 /// modules cannot be signed.
 pub fn sign(cx: &Context, signer: &Signer, build: KernelBuild) -> Result<KernelBuild, Error> {
     let key = key(&build.key, signer);
-    let (entry, cached) = match cx.lookup(Stage::Sign, Room::Results, key.as_str())? {
+    let (entry, cached) = match cx.lookup(Stage::Sign, Bucket::Results, key.as_str())? {
         Lookup::Hit(entry) => (entry, true),
         Lookup::Miss(slot) => {
             fill(cx, signer, &build, slot.path())?;

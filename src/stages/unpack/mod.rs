@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::Stage;
-use crate::base::files;
 use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
-use crate::base::store::{Entry, Lookup, Room};
-use crate::base::store_archives;
+use crate::base::store::{Bucket, Entry, Lookup};
+use crate::base::{files, store_archives};
 use crate::kernel::version::Version;
 use crate::stages::fetch::Content;
 use crate::stages::verify::VerifiedSource;
@@ -66,7 +65,7 @@ impl StageResult for SourceTree {
     }
 }
 
-/// `meta.json` of an entry of [`Room::Sources`].
+/// `meta.json` of an entry of [`Bucket::Sources`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     release: Release,
@@ -81,7 +80,7 @@ pub fn key(source: &Key) -> Key {
 
 /// [`SourceTree::released_at`] of a tree in the store; `None` if the store does not have the tree.
 pub fn released_at(cx: &Context, key: &Key) -> Option<i64> {
-    let text = fs::read(cx.store.path(Room::Sources, key.as_str()).join(RECORD)).ok()?;
+    let text = fs::read(cx.store.path(Bucket::Sources, key.as_str()).join(RECORD)).ok()?;
     serde_json::from_slice::<Record>(&text).ok().map(|record| record.released_at)
 }
 
@@ -94,7 +93,7 @@ pub fn released_at(cx: &Context, key: &Key) -> Option<i64> {
 pub fn unpack(cx: &Context, source: &VerifiedSource) -> Result<SourceTree, Error> {
     let key = key(&source.key);
     let release = source.release;
-    let slot = match cx.lookup(Stage::Unpack, Room::Sources, key.as_str())? {
+    let slot = match cx.lookup(Stage::Unpack, Bucket::Sources, key.as_str())? {
         Lookup::Hit(entry) => {
             let record = read_record(entry.path())?;
             // The Makefile in the tree may be patched; the record is from before.

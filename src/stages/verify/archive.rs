@@ -7,7 +7,7 @@ use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::openpgp::verify::{Certificates, SignatureError, Signer};
 use crate::base::release::Release;
-use crate::base::store::{Entry, Room};
+use crate::base::store::{Bucket, Entry};
 use crate::base::store_archives;
 use crate::stages::fetch::source::archive;
 use crate::stages::fetch::{ArchiveRecord, Origin, Proof};
@@ -58,7 +58,7 @@ pub(super) fn check(
             let refuted = matches!(error, Error::Signature { .. } | Error::Altered { .. });
             drop(entry);
             if refuted && !verified_before {
-                cx.store.remove(Room::Tarballs, sha256, &cx.stop)?;
+                cx.store.remove(Bucket::Tarballs, sha256, &cx.stop)?;
             }
             Err(error)
         }

@@ -2,13 +2,13 @@ use std::time::{Duration, Instant};
 
 use kpatch_build::base::download;
 use kpatch_build::base::stop::Stop;
-use kpatch_build::stages::fetch::{self, Error, Location};
+use kpatch_build::stages::fetch::{self, Error, Location, SourceRequest};
 
 use super::server::Behaviour;
 use super::world::{Failure, World, kernel, sha256};
 
 /// A request for `/linux-6.1.5.tar` with its checksum.
-fn request(world: &World, file: &[u8], behaviour: Behaviour) -> kpatch_build::stages::fetch::SourceRequest {
+fn request(world: &World, file: &[u8], behaviour: Behaviour) -> SourceRequest {
     world.server.put_as("/linux-6.1.5.tar", file, behaviour);
     let source = format!("tarball:{}/linux-6.1.5.tar#{}", world.server.url, sha256(file));
     world.request("6.1.5", &source)
@@ -30,7 +30,7 @@ fn a_broken_connection_is_resumed_where_it_broke() {
 }
 
 /// Interrupts a run after 50 000 bytes; the next run is not interrupted.
-fn interrupted(world: &mut World, request: &kpatch_build::stages::fetch::SourceRequest) {
+fn interrupted(world: &mut World, request: &SourceRequest) {
     let stop = world.cx.stop.clone();
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(500));

@@ -60,7 +60,7 @@ fn a_stored_archive_counts_only_while_its_signer_is_trusted() {
     world.obtain(&world.request("6.1.5", "auto")).unwrap();
     world.cx.offline = true;
     let mut request = world.request("6.1.5", "auto");
-    request.pins = kpatch_build::stages::fetch::pins::Pins::default();
+    request.pins = fetch::pins::Pins::default();
     assert!(matches!(fetch::offers(&world.cx, &request), Err(Error::NotStored { .. })));
 }
 
@@ -249,6 +249,6 @@ fn a_byte_changed_in_the_store_fails_the_run_and_names_the_fix() {
         format!("remove it and run again: kpatch-build cache remove tarballs/{sum}")
     );
     // Doing that is enough.
-    world.cx.store.remove(kpatch_build::base::store::Room::Tarballs, &sum, &world.cx.stop).unwrap();
+    world.cx.store.remove(kpatch_build::base::store::Bucket::Tarballs, &sum, &world.cx.stop).unwrap();
     assert!(world.obtain(&request).is_ok());
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
-use kpatch_build::base::cache_key::hex;
+use kpatch_build::base::digest::hex;
 use sha2::{Digest, Sha256};
 
 use super::difference::Facts;

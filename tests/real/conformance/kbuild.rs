@@ -7,8 +7,8 @@ use kpatch_build::base::context::Context;
 use kpatch_build::base::events::{Events, Stage};
 use kpatch_build::base::options::Goal;
 use kpatch_build::base::stop::Stop;
-use kpatch_build::base::store::{Lookup, Room, Store};
-use kpatch_build::base::{cache_key as key, process};
+use kpatch_build::base::store::{Bucket, Lookup, Store};
+use kpatch_build::base::{digest, process};
 use kpatch_build::cli::args;
 use kpatch_build::kernel::kbuild::build_dir::{BuildDir, temp_dir};
 use kpatch_build::kernel::kbuild::make::{Make, build_timestamp};
@@ -131,12 +131,12 @@ impl Kernel {
         let report = self.report();
         let config = report["kernel"]["config_sha256"].as_str().unwrap();
         let has = |name: &String| {
-            let text = std::fs::read(cx.store.path(Room::Builds, name).join(".config")).unwrap_or_default();
-            key::hex(&Sha256::digest(text)) == config
+            let text = std::fs::read(cx.store.path(Bucket::Builds, name).join(".config")).unwrap_or_default();
+            digest::hex(&Sha256::digest(text)) == config
         };
-        let name = cx.store.entries(Room::Builds).unwrap().into_iter().find(has);
+        let name = cx.store.entries(Bucket::Builds).unwrap().into_iter().find(has);
         let name = name.expect("a build directory has the kernel's configuration");
-        match cx.lookup(Stage::Build, Room::Builds, &name).unwrap() {
+        match cx.lookup(Stage::Build, Bucket::Builds, &name).unwrap() {
             Lookup::Hit(entry) => BuildDir::open(entry, source, &cx.stop).unwrap(),
             Lookup::Miss(_) => panic!("it was there"),
         }

@@ -71,6 +71,6 @@ fn the_packaged_image_is_the_booted_one() {
     output("dpkg-deb", &["--extract", deb, root.path().to_str().unwrap()]);
     let image = std::fs::read(root.path().join(format!("boot/vmlinuz-{release}"))).unwrap();
     use sha2::{Digest, Sha256};
-    let sha256 = kpatch_build::base::cache_key::hex(&Sha256::digest(&image));
+    let sha256 = kpatch_build::base::digest::hex(&Sha256::digest(&image));
     assert_eq!(report["kernel"]["image_sha256"], sha256);
 }

@@ -97,7 +97,7 @@ fn boot_entry() -> serde_json::Value {
     let option = [&active[..], &length, &wide("kernel"), &path, &wide(COMMAND_LINE)].concat();
     let variable = |name: &str, data: &[u8]| {
         // 7: non-volatile, accessible to boot services and at run time.
-        serde_json::json!({"name": name, "guid": GLOBAL, "attr": 7, "data": kpatch_build::base::cache_key::hex(data)})
+        serde_json::json!({"name": name, "guid": GLOBAL, "attr": 7, "data": kpatch_build::base::digest::hex(data)})
     };
     serde_json::json!({"version": 2, "variables": [variable("Boot0000", &option), variable("BootOrder", &[0, 0])]})
 }

@@ -24,7 +24,7 @@ fn real_public_tools_verify_the_signatures_in_the_packages() {
     let Some(kernel) = kernel() else { return };
     let report = &kernel.report;
     assert_eq!(report["boot"]["verdict"], "pass", "the signed kernel is booted and judged like any other");
-    let fingerprint = kpatch_build::base::cache_key::hex(&kernel.keys.fingerprint());
+    let fingerprint = kpatch_build::base::digest::hex(&kernel.keys.fingerprint());
     assert_eq!(report["kernel"]["signed_by"]["sha256"], fingerprint);
     assert_eq!(report["kernel"]["signed_by"]["subject"], "CN=kpatch-build test");
     for root in [&kernel.deb(), &kernel.rpm()] {
@@ -34,7 +34,7 @@ fn real_public_tools_verify_the_signatures_in_the_packages() {
         let other = Command::new("sbverify").arg("--cert").arg(&kernel.others.cert).arg(&image).output();
         assert!(!other.unwrap().status.success(), "sbverify accepts any key");
         let bytes = fs::read(&image).unwrap();
-        let sha256 = kpatch_build::base::cache_key::hex(&<sha2::Sha256 as sha2::Digest>::digest(bytes));
+        let sha256 = kpatch_build::base::digest::hex(&<sha2::Sha256 as sha2::Digest>::digest(bytes));
         assert_eq!(report["kernel"]["image_sha256"], sha256, "the packaged image is the booted one");
         let modinfo =
             |field: &str| printed(Command::new("modinfo").args(["-F", field]).arg(kernel.module_in(root)));

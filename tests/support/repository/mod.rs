@@ -10,7 +10,7 @@ use std::process::Command;
 
 use deb822_fast::{Deb822, Paragraph};
 use kpatch_build::base::archive::decompress::decompress;
-use kpatch_build::base::cache_key::hex;
+use kpatch_build::base::digest::hex;
 use kpatch_build::base::openpgp::sign::SigningKey;
 use kpatch_build::base::openpgp::verify::Certificates;
 use kpatch_build::base::options::Format;

@@ -33,7 +33,7 @@ pub const MACHINE_ID: &str = "6b70617463682d6275696c6400000001";
 /// As dracut's 50-dracut.install does where the layout is the Boot Loader Specification's.
 const DRACUT_PLUGIN: &str = "[ \"$1\" = add ] || exit 0\nexec dracut --force --quiet \"$3/initrd\" \"$2\"";
 
-/// Room in /boot, unless a test says otherwise.
+/// Bucket in /boot, unless a test says otherwise.
 const BOOT_MIB: u32 = 256;
 
 /// What the host needs for it.

@@ -17,7 +17,7 @@ use crate::base::debian::binary::{Closure, Package};
 use crate::base::debian::error::Error as DebianError;
 use crate::base::events::Stage;
 use crate::base::http::Http;
-use crate::base::store::{Entry, Lookup, Room};
+use crate::base::store::{Bucket, Entry, Lookup};
 use crate::base::store_archives;
 
 const PACKAGE: &str = "gdb-minimal";
@@ -27,7 +27,7 @@ const PROGRAM: &str = "usr/bin/gdb";
 /// Version of the layout of stored root directories.
 const FORM: u32 = 1;
 
-/// `meta.json` of an entry of [`Room::Debuggers`].
+/// `meta.json` of an entry of [`Bucket::Debuggers`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     form: u32,
@@ -83,7 +83,7 @@ impl<'a> Archive<'a> {
         let version = version_of(name, suite, &closure)?;
         let sums: Vec<_> = closure.packages.iter().map(|package| &package.sha256).collect();
         let key = Key::of("debugger", &(FORM, PROGRAM, sums));
-        let slot = match self.cx.lookup(Stage::Fetch, Room::Debuggers, key.as_str())? {
+        let slot = match self.cx.lookup(Stage::Fetch, Bucket::Debuggers, key.as_str())? {
             Lookup::Hit(entry) => return Ok(debugger(version, entry)),
             Lookup::Miss(slot) => slot,
         };
@@ -108,8 +108,8 @@ impl<'a> Archive<'a> {
 
     /// The root directory from an earlier run, if its signer is still trusted.
     fn stored(&self, name: DebuggerName) -> Result<Option<Debugger>, Error> {
-        for key in self.cx.store.entries(Room::Debuggers)? {
-            let path = self.cx.store.path(Room::Debuggers, &key).join("meta.json");
+        for key in self.cx.store.entries(Bucket::Debuggers)? {
+            let path = self.cx.store.path(Bucket::Debuggers, &key).join("meta.json");
             let record =
                 std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
             let Some(record) = record else { continue };
@@ -117,7 +117,7 @@ impl<'a> Archive<'a> {
             if !matches || !self.debian.trusts(&record.signer) {
                 continue;
             }
-            if let Lookup::Hit(entry) = self.cx.lookup(Stage::Fetch, Room::Debuggers, &key)? {
+            if let Lookup::Hit(entry) = self.cx.lookup(Stage::Fetch, Bucket::Debuggers, &key)? {
                 return Ok(Some(debugger(record.version, entry)));
             }
         }

@@ -15,9 +15,8 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::digest::sha256;
 use crate::base::events::Stage;
-use crate::base::process;
-use crate::base::store::{Lookup, Room};
-use crate::base::store_archives;
+use crate::base::store::{Bucket, Lookup};
+use crate::base::{process, store_archives};
 use crate::stages::boot::libraries::libraries;
 
 /// Time for a program to print its version or settings.
@@ -33,7 +32,7 @@ const RUNTIME_FILES: [&str; 2] = ["libthread_db.so.1", "gconv/gconv-modules.cach
 const QUERIES: [&str; 2] =
     ["show data-directory", "python import os; print('python-library: ' + os.path.dirname(os.__file__))"];
 
-/// `meta.json` of an entry of [`Room::Debuggers`].
+/// `meta.json` of an entry of [`Bucket::Debuggers`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     debugger: String,
@@ -74,7 +73,7 @@ fn copy(cx: &Context, kind: DebuggerKind, program: &Path) -> Result<Debugger, Er
     }
     let key = key(&files)?;
     let inside = place(program);
-    let entry = match cx.lookup(Stage::Boot, Room::Debuggers, key.as_str())? {
+    let entry = match cx.lookup(Stage::Boot, Bucket::Debuggers, key.as_str())? {
         Lookup::Hit(entry) => entry,
         Lookup::Miss(slot) => {
             let directory = slot.path().join("root");

@@ -20,7 +20,7 @@ use crate::base::events::Stage;
 use crate::base::files;
 use crate::base::http::{self, Http};
 use crate::base::openpgp::verify::Signer;
-use crate::base::store::{self, Lookup, Room};
+use crate::base::store::{self, Bucket, Lookup};
 
 /// Version of the extract of a `Sources` index in the store.
 const EXTRACT_VERSION: u32 = 1;
@@ -166,7 +166,7 @@ fn extract(
     sources: &IndexFile,
 ) -> Result<Vec<Upstream>, ListError> {
     let key = Key::of("debian-sources", &(EXTRACT_VERSION, &sources.sha256));
-    let slot = match cx.lookup(Stage::Fetch, Room::Indexes, key.as_str())? {
+    let slot = match cx.lookup(Stage::Fetch, Bucket::Indexes, key.as_str())? {
         Lookup::Hit(entry) => {
             let path = entry.path().join("upstreams.json");
             let parsed = serde_json::from_slice(&fs::read(&path)?);

@@ -53,7 +53,7 @@ fn kept() -> (PathBuf, PathBuf) {
         &DISK_MIB.to_string(),
     ]
     .concat();
-    let key = &kpatch_build::base::cache_key::hex(&Sha256::digest(recipe))[..16];
+    let key = &kpatch_build::base::digest::hex(&Sha256::digest(recipe))[..16];
     let dir = cache();
     let path = |ending| dir.join(format!("debian-{SUITE}-vm-{key}.{ending}"));
     let (disk, variables) = (path("qcow2"), path("fd"));
@@ -70,7 +70,7 @@ fn kept() -> (PathBuf, PathBuf) {
 }
 
 fn create(scratch: &Path) -> Machine {
-    let name = format!("{SUITE}-vm-{}", &kpatch_build::base::cache_key::hex(&Sha256::digest(PACKAGES))[..8]);
+    let name = format!("{SUITE}-vm-{}", &kpatch_build::base::digest::hex(&Sha256::digest(PACKAGES))[..8]);
     let debian = Root::with(&name, PACKAGES);
     let root = debian.path();
     configure(root);
