@@ -1,9 +1,9 @@
 //! The documents beside the packages, which let others check what the packages are and where they
 //! come from; and the check itself, `kpatch-build verify`.
 //!
-//! - [`SBOM`]: a bill of materials in SPDX 2.3 (`spdx/`);
-//! - [`PROVENANCE`]: SLSA provenance in an in-toto statement (`provenance.rs`);
-//! - [`SUMS`]: SHA-256 of the packages, of both documents and of `report.json` (`sums.rs`);
+//! - `SBOM`: a bill of materials in SPDX 2.3 (`spdx/`);
+//! - `PROVENANCE`: SLSA provenance in an in-toto statement (`provenance.rs`);
+//! - `SUMS`: SHA-256 of the packages, of both documents and of `report.json` (`sums.rs`);
 //! - with `--openpgp-key`, a detached signature `*.asc` of each of the three.
 //!
 //! The first two contain neither time nor place of the run: the same plan produces the same bytes.

@@ -1,6 +1,6 @@
 //! The package stage: turns a finished kernel into `.deb` and `.rpm` packages, both from one payload.
 //!
-//! [`payload`] lists the packaged files once; [`deb`] and [`rpm`] map each file to its place in their format
+//! `payload` lists the packaged files once; `deb` and `rpm` map each file to its place in their format
 //! and stream it there. Nothing depends on the clock, on file times or on the order of a directory: the same
 //! kernel yields the same bytes.
 
@@ -48,7 +48,7 @@ impl StageResult for Vec<Package> {
 /// Writes the packages of the plan's parts and formats into `plan.out`.
 ///
 /// # Errors
-/// See [`write`].
+/// See [`write()`].
 pub fn package(cx: &Context, plan: &KernelPlan, build: &KernelBuild) -> Result<Vec<Package>, Error> {
     write(cx, &PackageRequest::from(plan), build)
 }
