@@ -54,10 +54,12 @@ where
     let mut done = 0;
     loop {
         stop.check()?;
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(done);
-        }
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return Ok(done),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
         to.write_all(&buffer[..count])?;
         done += count as u64;
         progress(done);

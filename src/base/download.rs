@@ -223,6 +223,7 @@ fn transfer(
         };
         // A connection that breaks often but advances each time gets there in the end.
         idle = if partial.length() > length { 1 } else { idle + 1 };
+        cx.stop.check()?;
         if !error.is_transient() || idle >= ATTEMPTS {
             return Err(truncated(url, expected, partial).unwrap_or_else(|| Error::http(url, error)));
         }

@@ -64,7 +64,7 @@ pub enum Compression {
     Xz,
     /// Fast; needs Debian 12, Ubuntu 18.04 or rpm 4.14, or later.
     Zstd,
-    /// Read everywhere.
+    /// Every dpkg and rpm reads it.
     Gzip,
 }
 

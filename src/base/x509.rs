@@ -89,6 +89,7 @@ impl Explain for KeyError {
                     .to_owned(),
             ),
             KeyError::Mismatch { .. } => Some("use a key and a certificate that belong together".to_owned()),
+            KeyError::Io(_) => Some("check --secure-boot-key and --secure-boot-cert".to_owned()),
             _ => None,
         }
     }

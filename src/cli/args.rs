@@ -26,7 +26,7 @@ Examples:
 
   Build your own tree with your own series, with debug information, without the boot test:
       kpatch-build --source dir:linux --release 6.12.43 --series ./my-series \\
-                   --kconfig boot,debug --no-boot
+                   --kconfig boot,debug-info --no-boot
 
 Exit status:
     0  passed

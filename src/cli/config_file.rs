@@ -69,7 +69,9 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Error::UnknownKey { nearest: Some(nearest), .. } => {
+                Some(format!("write `{nearest}` if that is what you mean"))
+            }
             Error::SameSetting { name, .. } => Some(format!("keep `{name}`")),
             Error::Read(_) | Error::Parse { .. } => None,
             Error::UnknownKey { nearest: None, .. } => {
@@ -226,7 +228,7 @@ mod tests {
     fn an_unknown_key_is_refused_with_its_line_and_the_nearest_one() {
         let error = file("# a comment\nrelase = \"6.1.y\"").unwrap_err();
         assert!(matches!(&error, Error::UnknownKey { line: 2, .. }), "{error}");
-        assert_eq!(error.next_step().unwrap(), "did you mean `release`?");
+        assert_eq!(error.next_step().unwrap(), "write `release` if that is what you mean");
         for text in
             ["config = \"x\"", "install-deps = true", "explain = true", "[table]\nrelease = \"6.1.y\""]
         {

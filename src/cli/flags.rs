@@ -24,7 +24,7 @@ pub(crate) struct ReleaseArgs {
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Source options")]
 pub(crate) struct SourceArgs {
-    /// auto (kernel.org, then Debian), kernel.org, debian, git:URL[#REF], tarball:PATH-or-URL[#SHA256]
+    /// auto (kernel.org, then Debian), kernel.org, debian, git:URL-or-PATH[#REF], tarball:PATH-or-URL[#SHA256]
     /// or dir:PATH [default: auto]
     #[arg(long)]
     pub(crate) source: Option<String>,
@@ -79,7 +79,7 @@ pub(crate) struct CompilerArgs {
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Kernel options")]
 pub(crate) struct KernelArgs {
-    /// Kernel configuration: shipped names (boot, cloud, debug, rust, …) or files; later ones override
+    /// Kernel configuration: shipped names (boot, cloud, debug-info, rust, …) or files; later ones override
     /// earlier ones [default: boot]
     #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE")]
     pub(crate) kconfig: Vec<String>,
@@ -179,7 +179,7 @@ pub(crate) struct GuestArgs {
     pub(crate) debuggers: Vec<String>,
 
     /// Boot timeout in seconds [default: 180]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) boot_deadline: Option<u64>,
 }
 

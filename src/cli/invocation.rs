@@ -9,6 +9,7 @@ use super::{config_file, progress, request};
 use crate::base::context::Context;
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::events::Events;
+use crate::base::options::Goal;
 use crate::base::options::ProgressMode;
 use crate::base::stop::Stop;
 use crate::base::store::Store;
@@ -69,9 +70,18 @@ impl CommandLine {
 }
 
 impl Invocation {
-    /// Returns the request for one run.
+    /// Returns the request for a run that writes no packages.
     pub(super) fn request(&self) -> Result<Request, Failure> {
         request::request(&self.settings).map_err(|error| failure(&error))
+    }
+
+    /// Returns the request for a run up to `goal`, with the OpenPGP key if the run writes packages.
+    pub(super) fn request_for(&self, goal: Goal) -> Result<Request, Failure> {
+        let mut request = self.request()?;
+        if goal.packages() {
+            request.keys.openpgp = request::openpgp_key(&self.settings).map_err(|error| failure(&error))?;
+        }
+        Ok(request)
     }
 
     /// Opens the store. `logs` is the directory of the stages' logs.

@@ -8,7 +8,7 @@ use crate::base::options::{Format, Lang};
 use crate::base::release::Line;
 use crate::base::text::columns;
 use crate::doctor::Finding;
-use crate::kernel::series;
+use crate::kernel::series::{self, PatchFile, VariantDetails};
 use crate::kernel::toolchain::Toolchain;
 use crate::pipeline::StageKey;
 use crate::pipeline::plan::Plan;
@@ -142,7 +142,7 @@ pub(super) fn series_list() -> Result<String, series::Error> {
     let mut rows = Vec::new();
     for listed in series::list()? {
         let lines: Vec<_> = listed.lines.keys().map(ToString::to_string).collect();
-        let note = if listed.selectable { "" } else { " (applied automatically if needed)" };
+        let note = if listed.selectable { "" } else { " (automatic)" };
         rows.push(vec![listed.name, format!("{}{note}", listed.title), lines.join(" ")]);
     }
     Ok(columns(&rows))
@@ -164,21 +164,23 @@ pub(super) fn series(name: &str) -> Result<String, series::Error> {
             Some(reason) => format!("no patch: {reason}"),
             None => variant.patches.iter().map(|patch| patch.name.clone()).collect::<Vec<_>>().join(", "),
         };
-        rows.push(vec![variant.applies_to.clone(), lang(variant.lang).into(), patches]);
+        rows.push(vec![variant.applies_to.clone(), variant.lang.slug().into(), patches]);
     }
     text += &columns(&rows);
-    if let Some(patch) = shown.variants.iter().rev().find_map(|variant| variant.patches.last()) {
+    if let Some(patch) = newest_patch(&shown.variants) {
         write!(text, "\n{}:\n\n{}", patch.name, String::from_utf8_lossy(&patch.content))
             .expect("a String takes every text");
     }
     Ok(text)
 }
 
-fn lang(lang: Lang) -> &'static str {
-    match lang {
-        Lang::C => "c",
-        Lang::Rust => "rust",
-    }
+/// The last patch for the newest line, in C if the series has one in C.
+fn newest_patch(variants: &[VariantDetails]) -> Option<&PatchFile> {
+    let newest = |lang| {
+        let variants = variants.iter().rev().filter(move |variant| variant.lang == lang);
+        variants.filter_map(|variant| variant.patches.last()).next()
+    };
+    newest(Lang::C).or_else(|| newest(Lang::Rust))
 }
 
 /// Renders the result of `repo`: one row for each repository.
@@ -205,7 +207,7 @@ pub(super) fn series_table(rows: &[Row]) -> String {
         let borrowed = row
             .borrowed_from
             .map_or(String::new(), |line| format!("with the patches of {line}, untested on this line"));
-        vec![row.series.clone(), lang(row.lang).into(), verdict, borrowed]
+        vec![row.series.clone(), row.lang.slug().into(), verdict, borrowed]
     };
     columns(&rows.iter().map(row).collect::<Vec<_>>())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::flags::FormatChoice;
 use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
+use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::{Format, Lang, Part, Timestamp};
 use crate::base::release::{self, ReleaseSpec};
 use crate::kernel::series;
@@ -77,7 +78,7 @@ impl Explain for Error {
     }
 }
 
-/// Returns the request for one run.
+/// Returns the request for one run, without the OpenPGP key: see [`openpgp_key`].
 ///
 /// # Errors
 /// A word of the settings is wrong, or a file that they name cannot be used.
@@ -143,8 +144,19 @@ pub(super) fn timestamp() -> Result<Timestamp, Error> {
 
 fn keys(settings: &Settings) -> Result<Keys, pipeline::Error> {
     let kernel = &settings.kernel;
-    let pair = (kernel.secure_boot_key.as_deref(), kernel.secure_boot_cert.as_deref());
-    Keys::load(pair, settings.package.openpgp_key.as_deref())
+    let secure_boot =
+        pipeline::secure_boot_key(kernel.secure_boot_key.as_deref(), kernel.secure_boot_cert.as_deref())?;
+    Ok(Keys { secure_boot, openpgp: None })
+}
+
+/// Loads the key that signs the documents beside packages. Only a run that writes packages calls this: the key may
+/// need a passphrase, which other commands must not require.
+///
+/// # Errors
+/// The key cannot be read or unlocked.
+pub(super) fn openpgp_key(settings: &Settings) -> Result<Option<SigningKey>, Error> {
+    let key = settings.package.openpgp_key.as_deref().map(SigningKey::load).transpose();
+    Ok(key.map_err(pipeline::Error::from)?)
 }
 
 fn kconfig_names(settings: &Settings) -> Vec<String> {
@@ -228,6 +240,14 @@ mod tests {
         assert_eq!(debuggers.keyring, Some("k.gpg".into()));
         settings.guest.debuggers = vec!["gdb".into()];
         assert_eq!(request(&settings).unwrap_err().exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn only_packaging_reads_the_openpgp_key() {
+        let mut settings = Settings::default();
+        settings.package.openpgp_key = Some("/no/such/key".into());
+        assert!(request(&settings).unwrap().keys.openpgp.is_none());
+        assert_eq!(openpgp_key(&settings).unwrap_err().exit(), Exit::Usage);
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub enum Error {
         /// The value of its field `schema`, as JSON.
         found: String,
     },
+    /// The output directory cannot be created.
+    #[error("{0}")]
+    Out(#[source] io::Error),
     /// The Markdown file has no place for the matrix.
     #[error("{} must contain exactly one pair of markers {BEGIN} and {END}", path.display())]
     Markers {

@@ -84,7 +84,7 @@ impl Explain for Error {
     fn next_step(&self) -> Option<String> {
         match self {
             Error::Missing { command: Some(command), .. } => {
-                Some(format!("run `{command}`, or add --install-deps to let this tool run it"))
+                Some(format!("run `{command}`, or let `kpatch-build doctor --install-deps` run it"))
             }
             Error::NotRoot { command } => Some(format!("run as root: {command}")),
             Error::NoManager { .. } => Some("install these with the tools of your distribution".into()),

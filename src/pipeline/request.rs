@@ -135,20 +135,17 @@ impl Explain for Error {
     }
 }
 
-impl Keys {
-    /// Loads the Secure Boot key with its certificate, and the OpenPGP key.
-    ///
-    /// # Errors
-    /// A file cannot be used, or only one of key and certificate is named.
-    pub fn load(secure_boot: (Option<&Path>, Option<&Path>), openpgp: Option<&Path>) -> Result<Keys, Error> {
-        let (key, certificate) = ("secure-boot-key", "secure-boot-cert");
-        let secure_boot = match secure_boot {
-            (None, None) => None,
-            (Some(key), Some(certificate)) => Some(Signer::load(key, certificate)?),
-            (Some(_), None) => return Err(Error::HalfAKeyPair { given: key, missing: certificate }),
-            (None, Some(_)) => return Err(Error::HalfAKeyPair { given: certificate, missing: key }),
-        };
-        Ok(Keys { secure_boot, openpgp: openpgp.map(SigningKey::load).transpose()? })
+/// Loads the Secure Boot key with its certificate; `None` if neither is named.
+///
+/// # Errors
+/// A file cannot be used, or only one of key and certificate is named.
+pub fn secure_boot_key(key: Option<&Path>, certificate: Option<&Path>) -> Result<Option<Signer>, Error> {
+    let (key_flag, certificate_flag) = ("secure-boot-key", "secure-boot-cert");
+    match (key, certificate) {
+        (None, None) => Ok(None),
+        (Some(key), Some(certificate)) => Ok(Some(Signer::load(key, certificate)?)),
+        (Some(_), None) => Err(Error::HalfAKeyPair { given: key_flag, missing: certificate_flag }),
+        (None, Some(_)) => Err(Error::HalfAKeyPair { given: certificate_flag, missing: key_flag }),
     }
 }
 

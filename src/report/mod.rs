@@ -14,7 +14,9 @@ use std::path::Path;
 use fs_err as fs;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 pub use self::error::ReadError;
 pub use self::record::{
@@ -63,11 +65,13 @@ pub struct Report {
     #[serde(default)]
     pub evidence: Vec<Document>,
     /// The stages that ran, in order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub stages: Vec<StageRecord>,
     /// What the boot showed. Null if the run ended before.
+    #[serde(default, deserialize_with = "known")]
     pub boot: Option<BootRecord>,
     /// Why the run failed. Null if it reached its end, whatever the verdict.
+    #[serde(default, deserialize_with = "known")]
     pub error: Option<ErrorRecord>,
 }
 
@@ -87,6 +91,17 @@ pub(crate) fn schema_of<T: JsonSchema>() -> String {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let schema = generator.into_root_schema_for::<T>();
     serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n"
+}
+
+/// Reads a field, or leaves it empty if another version wrote words that this one does not know: `verify` and
+/// `reproduce` need neither stages nor boot.
+fn known<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: DeserializeOwned + Default,
+    D: Deserializer<'de>,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 impl Report {

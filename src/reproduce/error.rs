@@ -94,7 +94,8 @@ impl Explain for Error {
 
     fn exit(&self) -> Exit {
         match self {
-            Error::Store(_) | Error::Io(_) => Exit::StageFailed,
+            Error::Store(error) => error.exit(),
+            Error::Io(_) => Exit::StageFailed,
             Error::OtherSource { .. } | Error::OtherPatches { .. } => Exit::StageFailed,
             _ => Exit::Usage,
         }

@@ -17,7 +17,7 @@ use crate::base::store_archives;
 use crate::base::x509::{Identity, Signer};
 use crate::pipeline;
 use crate::pipeline::plan::{self, Plan};
-use crate::pipeline::request::{Keys, Request};
+use crate::pipeline::request::{Keys, Request, secure_boot_key};
 use crate::report::{Artifact, Kernel, Report, RequestRecord, Source, Tool, ToolchainRecord};
 use crate::stages::fetch::pins::Pins;
 use crate::stages::fetch::{Origin, SourceRequest, SourceSpec};
@@ -130,7 +130,7 @@ fn request(
     store: &Store,
 ) -> Result<Request, Error> {
     let (key, certificate) = &wanted.secure_boot;
-    let keys = Keys::load((key.as_deref(), certificate.as_deref()), None)?;
+    let keys = Keys { secure_boot: secure_boot_key(key.as_deref(), certificate.as_deref())?, openpgp: None };
     check_signer(recorded.kernel.signed_by.as_ref(), keys.secure_boot.as_ref().map(Signer::identity))?;
     let mut packages = recorded.each::<Part>(|artifact| artifact.part);
     packages.sort();

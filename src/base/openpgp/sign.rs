@@ -106,6 +106,7 @@ impl Explain for Error {
             Error::TooNew { .. } | Error::NoSigner { .. } => {
                 Some("generate one with `gpg --quick-generate-key 'NAME <MAIL>' ed25519 sign never`".into())
             }
+            Error::Io(_) => Some("check --openpgp-key".into()),
             _ => None,
         }
     }

@@ -49,7 +49,8 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::Unknown { .. } => Exit::Usage,
-            Error::Store(_) | Error::Measure(_) => Exit::StageFailed,
+            Error::Store(error) => error.exit(),
+            Error::Measure(_) => Exit::StageFailed,
         }
     }
 

@@ -28,9 +28,7 @@ impl DoctorArgs {
 
 /// Prints what was found, after the installation of what is missing if that is wanted.
 pub(in crate::cli) fn run(start: CommandLine) -> Result<Exit, Failure> {
-    let mut invocation = start.read_file()?;
-    // Only signing needs this key, and `sudo` drops the variable that names the file with its passphrase.
-    invocation.settings.package.openpgp_key = None;
+    let invocation = start.read_file()?;
     let (request, store) = (invocation.request()?, invocation.store_root()?);
     pipeline::check(&request, Goal::Everything)?;
     let job = request.job(Goal::Everything, &store);

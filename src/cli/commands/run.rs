@@ -55,7 +55,7 @@ command_flags! {
 /// Runs the pipeline up to `goal`.
 pub(in crate::cli) fn run(start: CommandLine, goal: Goal) -> Result<Exit, Failure> {
     let invocation = start.read_file()?;
-    let request = invocation.request()?;
+    let request = invocation.request_for(goal)?;
     pipeline::check(&request, goal)?;
     install_missing(&invocation, &request, goal)?;
     let cx = invocation.context_of(&request.out)?;

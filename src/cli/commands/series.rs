@@ -16,7 +16,7 @@ use crate::pipeline;
 pub(crate) enum Action {
     /// List the shipped series with the lines of releases that they support
     List,
-    /// Show what a series changes, who proposed it, its patches and its claims
+    /// Show what a series changes, who proposed it, and its patches
     Show {
         /// Name of a shipped series (see `series list`)
         #[arg(value_name = "NAME")]

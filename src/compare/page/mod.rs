@@ -27,9 +27,8 @@ const STYLE: &str = include_str!("style.css");
 /// The directory or the file cannot be written.
 pub(crate) fn write(comparison: &Comparison, directory: &Path, out: &Path) -> Result<PathBuf, Error> {
     let path = out.join(PAGE);
-    let written = fs::create_dir_all(out)
-        .and_then(|()| files::replace(&path, render(comparison, directory).as_bytes()));
-    written.map_err(Error::Write)?;
+    fs::create_dir_all(out).map_err(Error::Out)?;
+    files::replace(&path, render(comparison, directory).as_bytes()).map_err(Error::Write)?;
     Ok(path)
 }
 

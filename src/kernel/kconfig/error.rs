@@ -73,7 +73,9 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest}?")),
+            Error::Unknown { nearest: Some(nearest), .. } => {
+                Some(format!("use {nearest} if that is what you mean"))
+            }
             Error::Unknown { .. } => Some("use a shipped kconfig, or the path of a file".to_owned()),
             Error::ReleaseTooLong { .. } => Some("use a shorter --localversion".to_owned()),
             Error::NotBootTestable { symbol } => {

@@ -69,7 +69,12 @@ pub fn listing(cx: &Context, request: &SourceRequest) -> Result<Listing, Error> 
             for (_, record) in &archives.stored {
                 if !listed.iter().any(|listed| listed.release == record.release) {
                     let (release, origin) = (record.release, record.origin);
-                    listed.push(Listed { release, origin, listed_by: "store".to_owned(), stored: true });
+                    listed.push(Listed {
+                        release,
+                        origin,
+                        listed_by: "(not listed now)".to_owned(),
+                        stored: true,
+                    });
                 }
             }
         }
