@@ -101,7 +101,7 @@ impl Explain for KeyError {
 pub struct Signer {
     key: PKey<Private>,
     certificate: Certificate,
-    /// The certificate as kbuild reads it.
+    /// The certificate in PEM format, which kbuild reads.
     pem: String,
     identity: Identity,
 }

@@ -87,7 +87,7 @@ enum Command {
     },
     /// List what this host lacks for a run with these flags
     Doctor(doctor::DoctorArgs),
-    /// List or remove what the store holds
+    /// List or remove entries of the store
     Cache {
         #[command(subcommand)]
         action: cache::Action,
@@ -98,7 +98,7 @@ enum Command {
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write one page for each subcommand to a directory
     Man(man::ManArgs),
-    /// Answered by the program's first lines, before the arguments are parsed.
+    /// Handled by `main` before the arguments are parsed.
     #[command(name = crate::base::process::SUPERVISE, hide = true)]
     Supervise,
 }
@@ -114,7 +114,7 @@ pub(crate) fn command(name: &str) -> clap::Command {
 /// arguments and ends the process, as clap does.
 ///
 /// # Errors
-/// Whatever ended the command.
+/// The failure that ended the command.
 pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
     let matches = command(program_name::get()).get_matches();
     check_places(&matches).map_err(|error| Failure::new(None, &error))?;

@@ -27,7 +27,7 @@ impl Explain for OutputError {
     }
 }
 
-/// Prints `text`. A reader that has gone away, such as `head`, is no error.
+/// Prints `text`. A pipe that its reader, such as `head`, has closed is not an error.
 pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     use io::Write;
     let mut out = io::stdout().lock();
@@ -38,7 +38,7 @@ pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     }
 }
 
-/// Renders the findings of `doctor`: present or missing, and what needs it.
+/// Renders the findings of `doctor`: present or missing, name and purpose.
 pub(super) fn findings(findings: &[Finding]) -> String {
     let row = |finding: &Finding| {
         let word = if finding.present { "ok" } else { "MISSING" };
@@ -116,7 +116,7 @@ pub(super) fn releases(listing: &Listing) -> String {
     let mut text = String::new();
     for (line, listed) in &listing.lines {
         let supported = if Line::SUPPORTED.contains(line) { "" } else { "  (not a supported line)" };
-        writeln!(text, "{line}{supported}").expect("a String takes every text");
+        writeln!(text, "{line}{supported}").expect("writing to a String cannot fail");
         let mut rows: Vec<Vec<String>> = Vec::new();
         for entry in listed {
             let name = format!("  {}", entry.release);
@@ -132,7 +132,7 @@ pub(super) fn releases(listing: &Listing) -> String {
         text += &columns(&rows);
     }
     for tried in &listing.failed {
-        writeln!(text, "not listed: {}: {}", tried.source, tried.reason).expect("a String takes every text");
+        writeln!(text, "not listed: {}: {}", tried.source, tried.reason).expect("writing to a String cannot fail");
     }
     text
 }
@@ -169,7 +169,7 @@ pub(super) fn series(name: &str) -> Result<String, series::Error> {
     text += &columns(&rows);
     if let Some(patch) = shown.variants.iter().rev().find_map(|variant| variant.patches.last()) {
         write!(text, "\n{}:\n\n{}", patch.name, String::from_utf8_lossy(&patch.content))
-            .expect("a String takes every text");
+            .expect("writing to a String cannot fail");
     }
     Ok(text)
 }

@@ -55,7 +55,7 @@ fn section(command: &Command, run: &[&Arg]) -> String {
     };
     let (shared, own): (Vec<&Arg>, Vec<&Arg>) = command.get_arguments().filter(is_known).partition(is_shared);
     for heading in headings(&own) {
-        write!(text, "\n**{heading}**\n\n").expect("a String takes every text");
+        write!(text, "\n**{heading}**\n\n").expect("writing to a String cannot fail");
         own.iter().filter(|flag| heading_of(flag) == heading).for_each(|flag| text += &entry(flag));
     }
     let shared: Vec<_> =
@@ -64,7 +64,7 @@ fn section(command: &Command, run: &[&Arg]) -> String {
         let list: Vec<_> = shared.iter().map(|flag| format!("`--{flag}`")).collect();
         let list = list.join(", ");
         write!(text, "\nFlags of a run (see [`kpatch-build`](#kpatch-build)): {list}.\n")
-            .expect("a String takes every text");
+            .expect("writing to a String cannot fail");
     }
     text
 }
@@ -95,13 +95,13 @@ fn entry(flag: &Arg) -> String {
     let values: Vec<_> =
         flag.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if takes_value(flag) && !flag.is_hide_possible_values_set() && !values.is_empty() {
-        write!(text, " Values: {}.", values.join(", ")).expect("a String takes every text");
+        write!(text, " Values: {}.", values.join(", ")).expect("writing to a String cannot fail");
     }
     let given: Vec<_> = flag.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     if takes_value(flag) && !given.is_empty() {
-        write!(text, " Default: `{}`.", given.join(",")).expect("a String takes every text");
+        write!(text, " Default: `{}`.", given.join(",")).expect("writing to a String cannot fail");
     } else if let Some(default) = default {
-        write!(text, " Default: {}.", escape(default)).expect("a String takes every text");
+        write!(text, " Default: {}.", escape(default)).expect("writing to a String cannot fail");
     }
     text + "\n"
 }

@@ -5,7 +5,7 @@ use super::outcome::{CellOutcome, Detail, Tone, outcomes};
 use super::{Absence, Cell, Comparison, Unmeasured};
 use crate::base::options::Lang;
 
-/// What a row shows.
+/// The content of a row.
 #[derive(Clone, Debug)]
 pub(super) enum State<'a> {
     Measured(&'a Cell),

@@ -1,8 +1,8 @@
 //! The pipeline: every stage of a run, in order. Read this first.
 //!
-//! A [`request::Request`] is what you want. [`check()`] refuses what can never work,
-//! [`plan::resolve`] leaves nothing open, and [`run()`] calls the stages and records each of them
-//! in `report.json`.
+//! A [`request::Request`] states the goal. [`check()`] refuses a request that can never succeed,
+//! [`plan::resolve`] determines every detail, and [`run()`] calls the stages and records each of
+//! them in `report.json`.
 
 mod check;
 mod keys;

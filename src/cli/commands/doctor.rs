@@ -1,4 +1,4 @@
-//! `doctor`: what this host lacks.
+//! `doctor`: lists what a run needs and this host lacks.
 
 use clap::Args;
 
@@ -10,7 +10,7 @@ use crate::cli::output::{self, print};
 use crate::cli::settings::Settings;
 use crate::{doctor, pipeline};
 
-/// Flags of `doctor`: those of the run that the host is examined for.
+/// Flags of `doctor`: the flags of the run to examine the host for.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
@@ -26,7 +26,7 @@ impl DoctorArgs {
     }
 }
 
-/// Prints what was found, after the installation of what is missing if that is wanted.
+/// Prints the findings. With `--install-deps`, installs what is missing first.
 pub(in crate::cli) fn run(start: CommandLine) -> Result<Exit, Failure> {
     let mut invocation = start.read_file()?;
     // Only signing needs this key, and `sudo` drops the variable that names the file with its passphrase.

@@ -74,7 +74,7 @@ pub(super) fn install_missing(invocation: &Invocation, request: &Request, goal: 
     doctor::install(job, &findings, &invocation.stop).map(drop).map_err(|error| failure(&error))
 }
 
-/// Prints what a run came to.
+/// Prints the summary of a run.
 pub(super) fn finish(invocation: &Invocation, finished: &Finished) -> Result<Exit, Failure> {
     if !invocation.prints_events() {
         print(&finished.summary())?;

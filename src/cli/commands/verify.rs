@@ -1,4 +1,4 @@
-//! `verify`: whether a directory of packages is complete and unchanged.
+//! `verify`: checks whether a directory of packages is complete and unchanged.
 
 use std::path::PathBuf;
 

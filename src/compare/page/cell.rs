@@ -13,7 +13,7 @@ use crate::compare::outcome::{CellOutcome, SIZES, Tone, run_of};
 use crate::compare::summary::list;
 use crate::compare::{BuildInfo, Cell, PatchInfo};
 
-/// The row with everything that its boot showed. The transcripts are read from `directory`.
+/// Renders a row with the observations of its boot. The transcripts are read from `directory`.
 pub(super) fn show(row: &Row, table: &Table, directory: &Path) -> Markup {
     let verdict = claims_outcome(&row.state);
     html! {
@@ -60,7 +60,7 @@ fn alike<'r, 'a>(row: &Row, table: &'r Table<'a>) -> Option<&'r Row<'a>> {
     })
 }
 
-/// What two boots of equal kernels have in common: no process ids, no addresses, no times.
+/// The observations that two boots of equal kernels share: no process ids, no addresses, no times.
 fn seen_of(cell: &Cell) -> impl PartialEq {
     let of_thread = |seen: &Observation| {
         let kinds: Vec<_> = Register::ALL.into_iter().map(|register| frame::kind(seen, register)).collect();
@@ -79,7 +79,7 @@ fn seen_of(cell: &Cell) -> impl PartialEq {
     (threads, cell.boot.debuggers.iter().map(of_run).collect::<Vec<_>>())
 }
 
-/// Why the verdict is not `pass`. The table of claims has those that are omitted here.
+/// Renders why the verdict is not `pass`. The table of claims has the failures that are omitted here.
 fn failures(cell: &Cell) -> Markup {
     const SHOWN: usize = 5;
     let failures = cell.boot.failures();

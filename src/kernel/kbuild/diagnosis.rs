@@ -42,7 +42,7 @@ const HEADERS: [(&str, &str); 8] = [
 ];
 
 impl Missing {
-    /// Returns what a line of output reports missing.
+    /// Returns the program or header that a line of output reports missing.
     pub(crate) fn in_line(line: &str) -> Option<Missing> {
         if let Some(program) = program(line).filter(|program| *program != UNUSED) {
             return Some(Missing::Program(program.to_owned()));
