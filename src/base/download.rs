@@ -23,7 +23,7 @@ use super::{files, store_archives};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is complete and has a different checksum.
-    #[error("{url} was altered: its SHA-256 is {actual} and should be {expected}")]
+    #[error("{url} was altered: its SHA-256 is {actual}, not {expected}")]
     Altered {
         /// Address or path of the file.
         url: String,

@@ -114,7 +114,8 @@ impl Invocation {
     }
 }
 
-/// Returns `--store`, else the default in the user's cache directory: <https://specifications.freedesktop.org/basedir-spec/latest/>.
+/// Returns `--store`, else the default in the user's cache directory:
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>.
 fn store_root(global: &GlobalArgs) -> Result<PathBuf, Error> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));

@@ -132,7 +132,8 @@ pub(super) fn releases(listing: &Listing) -> String {
         text += &columns(&rows);
     }
     for tried in &listing.failed {
-        writeln!(text, "not listed: {}: {}", tried.source, tried.reason).expect("writing to a String cannot fail");
+        writeln!(text, "not listed: {}: {}", tried.source, tried.reason)
+            .expect("writing to a String cannot fail");
     }
     text
 }

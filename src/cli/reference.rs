@@ -39,8 +39,8 @@ fn subcommands(page: &mut String, parent: &Command, run: &[&Arg]) {
     }
 }
 
-/// One command: what it does, how to call it, its arguments and flags. Flags that it shares with a whole run, `run`,
-/// are named only.
+/// One command: what it does, how to call it, its arguments and flags. Flags that it shares with `run`, the flags
+/// of a whole run, are named only.
 fn section(command: &Command, run: &[&Arg]) -> String {
     let name = command.get_bin_name().unwrap_or(command.get_name());
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();

@@ -67,7 +67,7 @@ pub struct Cell {
     pub kconfig: Vec<String>,
     /// The result of the boot, as in `report.json`.
     pub boot: BootResult,
-    /// What the kernel was built from.
+    /// The source, toolchain and patches of the kernel.
     #[serde(default, rename = "making")]
     pub build: Option<BuildInfo>,
 }

@@ -111,8 +111,8 @@ impl CompareRequest {
     /// the first cell in that language begins.
     pub(super) fn require_tools(&self, cx: &Context) -> Result<(), Failure> {
         for request in self.requests.iter().skip(1) {
-            let job = request.job(Goal::Boot, cx.store.root());
-            doctor::require(&doctor::examine(job, &cx.stop)).map_err(refused)?;
+            let host = request.host_request(Goal::Boot, cx.store.root());
+            doctor::require(&doctor::examine(host, &cx.stop)).map_err(refused)?;
         }
         Ok(())
     }

@@ -126,8 +126,8 @@ fn working(table: &Table) -> String {
 
 fn missing(comparison: &Comparison) -> Option<String> {
     let of = |wanted: &dyn Fn(Absence) -> bool| -> Vec<String> {
-        let gone = comparison.unmeasured.iter().filter(|gone| wanted(gone.state));
-        gone.map(|gone| format!("`{}` in {}", gone.series, gone.lang.name())).collect()
+        let cells = comparison.unmeasured.iter().filter(|cell| wanted(cell.state));
+        cells.map(|cell| format!("`{}` in {}", cell.series, cell.lang.name())).collect()
     };
     let failed = of(&|state| state != Absence::NotAvailable);
     let absent = of(&|state| state == Absence::NotAvailable);

@@ -42,8 +42,8 @@ pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), 
 pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Failure> {
     let missing = |error| Failure::new(Some(Stage::Build), &error);
     if goal.builds() {
-        let job = request.job(goal, cx.store.root());
-        doctor::require(&doctor::examine(job, &cx.stop)).map_err(missing)?;
+        let host = request.host_request(goal, cx.store.root());
+        doctor::require(&doctor::examine(host, &cx.stop)).map_err(missing)?;
     }
     let toolchain = toolchain(cx, request, goal.builds() && request.kconfig.requests("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;

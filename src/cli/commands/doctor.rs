@@ -33,10 +33,10 @@ pub(in crate::cli) fn run(start: CommandLine) -> Result<Exit, Failure> {
     invocation.settings.package.openpgp_key = None;
     let (request, store) = (invocation.request()?, invocation.store_root()?);
     pipeline::check(&request, Goal::Everything)?;
-    let job = request.job(Goal::Everything, &store);
-    let mut findings = doctor::examine(job, &invocation.stop);
+    let host = request.host_request(Goal::Everything, &store);
+    let mut findings = doctor::examine(host, &invocation.stop);
     if invocation.settings.install.install_deps {
-        findings = doctor::install(job, &findings, &invocation.stop).map_err(|error| failure(&error))?;
+        findings = doctor::install(host, &findings, &invocation.stop).map_err(|error| failure(&error))?;
     }
     print(&output::findings(&findings))?;
     doctor::require(&findings).map_err(|error| failure(&error))?;

@@ -69,9 +69,9 @@ pub(super) fn install_missing(invocation: &Invocation, request: &Request, goal: 
         return Ok(());
     }
     let store = invocation.store_root()?;
-    let job = request.job(goal, &store);
-    let findings = doctor::examine(job, &invocation.stop);
-    doctor::install(job, &findings, &invocation.stop).map(drop).map_err(|error| failure(&error))
+    let host = request.host_request(goal, &store);
+    let findings = doctor::examine(host, &invocation.stop);
+    doctor::install(host, &findings, &invocation.stop).map(drop).map_err(|error| failure(&error))
 }
 
 /// Prints the summary of a run.

@@ -162,8 +162,8 @@ pub fn temp_dir(dir: &Path) -> PathBuf {
 }
 
 /// Identifies an unpacked tree. The value changes when the tree is unpacked again: that restores the old times of
-/// its files, and make could treat an object of another series as up to date. COPYING is a file that no series changes; a series that adds
-/// files may change MAINTAINERS.
+/// its files, and make could treat an object of another series as up to date. COPYING is a file that no series
+/// changes; a series that adds files may change MAINTAINERS.
 fn identity(tree: &Path) -> Result<String, Error> {
     let path = tree.join("COPYING");
     let path = if path.exists() { path } else { tree.join("Makefile") };

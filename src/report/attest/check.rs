@@ -25,7 +25,7 @@ use crate::report::{self, Report};
 pub struct Verdict {
     /// Topic and result of each check.
     results: Vec<(&'static str, String)>,
-    /// What does not match, one sentence each.
+    /// Mismatches, one sentence each.
     pub problems: Vec<String>,
 }
 
@@ -113,7 +113,7 @@ impl Check<'_> {
         }
     }
 
-    /// Each file matches its checksum, and each package has one.
+    /// Checks that each file matches its checksum, and that each package has one.
     fn files(&mut self, sums: &Sums) -> Result<(), Error> {
         let mut good = 0;
         for (name, expected) in sums.iter() {
@@ -147,7 +147,7 @@ impl Check<'_> {
         Ok(names.into_iter().filter(|name| is_package(name)).collect())
     }
 
-    /// Report, bill of materials and provenance describe the same packages.
+    /// Checks that report, bill of materials and provenance describe the same packages.
     fn documents(&mut self, sums: &Sums) -> Result<(), Error> {
         let Some(text) = self.read(report::FILE)? else { return Ok(()) };
         let report = match Report::parse(Path::new(report::FILE), &text) {
@@ -175,7 +175,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The document `name` has the same digests as the report.
+    /// Checks that the document `name` has the same digests as the report.
     fn agree(&mut self, name: &str, digests: DigestReader, report: &Report) -> Result<(), Error> {
         let Some(text) = self.read(name)? else { return Ok(()) };
         match digests(&text) {
@@ -189,14 +189,14 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The run of the report reached its end and left the files that the checksums list.
+    /// Checks that the run of the report succeeded and left the files that the checksums list.
     fn report(&mut self, report: &Report, sums: &Sums) {
         let name = report::FILE;
         if report.error.is_some() {
             self.problem(format!("{name} is the report of a failed run"));
         }
         let recorded: BTreeMap<String, &str> =
-            report.artifacts.iter().map(|it| (it.file(), it.sha256.as_str())).collect();
+            report.artifacts.iter().map(|artifact| (artifact.file(), artifact.sha256.as_str())).collect();
         let summed: BTreeMap<String, &str> = sums
             .iter()
             .filter(|(name, _)| is_package(name))
@@ -224,7 +224,7 @@ impl Check<'_> {
         }
     }
 
-    /// Report and provenance record the same request, down to fields that this version does not know.
+    /// Checks that report and provenance record the same request, including fields that this version does not know.
     fn request(&mut self, report: &[u8]) -> Result<(), Error> {
         let Some(provenance) = self.read(PROVENANCE)? else { return Ok(()) };
         let value = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap_or_default();
