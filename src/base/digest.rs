@@ -84,7 +84,7 @@ pub struct Hashed<T> {
 }
 
 impl<T> Hashing<T> {
-    /// Hashes what is read from or written to `inner` from now on.
+    /// Hashes all bytes that are read from or written to `inner` from now on.
     pub fn new(inner: T) -> Hashing<T> {
         Hashing { inner, sha256: Sha256::new(), bytes: 0 }
     }

@@ -1,4 +1,4 @@
-//! One form for all errors: what failed, why, helpful facts, the log, the next step.
+//! One form for all errors: sentence, causes, facts, log and next step.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -97,7 +97,7 @@ impl Error {
         }
     }
 
-    /// Whether the server reported that there is no such file (404 or 410).
+    /// Whether the server reported that the file does not exist (404 or 410).
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Error::Status { status: StatusCode::NOT_FOUND | StatusCode::GONE, .. })
     }

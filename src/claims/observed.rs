@@ -1,4 +1,4 @@
-//! The two sides of a judgement: what a boot showed, and how a claim compares with it.
+//! The input and the result of judging: the observations of a boot, and one judgement for each claim.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -101,7 +101,7 @@ pub(super) fn load(given: Option<&Path>) -> Result<Settings, Error> {
     Ok(settings)
 }
 
-/// A key of the file: the flag's name, then its old ones.
+/// A key of the file: the flag's name, then its old names.
 struct Key(Vec<String>);
 
 /// Returns every key that the file may have.

@@ -14,7 +14,7 @@ use crate::pipeline::StageKey;
 use crate::pipeline::plan::Plan;
 use crate::repo::Published;
 use crate::stages::fetch::Listing;
-use crate::stages::patch::check::{Row, Verdict};
+use crate::stages::patch::check::{Applicability, SeriesCheck};
 
 /// Standard output is closed or full.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +165,7 @@ pub(super) fn series(name: &str) -> Result<String, series::Error> {
             Some(reason) => format!("no patch: {reason}"),
             None => variant.patches.iter().map(|patch| patch.name.clone()).collect::<Vec<_>>().join(", "),
         };
-        rows.push(vec![variant.applies_to.clone(), lang(variant.lang).into(), patches]);
+        rows.push(vec![variant.applies_to.clone(), variant.lang.slug().into(), patches]);
     }
     text += &columns(&rows);
     if let Some(patch) = shown.variants.iter().rev().find_map(|variant| variant.patches.last()) {
@@ -173,13 +173,6 @@ pub(super) fn series(name: &str) -> Result<String, series::Error> {
             .expect("writing to a String cannot fail");
     }
     Ok(text)
-}
-
-fn lang(lang: Lang) -> &'static str {
-    match lang {
-        Lang::C => "c",
-        Lang::Rust => "rust",
-    }
 }
 
 /// Renders the result of `repo`: one row for each repository.
@@ -193,20 +186,22 @@ pub(super) fn published(published: &[Published]) -> String {
 }
 
 /// Renders the result of `series check`: one row for each series.
-pub(super) fn series_table(rows: &[Row]) -> String {
-    let row = |row: &Row| {
-        let verdict = match &row.verdict {
-            Verdict::Applies { max_offset: 0 } => "applies".to_owned(),
-            Verdict::Applies { max_offset } => format!("applies with an offset of up to {max_offset} lines"),
-            Verdict::AlreadyUpstream => "already upstream".to_owned(),
-            Verdict::Unpatched { reason } => format!("no patch needed: {reason}"),
-            Verdict::Absent(error) => format!("absent: {error}"),
-            Verdict::Conflict(error) => format!("CONFLICT: {error}"),
+pub(super) fn series_table(checks: &[SeriesCheck]) -> String {
+    let row = |check: &SeriesCheck| {
+        let verdict = match &check.applicability {
+            Applicability::Applies { max_offset: 0 } => "applies".to_owned(),
+            Applicability::Applies { max_offset } => {
+                format!("applies with an offset of up to {max_offset} lines")
+            }
+            Applicability::AlreadyUpstream => "already upstream".to_owned(),
+            Applicability::Unpatched { reason } => format!("no patch needed: {reason}"),
+            Applicability::Absent(error) => format!("absent: {error}"),
+            Applicability::Conflict(error) => format!("CONFLICT: {error}"),
         };
-        let borrowed = row
+        let borrowed = check
             .borrowed_from
             .map_or(String::new(), |line| format!("with the patches of {line}, untested on this line"));
-        vec![row.series.clone(), lang(row.lang).into(), verdict, borrowed]
+        vec![check.series.clone(), check.lang.slug().into(), verdict, borrowed]
     };
-    columns(&rows.iter().map(row).collect::<Vec<_>>())
+    columns(&checks.iter().map(row).collect::<Vec<_>>())
 }

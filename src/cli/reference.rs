@@ -39,7 +39,7 @@ fn subcommands(page: &mut String, parent: &Command, run: &[&Arg]) {
     }
 }
 
-/// One command: what it does, how to call it, its arguments and flags. Flags that it shares with `run`, the flags
+/// One command: description, usage, arguments and flags. Flags that it shares with `run`, the flags
 /// of a whole run, are named only.
 fn section(command: &Command, run: &[&Arg]) -> String {
     let name = command.get_bin_name().unwrap_or(command.get_name());
@@ -87,7 +87,7 @@ fn heading_of(flag: &Arg) -> &str {
     }
 }
 
-/// One item of a list: names and values, what the flag does, possible values and default.
+/// One item of a list: names and values, description, possible values and default.
 fn entry(flag: &Arg) -> String {
     let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
     let (help, default) = split_default(&help);
@@ -127,7 +127,7 @@ fn takes_value(flag: &Arg) -> bool {
     flag.get_action().takes_values()
 }
 
-/// Splits a help text into what the flag does and the text of its default.
+/// Splits a help text into the description and the default.
 fn split_default(help: &str) -> (&str, Option<&str>) {
     match help.split_once("[default: ") {
         Some((help, default)) => (help.trim_end(), Some(default.strip_suffix(']').unwrap_or(default))),

@@ -107,7 +107,7 @@ pub(super) fn request(settings: &Settings) -> Result<Request, Error> {
     })
 }
 
-/// Returns the release and where it comes from.
+/// Returns the request for the source.
 ///
 /// # Errors
 /// `--release` or `--source` is malformed.

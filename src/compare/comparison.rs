@@ -1,4 +1,4 @@
-//! `compare.json`: what a comparison measured.
+//! `compare.json`: the measurements of a comparison.
 
 use std::path::{Path, PathBuf};
 

@@ -64,7 +64,7 @@ impl KernelPlan {
 
     /// `uname -r` of the kernel: `6.1.187-copy-segments-boot`.
     ///
-    /// Always begins with three numbers, as in the kernel's Makefile: 5.12 gives `5.12.0-…`.
+    /// Always begins with three numbers, as in the kernel's Makefile: `5.12.0-…` for 5.12.
     pub fn kernel_release(&self) -> String {
         format!("{}{}", self.release.kernel_version(), self.localversion)
     }

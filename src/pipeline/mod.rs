@@ -21,14 +21,14 @@ use crate::base::error::{Explain, Failure};
 use crate::base::events::Stage;
 use crate::base::options::Goal;
 use crate::pipeline::request::Request;
-use crate::stages::patch::check::Row;
+use crate::stages::patch::check::SeriesCheck;
 use crate::stages::{boot, fetch, patch, unpack, verify};
 
 /// `series check`: tries every shipped series on the request's release, without building.
 ///
 /// # Errors
-/// The release cannot be fetched, verified or unpacked; a series that does not apply is a row.
-pub fn check_series(cx: &Context, request: Request) -> Result<Vec<Row>, Failure> {
+/// The release cannot be fetched, verified or unpacked; a series that does not apply is not an error.
+pub fn check_series(cx: &Context, request: Request) -> Result<Vec<SeriesCheck>, Failure> {
     fn failed<E: Explain>(stage: Stage) -> impl Fn(E) -> Failure {
         move |error| Failure::new(Some(stage), &error)
     }

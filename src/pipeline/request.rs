@@ -22,7 +22,7 @@ pub struct Request {
     pub series: String,
     /// The language of the patches.
     pub lang: Lang,
-    /// Shipped names or paths, later ones on top of earlier ones.
+    /// Shipped names or paths; later fragments override earlier ones.
     pub kconfig_names: Vec<String>,
     /// The fragments, plus the options that `lang` and `keys` need; see [`Request::load_kconfig`].
     pub kconfig: Kconfig,

@@ -1,4 +1,4 @@
-//! Reports are written and read by one type, so what is written must read back unchanged.
+//! The same types write and read reports: a written report must read back unchanged.
 
 use super::*;
 use crate::stages::boot::Verdict;

@@ -7,7 +7,7 @@ use kpatch_build::base::digest::hex;
 use kpatch_build::base::openpgp::verify::Certificates;
 use kpatch_build::base::stop::Stop;
 use kpatch_build::report::attest as evidence;
-use kpatch_build::report::attest::Verdict;
+use kpatch_build::report::attest::Verification;
 use pgp::composed::KeyType;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -25,7 +25,7 @@ fn sha256(path: &Path) -> String {
     hex(&Sha256::digest(fs::read(path).unwrap()))
 }
 
-fn check(folder: &Path, keyring: Option<&Certificates>) -> Verdict {
+fn check(folder: &Path, keyring: Option<&Certificates>) -> Verification {
     evidence::check(folder, keyring, &Stop::default()).unwrap()
 }
 

@@ -26,7 +26,7 @@ impl DoctorArgs {
     }
 }
 
-/// Prints the findings. With `--install-deps`, installs what is missing first.
+/// Prints the findings. With `--install-deps`, first installs the missing needs.
 pub(in crate::cli) fn run(start: CommandLine) -> Result<Exit, Failure> {
     let mut invocation = start.read_file()?;
     // Only signing needs this key, and `sudo` drops the variable that names the file with its passphrase.

@@ -54,8 +54,8 @@ fn check(start: CommandLine) -> Result<Exit, Failure> {
     let invocation = start.read_file()?;
     let request = invocation.request()?;
     let cx = invocation.context(PathBuf::new())?;
-    let rows = pipeline::check_series(&cx, request)?;
-    print(&output::series_table(&rows))?;
-    let good = rows.iter().all(|row| row.verdict.is_good());
+    let checks = pipeline::check_series(&cx, request)?;
+    print(&output::series_table(&checks))?;
+    let good = checks.iter().all(|check| check.applicability.is_good());
     Ok(if good { Exit::Passed } else { Exit::StageFailed })
 }

@@ -34,8 +34,8 @@ pub(super) fn lines(text: &str) -> Markup {
     }
 }
 
-/// Classifies each line. The line counts of a hunk show where it ends: inside one, `--- a/x` is a removed line `--
-/// a/x`.
+/// Classifies each line. The line counts of a hunk show where it ends: inside one, `--- a/x` is the
+/// removed line `-- a/x`.
 fn marked(text: &str) -> Vec<(Kind, &str)> {
     let (mut old, mut new, mut in_files) = (0, 0, false);
     text.lines()

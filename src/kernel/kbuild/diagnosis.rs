@@ -194,7 +194,7 @@ fn compiler(line: &str) -> Option<FirstError> {
         .filter_map(|mark| line.split_once(mark))
         .min_by_key(|(position, _)| position.len())?;
     let (file, number) = parse_position(position);
-    // White space means that this is no file name: the message quotes source text.
+    // A position with white space is not a file name: the message quotes source text.
     let file = (!file.contains(char::is_whitespace)).then(|| file.to_owned());
     Some(FirstError { file, line: number, message: message.to_owned() })
 }

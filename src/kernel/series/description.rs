@@ -147,7 +147,7 @@ impl BuildFix {
     }
 }
 
-/// `[1, 96, 0]` for `1.96.0`; ends before the first part that is no number.
+/// `[1, 96, 0]` for `1.96.0`; ends before the first part that is not a number.
 fn numbers(version: &str) -> Vec<u32> {
     version.split('.').map_while(|part| part.parse().ok()).collect()
 }

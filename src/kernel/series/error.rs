@@ -38,7 +38,7 @@ pub enum Error {
         lines: Vec<Line>,
     },
     /// The series has patches for the line, in another language only.
-    #[error("series {name} does not exist in {} for {line}", lang_name(*lang))]
+    #[error("series {name} does not exist in {} for {line}", lang.name())]
     NoLang {
         /// Name of the series.
         name: String,
@@ -134,11 +134,4 @@ fn suggestion(closest: Option<&str>) -> String {
 
 fn join(lines: &[Line]) -> String {
     lines.iter().map(Line::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn lang_name(lang: Lang) -> &'static str {
-    match lang {
-        Lang::C => "C",
-        Lang::Rust => "Rust",
-    }
 }

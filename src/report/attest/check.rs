@@ -22,21 +22,21 @@ use crate::report::{self, Report};
 
 /// The result of a check. [`fmt::Display`] shows it in lines for the terminal.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct Verification {
     /// Topic and result of each check.
     results: Vec<(&'static str, String)>,
     /// Mismatches, one sentence each.
     pub problems: Vec<String>,
 }
 
-impl Verdict {
+impl Verification {
     /// Whether everything matches.
     pub fn passed(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (topic, result) in &self.results {
             writeln!(f, "{topic:<10}  {result}")?;
@@ -65,33 +65,33 @@ pub fn keyring(path: &Path) -> Result<Certificates, Error> {
 ///
 /// # Errors
 /// The directory or a file in it cannot be read, or `stop` was set. A file that does not match is a
-/// problem in the verdict.
-pub fn check(dir: &Path, keyring: Option<&Certificates>, stop: &Stop) -> Result<Verdict, Error> {
+/// problem in the result.
+pub fn check(dir: &Path, keyring: Option<&Certificates>, stop: &Stop) -> Result<Verification, Error> {
     if !dir.is_dir() {
         return Err(Error::NotADirectory { path: dir.to_owned() });
     }
-    let mut check = Check { dir, stop, verdict: Verdict::default() };
+    let mut check = Check { dir, stop, verification: Verification::default() };
     if let Some(sums) = check.sums()? {
         check.files(&sums)?;
         check.documents(&sums)?;
     }
     check.signatures(keyring)?;
-    Ok(check.verdict)
+    Ok(check.verification)
 }
 
 struct Check<'a> {
     dir: &'a Path,
     stop: &'a Stop,
-    verdict: Verdict,
+    verification: Verification,
 }
 
 impl Check<'_> {
     fn result(&mut self, topic: &'static str, text: impl Into<String>) {
-        self.verdict.results.push((topic, text.into()));
+        self.verification.results.push((topic, text.into()));
     }
 
     fn problem(&mut self, text: impl Into<String>) {
-        self.verdict.problems.push(text.into());
+        self.verification.problems.push(text.into());
     }
 
     /// The content of a file in the directory; `None` if it does not exist.
@@ -157,12 +157,12 @@ impl Check<'_> {
                 return Ok(());
             }
         };
-        let problems_before = self.verdict.problems.len();
+        let problems_before = self.verification.problems.len();
         self.report(&report, sums);
         self.agree(SBOM, spdx::digests, &report)?;
         self.agree(PROVENANCE, provenance::digests, &report)?;
         self.request(&text)?;
-        if self.verdict.problems.len() == problems_before {
+        if self.verification.problems.len() == problems_before {
             let release = report.kernel.as_ref().map_or("", |kernel| &kernel.release);
             let count = report.artifacts.len();
             let documents = "report, bill of materials and provenance agree";

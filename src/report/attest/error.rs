@@ -8,7 +8,7 @@ use crate::base::openpgp::sign;
 use crate::base::stop::Interrupted;
 
 /// Failures to write or to check. A document that does not match is not an error: it is a problem in
-/// the [`super::Verdict`].
+/// the [`super::Verification`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or written.

@@ -19,7 +19,7 @@ mod sums;
 
 use std::path::{Path, PathBuf};
 
-pub use self::check::{Verdict, check, keyring};
+pub use self::check::{Verification, check, keyring};
 pub use self::error::Error;
 pub(crate) use self::facts::Facts;
 use crate::base::digest::sha256;

@@ -20,7 +20,7 @@ use crate::base::release::{Line, Release, ReleaseSpec};
 
 /// Number of listed releases that may be unavailable before the search for a near one ends.
 const DEAD_ENTRIES: usize = 8;
-/// Number of lines without an available release, likewise.
+/// Number of lines without an available release before the search ends.
 const DEAD_LINES: usize = 3;
 
 /// The public archives, kernel.org and Debian, and the store's archives from there.

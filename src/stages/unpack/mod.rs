@@ -86,7 +86,7 @@ pub fn released_at(cx: &Context, key: &Key) -> Option<i64> {
 
 /// Copies the source into the store, unless the store has its tree.
 ///
-/// Modes become 0755 and 0644 whatever the source has; times are those of the source.
+/// Files get mode 0755 or 0644, and keep the times of the source.
 ///
 /// # Errors
 /// The source is damaged or unsafe, or its top Makefile names another release.
