@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io;
 
 use crate::base::error::{Exit, Explain, Failure};
-use crate::base::options::{Format, Lang};
+use crate::base::options::Format;
 use crate::base::release::Line;
 use crate::base::text::columns;
 use crate::doctor::Finding;

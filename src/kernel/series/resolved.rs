@@ -46,7 +46,7 @@ impl Series {
     pub(super) fn none() -> Series {
         Series {
             name: NONE.to_owned(),
-            title: "The unmodified release".to_owned(),
+            title: "The release as it is".to_owned(),
             summary: String::new(),
             origin: String::new(),
             patches: Vec::new(),
