@@ -50,8 +50,8 @@ pub(super) fn show(row: &Row, table: &Table, directory: &Path) -> Markup {
     }
 }
 
-/// An earlier row of the same series that shows the same.
-fn alike<'r, 'a>(row: &Row, table: &'r Table<'a>) -> Option<&'r Row<'a>> {
+/// Finds an earlier row of the same series with equal observations.
+fn equal_earlier_row<'r, 'a>(row: &Row, table: &'r Table<'a>) -> Option<&'r Row<'a>> {
     let State::Measured(cell) = row.state else { return None };
     let earlier = table.rows.iter().take_while(|other| other.slug() != row.slug());
     earlier.filter(|other| other.series == row.series).find(|other| match other.state {
