@@ -14,7 +14,7 @@ pub mod report;
 pub mod reproduce;
 pub mod stages;
 
-/// What a unit test needs of the machine; the same rule as in the other tests.
+/// The needs of unit tests on the host; the integration tests use the same file.
 #[cfg(test)]
 #[path = "../tests/support/need.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the test binaries share it, and use more of it")]

@@ -16,7 +16,7 @@ impl Key {
     /// A stage's input struct holds its parent's key, so that a change anywhere upstream
     /// changes every key downstream.
     pub fn of<T: Serialize>(stage: &str, inputs: &T) -> Key {
-        // serde_json::Value keeps objects in a BTreeMap, which is what makes this canonical.
+        // serde_json::Value keeps objects in a BTreeMap, which makes this JSON canonical.
         let value = serde_json::json!({ "stage": stage, "inputs": inputs });
         Key(sha256(value.to_string()))
     }

@@ -1,4 +1,4 @@
-//! What each stage needs besides its input: the store, where to send events, and when to stop.
+//! The context of every stage: the store, the event sender, the stop flag and the directory of logs.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub struct Context {
     pub events: Events,
     /// Set when the user interrupts the run.
     pub stop: Stop,
-    /// Use only the store; a stage that needs the network fails at once and says so.
+    /// Use only the store; a stage that needs the network fails at once.
     pub offline: bool,
     /// Directory of the `<stage>.log` files; the first program that runs creates it.
     pub logs: PathBuf,
@@ -27,10 +27,10 @@ impl Context {
         self.logs.join(format!("{stage}.log"))
     }
 
-    /// [`Store::lookup`] that notes when it has to wait for another run.
+    /// Calls [`Store::lookup`], and sends a note if it has to wait for another run.
     ///
     /// # Errors
-    /// Those of [`Store::lookup`].
+    /// See [`Store::lookup`].
     pub fn lookup(&self, stage: Stage, bucket: Bucket, key: &str) -> Result<Lookup, Error> {
         self.store.lookup(bucket, key, &self.stop, || {
             self.events.note(stage, format!("waiting for another run that uses {}/{key}", bucket.dir_name()));
@@ -40,7 +40,7 @@ impl Context {
     /// The entry, created empty if it does not exist; for buckets whose entries change in place.
     ///
     /// # Errors
-    /// Those of [`Store::lookup`].
+    /// See [`Store::lookup`].
     pub fn lease(&self, stage: Stage, bucket: Bucket, key: &str) -> Result<Entry, Error> {
         match self.lookup(stage, bucket, key)? {
             Lookup::Hit(entry) => Ok(entry),

@@ -18,7 +18,7 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The SHA-256 that `text` writes, in lower case; `None` unless it is 64 hexadecimal digits.
+/// Returns the SHA-256 in `text`, in lower case; `None` unless `text` is 64 hexadecimal digits.
 pub(crate) fn parse_sha256(text: &str) -> Option<String> {
     let valid = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     valid.then(|| text.to_ascii_lowercase())
@@ -66,7 +66,7 @@ where
     }
 }
 
-/// A reader or writer that hashes what passes through it.
+/// A reader or writer that hashes the bytes that pass through it.
 #[derive(Debug)]
 pub struct Hashing<T> {
     inner: T,
@@ -74,19 +74,19 @@ pub struct Hashing<T> {
     bytes: u64,
 }
 
-/// What [`Hashing::finish`] returns.
+/// The result of [`Hashing::finish`].
 #[derive(Debug)]
 pub struct Hashed<T> {
     /// The reader or writer.
     pub inner: T,
-    /// SHA-256 of what passed through, as hexadecimal digits.
+    /// SHA-256 of the bytes that passed through, as hexadecimal digits.
     pub sha256: String,
     /// Number of bytes that passed through.
     pub bytes: u64,
 }
 
 impl<T> Hashing<T> {
-    /// Hashes what is read from or written to `inner` from now on.
+    /// Hashes all bytes that are read from or written to `inner` from now on.
     pub fn new(inner: T) -> Hashing<T> {
         Hashing { inner, sha256: Sha256::new(), bytes: 0 }
     }

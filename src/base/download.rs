@@ -1,4 +1,4 @@
-//! Downloads into the store that resume where the last run, or a broken connection, left them.
+//! Downloads into the store. A download resumes where an earlier run, or a broken connection, left it.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ use super::{files, store_archives};
 /// Why a file did not reach the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is complete and has another checksum.
-    #[error("{url} was altered: its SHA-256 is {actual} and should be {expected}")]
+    /// The file is complete and has a different checksum.
+    #[error("{url} was altered: its SHA-256 is {actual}, not {expected}")]
     Altered {
         /// Address or path of the file.
         url: String,
@@ -89,7 +89,7 @@ impl Error {
     }
 }
 
-/// The facts that a list states about a file.
+/// The checksum and size that a list states for a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected<'a> {
     /// SHA-256 as 64 lower-case hexadecimal digits.
@@ -204,7 +204,7 @@ impl Partial {
     }
 }
 
-/// Completes the partial file. Returns whether an earlier attempt had already left a part of it.
+/// Completes the partial file. Returns whether it resumed the part that an earlier attempt left.
 fn transfer(
     cx: &Context,
     http: &Http,
@@ -221,7 +221,7 @@ fn transfer(
             Err(Failure::Network(error)) => error,
             Err(Failure::Disk(error)) => return Err(error.into()),
         };
-        // A connection that breaks often but advances each time gets there in the end.
+        // A connection that breaks often but advances each time completes the download.
         idle = if partial.length() > length { 1 } else { idle + 1 };
         cx.stop.check()?;
         if !error.is_transient() || idle >= ATTEMPTS {
@@ -275,7 +275,7 @@ fn attempt(
         || head.status == StatusCode::PARTIAL_CONTENT && !continues
     {
         partial.reset()?;
-        let reason = "the server sent another range than requested".to_owned();
+        let reason = "the server sent a different range than requested".to_owned();
         return Err(http::Error::Broken { url: url.to_owned(), reason }.into());
     }
     let (mut file, mut done) = if continues {
@@ -306,7 +306,7 @@ fn attempt(
 /// Headers that request the rest of a file of which `length` bytes arrived.
 fn range_from(length: u64, partial: &Partial, expected: Expected) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    // The checksum is that of the file, not of an encoding of it.
+    // The checksum covers the file, not an encoding of it.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let version = partial.version();
     // Without a version, only a checksum can show that two parts do not belong together.

@@ -1,4 +1,4 @@
-//! One form for all errors: what failed, why, helpful facts, the log, the next step.
+//! One form for all errors: sentence, causes, facts, log and next step.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,15 +19,15 @@ pub enum Exit {
     Usage = 2,
     /// A stage failed.
     StageFailed = 3,
-    /// The host lacks something: a tool, disk space.
+    /// The host lacks a tool or disk space.
     HostLacks = 69,
     /// A signal ended the run.
     Interrupted = 130,
 }
 
-/// What the top level prints beneath an error's own sentence.
+/// The details that the top level prints below an error's sentence.
 ///
-/// An error that wraps another one names it in [`Explain::inner`]; everything else then comes from there.
+/// An error that wraps another one returns it from [`Explain::inner`]; the other methods then forward to it.
 pub trait Explain: std::error::Error {
     /// The wrapped error that explains this one.
     fn inner(&self) -> Option<&dyn Explain> {
@@ -44,7 +44,7 @@ pub trait Explain: std::error::Error {
         self.inner().map_or_else(Vec::new, Explain::facts)
     }
 
-    /// What the user can do about it, as an imperative.
+    /// The next step for the user, as an imperative.
     fn next_step(&self) -> Option<String> {
         self.inner()?.next_step()
     }
@@ -61,7 +61,7 @@ impl Explain for Interrupted {
     }
 }
 
-/// An error ready to be shown, with the stage that it ended.
+/// An error in printable form, with the stage that failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// `None` before the first stage.
@@ -72,7 +72,7 @@ pub struct Failure {
     pub chain: Vec<String>,
     /// Whole sentences or `name: value` lines.
     pub facts: Vec<String>,
-    /// What the user can do about it.
+    /// The next step for the user.
     pub next_step: Option<String>,
     /// The log of the program that failed.
     pub log: Option<PathBuf>,
@@ -81,7 +81,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Collects what `error` says. A full disk always exits with [`Exit::HostLacks`].
+    /// Collects the texts of `error`. A full disk always exits with [`Exit::HostLacks`].
     pub fn new(stage: Option<Stage>, error: &dyn Explain) -> Failure {
         let (log, tail) = error.log_and_tail();
         let full = full_disk(error);
@@ -103,7 +103,7 @@ impl Failure {
             exit: Exit::Interrupted,
             chain: vec!["interrupted".into()],
             facts: Vec::new(),
-            next_step: Some("the same command continues where this run stopped".into()),
+            next_step: Some("run the same command again; it continues where this run stopped".into()),
             log: None,
             tail: Vec::new(),
         }
@@ -132,7 +132,7 @@ fn chain(error: &dyn Explain) -> Vec<String> {
 const FREE_SPACE: &str = "free space on that file system (`kpatch-build cache list` shows what the store uses), \
      or use another --store or --out";
 
-/// Whether a full disk or quota caused `error`, whichever stage met it.
+/// Whether a full disk or an exhausted quota caused `error`, in any stage.
 pub fn full_disk(error: &dyn std::error::Error) -> bool {
     let is_full = |error: &std::io::Error| {
         matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)

@@ -95,7 +95,7 @@ pub enum Event {
         /// Its object.
         what: String,
     },
-    /// Progress so far; stages send it as often as they like, and renderers drop what they do not need.
+    /// Progress so far. Stages send it at any rate; renderers skip events between two updates.
     Progress {
         /// The stage.
         stage: Stage,
@@ -106,7 +106,7 @@ pub enum Event {
         /// Unit of both counts.
         unit: Unit,
     },
-    /// Something the user should know although nothing failed: a source that was skipped,
+    /// A fact that the user should know although nothing failed: a source that was skipped,
     /// a hunk that moved, an optional option that vanished.
     Note {
         /// The stage.
@@ -133,7 +133,7 @@ pub trait Sink: Send + Sync {
     fn event(&self, event: &Event);
 }
 
-/// The sender that every stage gets; cheap to clone.
+/// The event sender of every stage; cheap to clone.
 #[derive(Clone)]
 pub struct Events(Arc<dyn Sink>);
 

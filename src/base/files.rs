@@ -7,7 +7,7 @@ use std::path::Path;
 use fs_err as fs;
 
 /// Replaces the content of `path` atomically: a reader sees the old content or the new one, never a part.
-/// The file is readable by everybody (mode 0644).
+/// The file has mode 0644, whatever the umask.
 ///
 /// # Errors
 /// The directory of `path` is missing or cannot be written to.
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replaced_file_has_its_new_content_and_everybody_can_read_it() {
+    fn a_replaced_file_has_its_new_content_and_all_users_can_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         replace(&path, b"old").unwrap();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_what_does_not_exist_is_no_error() {
+    fn removing_a_missing_file_is_no_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();

@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// A server whose `Retry-After` is longer than this counts as down.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How often a request is tried in all.
+/// Number of attempts for one request, including the first.
 pub(crate) const ATTEMPTS: u32 = 4;
 
 /// Why a request failed.
@@ -97,12 +97,12 @@ impl Error {
         }
     }
 
-    /// Whether the server reported that there is no such file (404 or 410).
+    /// Whether the server reported that the file does not exist (404 or 410).
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Error::Status { status: StatusCode::NOT_FOUND | StatusCode::GONE, .. })
     }
 
-    /// The bare status code, else the whole sentence: for a list of failed attempts.
+    /// The status code alone, else the whole sentence; for a list of failed attempts.
     pub(crate) fn brief(&self) -> String {
         match self {
             Error::Status { status, .. } => status.as_u16().to_string(),
@@ -182,12 +182,12 @@ impl Http {
         })
     }
 
-    /// Checks that `url` can be downloaded, with a `HEAD` request or for one byte.
+    /// Checks that `url` can be downloaded, with a `HEAD` request, or else a request for one byte.
     pub(crate) fn probe(&self, url: &str) -> Result<(), Error> {
         self.retry(|| {
             let (client, address) = (self.client.clone(), url.to_owned());
             self.interruptibly(move || match send(&client, Method::HEAD, &address, HeaderMap::new()) {
-                // Servers that do not support HEAD.
+                // Some servers do not support HEAD.
                 Err(Error::Status { status, .. }) if matches!(status.as_u16(), 400 | 403 | 405 | 501) => {
                     let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
                     send(&client, Method::GET, &address, headers).map(drop)
@@ -197,7 +197,7 @@ impl Http {
         })
     }
 
-    /// Returns `urls` from the first one on that can be downloaded. `urls` must not be empty.
+    /// Returns `urls` without the leading ones that cannot be downloaded. `urls` must not be empty.
     ///
     /// # Errors
     /// The failure of the last address when none can be downloaded.
@@ -258,7 +258,7 @@ impl Http {
         }
     }
 
-    /// Waits between attempt `number` and the next one, as long as the server requested if it did.
+    /// Waits between attempt `number` and the next one, for as long as the server requested, if it did.
     pub(crate) fn pause(&self, number: u32, error: &Error) -> Result<(), Interrupted> {
         let requested = match error {
             Error::Status { retry_after, .. } => *retry_after,

@@ -1,4 +1,4 @@
-//! The foundation: what every layer above uses and what uses none of them.
+//! The bottom layer: every layer above uses it, and it uses none of them.
 
 pub mod archive;
 pub mod cache_key;

@@ -1,4 +1,4 @@
-//! Options that the command line, the configuration file and the report share, by their names there.
+//! Options that the command line, the configuration file and the report share, under the same names.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ impl Lang {
         }
     }
 
-    /// The word of `--lang` and in file names: `c`, `rust`.
+    /// The word in `--lang` and in file names: `c`, `rust`.
     pub fn slug(self) -> &'static str {
         match self {
             Lang::C => "c",
@@ -85,9 +85,9 @@ pub enum Compression {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// Image, modules and what loads them.
+    /// Kernel image and modules.
     Image,
-    /// What an out-of-tree module needs to build, including host programs.
+    /// Headers and host programs for building out-of-tree modules.
     Headers,
     /// Debug information of image and modules.
     Debug,
@@ -128,7 +128,7 @@ pub enum Goal {
     Package,
     /// The kernel is built and booted, not packaged.
     Boot,
-    /// All of these.
+    /// Every stage.
     Everything,
 }
 

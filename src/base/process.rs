@@ -2,8 +2,8 @@
 //!
 //! Every program runs below a small supervisor: this binary again, in its own process group,
 //! with a pipe (the lifeline) from the tool as its standard input. When the lifeline closes,
-//! because the tool closed it or was killed, the supervisor kills all of its descendants and ends.
-//! It is their subreaper, so this includes those that moved to another process group or session.
+//! because the tool closed it or was killed, the supervisor kills its descendants and ends.
+//! The supervisor is their subreaper, so it finds even those in another process group or session.
 //! Nothing outlives the run, not even after SIGKILL.
 
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use crate::base::stop::Stop;
 
 /// First argument that makes this binary the supervisor.
 pub const SUPERVISE: &str = "__supervise";
-/// Like [`SUPERVISE`], but the program gets the terminal.
+/// Like [`SUPERVISE`], for a program that runs on the user's terminal.
 pub const SUPERVISE_TERMINAL: &str = "__supervise-terminal";
 
 /// Lines kept for the error message when a program fails.
@@ -34,7 +34,7 @@ const LINE_LIMIT: u64 = 64 << 10;
 
 static SUPERVISOR: OnceLock<PathBuf> = OnceLock::new();
 
-/// Sets the binary that supervises; tests need it, since they are not the tool.
+/// Sets the supervisor binary. Tests need this: their own binary is not the tool.
 pub fn set_supervisor(path: impl Into<PathBuf>) {
     let _ = SUPERVISOR.set(path.into());
 }
@@ -42,7 +42,7 @@ pub fn set_supervisor(path: impl Into<PathBuf>) {
 /// A program was not started, or did not end as expected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such program.
+    /// The program does not exist.
     #[error("{program} is not installed (not found in PATH)")]
     Missing {
         /// Its name or path.
@@ -148,11 +148,11 @@ type OnLine<'a> = Box<dyn FnMut(&str) -> Flow + 'a>;
 pub enum Flow {
     /// Keep the program running.
     Continue,
-    /// Enough was seen: end the program now and count that as success.
+    /// The caller has seen enough: end the program now and count this as success.
     Enough,
 }
 
-/// A program to run. It inherits only what its methods document.
+/// A program to run. Of this process's environment it inherits only the variables that [`Command::env`] lists.
 pub struct Command<'a> {
     program: OsString,
     args: Vec<OsString>,
@@ -283,7 +283,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// Runs the program on the user's terminal; nothing is kept or logged.
+    /// Runs the program on the user's terminal; its output is neither kept nor logged.
     ///
     /// # Errors
     /// The program is missing, cannot be started, or `stop` is set.
@@ -323,7 +323,7 @@ impl<'a> Command<'a> {
     fn spawn(&self, stdout: Stdio, stderr: Stdio, mode: &str) -> Result<Child, Error> {
         let program = find(&self.program).ok_or_else(|| Error::Missing { program: self.name() })?;
         let spawn_error = |source| Error::Spawn { program: self.name(), source };
-        // An upgrade may replace this program's file in the middle of a run, so its path does not serve.
+        // An upgrade may replace this program's file in the middle of a run, so its path is not reliable.
         let supervisor = SUPERVISOR.get().cloned().unwrap_or_else(|| "/proc/self/exe".into());
         let mut command = std::process::Command::new(supervisor);
         command.arg0(name::get()).arg(mode).arg(program).args(&self.args);
@@ -423,7 +423,7 @@ pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
     std::env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|candidate| executable(candidate))
 }
 
-/// `PATH`, followed by the directories that Debian omits for ordinary users; depmod is there.
+/// `PATH`, followed by the directories, such as depmod's, that Debian omits for ordinary users.
 fn search_path() -> OsString {
     let mut directories: Vec<PathBuf> =
         std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
@@ -459,7 +459,7 @@ fn run_supervised(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        // The lifeline closes only after the tool has seen the signal; it alone decides when to end.
+        // The lifeline closes only after the tool has seen the signal: the tool alone decides when to end.
         signal_hook::flag::register(signal, ignored.clone())?;
     }
     let stdin = match mode {
@@ -475,7 +475,7 @@ fn run_supervised(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     });
     let status = child.wait()?;
-    // Children of a killed program, and what it left in the background, must not live on.
+    // Children and background processes of the program must not outlive it.
     kill_descendants();
     Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }

@@ -1,4 +1,4 @@
-//! Kernel release numbers, and what `--release` accepts.
+//! Kernel release numbers, and the values of `--release`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,7 +32,7 @@ pub struct Line {
     pub minor: u32,
 }
 
-/// What `--release` accepts.
+/// A value of `--release`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReleaseSpec {
     /// This release and no other.
@@ -45,7 +45,7 @@ pub enum ReleaseSpec {
     NewestLongTerm,
 }
 
-/// The text is not a release; it is the only field.
+/// The text, the only field, is not a release.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a kernel release; use an exact one (5.12, 6.1.187), a line (6.1.y) or latest")]
 pub struct ParseError(pub String);
@@ -88,7 +88,7 @@ impl Release {
 
     /// Whether io_uring's workers are threads of the user's process in this release (`PF_IO_WORKER`).
     ///
-    /// They have been since mainline 5.12; 5.10.162 took the 5.15 io_uring code as a backport.
+    /// True since mainline 5.12; 5.10.162 backported the io_uring code of 5.15.
     pub fn has_io_threads(&self) -> bool {
         match (self.major, self.minor) {
             (5, 10) => self.point >= 162,
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_between_two_lines_takes_the_older_lines_patches() {
+    fn a_release_between_two_lines_uses_the_older_lines_patches() {
         assert_eq!(Line::patches_for(&release("6.6.3")), Some(Line::new(6, 1)));
         assert_eq!(Line::patches_for(&release("6.12.8")), Some(Line::new(6, 12)));
         assert_eq!(Line::patches_for(&release("5.4.1")), None);

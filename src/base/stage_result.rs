@@ -1,8 +1,8 @@
-//! What each stage's result shows on the screen and in the report.
+//! The facts about a stage's result that progress output and the report show.
 
-/// The result of a stage; implemented beside each stage's result type.
+/// The result of a stage; implemented next to each stage's result type.
 pub trait StageResult {
-    /// Whether the store already had it.
+    /// Whether the store already had the result.
     fn cached(&self) -> bool {
         false
     }

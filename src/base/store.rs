@@ -23,7 +23,7 @@ pub enum Bucket {
     Partial,
     /// Source archives, by SHA-256.
     Tarballs,
-    /// Signed indexes and what was read from them.
+    /// Signed indexes and the data read from them.
     Indexes,
     /// One source tree for each release, with the series currently applied to it.
     Sources,
@@ -69,7 +69,7 @@ impl Bucket {
     }
 }
 
-/// The store cannot be used.
+/// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file operation failed.
@@ -110,7 +110,7 @@ pub struct Store {
 pub enum Lookup {
     /// The entry exists.
     Hit(Entry),
-    /// The entry does not exist; the slot is where to create it.
+    /// The entry does not exist; the slot reserves it.
     Miss(Slot),
 }
 
@@ -132,7 +132,7 @@ pub struct Slot {
 }
 
 impl Store {
-    /// Opens the store below `root`, creates what is missing and clears what killed runs left.
+    /// Opens the store at `root`, creates missing directories and removes the leftovers of killed runs.
     ///
     /// # Errors
     /// The directory cannot be created or written to.
@@ -147,7 +147,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Removes what killed runs left: temporary directories whose lock no process holds.
+    /// Removes the leftovers of killed runs: temporary directories whose lock no process holds.
     fn sweep(&self) -> Result<(), Error> {
         for bucket in Bucket::ALL {
             let dir = self.root.join(bucket.dir_name());
@@ -207,7 +207,7 @@ impl Store {
             return Ok(Lookup::Hit(Entry::new(destination, bucket, lock)?));
         }
         let temporary = self.root.join(bucket.dir_name()).join(format!(".{key}.new"));
-        // A killed run left it: this run holds the lock, so no other one is writing it.
+        // A killed run left this directory: this run holds the lock, so no other run is writing to it.
         files::remove_dir_if_exists(&temporary)?;
         fs::create_dir(&temporary)?;
         Ok(Lookup::Miss(Slot { temporary, destination, bucket, lock: Some(lock) }))

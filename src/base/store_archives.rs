@@ -32,7 +32,7 @@ pub(crate) fn write_record(entry: &Path, content: &impl Serialize) -> io::Result
     files::replace(&record(entry), &serde_json::to_vec_pretty(content)?)
 }
 
-/// The entry of the archive with that SHA-256, if the store has it.
+/// The entry of the archive with this SHA-256, if the store has it.
 pub(crate) fn find(cx: &Context, sha256: &str) -> Result<Option<Entry>, Error> {
     if !cx.store.contains(Bucket::Tarballs, sha256) {
         return Ok(None);
@@ -45,7 +45,7 @@ pub(crate) fn find(cx: &Context, sha256: &str) -> Result<Option<Entry>, Error> {
 
 /// Moves a complete file, which must be on the store's file system, into the store.
 ///
-/// An entry that exists already stays as it is.
+/// An existing entry stays unchanged.
 pub(crate) fn insert<E>(cx: &Context, file: &Path, sha256: &str, content: &impl Serialize) -> Result<Entry, E>
 where
     E: From<Error> + From<io::Error>,

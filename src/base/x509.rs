@@ -70,7 +70,7 @@ pub enum KeyError {
     },
 }
 
-/// RSA with 2048 bits is what every firmware must support (UEFI 2.10, section 32.4.1).
+/// Every firmware must support RSA with 2048 bits (UEFI 2.10, section 32.4.1).
 const MINIMUM_BITS: u32 = 2048;
 
 impl Explain for KeyError {
@@ -102,7 +102,7 @@ impl Explain for KeyError {
 pub struct Signer {
     key: PKey<Private>,
     certificate: Certificate,
-    /// The certificate as kbuild reads it.
+    /// The certificate in PEM format, which kbuild reads.
     pem: String,
     identity: Identity,
 }

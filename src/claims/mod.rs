@@ -1,4 +1,4 @@
-//! Claims: what a series states about a booted kernel, and the judgement on each statement.
+//! Claims: the statements of a series about a booted kernel, and the judgement on each of them.
 //!
 //! A claim is a table of `series.toml`:
 //!

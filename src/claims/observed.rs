@@ -1,4 +1,4 @@
-//! The two sides of a judgement: what a boot showed, and how a claim compares with it.
+//! The input and the result of judging: the observations of a boot, and one judgement for each claim.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct Observed<'a> {
     pub ia32: bool,
     /// One entry for each thread of each tracee.
     pub observations: &'a [Observation],
-    /// Names of the debuggers that the run was to start.
+    /// Names of the debuggers that the run requested.
     pub requested: &'a [String],
     /// The debuggers that ran.
     pub debuggers: &'a [DebuggerRun],

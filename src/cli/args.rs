@@ -38,9 +38,9 @@ Exit status:
 
 /// Build, package and boot-test Linux kernels with the io_thread register series
 ///
-/// Fetches and verifies the upstream source of a kernel release, applies one of the io_thread register series, builds
-/// the kernel, writes .deb and .rpm packages, and boots the kernel in QEMU, where a probe checks what the series claims.
-/// Without a subcommand, every stage runs.
+/// Fetches and verifies the upstream source of a kernel release, applies one of the io_thread register series,
+/// builds the kernel, writes .deb and .rpm packages, and boots the kernel in QEMU, where a probe checks what the
+/// series claims. Without a subcommand, every stage runs.
 #[derive(Parser, Debug)]
 #[command(name = "kpatch-build", version, after_help = EXAMPLES, max_term_width = 100)]
 struct Cli {
@@ -87,7 +87,7 @@ enum Command {
     },
     /// List what this host lacks for a run with these flags
     Doctor(doctor::DoctorArgs),
-    /// List or remove what the store holds
+    /// List or remove entries of the store
     Cache {
         #[command(subcommand)]
         action: cache::Action,
@@ -98,7 +98,7 @@ enum Command {
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write one page for each subcommand to a directory
     Man(man::ManArgs),
-    /// Answered by the program's first lines, before the arguments are parsed.
+    /// Handled by `main` before the arguments are parsed.
     #[command(name = crate::base::process::SUPERVISE, hide = true)]
     Supervise,
 }
@@ -114,10 +114,10 @@ pub(crate) fn command(name: &str) -> clap::Command {
 /// arguments and ends the process, as clap does.
 ///
 /// # Errors
-/// Whatever ended the command.
+/// The failure that ended the command.
 pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
     let matches = command(program_name::get()).get_matches();
-    check_places(&matches).map_err(|error| Failure::new(None, &error))?;
+    check_flag_positions(&matches).map_err(|error| Failure::new(None, &error))?;
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let before = Settings { install: cli.install, global: cli.global, ..cli.settings };
     let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
@@ -189,7 +189,7 @@ impl Command {
 
 /// A flag before a subcommand that does not use it. Nothing has been written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum PlaceError {
+enum FlagPositionError {
     #[error("`--{flag}` has no effect on `{command}`")]
     NoEffect { flag: String, command: String },
     /// The subcommand has a flag of the same name with other values.
@@ -197,21 +197,23 @@ enum PlaceError {
     Before { flag: String, command: String },
 }
 
-impl Explain for PlaceError {
+impl Explain for FlagPositionError {
     fn exit(&self) -> Exit {
         Exit::Usage
     }
 
     fn next_step(&self) -> Option<String> {
         match self {
-            PlaceError::NoEffect { flag, .. } => Some(format!("leave out `--{flag}`")),
-            PlaceError::Before { flag, command } => Some(format!("write `--{flag}` after `{command}`")),
+            FlagPositionError::NoEffect { flag, .. } => Some(format!("leave out `--{flag}`")),
+            FlagPositionError::Before { flag, command } => {
+                Some(format!("write `--{flag}` after `{command}`"))
+            }
         }
     }
 }
 
 /// Refuses flags before a subcommand that does not use them; clap refuses those after it.
-fn check_places(matches: &ArgMatches) -> Result<(), PlaceError> {
+fn check_flag_positions(matches: &ArgMatches) -> Result<(), FlagPositionError> {
     let definition = Cli::command();
     let (mut leaf, mut leaf_matches, mut names) = (&definition, matches, Vec::new());
     while let Some((name, matches)) = leaf_matches.subcommand() {
@@ -233,8 +235,8 @@ fn check_places(matches: &ArgMatches) -> Result<(), PlaceError> {
         let (long, command) = (flag.get_long(), command.clone());
         let flag = long.expect("every argument here is a flag").to_owned();
         return Err(match leaf.get_arguments().any(|known| known.get_long() == long) {
-            true => PlaceError::Before { flag, command },
-            false => PlaceError::NoEffect { flag, command },
+            true => FlagPositionError::Before { flag, command },
+            false => FlagPositionError::NoEffect { flag, command },
         });
     }
     Ok(())
@@ -268,13 +270,13 @@ mod tests {
         }
     }
 
-    fn place(words: &[&str]) -> Result<(), PlaceError> {
-        check_places(&Cli::command().try_get_matches_from(words).unwrap())
+    fn position(words: &[&str]) -> Result<(), FlagPositionError> {
+        check_flag_positions(&Cli::command().try_get_matches_from(words).unwrap())
     }
 
     #[test]
     fn a_flag_before_a_subcommand_that_does_not_use_it_is_refused() {
-        let text = |words: &[&str]| place(words).unwrap_err().to_string();
+        let text = |words: &[&str]| position(words).unwrap_err().to_string();
         let words = ["kpatch-build", "--format", "deb", "releases"];
         assert_eq!(text(&words), "`--format` has no effect on `releases`");
         assert!(
@@ -297,7 +299,7 @@ mod tests {
             &["kpatch-build", "compare", "-f", "html"],
             &["kpatch-build", "package-self", "-f", "deb"],
         ] {
-            assert_eq!(place(words), Ok(()), "{words:?}");
+            assert_eq!(position(words), Ok(()), "{words:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::flags::GlobalArgs;
 use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
 
-/// The file in the working directory that is read if `--config` names no other one.
+/// The file in the working directory that is read without `--config`.
 pub(crate) const FILE: &str = "kpatch-build.toml";
 
 /// Why the configuration file cannot be used. Nothing has been written.
@@ -24,10 +24,10 @@ pub(crate) enum Error {
     Parse {
         /// The file.
         path: PathBuf,
-        /// The line, the column and what is wrong there.
+        /// Line, column and message of the parser.
         reason: String,
     },
-    /// A key that is no long flag.
+    /// A key that is not a long flag.
     #[error("the configuration file {} has the unknown key `{key}` in line {line}", path.display())]
     UnknownKey {
         /// The file.
@@ -103,7 +103,7 @@ pub(super) fn load(given: Option<&Path>) -> Result<Settings, Error> {
     Ok(settings)
 }
 
-/// A key of the file: the flag's name, then its old ones.
+/// A key of the file: the flag's name, then its old names.
 struct Key(Vec<String>);
 
 /// Returns every key that the file may have.
@@ -113,7 +113,7 @@ fn keys() -> Vec<Key> {
         let names = [argument.get_long()?].into_iter().chain(argument.get_all_aliases().unwrap_or_default());
         Some(Key(names.map(str::to_owned).collect()))
     });
-    // The one flag of these that names the file.
+    // `--config` names the file itself.
     flags.filter(|key| key.0[0] != "config").collect()
 }
 
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(settings.out.out, Some("x".into()));
     }
 
-    /// What the keys are checked against comes from clap, what they set from serde.
+    /// The known keys come from clap, and the fields that they set from serde.
     #[test]
     fn every_key_sets_something() {
         for names in keys() {

@@ -1,4 +1,4 @@
-//! Flags in groups: each command flattens the groups that it heeds. They are the configuration file's keys too.
+//! Flags in groups: each command flattens the groups that it uses. The flags are the configuration file's keys too.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::base::options::{Accel, Compression, Format, Lang, Part, ProgressMode};
 
-/// Which release.
+/// The release to build.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Source options")]
@@ -48,7 +48,7 @@ pub(crate) struct SourceArgs {
     pub(crate) no_verify: Option<bool>,
 }
 
-/// Which patch series.
+/// The patch series and its language.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Kernel options")]
@@ -64,7 +64,7 @@ pub(crate) struct SeriesArgs {
     pub(crate) lang: Vec<Lang>,
 }
 
-/// Which compiler.
+/// The compiler.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Kernel options")]
@@ -74,7 +74,7 @@ pub(crate) struct CompilerArgs {
     pub(crate) cc: Option<String>,
 }
 
-/// What decides about the kernel besides source, series and compiler.
+/// The kernel's configuration, name, revision and Secure Boot key.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Kernel options")]
@@ -106,7 +106,7 @@ pub(crate) struct KernelArgs {
     pub(crate) secure_boot_cert: Option<PathBuf>,
 }
 
-/// Which packages, and how they are written and signed.
+/// The packages, their compression and their signature.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Package options")]
@@ -164,7 +164,7 @@ pub(crate) struct NoBootArgs {
     pub(crate) no_boot: Option<bool>,
 }
 
-/// How to boot, and what observes the guest.
+/// The accelerator, the debuggers and the timeout of the boot test.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Boot test options")]
@@ -183,7 +183,7 @@ pub(crate) struct GuestArgs {
     pub(crate) boot_deadline: Option<u64>,
 }
 
-/// How much runs at once.
+/// The number of parallel jobs.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Run options")]
@@ -193,7 +193,7 @@ pub(crate) struct JobsArgs {
     pub(crate) jobs: Option<NonZeroUsize>,
 }
 
-/// Where results go.
+/// The output directory.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Run options")]
@@ -212,7 +212,7 @@ pub(crate) struct InstallArgs {
     pub(crate) install_deps: bool,
 }
 
-/// What every command accepts, before and after its name.
+/// Flags that every command accepts, before or after its name.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Global options")]
@@ -227,7 +227,7 @@ pub(crate) struct GlobalArgs {
     #[serde(skip)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Use only what the store holds, never the network
+    /// Use only the store, never the network
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_name = "BOOL", hide_possible_values = true)]
     pub(crate) offline: Option<bool>,

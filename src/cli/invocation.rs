@@ -1,4 +1,4 @@
-//! One call of the program: what its command line says, and with the configuration file everything that it runs with.
+//! One invocation of the program: its command line, and its settings once the configuration file is read.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -15,23 +15,23 @@ use crate::base::stop::Stop;
 use crate::base::store::Store;
 use crate::pipeline::request::Request;
 
-/// The command line, parsed. Reading the configuration file uses it up: no command can read the file twice.
+/// The parsed command line. Reading the configuration file consumes it: no command can read the file twice.
 #[derive(Debug)]
 pub(crate) struct CommandLine {
     /// The flags, those after the subcommand over those before it.
     pub(super) flags: Settings,
     /// Set by a signal.
     pub(super) stop: Stop,
-    /// The definition of the command line, for a program of that name.
+    /// Returns the definition of the command line for a program name.
     pub(super) definition: fn(&str) -> clap::Command,
 }
 
 /// The command line with the configuration file.
 #[derive(Debug)]
 pub(super) struct Invocation {
-    /// What the command line says.
+    /// The flags of the command line.
     pub(super) flags: Settings,
-    /// The flags, and what the file sets besides.
+    /// The flags; the configuration file fills unset ones.
     pub(super) settings: Settings,
     /// Set by a signal.
     pub(super) stop: Stop,
@@ -42,7 +42,7 @@ pub(super) struct Invocation {
 enum Error {
     #[error("cannot find the cache directory: neither XDG_CACHE_HOME nor HOME is set")]
     NoHome,
-    /// The check is in the kernel's top Makefile.
+    /// The kernel's top Makefile makes the same check.
     #[error("the path of the store, {}, has a space or a colon, which the kernel's build refuses", path.display())]
     StorePath { path: PathBuf },
 }
@@ -109,12 +109,12 @@ impl Invocation {
         store_root(&self.settings.global).map_err(|error| failure(&error))
     }
 
-    /// Returns what shows progress.
+    /// Returns the renderer of progress.
     pub(super) fn events(&self) -> Events {
         progress::renderer(self.progress(), std::io::stderr().is_terminal())
     }
 
-    /// Whether standard output is for the events.
+    /// Whether events go to standard output.
     pub(super) fn prints_events(&self) -> bool {
         self.progress() == ProgressMode::Json
     }
@@ -124,7 +124,8 @@ impl Invocation {
     }
 }
 
-/// The cache directory is the one of <https://specifications.freedesktop.org/basedir-spec/latest/>.
+/// Returns `--store`, else the default in the user's cache directory:
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>.
 fn store_root(global: &GlobalArgs) -> Result<PathBuf, Error> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
@@ -134,7 +135,7 @@ fn store_root(global: &GlobalArgs) -> Result<PathBuf, Error> {
     }
 }
 
-/// Returns an error that belongs to no stage, for the user.
+/// Returns the failure for an error outside of the stages.
 pub(super) fn failure(error: &dyn Explain) -> Failure {
     Failure::new(None, error)
 }

@@ -14,7 +14,7 @@ use crate::pipeline::StageKey;
 use crate::pipeline::plan::Plan;
 use crate::repo::Published;
 use crate::stages::fetch::Listing;
-use crate::stages::patch::check::{Row, Verdict};
+use crate::stages::patch::check::{Applicability, SeriesCheck};
 
 /// Standard output is closed or full.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ impl Explain for OutputError {
     }
 }
 
-/// Prints `text`. A reader that has gone away, such as `head`, is no error.
+/// Prints `text`. A pipe that its reader, such as `head`, has closed is not an error.
 pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     use io::Write;
     let mut out = io::stdout().lock();
@@ -38,7 +38,7 @@ pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     }
 }
 
-/// Renders the findings of `doctor`: present or missing, and what needs it.
+/// Renders the findings of `doctor`: present or missing, name and purpose.
 pub(super) fn findings(findings: &[Finding]) -> String {
     let row = |finding: &Finding| {
         let word = if finding.present { "ok" } else { "MISSING" };
@@ -116,7 +116,7 @@ pub(super) fn releases(listing: &Listing) -> String {
     let mut text = String::new();
     for (line, listed) in &listing.lines {
         let supported = if Line::SUPPORTED.contains(line) { "" } else { "  (not a supported line)" };
-        writeln!(text, "{line}{supported}").expect("a String takes every text");
+        writeln!(text, "{line}{supported}").expect("writing to a String cannot fail");
         let mut rows: Vec<Vec<String>> = Vec::new();
         for entry in listed {
             let name = format!("  {}", entry.release);
@@ -132,7 +132,8 @@ pub(super) fn releases(listing: &Listing) -> String {
         text += &columns(&rows);
     }
     for tried in &listing.failed {
-        writeln!(text, "not listed: {}: {}", tried.source, tried.reason).expect("a String takes every text");
+        writeln!(text, "not listed: {}: {}", tried.source, tried.reason)
+            .expect("writing to a String cannot fail");
     }
     text
 }
@@ -169,7 +170,7 @@ pub(super) fn series(name: &str) -> Result<String, series::Error> {
     text += &columns(&rows);
     if let Some(patch) = newest_patch(&shown.variants) {
         write!(text, "\n{}:\n\n{}", patch.name, String::from_utf8_lossy(&patch.content))
-            .expect("a String takes every text");
+            .expect("writing to a String cannot fail");
     }
     Ok(text)
 }
@@ -194,20 +195,22 @@ pub(super) fn published(published: &[Published]) -> String {
 }
 
 /// Renders the result of `series check`: one row for each series.
-pub(super) fn series_table(rows: &[Row]) -> String {
-    let row = |row: &Row| {
-        let verdict = match &row.verdict {
-            Verdict::Applies { max_offset: 0 } => "applies".to_owned(),
-            Verdict::Applies { max_offset } => format!("applies with an offset of up to {max_offset} lines"),
-            Verdict::AlreadyUpstream => "already upstream".to_owned(),
-            Verdict::Unpatched { reason } => format!("no patch needed: {reason}"),
-            Verdict::Absent(error) => format!("absent: {error}"),
-            Verdict::Conflict(error) => format!("CONFLICT: {error}"),
+pub(super) fn series_table(checks: &[SeriesCheck]) -> String {
+    let row = |check: &SeriesCheck| {
+        let verdict = match &check.applicability {
+            Applicability::Applies { max_offset: 0 } => "applies".to_owned(),
+            Applicability::Applies { max_offset } => {
+                format!("applies with an offset of up to {max_offset} lines")
+            }
+            Applicability::AlreadyUpstream => "already upstream".to_owned(),
+            Applicability::Unpatched { reason } => format!("no patch needed: {reason}"),
+            Applicability::Absent(error) => format!("absent: {error}"),
+            Applicability::Conflict(error) => format!("CONFLICT: {error}"),
         };
-        let borrowed = row
+        let borrowed = check
             .borrowed_from
             .map_or(String::new(), |line| format!("with the patches of {line}, untested on this line"));
-        vec![row.series.clone(), row.lang.slug().into(), verdict, borrowed]
+        vec![check.series.clone(), check.lang.slug().into(), verdict, borrowed]
     };
-    columns(&rows.iter().map(row).collect::<Vec<_>>())
+    columns(&checks.iter().map(row).collect::<Vec<_>>())
 }

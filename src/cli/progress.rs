@@ -101,7 +101,7 @@ impl Sink for Bars {
     }
 }
 
-/// The width of the terminal on standard error, in columns. Longer lines are cut; the report has them whole.
+/// The width of the terminal on standard error, in columns. Longer lines are cut; the report has the whole text.
 fn terminal_width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(40))
 }

@@ -39,8 +39,8 @@ fn subcommands(page: &mut String, parent: &Command, run: &[&Arg]) {
     }
 }
 
-/// One command: what it does, how to call it, its arguments and flags. Flags that it shares with a whole run, `run`,
-/// are named only.
+/// One command: description, usage, arguments and flags. Flags that it shares with `run`, the flags
+/// of a whole run, are named only.
 fn section(command: &Command, run: &[&Arg]) -> String {
     let name = command.get_bin_name().unwrap_or(command.get_name());
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
@@ -55,7 +55,7 @@ fn section(command: &Command, run: &[&Arg]) -> String {
     };
     let (shared, own): (Vec<&Arg>, Vec<&Arg>) = command.get_arguments().filter(is_known).partition(is_shared);
     for heading in headings(&own) {
-        write!(text, "\n**{heading}**\n\n").expect("a String takes every text");
+        write!(text, "\n**{heading}**\n\n").expect("writing to a String cannot fail");
         own.iter().filter(|flag| heading_of(flag) == heading).for_each(|flag| text += &entry(flag));
     }
     let shared: Vec<_> =
@@ -64,7 +64,7 @@ fn section(command: &Command, run: &[&Arg]) -> String {
         let list: Vec<_> = shared.iter().map(|flag| format!("`--{flag}`")).collect();
         let list = list.join(", ");
         write!(text, "\nFlags of a run (see [`kpatch-build`](#kpatch-build)): {list}.\n")
-            .expect("a String takes every text");
+            .expect("writing to a String cannot fail");
     }
     text
 }
@@ -87,7 +87,7 @@ fn heading_of(flag: &Arg) -> &str {
     }
 }
 
-/// One item of a list: names and values, what the flag does, possible values and default.
+/// One item of a list: names and values, description, possible values and default.
 fn entry(flag: &Arg) -> String {
     let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
     let (help, default) = split_default(&help);
@@ -95,13 +95,13 @@ fn entry(flag: &Arg) -> String {
     let values: Vec<_> =
         flag.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if takes_value(flag) && !flag.is_hide_possible_values_set() && !values.is_empty() {
-        write!(text, " Values: {}.", values.join(", ")).expect("a String takes every text");
+        write!(text, " Values: {}.", values.join(", ")).expect("writing to a String cannot fail");
     }
     let given: Vec<_> = flag.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     if takes_value(flag) && !given.is_empty() {
-        write!(text, " Default: `{}`.", given.join(",")).expect("a String takes every text");
+        write!(text, " Default: `{}`.", given.join(",")).expect("writing to a String cannot fail");
     } else if let Some(default) = default {
-        write!(text, " Default: {}.", escape(default)).expect("a String takes every text");
+        write!(text, " Default: {}.", escape(default)).expect("writing to a String cannot fail");
     }
     text + "\n"
 }
@@ -127,7 +127,7 @@ fn takes_value(flag: &Arg) -> bool {
     flag.get_action().takes_values()
 }
 
-/// Splits a help text into what the flag does and the text of its default.
+/// Splits a help text into the description and the default.
 fn split_default(help: &str) -> (&str, Option<&str>) {
     match help.split_once("[default: ") {
         Some((help, default)) => (help.trim_end(), Some(default.strip_suffix(']').unwrap_or(default))),

@@ -1,4 +1,4 @@
-//! From settings to requests: words parsed, defaults filled in, keys and kconfigs loaded.
+//! Turns settings into requests: parses words, fills in defaults, loads keys and kconfigs.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::stages::fetch::{SourceRequest, SourceSpecError};
 /// The directory for results if `--out` is not set.
 pub(crate) const OUT: &str = "dist";
 
-/// Seconds that a guest has if `--boot-deadline` is not set.
+/// Boot timeout in seconds if `--boot-deadline` is not set.
 const BOOT_DEADLINE: u64 = 180;
 
-/// Settings that make no request. Nothing has been written.
+/// Why settings result in no request. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// `--release` is not a release.
@@ -30,28 +30,28 @@ pub(crate) enum Error {
     /// `--source` is not a source.
     #[error(transparent)]
     Source(#[from] SourceSpecError),
-    /// `--debuggers` names an unknown one, or a combination that means nothing.
+    /// `--debuggers` names an unknown debugger, or a contradictory combination.
     #[error(transparent)]
     Debuggers(#[from] SelectionError),
     /// A key or a kconfig cannot be used.
     #[error(transparent)]
     Request(#[from] pipeline::Error),
-    /// `--format` with `none` beside others.
+    /// `--format` names `none` and other formats.
     #[error("`none` cannot be combined with other formats")]
     NoneAndOthers,
-    /// The environment variable has another form.
+    /// The environment variable is not a number of seconds.
     #[error("SOURCE_DATE_EPOCH is {given:?}, not a number of seconds since 1970")]
     SourceDateEpoch {
         /// Its value.
         given: String,
     },
-    /// `--lang` with several languages for one kernel.
+    /// `--lang` names several languages for one kernel.
     #[error("a kernel has patches in one language, and --lang names {count}")]
     SeveralLanguages {
-        /// How many.
+        /// Number of languages.
         count: usize,
     },
-    /// The output directory is relative to it.
+    /// The current directory, which the output directory is relative to, is unknown.
     #[error("cannot determine the current directory")]
     CurrentDirectory(#[source] std::io::Error),
 }
@@ -108,10 +108,10 @@ pub(super) fn request(settings: &Settings) -> Result<Request, Error> {
     })
 }
 
-/// Returns the release and where it comes from.
+/// Returns the request for the source.
 ///
 /// # Errors
-/// `--release` or `--source` has another form.
+/// `--release` or `--source` is malformed.
 pub(super) fn sources(settings: &Settings) -> Result<SourceRequest, Error> {
     let source = &settings.source;
     Ok(SourceRequest {

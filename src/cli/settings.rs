@@ -1,4 +1,4 @@
-//! Settings: what the command line and the configuration file chose; the command line wins.
+//! Settings: the merged choices of the command line and the configuration file; the command line wins.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::flags::{
     ReleaseArgs, SeriesArgs, SourceArgs,
 };
 
-/// All groups. As flags they describe a whole run: every stage, or the plan of every stage.
+/// All groups of flags: those of a whole run.
 ///
 /// An unset field is `None` or an empty list; its default depends on the command.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
@@ -53,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) global: GlobalArgs,
 }
 
-/// Fills what is unset.
+/// Fills unset fields.
 trait Merge {
     /// Returns `self` with unset fields from `fallback`.
     fn or(self, fallback: Self) -> Self;
@@ -77,7 +77,7 @@ impl Merge for InstallArgs {
     }
 }
 
-/// Merges field by field; the compiler refuses a list that lacks one.
+/// Merges field by field; a list that lacks a field does not compile.
 macro_rules! merge {
     ($($group:ident { $($field:ident),+ })+) => {
         $(impl Merge for $group {
@@ -168,7 +168,7 @@ fn resolve_source(source: &mut String, dir: &Path) {
     }
 }
 
-/// Defines the flags of a command as a list of groups, with their way into [`Settings`].
+/// Defines the flags of a command as a list of groups, with their conversion into [`Settings`].
 macro_rules! command_flags {
     ($(#[$documentation:meta])* $name:ident { $($group:ident: $flags:ident),+ }) => {
         $(#[$documentation])*

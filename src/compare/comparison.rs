@@ -1,4 +1,4 @@
-//! `compare.json`: what a comparison measured.
+//! `compare.json`: the measurements of a comparison.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ pub struct SeriesInfo {
     pub title: String,
     /// Who proposed it, and where. May be empty.
     pub origin: String,
-    /// What it changes, in a few sentences.
+    /// The change, in a few sentences.
     pub summary: String,
 }
 
@@ -65,14 +65,14 @@ pub struct Cell {
     pub lang: Lang,
     /// Kconfig fragments, as in `request.kconfig` of `report.json`.
     pub kconfig: Vec<String>,
-    /// What the boot showed, as in `report.json`.
+    /// The result of the boot, as in `report.json`.
     pub boot: BootResult,
-    /// What the kernel was built from.
+    /// The source, toolchain and patches of the kernel.
     #[serde(default, rename = "making")]
     pub build: Option<BuildInfo>,
 }
 
-/// What the kernel of a cell was built from.
+/// The source, toolchain and patches of a cell's kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildInfo {
     /// Directory of the run's own `report.json` and logs.

@@ -7,7 +7,7 @@ use super::{BEGIN, END, FILE, SCHEMA};
 use crate::base::error::{Exit, Explain};
 use crate::base::options::Lang;
 
-/// Errors of `compare` itself. Failures of its runs are those of the pipeline.
+/// Errors of `compare` itself. Its runs fail with the errors of the pipeline.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// None of the requested series exists in one of the requested languages.
@@ -38,10 +38,10 @@ pub enum Error {
     Parse {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: serde_json::Error,
     },
-    /// The file is of another version or kind.
+    /// The file has another schema.
     #[error("{} has the schema {found}, not {SCHEMA:?}", path.display())]
     Schema {
         /// The file.
@@ -52,7 +52,7 @@ pub enum Error {
     /// The output directory cannot be created.
     #[error("{0}")]
     Out(#[source] io::Error),
-    /// The Markdown file has no place for the matrix.
+    /// The Markdown file does not have exactly one pair of markers.
     #[error("{} must contain exactly one pair of markers {BEGIN} and {END}", path.display())]
     Markers {
         /// The file.

@@ -66,7 +66,7 @@ fn escaped(text: &str) -> String {
 /// The file cannot be read or written, or does not contain each marker exactly once.
 pub fn update(path: &Path, content: &str) -> Result<bool, Error> {
     let old = read(path)?;
-    let (begin, end) = place(&old, path)?;
+    let (begin, end) = between_markers(&old, path)?;
     let new = format!("{}\n\n{}\n{}", &old[..begin], content, &old[end..]);
     if new == old {
         return Ok(false);
@@ -80,7 +80,7 @@ pub fn update(path: &Path, content: &str) -> Result<bool, Error> {
 /// # Errors
 /// The file cannot be read, or does not contain each marker exactly once.
 pub(crate) fn check_markers(path: &Path) -> Result<(), Error> {
-    place(&read(path)?, path).map(|_| ())
+    between_markers(&read(path)?, path).map(|_| ())
 }
 
 fn read(path: &Path) -> Result<String, Error> {
@@ -88,7 +88,7 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// The byte offsets of the end of the first marker and of the beginning of the second.
-fn place(text: &str, path: &Path) -> Result<(usize, usize), Error> {
+fn between_markers(text: &str, path: &Path) -> Result<(usize, usize), Error> {
     let only = |marker: &str| match &text.match_indices(marker).collect::<Vec<_>>()[..] {
         [(at, _)] => Some(*at),
         _ => None,

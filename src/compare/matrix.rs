@@ -5,7 +5,7 @@ use super::outcome::{CellOutcome, Detail, Tone, outcomes};
 use super::{Absence, Cell, Comparison, Unmeasured};
 use crate::base::options::Lang;
 
-/// What a row shows.
+/// The content of a row.
 #[derive(Clone, Debug)]
 pub(super) enum State<'a> {
     Measured(&'a Cell),
@@ -41,8 +41,10 @@ impl<'a> Table<'a> {
             }
         }
         let cells = comparison.cells.iter().map(|cell| (&*cell.series, cell.lang, State::Measured(cell)));
-        let rest =
-            comparison.unmeasured.iter().map(|gone| (&*gone.series, gone.lang, State::Unmeasured(gone)));
+        let rest = comparison
+            .unmeasured
+            .iter()
+            .map(|unmeasured| (&*unmeasured.series, unmeasured.lang, State::Unmeasured(unmeasured)));
         let mut rows: Vec<Row> = cells
             .chain(rest)
             .map(|(series, lang, state)| {
@@ -150,16 +152,16 @@ pub(super) fn claims_outcome(state: &State) -> CellOutcome {
                 (false, false) => outcome(Tone::Bad, "the boot failed".into(), details),
             }
         }
-        State::Unmeasured(gone) => {
-            let words = match gone.state {
+        State::Unmeasured(unmeasured) => {
+            let words = match unmeasured.state {
                 Absence::NotAvailable => {
-                    format!("not available in {} on this line", gone.lang.name())
+                    format!("not available in {} on this line", unmeasured.lang.name())
                 }
                 Absence::Failed => "the run failed".into(),
                 Absence::NotReached => "not measured".into(),
             };
-            let tone = if gone.state == Absence::Failed { Tone::Bad } else { Tone::Missing };
-            outcome(tone, words, vec![Detail::Sentence(gone.why.clone())])
+            let tone = if unmeasured.state == Absence::Failed { Tone::Bad } else { Tone::Missing };
+            outcome(tone, words, vec![Detail::Sentence(unmeasured.why.clone())])
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Compare: several series, languages and debuggers on one release, side by side.
 //!
-//! Each cell is one ordinary run of the pipeline up to its boot. `compare.json` holds what the boots
-//! showed. The page and the Markdown matrix are rendered from `compare.json` alone, at any time.
+//! Each cell is one ordinary run of the pipeline up to its boot. `compare.json` contains the results of
+//! the boots. The page and the Markdown matrix are rendered from `compare.json` alone, at any time.
 
 mod comparison;
 mod error;

@@ -1,4 +1,4 @@
-//! What a cell of the matrix says about one column, in words and with its observations.
+//! The outcomes in the cells of the matrix, in words, with the observations behind them.
 
 use crate::claims::{DebuggerOutcome, DebuggerRun, Observation, Peek, TraceeAfter};
 use crate::stages::boot::BootResult;
@@ -13,7 +13,7 @@ pub(super) enum Tone {
     Good,
     /// Nothing was observed.
     Missing,
-    /// Something is withheld, or there is a warning without harm.
+    /// Information is withheld, or a debugger warns without harm.
     Caution,
     /// Wrong or unusable.
     Bad,
@@ -114,7 +114,7 @@ fn registers(boot: &BootResult, bits: u8) -> CellOutcome {
     CellOutcome { tone, words, sentence, details: details.collect() }
 }
 
-/// What one io thread shows in its segment registers.
+/// The segment registers of one io thread, in words.
 #[derive(Debug, PartialEq, Eq)]
 struct Showing {
     tone: Tone,
@@ -149,7 +149,7 @@ fn shows_register(seen: &Observation, leader: Option<&Observation>) -> Showing {
             format!("cannot be attached to ({errno})"),
         );
     }
-    let nothing = || Showing::new(Tone::Missing, "not observed", "showed nothing that was observed");
+    let nothing = || Showing::new(Tone::Missing, "not observed", "have no observed segment registers");
     let Some(cs) = &seen.peekuser_cs else { return nothing() };
     if let Peek::Errno(errno) = cs {
         return Showing::new(
@@ -182,7 +182,7 @@ fn shows_register(seen: &Observation, leader: Option<&Observation>) -> Showing {
     }
 }
 
-/// All that was observed of a thread's segment registers, as a sentence.
+/// The observations of a thread's segment registers, as a sentence.
 fn described(seen: &Observation) -> String {
     let mut text = format!("{}: attach {}", seen.thread, seen.attach);
     if let Some(cs) = &seen.peekuser_cs {

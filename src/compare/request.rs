@@ -1,4 +1,4 @@
-//! What is compared: the requested series in the requested languages, as far as they exist.
+//! The request of a comparison, and its cells: the requested series in the requested languages, as far as they exist.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::{doctor, pipeline};
 /// The word for every shipped series.
 pub(crate) const ALL: &str = "all";
 
-/// The order of the dispute: the behaviour that started it, then each proposal in turn.
+/// The order of the discussion: the behaviour that started it, then each proposal in turn.
 const ORDER: [&str; 7] = [
     "zeroed",
     "copy-segments",
@@ -62,9 +62,9 @@ pub(super) struct Grid {
 }
 
 impl CompareRequest {
-    /// Checks what is known before the release is resolved. Nothing is written.
+    /// Checks a request as far as possible before the release is resolved. Writes nothing.
     ///
-    /// `request` provides what the cells have in common; its series and language are replaced.
+    /// `request` provides the settings that all cells share; its series and language are replaced.
     /// `series` has shipped names, `none`, paths or [`ALL`]. Without `langs` the language is C.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl CompareRequest {
         &self.common().out
     }
 
-    /// A request for what does not depend on the language.
+    /// A request for everything that does not depend on the language.
     pub(super) fn common(&self) -> &Request {
         &self.requests[0]
     }
@@ -107,12 +107,12 @@ impl CompareRequest {
         self.requests.iter().find(|request| request.lang == lang).expect("a cell has one of the languages")
     }
 
-    /// Refuses a host that lacks a tool for the second language now, and not hours later when its
-    /// first cell begins.
+    /// Refuses a host that lacks a tool for the second language now instead of hours later, when
+    /// the first cell in that language begins.
     pub(super) fn require_tools(&self, cx: &Context) -> Result<(), Failure> {
         for request in self.requests.iter().skip(1) {
-            let job = request.job(Goal::Boot, cx.store.root());
-            doctor::require(&doctor::examine(job, &cx.stop)).map_err(refused)?;
+            let host = request.host_request(Goal::Boot, cx.store.root());
+            doctor::require(&doctor::examine(host, &cx.stop)).map_err(refused)?;
         }
         Ok(())
     }
@@ -190,7 +190,7 @@ mod tests {
     use crate::stages::fetch::{SourceRequest, SourceSpec};
 
     #[test]
-    fn all_series_are_the_shipped_ones_in_the_order_of_the_dispute() {
+    fn all_series_are_the_shipped_ones_in_the_order_of_the_discussion() {
         let chosen = |words: &[&str]| selected(&owned(words));
         let names = chosen(&["all"]).unwrap();
         assert_eq!(names.first().map(String::as_str), Some("zeroed"));

@@ -21,8 +21,8 @@ use crate::stages::fetch::SourceRequest;
 /// Measures every cell, and replaces `compare.json` in the output directory after each of them.
 /// `command` is the command line, to be recorded.
 ///
-/// A failed verdict does not end the comparison; a failed stage does. The comparison that is returned
-/// has everything that was measured before.
+/// A failed verdict does not end the comparison; a failed stage does. The returned comparison has
+/// all measurements up to then.
 pub(crate) fn measure(
     mut cx: Context,
     request: &CompareRequest,
@@ -93,8 +93,8 @@ fn measured(
     Ok((cell, kernel.series))
 }
 
-/// `series` must be the one that the run applied. Loaded again it could differ: a series in a directory
-/// can change meanwhile, and the build fixes depend on the toolchain of the run.
+/// `series` must be the one that the run applied. Loading it again could return another one: a series in a
+/// directory can change meanwhile, and the build fixes depend on the toolchain of the run.
 fn build_info(report: Report, series: &Series, directory: PathBuf) -> BuildInfo {
     let patch = |file: &series::PatchFile| PatchInfo {
         file: file.name.clone(),
@@ -112,7 +112,7 @@ fn build_info(report: Report, series: &Series, directory: PathBuf) -> BuildInfo 
     }
 }
 
-/// Makes the paths below `out` relative to `compare.json`; `directory` is where `out` is from there.
+/// Makes the paths below `out` relative to `compare.json`; `directory` is the path of `out` from there.
 fn relative(mut boot: BootResult, out: &Path, directory: &Path) -> BootResult {
     let short = |path: &mut PathBuf| {
         if let Ok(below) = path.strip_prefix(out) {

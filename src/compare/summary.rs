@@ -1,4 +1,4 @@
-//! What the measurements show, in sentences. Names of series are between backticks.
+//! The measurements in sentences. Names of series are between backticks.
 
 use super::matrix::{Row, Table, claims_outcome};
 use super::outcome::{SIZES, Tone};
@@ -11,7 +11,7 @@ use crate::claims::{Answer, DebuggerOutcome, DebuggerRun, TraceeAfter};
 pub struct Summary {
     /// What was measured, which series work everywhere, and whether the claims hold.
     pub lead: Vec<String>,
-    /// What each series does, in the order of the matrix.
+    /// The findings about each series, in the order of the matrix.
     pub series: Vec<SeriesFinding>,
     /// The answer to the open question.
     pub einval: EinvalAnswer,
@@ -27,16 +27,16 @@ pub struct SeriesFinding {
     /// The row as part of an HTML `id`.
     pub(super) slug: String,
     pub(super) tone: Tone,
-    /// What is wrong, one sentence each; for a series without a problem, the sentence that says so.
+    /// The problems, one sentence each; for a series without a problem, one sentence that states this.
     pub points: Vec<String>,
 }
 
-/// What gdb does when reading the registers of an io thread returns EINVAL.
+/// How gdb reacts when reading the registers of an io thread returns EINVAL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EinvalAnswer {
     /// The answer in sentences.
     pub answer: Vec<String>,
-    /// What gdb printed: the runs, and the line.
+    /// Lines that gdb printed: the runs, and the line.
     pub(super) quotes: Vec<(String, String)>,
 }
 
@@ -126,8 +126,8 @@ fn working(table: &Table) -> String {
 
 fn missing(comparison: &Comparison) -> Option<String> {
     let of = |wanted: &dyn Fn(Absence) -> bool| -> Vec<String> {
-        let gone = comparison.unmeasured.iter().filter(|gone| wanted(gone.state));
-        gone.map(|gone| format!("`{}` in {}", gone.series, gone.lang.name())).collect()
+        let cells = comparison.unmeasured.iter().filter(|cell| wanted(cell.state));
+        cells.map(|cell| format!("`{}` in {}", cell.series, cell.lang.name())).collect()
     };
     let failed = of(&|state| state != Absence::NotAvailable);
     let absent = of(&|state| state == Absence::NotAvailable);
@@ -289,7 +289,7 @@ fn einval(table: &Table) -> EinvalAnswer {
     einval
 }
 
-/// A kernel on which register reads return EINVAL, and what gdb does there.
+/// A kernel on which register reads return EINVAL, and the reaction of gdb.
 struct Refusing {
     series: String,
     langs: Vec<String>,
@@ -334,7 +334,7 @@ fn sentences(runs: &[&DebuggerRun]) -> Vec<String> {
     groups.iter().map(sentence).collect()
 }
 
-/// What a debugger did, as the rest of a sentence that begins with one debugger or with several.
+/// The reaction of a debugger, as the rest of a sentence that begins with one debugger or with several.
 fn reaction(run: &DebuggerRun, plural: bool) -> String {
     let verb = |one: &'static str, several: &'static str| if plural { several } else { one };
     let attaches = verb("attaches", "attach");

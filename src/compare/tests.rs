@@ -27,10 +27,10 @@ fn a_real_comparison_satisfies_the_schema_and_a_changed_one_does_not() {
     assert_eq!(errors, [""; 0]);
     type Change = fn(&mut serde_json::Value);
     let changes: [Change; 4] = [
-        |it| it["schema"] = SCHEMA_OF_REPORTS.into(),
-        |it| it["cells"][0]["making"]["patches"][0]["text"] = serde_json::Value::Null,
-        |it| drop(it["cells"][0]["boot"].as_object_mut().unwrap().remove("claims")),
-        |it| it["unmeasured"][0]["state"] = "gone".into(),
+        |json| json["schema"] = SCHEMA_OF_REPORTS.into(),
+        |json| json["cells"][0]["making"]["patches"][0]["text"] = serde_json::Value::Null,
+        |json| drop(json["cells"][0]["boot"].as_object_mut().unwrap().remove("claims")),
+        |json| json["unmeasured"][0]["state"] = "gone".into(),
     ];
     for (number, change) in changes.into_iter().enumerate() {
         let mut changed = real.clone();

@@ -1,4 +1,4 @@
-//! Checks what a run needs from this host, and installs what is missing with one command.
+//! Checks the needs of a run on this host, and installs missing ones with one command.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub struct HostRequest<'a> {
 /// The result of checking one need.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// What the run needs.
+    /// The need.
     pub need: Need,
     /// Whether this host has it.
     pub present: bool,
@@ -117,7 +117,7 @@ pub fn manager() -> Option<Manager> {
         .map(|(_, manager)| manager)
 }
 
-/// Returns the shell command that installs what is missing; `None` if nothing is or no package is known.
+/// Returns the shell command that installs the missing needs; `None` if none is missing or no package is known.
 pub fn install_command(findings: &[Finding], manager: Manager) -> Option<String> {
     let packages = missing_packages(findings, manager);
     let list = packages.join(" ");
@@ -151,7 +151,7 @@ fn missing(findings: &[Finding]) -> Vec<String> {
 /// Fails if a need is missing.
 ///
 /// # Errors
-/// [`Error::Missing`] with the command that installs what is missing.
+/// [`Error::Missing`], with the command that installs the missing needs.
 pub fn require(findings: &[Finding]) -> Result<(), Error> {
     let missing = missing(findings);
     if missing.is_empty() {
@@ -161,12 +161,12 @@ pub fn require(findings: &[Finding]) -> Result<(), Error> {
     Err(Error::Missing { missing, command })
 }
 
-/// Installs what is missing and checks again. Shows the command and its output on standard error.
+/// Installs the missing needs and checks again. Shows the command and its output on standard error.
 ///
 /// # Errors
 /// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoManager`] and [`Error::Missing`]
-/// if no command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if it did not
-/// help.
+/// if no command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if a need
+/// is still missing.
 pub fn install(request: HostRequest, findings: &[Finding], stop: &Stop) -> Result<Vec<Finding>, Error> {
     let missing = missing(findings);
     if missing.is_empty() {

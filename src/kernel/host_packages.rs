@@ -1,4 +1,4 @@
-//! What a run needs from its host, and the packages that provide it.
+//! The needs of a run on its host, and the packages that meet them.
 
 use std::path::{Path, PathBuf};
 
@@ -109,11 +109,11 @@ impl Need {
 /// The needs of kpatch-build on any host; its own packages depend on them.
 #[derive(Clone, Debug)]
 pub(crate) struct HostNeeds {
-    /// Of every run that builds and packages.
+    /// Needs of every run that builds and packages.
     pub(crate) build: Vec<Need>,
-    /// Of the boot test.
+    /// Needs of the boot test.
     pub(crate) boot: Vec<Need>,
-    /// Of some kconfigs and flags.
+    /// Needs of some kconfigs and flags.
     pub(crate) optional: Vec<Need>,
 }
 

@@ -1,4 +1,4 @@
-//! Kernels: configuration, patch series, toolchain, the interface to kbuild, and what the host must provide.
+//! Kernels: configuration, patch series, toolchain, the interface to kbuild, and the needs on the host.
 
 pub mod host_packages;
 pub mod kbuild;

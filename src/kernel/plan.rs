@@ -24,7 +24,7 @@ pub struct KernelPlan {
     pub toolchain: Toolchain,
     /// The part of `uname -r` after the release, with its leading `-`.
     pub localversion: String,
-    /// Counts rebuilds of the same kernel, from 1.
+    /// Package revision, from 1.
     pub revision: u32,
     /// Package formats; empty if nothing is packaged.
     pub formats: Vec<Format>,
@@ -46,7 +46,7 @@ pub struct KernelPlan {
 
 impl KernelPlan {
     /// The time in image and packages, in seconds since the epoch. `released_at` is the time of the release,
-    /// `None` before the source is unpacked; the result is `None` if it depends on that.
+    /// `None` before the source is unpacked; the result is `None` if it depends on `released_at`.
     pub fn time(&self, released_at: Option<i64>) -> Option<i64> {
         match self.timestamp {
             Timestamp::Given(seconds) => Some(seconds),
@@ -64,7 +64,7 @@ impl KernelPlan {
 
     /// `uname -r` of the kernel: `6.1.187-copy-segments-boot`.
     ///
-    /// Always begins with three numbers, as in the kernel's Makefile: 5.12 gives `5.12.0-…`.
+    /// Always begins with three numbers, as in the kernel's Makefile: `5.12.0-…` for 5.12.
     pub fn kernel_release(&self) -> String {
         format!("{}{}", self.release.kernel_version(), self.localversion)
     }

@@ -1,4 +1,4 @@
-//! What is refused before anything is written.
+//! Checks of a request before anything is written.
 
 use crate::base::error::{Explain, Failure};
 use crate::base::options::Goal;
@@ -6,7 +6,7 @@ use crate::kernel::{kconfig, series};
 use crate::pipeline::request::{self, Request};
 use crate::stages::boot::BootRequest;
 
-/// Refuses a request that no source and no tool could satisfy.
+/// Refuses a request that can never succeed.
 ///
 /// # Errors
 /// The release, the series, the kconfig or their combination with the goal is not usable.
@@ -25,7 +25,10 @@ pub fn check(request: &Request, goal: Goal) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How to boot; refused with `--no-boot`.
+/// Returns the boot part of the request.
+///
+/// # Errors
+/// The request excludes the boot (`--no-boot`).
 pub(super) fn boot_request(request: &Request) -> Result<&BootRequest, Failure> {
     request.boot.as_ref().ok_or_else(|| refused(request::Error::NothingToBoot))
 }

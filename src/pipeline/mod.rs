@@ -1,8 +1,8 @@
 //! The pipeline: every stage of a run, in order. Read this first.
 //!
-//! A [`request::Request`] is what you want. [`check()`] refuses what can never work,
-//! [`plan::resolve`] leaves nothing open, and [`run()`] calls the stages and records each of them
-//! in `report.json`.
+//! A [`request::Request`] states the goal. [`check()`] refuses a request that can never succeed,
+//! [`plan::resolve`] determines every detail, and [`run()`] calls the stages and records each of
+//! them in `report.json`.
 
 mod check;
 mod keys;
@@ -21,14 +21,14 @@ use crate::base::error::{Explain, Failure};
 use crate::base::events::Stage;
 use crate::base::options::Goal;
 use crate::pipeline::request::Request;
-use crate::stages::patch::check::Row;
+use crate::stages::patch::check::SeriesCheck;
 use crate::stages::{boot, fetch, patch, unpack, verify};
 
 /// `series check`: tries every shipped series on the request's release, without building.
 ///
 /// # Errors
-/// The release cannot be fetched, verified or unpacked; a series that does not apply is a row.
-pub fn check_series(cx: &Context, request: Request) -> Result<Vec<Row>, Failure> {
+/// The release cannot be fetched, verified or unpacked; a series that does not apply is not an error.
+pub fn check_series(cx: &Context, request: Request) -> Result<Vec<SeriesCheck>, Failure> {
     fn failed<E: Explain>(stage: Stage) -> impl Fn(E) -> Failure {
         move |error| Failure::new(Some(stage), &error)
     }

@@ -1,4 +1,4 @@
-//! The plan: a [`Request`] with nothing left open.
+//! The plan: a [`Request`] with every detail determined.
 //!
 //! After the plan, no stage reads the environment, the clock or a default.
 
@@ -42,8 +42,8 @@ pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), 
 pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Failure> {
     let missing = |error| Failure::new(Some(Stage::Build), &error);
     if goal.builds() {
-        let job = request.job(goal, cx.store.root());
-        doctor::require(&doctor::examine(job, &cx.stop)).map_err(missing)?;
+        let host = request.host_request(goal, cx.store.root());
+        doctor::require(&doctor::examine(host, &cx.stop)).map_err(missing)?;
     }
     let toolchain = toolchain(cx, request, goal.builds() && request.kconfig.requests("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
@@ -96,17 +96,17 @@ fn parts(given: Option<&[Part]>, kconfig: &Kconfig) -> Vec<Part> {
     }
 }
 
-/// The programs that build the kernel; `rust` requests those for Rust too.
+/// The programs that build the kernel; with `rust`, also the Rust tools.
 fn toolchain(cx: &Context, request: &Request, rust: bool) -> Result<Toolchain, toolchain::Error> {
     let mut toolchain = toolchain::discover(&request.cc, &cx.stop)?;
     if rust {
-        let places = toolchain::rust::SearchPaths::of_this_host();
-        toolchain.rust = Some(toolchain::rust::discover(&places, &cx.stop)?);
+        let paths = toolchain::rust::SearchPaths::of_this_host();
+        toolchain.rust = Some(toolchain::rust::discover(&paths, &cx.stop)?);
     }
     Ok(toolchain)
 }
 
-/// Signed kernels have a suffix of their own: their configuration differs, and modules of an unsigned kernel
+/// Signed kernels have a separate suffix: their configuration differs, and modules of an unsigned kernel
 /// would crash them.
 fn default_localversion(series: &str, lang: Lang, kconfig: &str, signed: bool) -> String {
     let lang = if lang == Lang::Rust { "-rust" } else { "" };

@@ -9,7 +9,7 @@ use crate::base::error::{Exit, Explain, Failure};
 use crate::base::openpgp::sign::SigningKey;
 use crate::report::{self, ErrorRecord, Report, RequestRecord, attest};
 
-/// The report of the run that works now, and where it is written.
+/// The report of the current run, and its path.
 pub(super) struct Recorder {
     pub(super) report: Report,
     path: PathBuf,
@@ -23,8 +23,8 @@ struct Error(#[from] io::Error);
 impl Explain for Error {}
 
 impl Recorder {
-    /// Creates the output directory and writes the first report: from here on a run that fails
-    /// leaves a trace.
+    /// Creates the output directory and writes the first report: from here on, a failed run
+    /// has a report.
     pub(super) fn begin(request: RequestRecord, out: &Path) -> Result<Recorder, Failure> {
         let begin = || {
             fs::create_dir_all(out)?;

@@ -1,4 +1,4 @@
-//! A request: one run as the user wants it, with defaults filled in, words parsed and files read.
+//! A request: one run as the user specified it, with defaults filled in, words parsed and files read.
 
 use std::path::{Path, PathBuf};
 
@@ -13,18 +13,18 @@ use crate::report::RequestRecord;
 use crate::stages::boot::BootRequest;
 use crate::stages::fetch::SourceRequest;
 
-/// One run. What it leaves open (the exact release, the toolchain) the plan resolves.
+/// One run. The plan resolves the rest: the exact release and the toolchain.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Which release, from where.
+    /// The release and its sources.
     pub sources: SourceRequest,
     /// A shipped series' name, `none`, or the path of the user's directory or mbox.
     pub series: String,
     /// The language of the patches.
     pub lang: Lang,
-    /// Shipped names or paths, later ones on top of earlier ones.
+    /// Shipped names or paths; later fragments override earlier ones.
     pub kconfig_names: Vec<String>,
-    /// These fragments with what `lang` and `keys` need; see [`Request::load_kconfig`].
+    /// The fragments, plus the options that `lang` and `keys` need; see [`Request::load_kconfig`].
     pub kconfig: Kconfig,
     /// Package formats, each once; empty for no packages.
     pub formats: Vec<Format>,
@@ -34,7 +34,8 @@ pub struct Request {
     pub compression: Compression,
     /// The C compiler: a name in `PATH`, or a path.
     pub cc: String,
-    /// Suffix of the kernel release, with its leading `-`. `None`: made of series, language and kconfig.
+    /// Suffix of the kernel release, with its leading `-`. `None` for the default, composed of series, language and
+    /// kconfig.
     pub localversion: Option<String>,
     /// At least 1.
     pub revision: u32,
@@ -42,11 +43,11 @@ pub struct Request {
     pub jobs: Option<usize>,
     /// The time in image and packages.
     pub timestamp: Timestamp,
-    /// What signs.
+    /// The secret keys.
     pub keys: Keys,
     /// Absolute path of the output directory.
     pub out: PathBuf,
-    /// `None` boots nothing.
+    /// The boot test; `None` for none.
     pub boot: Option<BootRequest>,
 }
 
@@ -73,13 +74,13 @@ pub enum Error {
     Kconfig(#[from] kconfig::Error),
     /// A Secure Boot key without its certificate, or the reverse.
     #[error("--{given} requires --{missing}")]
-    HalfAKeyPair {
+    IncompleteKeyPair {
         /// The flag that is set.
         given: &'static str,
-        /// The flag that is not.
+        /// The flag that is missing.
         missing: &'static str,
     },
-    /// A release that no series is about.
+    /// A release without io threads.
     #[error("{release} has no io threads, so no series applies to it")]
     NoIoThreads {
         /// The release, or the first one of the line.
@@ -95,7 +96,7 @@ pub enum Error {
         given: String,
     },
     /// A boot test is the goal, and the request excludes it.
-    #[error("a boot test was requested, and the boot test is switched off")]
+    #[error("cannot boot: the request excludes the boot test")]
     NothingToBoot,
 }
 
@@ -129,7 +130,7 @@ impl Explain for Error {
                 let lines: Vec<_> = release::Line::SUPPORTED.iter().map(ToString::to_string).collect();
                 Some(format!("use a release from a supported line: {}", lines.join(", ")))
             }
-            Error::HalfAKeyPair { missing, .. } => Some(format!("add --{missing} FILE")),
+            Error::IncompleteKeyPair { missing, .. } => Some(format!("add --{missing} FILE")),
             _ => self.inner()?.next_step(),
         }
     }
@@ -144,8 +145,8 @@ pub fn secure_boot_key(key: Option<&Path>, certificate: Option<&Path>) -> Result
     match (key, certificate) {
         (None, None) => Ok(None),
         (Some(key), Some(certificate)) => Ok(Some(Signer::load(key, certificate)?)),
-        (Some(_), None) => Err(Error::HalfAKeyPair { given: key_flag, missing: certificate_flag }),
-        (None, Some(_)) => Err(Error::HalfAKeyPair { given: certificate_flag, missing: key_flag }),
+        (Some(_), None) => Err(Error::IncompleteKeyPair { given: key_flag, missing: certificate_flag }),
+        (None, Some(_)) => Err(Error::IncompleteKeyPair { given: certificate_flag, missing: key_flag }),
     }
 }
 
@@ -153,7 +154,7 @@ impl Request {
     /// Loads the kconfig of a request with this language and these keys.
     ///
     /// # Errors
-    /// A fragment does not exist, cannot be read, or has a line that is no option.
+    /// A fragment does not exist, cannot be read, or has a line that is not an option.
     pub fn load_kconfig(names: &[String], lang: Lang, keys: &Keys) -> Result<Kconfig, Error> {
         Ok(Kconfig::load_for(lang, keys.secure_boot.is_some(), names)?)
     }
@@ -171,7 +172,7 @@ impl Request {
         Ok(request)
     }
 
-    /// Refuses what no source and no tool can provide.
+    /// Refuses a request that no source and no tool can satisfy.
     ///
     /// # Errors
     /// The release has no io threads, or `localversion` cannot be part of a package's name.
@@ -180,8 +181,8 @@ impl Request {
         self.localversion.as_deref().map_or(Ok(()), check_localversion)
     }
 
-    /// Returns what `doctor` examines the host for.
-    pub fn job<'a>(&'a self, goal: Goal, store: &'a Path) -> doctor::HostRequest<'a> {
+    /// Returns the request that `doctor` examines the host for.
+    pub fn host_request<'a>(&'a self, goal: Goal, store: &'a Path) -> doctor::HostRequest<'a> {
         let boots = goal.boots() && self.boot.is_some();
         doctor::HostRequest { cc: &self.cc, kconfig: &self.kconfig, boots, store }
     }
@@ -210,7 +211,7 @@ impl From<&Request> for RequestRecord {
 }
 
 fn refuse_without_io_threads(spec: ReleaseSpec) -> Result<(), Error> {
-    // The newest point release of 5.10.y has them, those of older lines do not.
+    // The newest point release of 5.10.y has io threads, those of older lines have none.
     let release = match spec {
         ReleaseSpec::Exact(release) => release,
         ReleaseSpec::Newest(line) => Release::new(line.major, line.minor, u32::MAX),

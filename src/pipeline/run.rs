@@ -31,9 +31,9 @@ pub struct Finished {
     pub report: Report,
     /// Path of `report.json`.
     pub path: PathBuf,
-    /// What the run built. `None` for runs without a plan: `fetch`, and the boot of an external image.
+    /// The resolved plan. `None` for runs without a plan: `fetch`, and the boot of an external image.
     pub plan: Option<Plan>,
-    /// What the boot showed. `None` if nothing was booted.
+    /// The result of the boot. `None` if nothing was booted.
     pub boot: Option<BootResult>,
 }
 
@@ -60,7 +60,7 @@ impl Finished {
 /// Runs the stages up to `goal` and leaves `report.json` in the output directory.
 ///
 /// # Errors
-/// The request is refused, or a stage fails; the report then says why. A failed verdict is not an error.
+/// The request is refused, or a stage fails; the report then has the reason. A failed verdict is not an error.
 pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Finished, Failure> {
     check(request, goal)?;
     let mut run = Run::begin(cx, request)?;
@@ -86,7 +86,7 @@ struct Run<'a> {
     openpgp_key: Option<&'a SigningKey>,
 }
 
-/// What the stages return besides the report.
+/// The results of the stages besides the report.
 #[derive(Default)]
 struct Results {
     plan: Option<Plan>,

@@ -82,7 +82,7 @@ fn paragraph(deb: &Deb, path: &str) -> String {
 }
 
 /// Returns the architectures of the packages, sorted. apt reads the index of its own architecture, so
-/// packages for all of them still need one.
+/// packages for all architectures still need an index.
 fn architectures(debs: &BTreeMap<String, Deb>) -> BTreeSet<&str> {
     let found: BTreeSet<_> = debs
         .values()
@@ -110,11 +110,11 @@ fn write_index(draft: &mut Draft, architecture: &str, text: &[u8], listed: &mut 
 pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let packed = encoder.write_all(content).and_then(|()| encoder.finish());
-    packed.expect("writing to a Vec does not fail")
+    packed.expect("writing to a Vec cannot fail")
 }
 
 fn xz(content: &[u8]) -> Vec<u8> {
-    liblzma::encode_all(io::Cursor::new(content), 6).expect("writing to a Vec does not fail")
+    liblzma::encode_all(io::Cursor::new(content), 6).expect("writing to a Vec cannot fail")
 }
 
 /// Returns the `Release` file. It has no Valid-Until: clients may use a repository that is no longer updated.

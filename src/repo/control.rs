@@ -46,8 +46,8 @@ fn from_tar(plain: impl Read) -> io::Result<String> {
 pub(super) fn parse(control: &str) -> io::Result<Paragraph> {
     let paragraph: Paragraph =
         control.parse().map_err(|error| invalid(&format!("its control file: {error}")))?;
-    // A reader of the index would take what follows an empty line for another paragraph, and a field that the
-    // index adds for the index's.
+    // A reader of the index would treat the text after an empty line as another paragraph, and a field with the
+    // name of an index field as part of the index.
     if control.lines().any(|line| line.trim().is_empty()) {
         return Err(invalid("its control file has an empty line"));
     }

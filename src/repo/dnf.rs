@@ -49,8 +49,8 @@ pub(super) fn publish(
     draft.publish(publication.keep)
 }
 
-/// Returns the path in the pool, below a directory named after the key: signed with another key, a package is
-/// another file, and clients of earlier generations still request the first one.
+/// Returns the path in the pool, below a directory named after the key: a package signed with another key
+/// is another file, and clients of earlier generations still request the first one.
 fn pool_path(rpm: &Rpm, key: &SigningKey) -> Result<String, Error> {
     let failed = not_an_rpm(&rpm.path);
     let metadata = &rpm.metadata;
@@ -71,7 +71,7 @@ fn pool_path(rpm: &Rpm, key: &SigningKey) -> Result<String, Error> {
     Ok(format!("packages/{id}/{name}-{version}-{release}.{architecture}.rpm"))
 }
 
-/// Adds the signed package to the pool and returns it as clients get it.
+/// Adds the signed package to the pool and returns the file that clients get.
 fn add_signed(
     repository: &Repository,
     name: &str,
@@ -109,7 +109,7 @@ fn copy_with(rpm: &Rpm, metadata: &PackageMetadata, to: &mut std::fs::File) -> R
 /// payload's checksum.
 ///
 /// The signature has the package's build time as its date: signing the package again yields the same file.
-/// The rpm crate could sign too, but only with an OpenPGP library of its own.
+/// The rpm crate could sign too, but only with a second OpenPGP library.
 fn sign(rpm: &Rpm, key: &SigningKey) -> Result<PackageMetadata, Error> {
     let failed = not_an_rpm(&rpm.path);
     let header = rpm.metadata.header_bytes().map_err(&failed)?;
@@ -146,7 +146,7 @@ fn header_signature(armoured: &str) -> Result<(IndexSignatureTag, Vec<u8>), Erro
         other => return Err(Error::Algorithm { algorithm: format!("{other:?}") }),
     };
     let mut packet = Vec::new();
-    parsed.signature.to_writer_with_header(&mut packet).expect("writing to a Vec does not fail");
+    parsed.signature.to_writer_with_header(&mut packet).expect("writing to a Vec cannot fail");
     Ok((tag, packet))
 }
 
@@ -154,7 +154,7 @@ fn describe(rpm: &Rpm, path: &str) -> Result<Package, Error> {
     let source = PackageSource {
         checksum: Some(Checksum::Sha256(rpm.sha256.clone())),
         size_package: Some(rpm.bytes),
-        // The file's own time is when it was copied here.
+        // The file's modification time is that of the copy.
         time_file: rpm.metadata.get_build_time().unwrap_or_default(),
         location_href: path.to_owned(),
         location_base: None,

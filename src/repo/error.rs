@@ -31,13 +31,13 @@ pub enum Error {
         /// The directory to search.
         path: PathBuf,
     },
-    /// The output directory holds files that no repository has.
+    /// The output directory contains files that do not belong to a repository.
     #[error("{} is neither empty nor a repository of kpatch-build", path.display())]
     NotOurs {
         /// The output directory.
         path: PathBuf,
     },
-    /// The address is no URL that apt and dnf support.
+    /// The address is not a URL that apt and dnf support.
     #[error("the address {given:?} is not a valid URL")]
     Address {
         /// The address.

@@ -94,7 +94,7 @@ impl Repository {
         Ok(Draft { repository: self, dir, record })
     }
 
-    /// Removes all but the newest `keep` generations, and the packages that none of these has.
+    /// Removes all but the newest `keep` generations, and the packages that none of these lists.
     fn sweep(&self, keep: usize) -> Result<(), Error> {
         let kept = &self.published[..keep.min(self.published.len())];
         let generations = self.root.join(GENERATIONS);

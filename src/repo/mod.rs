@@ -36,7 +36,7 @@ const MARK: &str = ".kpatch-build-repository";
 /// format becomes empty.
 ///
 /// # Errors
-/// [`Error::NotOurs`] if `request.out` holds anything else, [`Error::Differ`] and [`Error::Published`] if two
+/// [`Error::NotOurs`] if `request.out` contains anything else, [`Error::Differ`] and [`Error::Published`] if two
 /// different packages have the same name and version, [`Error::Backwards`] if the published generation is
 /// dated after `request.date`. Clients then still see the earlier generation.
 pub fn publish(request: &PublishRequest, stop: &Stop) -> Result<Vec<Published>, Error> {

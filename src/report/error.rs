@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::SCHEMA;
 use crate::base::error::{Exit, Explain};
 
-/// A file that was named as a report and is not one. Always wrong usage.
+/// Why a file cannot be read as a report. Always wrong usage.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file cannot be read.
@@ -17,10 +17,10 @@ pub enum ReadError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// Line and column, and what is wrong there.
+        /// Line, column and reason.
         source: serde_json::Error,
     },
-    /// The content is of another version or kind.
+    /// The content has another schema.
     #[error("{} has the schema {found:?}, not {SCHEMA:?}", path.display())]
     Schema {
         /// The file.

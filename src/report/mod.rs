@@ -1,8 +1,8 @@
-//! `report.json`: what a run was to build, what it built and what the boot showed.
+//! `report.json`: the request of a run, its results, and the result of the boot.
 //!
 //! The types here are the schema, for writing and for reading. Fields are added, never renamed;
-//! a reader ignores fields it does not know. [`attest`] makes and checks the documents beside the
-//! packages.
+//! a reader ignores fields it does not know. [`attest`] creates and checks the documents next
+//! to the packages.
 
 pub mod attest;
 mod error;
@@ -45,7 +45,7 @@ pub struct Report {
     pub schema: String,
     /// The version of kpatch-build that ran.
     pub tool: Tool,
-    /// The request, as far as it decides about the packages.
+    /// The request, as far as it determines the packages.
     pub request: RequestRecord,
     /// The exact release that the request resolved to.
     pub release: Option<Release>,
@@ -61,13 +61,13 @@ pub struct Report {
     /// The packages.
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
-    /// The files beside the packages that let others check them.
+    /// The files next to the packages with which others can check them.
     #[serde(default)]
     pub evidence: Vec<Document>,
     /// The stages that ran, in order.
     #[serde(default, deserialize_with = "known")]
     pub stages: Vec<StageRecord>,
-    /// What the boot showed. Null if the run ended before.
+    /// The result of the boot. Null if the run ended before it.
     #[serde(default, deserialize_with = "known")]
     pub boot: Option<BootRecord>,
     /// Why the run failed. Null if it reached its end, whatever the verdict.
@@ -86,7 +86,7 @@ pub fn schema() -> String {
     schema_of::<Report>()
 }
 
-/// Returns the JSON schema (draft 2020-12) of what serde writes for `T`.
+/// Returns the JSON schema (draft 2020-12) of the JSON that serde writes for `T`.
 pub(crate) fn schema_of<T: JsonSchema>() -> String {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let schema = generator.into_root_schema_for::<T>();
@@ -156,7 +156,7 @@ impl Report {
         Ok(text)
     }
 
-    /// The boot's verdict. `None` if the run ended before it came to the boot.
+    /// The boot's verdict. `None` if the run ended before the boot.
     pub fn verdict(&self) -> Option<Verdict> {
         self.boot.as_ref().map(BootRecord::verdict)
     }

@@ -45,7 +45,7 @@ impl fmt::Display for Tool {
     }
 }
 
-/// The part of a request that decides about the packages.
+/// The part of a request that determines the packages.
 ///
 /// The provenance has the same object as its `externalParameters`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ pub struct RequestRecord {
     pub packages: Option<Vec<Part>>,
     /// The compression of the packages.
     pub compression: Compression,
-    /// The value of `--localversion`. Null for one made of series, language, kconfig and signing.
+    /// The value of `--localversion`. Null for the default, composed of series, language, kconfig and signing.
     pub localversion: Option<String>,
     /// The package revision, from 1.
     pub revision: u32,
@@ -76,7 +76,7 @@ pub struct RequestRecord {
     pub cc: String,
 }
 
-/// The purpose of a file beside the packages.
+/// The purpose of a file next to the packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DocumentKind {
@@ -90,14 +90,14 @@ pub enum DocumentKind {
     Checksums,
 }
 
-/// A file beside the packages that lets others check them.
+/// A file next to the packages with which others can check them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
     /// Path of the file.
     pub path: PathBuf,
     /// Its purpose.
     pub kind: DocumentKind,
-    /// SHA-256 of the file. Null for `SHA256SUMS` and its signature, which are made from the report.
+    /// SHA-256 of the file. Null for `SHA256SUMS` and its signature, which depend on the report.
     pub sha256: Option<String>,
 }
 
@@ -141,7 +141,7 @@ pub struct ToolchainRecord {
     pub bindgen: Option<String>,
     /// The libclang that bindgen reads C with: `clang 19.1.7`. Null for a kernel without Rust.
     pub libclang: Option<String>,
-    /// `pahole v1.24`, which makes BTF. Null if it is not installed.
+    /// `pahole v1.24`, which generates BTF. Null if it is not installed.
     pub pahole: Option<String>,
 }
 
@@ -246,7 +246,7 @@ pub struct StageRecord {
     pub log: Option<PathBuf>,
 }
 
-/// What the boot showed, or `{"verdict": "skipped"}` for a kernel that was not booted.
+/// The result of the boot, or `{"verdict": "skipped"}` for a kernel that was not booted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum BootRecord {
@@ -283,7 +283,7 @@ impl BootRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ErrorRecord {
-    /// The stage that failed. Null before the first one.
+    /// The stage that failed. Null before the first stage.
     pub stage: Option<Stage>,
     /// The exit status of the run.
     pub exit: u8,
@@ -291,7 +291,7 @@ pub struct ErrorRecord {
     pub message: String,
     /// Details, a sentence or `name: value` each.
     pub facts: Vec<String>,
-    /// What you can do about it.
+    /// The suggested next step.
     pub next_step: Option<String>,
     /// Path of the log of the program that failed.
     pub log: Option<PathBuf>,

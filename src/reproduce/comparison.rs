@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// terminal.
 #[derive(Debug)]
 pub(crate) struct Comparison {
-    /// What differs between the toolchains, one line each.
+    /// Differences between the toolchains, one line each.
     pub(crate) toolchain: Vec<String>,
     /// Whether the kernel configurations are identical.
     pub(crate) config: bool,

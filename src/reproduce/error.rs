@@ -10,7 +10,7 @@ use crate::pipeline::request;
 use crate::report::ReadError;
 use crate::stages::fetch::SourceSpecError;
 
-/// Errors of `reproduce` itself. Failures of its runs are those of the pipeline.
+/// Errors of `reproduce` itself. Its runs fail with the errors of the pipeline.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The report cannot be read.
@@ -19,7 +19,7 @@ pub(crate) enum Error {
     /// The recorded request cannot be repeated.
     #[error(transparent)]
     Request(#[from] request::Error),
-    /// The recorded source cannot be named.
+    /// The recorded source cannot be expressed as `--source`.
     #[error(transparent)]
     Source(#[from] SourceSpecError),
     /// The run of the report wrote no packages.
@@ -68,10 +68,10 @@ pub(crate) enum Error {
     /// The series has other patches here.
     #[error("the patches are not the recorded ones")]
     OtherPatches {
-        /// What differs, one line each.
+        /// The differences, one line each.
         differences: Vec<String>,
     },
-    /// A relative output directory has no meaning.
+    /// The current directory, which the output directory is relative to, is unknown.
     #[error("cannot determine the current directory")]
     CurrentDirectory(#[source] io::Error),
     /// The temporary store cannot be used.

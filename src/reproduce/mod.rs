@@ -26,7 +26,7 @@ use crate::stages::patch::AppliedPatch;
 pub(crate) use comparison::{Compared, Comparison};
 pub(crate) use error::Error;
 
-/// Which run to repeat, and what differs from it.
+/// The run to repeat, and the settings that differ from it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReproduceRequest {
     /// The `report.json` of the run.
@@ -37,13 +37,13 @@ pub(crate) struct ReproduceRequest {
     pub(crate) cc: Option<String>,
     /// Private key and certificate of a kernel that is signed for Secure Boot.
     pub(crate) secure_boot: (Option<PathBuf>, Option<PathBuf>),
-    /// Directory for what is built.
+    /// Directory for the rebuilt packages.
     pub(crate) out: PathBuf,
     /// Parallel jobs, at least 1; `None` for one per processor.
     pub(crate) jobs: Option<usize>,
 }
 
-/// Default of `--out`, the directory for what is built.
+/// Default of `--out`, the directory for the rebuilt packages.
 pub(crate) const OUT: &str = "reproduced";
 /// Name of the temporary store in the output directory.
 const STORE: &str = ".store";
@@ -122,7 +122,7 @@ impl<'a> Recorded<'a> {
     }
 }
 
-/// The recorded request, with what it resolved to in place of what it left open.
+/// The recorded request, with the recorded results in place of open choices.
 fn request(
     earlier: &RequestRecord,
     recorded: &Recorded,
@@ -141,7 +141,7 @@ fn request(
                 Some(source) => source.clone(),
                 None => source(recorded.source, store).parse()?,
             },
-            // The recorded checksum is what the source must have.
+            // The source must have the recorded checksum instead.
             no_verify: true,
             keyring: None,
             kernel_org: Vec::new(),
@@ -205,7 +205,7 @@ fn check_out(out: &Path, report: &Path) -> Result<(), Error> {
     }
 }
 
-/// What differs between the toolchains, one line each. This tool is part of them: it writes the packages.
+/// Differences between the toolchains, one line each. Includes this tool, which writes the packages.
 fn toolchain_differences(report: &Report, recorded: &ToolchainRecord, plan: &Plan) -> Vec<String> {
     let here = &ToolchainRecord::from(&plan.kernel.toolchain);
     let cc = |tools: &ToolchainRecord| tools.cc_text.clone().unwrap_or_else(|| tools.cc.clone());
@@ -223,7 +223,7 @@ fn toolchain_differences(report: &Report, recorded: &ToolchainRecord, plan: &Pla
     differ.map(|(recorded, here)| format!("{here} here, {recorded} recorded")).collect()
 }
 
-/// Refuses other patches: they make another kernel, so that there is nothing to compare.
+/// Refuses other patches: they result in another kernel, and there is nothing to compare.
 fn check_patches(recorded: &[AppliedPatch], plan: &Plan, toolchain: &[String]) -> Result<(), Error> {
     let here: Vec<_> =
         plan.kernel.series.in_order().map(|patch| (patch.name.clone(), patch.sha256())).collect();

@@ -1,4 +1,4 @@
-//! The stages of a run, in pipeline order. Each takes the result of the one before.
+//! The stages of a run, in pipeline order. Each stage uses the result of the previous one.
 
 pub mod fetch;
 pub mod verify;

@@ -7,7 +7,7 @@ use kpatch_build::base::digest::hex;
 use kpatch_build::base::openpgp::verify::Certificates;
 use kpatch_build::base::stop::Stop;
 use kpatch_build::report::attest as evidence;
-use kpatch_build::report::attest::Verdict;
+use kpatch_build::report::attest::Verification;
 use pgp::composed::KeyType;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -25,7 +25,7 @@ fn sha256(path: &Path) -> String {
     hex(&Sha256::digest(fs::read(path).unwrap()))
 }
 
-fn check(folder: &Path, keyring: Option<&Certificates>) -> Verdict {
+fn check(folder: &Path, keyring: Option<&Certificates>) -> Verification {
     evidence::check(folder, keyring, &Stop::default()).unwrap()
 }
 
@@ -121,8 +121,8 @@ fn one_changed_byte_anywhere_fails() {
     let key = made.write("key.asc", armoured(&secret));
     let Some(out) = made.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
     let keyring = Certificates::parse(certificate(&secret).as_bytes());
-    let verdict = check(&out, Some(&keyring));
-    assert!(verdict.passed(), "{verdict}");
+    let verification = check(&out, Some(&keyring));
+    assert!(verification.passed(), "{verification}");
     let names = files(&out);
     assert_eq!(names.len(), 9, "{names:?}");
     for name in names {
@@ -136,8 +136,8 @@ fn one_changed_byte_anywhere_fails() {
             let mut changed = whole.clone();
             changed[position] ^= if position % 2 == 0 { 0x01 } else { 0x20 };
             fs::write(&path, changed).unwrap();
-            let verdict = check(&out, keyring);
-            assert!(!verdict.passed(), "{name}: byte {position} of {}", whole.len());
+            let verification = check(&out, keyring);
+            assert!(!verification.passed(), "{name}: byte {position} of {}", whole.len());
         }
         fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         assert!(!check(&out, keyring).passed(), "{name}: cut");
@@ -195,9 +195,9 @@ fn documents_that_match_their_checksums_but_not_each_other_are_reported() {
     ];
     for (name, place, topic) in changes {
         forge(&out, name, |value| *place(value) = other.clone());
-        let verdict = check(&out, None);
+        let verification = check(&out, None);
         let agrees = |problem: &String| !(problem.contains("disagree on") && problem.contains(topic));
-        assert!(!verdict.problems.iter().all(agrees), "{name}, {topic}: {verdict}");
+        assert!(!verification.problems.iter().all(agrees), "{name}, {topic}: {verification}");
         for (name, text) in DOCUMENTS.iter().zip(&good) {
             fs::write(out.join(name), text).unwrap();
         }

@@ -28,7 +28,7 @@ pub(crate) struct Header<'a> {
     pub(crate) mtime: u32,
     /// Size of the content that follows.
     pub(crate) bytes: u32,
-    /// Major and minor number of the device that the entry is.
+    /// Major and minor number of a device entry.
     pub(crate) device: (u32, u32),
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn read<E: From<io::Error>>(
     }
 }
 
-/// The part that the member `name` is; other members are extensions of the format.
+/// Returns the part that the member `name` contains; `None` for an extension of the format.
 fn part(name: &str) -> Option<Part> {
     if name.starts_with("control.tar") {
         Some(Part::Control)

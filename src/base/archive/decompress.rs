@@ -66,8 +66,8 @@ impl Compression {
 
 /// All streams of an `.xz` file.
 ///
-/// liblzma's threaded decoder ends after the first one. With that as the end, the file would have another content
-/// here than for the xz tool.
+/// liblzma's threaded decoder ends after the first stream. Stopping there would drop content that the xz tool
+/// returns.
 struct XzStreams<R: BufRead> {
     /// `None` at the end of the file.
     decoder: Option<XzDecoder<R>>,

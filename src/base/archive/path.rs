@@ -46,7 +46,7 @@ impl fmt::Display for Unsafe {
             Unsafe::Absolute => f.write_str("its path is absolute"),
             Unsafe::LeavesTree => f.write_str("its path contains \"..\""),
             Unsafe::LinkLeavesTree { target } => {
-                write!(f, "it is a link out of the tree: {}", target.display())
+                write!(f, "it is a link that leaves the tree: {}", target.display())
             }
             Unsafe::Device => f.write_str("it is a device or a pipe"),
             Unsafe::SetId => f.write_str("it is set-user-ID or set-group-ID"),
@@ -55,7 +55,7 @@ impl fmt::Display for Unsafe {
             Unsafe::LinkToNothing { target } => {
                 write!(f, "it is a hard link to {}, which is not an earlier file", target.display())
             }
-            Unsafe::OtherKind { kind } => write!(f, "sources do not have entries of its type ({kind})"),
+            Unsafe::OtherKind { kind } => write!(f, "its type ({kind}) does not occur in sources"),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::path::Unsafe;
 /// Why an entry was not written.
 #[derive(Debug)]
 pub(crate) enum EntryError {
-    /// The entry could end up outside of the tree, or is of a kind that trees do not have.
+    /// The entry could end up outside of the tree, or its type is not allowed in a tree.
     Unsafe(Unsafe),
     /// The content cannot be read.
     Read(io::Error),
@@ -109,7 +109,7 @@ impl Writer {
 
 fn finish(file: &File, mode: u32, modified: i64) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))?;
-    // The time of the archive, not of now: make compares it with the objects of earlier builds.
+    // The archive's time, not the current time: make compares it with the objects of earlier builds.
     let since_epoch = Duration::from_secs(modified.max(0) as u64);
     file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
 }

@@ -10,7 +10,7 @@ use crate::base::openpgp::verify::Certificates;
 /// One repository of apt's configuration.
 #[derive(Clone, Debug)]
 pub(super) struct AptSource {
-    /// Without a slash at the end.
+    /// Address of the repository, without a slash at the end.
     pub(super) uri: String,
     pub(super) suites: Vec<String>,
     pub(super) components: Vec<String>,
@@ -20,11 +20,11 @@ pub(super) struct AptSource {
 /// The certificates that may sign a repository.
 #[derive(Clone, Debug)]
 pub(super) enum SignedBy {
-    /// All that apt trusts by default.
+    /// All certificates that apt trusts by default.
     Default,
-    /// Those of keyring files.
+    /// The certificates in keyring files.
     Keyrings(Vec<PathBuf>),
-    /// Those in the source file.
+    /// The certificates in the source file itself.
     Inline(Certificates),
 }
 

@@ -17,7 +17,7 @@ use crate::base::http::Http;
 use crate::base::openpgp::verify::Signer;
 use crate::base::store_archives;
 
-/// Library packages with a name from before the naming rule.
+/// Library packages whose names predate the naming rule.
 const LIBRARIES: [&str; 1] = ["zlib1g"];
 
 /// One `.deb` of an index.

@@ -1,11 +1,11 @@
-//! What can go wrong with a Debian mirror.
+//! Errors of the Debian client.
 
 use crate::base::download;
 use crate::base::error::Explain;
 use crate::base::http;
 use crate::base::stop::Interrupted;
 
-/// A failed attempt to get something from one source.
+/// A failed attempt to download from one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// `kernel.org`, `debian (bookworm-security)`, an address.
@@ -26,7 +26,7 @@ pub enum Error {
     /// No mirror is configured.
     #[error("apt on this host has no Debian mirror configured")]
     NoMirror,
-    /// The store does not have it, and the network must not be used.
+    /// The store lacks the packages, and the network must not be used.
     #[error("{what} is not in the store, and --offline forbids downloads")]
     Offline {
         /// The packages, for the user.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::base::digest::parse_sha256;
 
-/// More bytes than any index has: a bound against a stream without an end.
+/// Limit in bytes, larger than any index: stops an endless stream.
 const LONGEST_INDEX: u64 = 1 << 30;
 
 /// The fields of a suite's `InRelease`.
@@ -75,7 +75,7 @@ impl Suite {
         name == self.suite || name == self.codename
     }
 
-    /// Whether Debian publishes the suite, and not a third party that apt also uses.
+    /// Whether Debian publishes the suite; apt may also use suites of third parties.
     pub(super) fn is_debian(&self) -> bool {
         self.origin == "Debian" || self.origin == "Debian Backports"
     }
@@ -106,7 +106,7 @@ pub(crate) fn checksum_line(line: &str) -> Option<(String, u64, &str)> {
 
 /// Calls `found` with the paragraph of each package whose name `is_wanted`.
 ///
-/// The others, tens of thousands in an index, are not parsed.
+/// Other paragraphs, tens of thousands in an index, are not parsed.
 pub(crate) fn paragraphs(
     index: impl Read,
     is_wanted: impl Fn(&str) -> bool,

@@ -148,7 +148,7 @@ impl Repository {
     ) -> Result<Box<dyn Read + Send>, SuiteError> {
         let directory = self.address(&format!("dists/{name}"));
         let plain = format!("{directory}/{}", index.path);
-        // A by-hash name cannot change between the download of InRelease and this one.
+        // A by-hash file cannot change between the download of InRelease and this download.
         let by_hash = format!("{directory}/{}/by-hash/SHA256/{}", index.directory(), index.sha256);
         let limit = index.bytes.min(INDEX_LIMIT);
         let packed = match suite.by_hash.then(|| http.get(&by_hash, limit)) {
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn third_party_repositories_are_not_taken_for_debian() {
+    fn third_party_repositories_do_not_count_as_debian() {
         let etc = tempfile::tempdir().unwrap();
         let list = "deb https://tool.example.org/linux/debian bookworm stable\n\
                     deb https://db.example.org/apt bookworm-pgdg-tools extra\n\

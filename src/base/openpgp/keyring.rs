@@ -40,9 +40,9 @@ pub(crate) fn read_keyring(path: &Path) -> Result<Certificates, KeyringError> {
     Ok(certificates)
 }
 
-/// The certificates of all these keyrings.
+/// The certificates of all keyrings in `paths`.
 ///
-/// An unusable keyring is skipped: it can only leave a signature untrusted, which is reported then.
+/// An unusable keyring is skipped: at worst a signature stays untrusted, and the verification reports that.
 pub(crate) fn read_keyrings(paths: &[PathBuf]) -> Certificates {
     let mut all = Certificates::default();
     for path in paths {

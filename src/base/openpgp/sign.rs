@@ -1,4 +1,4 @@
-//! Makes OpenPGP signatures (RFC 9580).
+//! Creates OpenPGP signatures (RFC 9580).
 //!
 //! ```no_run
 //! # fn main() -> Result<(), kpatch_build::base::openpgp::sign::Error> {
@@ -39,7 +39,7 @@ pub enum Error {
     /// A file cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The file has something else, such as a public key.
+    /// The file contains no secret key, but for example a public key.
     #[error("{} contains no OpenPGP secret key", path.display())]
     NotASecretKey {
         /// The key file.
@@ -141,7 +141,7 @@ impl SigningKey {
     /// Its newest subkey that can sign is used, else its primary key. [`PASSPHRASE_FILE`] names the passphrase.
     ///
     /// # Errors
-    /// A key whose signatures `kpatch-build verify` would not accept is an error here, before any work is done.
+    /// The file is unreadable, the key cannot be unlocked, or `kpatch-build verify` would not accept its signatures.
     pub fn load(path: &Path) -> Result<SigningKey, Error> {
         let passphrase = std::env::var_os(PASSPHRASE_FILE).filter(|name| !name.is_empty()).map(PathBuf::from);
         SigningKey::unlock(path, passphrase.as_deref())
@@ -192,8 +192,8 @@ impl SigningKey {
 
     /// An armoured detached signature over `data`, for a file `*.asc`.
     ///
-    /// `time` becomes the time of the signature, in seconds since the epoch. A time before the key exists is
-    /// replaced by the key's: a signature older than its key is not valid.
+    /// `time` becomes the time of the signature, in seconds since the epoch. A time before the key's creation
+    /// is replaced by the creation time: a signature older than its key is not valid.
     ///
     /// # Errors
     /// [`Error::Sign`], also when `data` cannot be read.
@@ -205,7 +205,7 @@ impl SigningKey {
 
     /// The text as a signed document (RFC 9580, section 7), for apt's `InRelease`.
     ///
-    /// White space at the ends of lines is removed: the signature does not cover it. `time` is that of
+    /// White space at the ends of lines is removed: the signature does not cover it. `time` is as in
     /// [`SigningKey::detached`].
     ///
     /// # Errors
@@ -241,7 +241,7 @@ impl SigningKey {
         }
     }
 
-    /// Puts every field, also the key ID, into the hashed part: no byte of the signature can change unnoticed.
+    /// Puts every field, including the key ID, into the hashed area: no byte of the signature can change unnoticed.
     fn config(&self, kind: SignatureType, time: i64) -> pgp::errors::Result<SignatureConfig> {
         match self.slot {
             KeySlot::Primary => config(&self.key.primary_key, kind, self.time(time)),
@@ -253,7 +253,7 @@ impl SigningKey {
         u32::try_from(time.max(0)).unwrap_or(u32::MAX).max(self.not_before)
     }
 
-    /// When the key and its binding to the certificate exist, in seconds since the epoch.
+    /// Earliest time at which the key and its binding to the certificate exist, in seconds since the epoch.
     fn valid_from(&self) -> u32 {
         let primary = &self.key.primary_key;
         let of_primary = self_signatures(&self.key.details, primary);

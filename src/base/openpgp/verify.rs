@@ -1,4 +1,4 @@
-//! Verifies OpenPGP signatures (RFC 9580) by a policy of this tool.
+//! Verifies OpenPGP signatures (RFC 9580) by this tool's policy.
 //!
 //! The policy, and why:
 //!
@@ -94,7 +94,7 @@ pub enum SignatureError {
         /// The cause.
         source: Box<pgp::errors::Error>,
     },
-    /// The signature is by keys outside of the certificates.
+    /// No certificate contains the key that made the signature.
     #[error("no trusted key made this signature (it names {})", list(.issuers))]
     NoTrustedSigner {
         /// Fingerprints or key IDs that the signatures name, in upper-case hexadecimal digits.
@@ -178,11 +178,11 @@ impl Certificates {
         self.0.iter().map(fingerprint).collect()
     }
 
-    /// Verifies a detached signature, armoured or binary. `open` opens the data, once for each key that the
-    /// signature may be by.
+    /// Verifies a detached signature, armoured or binary. `open` opens the data, once for each key that may
+    /// have made the signature.
     ///
     /// # Errors
-    /// Those of [`SignatureError`]; one good signature among several is enough.
+    /// See [`SignatureError`]; one good signature among several is enough.
     pub fn check_detached(
         &self,
         signature: &[u8],
@@ -202,7 +202,7 @@ impl Certificates {
     /// nothing else of the document.
     ///
     /// # Errors
-    /// Those of [`SignatureError`]; one good signature among several is enough.
+    /// See [`SignatureError`]; one good signature among several is enough.
     pub fn check_clearsigned(&self, document: &[u8]) -> Result<(String, Signer), SignatureError> {
         let (message, _) = CleartextSignedMessage::from_armor(document)
             .map_err(|source| SignatureError::Malformed { source: Box::new(source) })?;
@@ -255,7 +255,7 @@ fn issuer(signature: &Signature) -> Option<String> {
     }
 }
 
-/// A key of a certificate that a signature may be by.
+/// A key of a certificate that may have made a signature.
 #[derive(Clone, Copy)]
 enum Candidate<'a> {
     Primary(&'a SignedPublicKey),
@@ -291,7 +291,7 @@ fn check_one(
     open: &mut impl FnMut() -> io::Result<Box<dyn Read>>,
 ) -> Result<Signer, SignatureError> {
     let signer = Signer { fingerprint: fingerprint(certificate), name: name(&certificate.details) };
-    // First, because it is cheap and the data may be a gigabyte.
+    // The policy is checked first: that is cheap, and the data may be a gigabyte.
     may_have_signed(signature, certificate, key)
         .map_err(|refusal| SignatureError::Refused { signer: signer.to_string(), refusal })?;
     let failed = RefCell::new(None);

@@ -68,7 +68,7 @@ fn failures(claims: &Claims, observations: &[Observation]) -> Vec<String> {
 }
 
 #[test]
-fn each_recording_holds_its_own_series_claims_and_no_others() {
+fn each_recording_meets_its_own_series_claims_and_no_others() {
     for recording in &RECORDINGS {
         let seen = observations(recording.records);
         assert_eq!(failures(&claims(recording.series), &seen), [""; 0]);

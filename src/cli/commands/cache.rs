@@ -1,4 +1,4 @@
-//! `cache`: what the store holds, and its removal.
+//! `cache`: lists and removes entries of the store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::base::store::{self, Bucket, Store};
 use crate::cli::invocation::{CommandLine, failure};
 use crate::cli::output::print;
 
-/// What to do with the store.
+/// An action on the store.
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Action {
     /// List the entries with their sizes

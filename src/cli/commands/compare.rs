@@ -45,12 +45,12 @@ pub(crate) struct CompareArgs {
     run: ComparedRunArgs,
 }
 
-/// What `compare` writes.
+/// An output format of `compare`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CompareFormat {
     /// compare.html: the page, self-contained
     Html,
-    /// compare.json: everything that was measured
+    /// compare.json: all measurements
     Json,
     /// The matrix, to standard output
     Markdown,
@@ -98,7 +98,7 @@ impl Explain for Error {
     }
 }
 
-/// Measures, or reads what was measured, and writes the formats.
+/// Measures, or reads earlier measurements, and writes the formats.
 pub(in crate::cli) fn run(args: &CompareArgs, start: CommandLine) -> Result<Exit, Failure> {
     let invocation = start.read_file()?;
     match &args.from {
@@ -130,7 +130,7 @@ fn measure(args: &CompareArgs, invocation: &Invocation) -> Result<Exit, Failure>
     Ok(if comparison.passed() { Exit::Passed } else { Exit::VerdictFailed })
 }
 
-/// `--from`: shows what an earlier comparison measured.
+/// `--from`: renders an earlier comparison.
 fn render(args: &CompareArgs, invocation: &Invocation, from: &Path) -> Result<Exit, Failure> {
     let default = if args.update.is_none() { &[CompareFormat::Html][..] } else { &[] };
     let formats = args.formats(default);
@@ -171,7 +171,7 @@ fn write(
     Ok(written)
 }
 
-/// Returns what to compare. Every cell has its own series and language; the package formats stay unused.
+/// Returns the request of a comparison. Every cell has its own series and language; the package formats stay unused.
 fn request(settings: &Settings) -> Result<CompareRequest, Failure> {
     let series = settings.series.series.as_deref().unwrap_or(compare::ALL);
     let names = series.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);

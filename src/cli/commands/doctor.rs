@@ -1,4 +1,4 @@
-//! `doctor`: what this host lacks.
+//! `doctor`: lists what a run needs and this host lacks.
 
 use clap::Args;
 
@@ -10,7 +10,7 @@ use crate::cli::output::{self, print};
 use crate::cli::settings::Settings;
 use crate::{doctor, pipeline};
 
-/// Flags of `doctor`: those of the run that the host is examined for.
+/// Flags of `doctor`: the flags of the run to examine the host for.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
@@ -26,15 +26,15 @@ impl DoctorArgs {
     }
 }
 
-/// Prints what was found, after the installation of what is missing if that is wanted.
+/// Prints the findings. With `--install-deps`, first installs the missing needs.
 pub(in crate::cli) fn run(start: CommandLine) -> Result<Exit, Failure> {
     let invocation = start.read_file()?;
     let (request, store) = (invocation.request()?, invocation.store_root()?);
     pipeline::check(&request, Goal::Everything)?;
-    let job = request.job(Goal::Everything, &store);
-    let mut findings = doctor::examine(job, &invocation.stop);
+    let host = request.host_request(Goal::Everything, &store);
+    let mut findings = doctor::examine(host, &invocation.stop);
     if invocation.settings.install.install_deps {
-        findings = doctor::install(job, &findings, &invocation.stop).map_err(|error| failure(&error))?;
+        findings = doctor::install(host, &findings, &invocation.stop).map_err(|error| failure(&error))?;
     }
     print(&output::findings(&findings))?;
     doctor::require(&findings).map_err(|error| failure(&error))?;

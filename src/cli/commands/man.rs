@@ -36,7 +36,7 @@ pub(in crate::cli) fn run(args: &ManArgs, start: &CommandLine) -> Result<Exit, F
     let definition = (start.definition)(program_name::get());
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(definition).render(&mut page).expect("a Vec takes every byte");
+        clap_mangen::Man::new(definition).render(&mut page).expect("writing to a Vec cannot fail");
         return print(&String::from_utf8_lossy(&page));
     };
     let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(definition, dir));

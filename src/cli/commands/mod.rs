@@ -1,4 +1,4 @@
-//! One file for each command: its flags, and what it does.
+//! One file for each command: its flags and its execution.
 
 pub(crate) mod boot;
 pub(crate) mod cache;

@@ -1,4 +1,4 @@
-//! `package-self`: this program as a distribution would package it.
+//! `package-self`: packages this program as a distribution would.
 
 use std::io;
 use std::num::NonZeroU32;
@@ -136,7 +136,7 @@ fn formats(given: &[Format]) -> Vec<Format> {
     all.into_iter().filter(|format| given.is_empty() || given.contains(format)).collect()
 }
 
-/// Returns the time of the commit, so that one checkout gives the same packages at any time.
+/// Returns the time of the commit, so that one checkout always results in the same packages.
 fn timestamp() -> Result<i64, Error> {
     match request::timestamp()? {
         Timestamp::Given(seconds) => Ok(seconds),

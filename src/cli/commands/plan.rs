@@ -1,4 +1,4 @@
-//! `plan`: what a run would do.
+//! `plan`: shows what a run would do.
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use crate::cli::output::{self, print};
 use crate::cli::settings::Settings;
 use crate::pipeline;
 
-/// Flags of `plan`: those of the run, and its own.
+/// Flags of `plan`: the flags of a run, and `--explain`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PlanArgs {
     /// Print each stage's cache key and whether the store has it

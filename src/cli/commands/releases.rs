@@ -1,4 +1,4 @@
-//! `releases`: what the sources offer.
+//! `releases`: lists the releases that the sources offer.
 
 use std::path::PathBuf;
 

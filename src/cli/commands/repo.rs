@@ -1,4 +1,4 @@
-//! `repo`: apt and dnf repositories.
+//! `repo`: publishes apt and dnf repositories.
 
 use std::path::PathBuf;
 
@@ -17,18 +17,18 @@ use crate::repo;
 /// Flags of `repo`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RepoArgs {
-    /// Directory with the .deb and .rpm files, also in subdirectories; the repositories hold these packages
-    /// and no others
+    /// Directory with the .deb and .rpm files, also in subdirectories; the repositories contain exactly
+    /// these packages
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// OpenPGP secret key that signs the indexes and the rpms; its passphrase is the first line of the
-    /// file in $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE [default: the one of the configuration file]
+    /// file in $KPATCH_BUILD_SIGNING_PASSPHRASE_FILE [default: openpgp-key of the configuration file]
     #[arg(long, value_name = "FILE", alias = "signing-key")]
     openpgp_key: Option<PathBuf>,
     /// Directory to serve, created or updated [default: repository]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Address at which clients find that directory; part of their configuration for apt and dnf
+    /// Address at which clients find that directory; part of their apt and dnf configuration
     #[arg(long, value_name = "URL", default_value = repo::PLACEHOLDER)]
     url: String,
     /// Number of generations to keep, including the new one
@@ -47,13 +47,13 @@ impl RepoArgs {
     }
 }
 
-/// Publishes packages and prints one line for each repository. The configuration file's `out` is not used: it is
-/// where packages go.
+/// Publishes packages and prints one line for each repository. The configuration file's `out` is not used: it
+/// names the directory for packages.
 pub(in crate::cli) fn run(args: RepoArgs, start: CommandLine) -> Result<Exit, Failure> {
     let invocation = start.read_file()?;
     let date = match request::timestamp().map_err(|error| failure(&error))? {
         Timestamp::Given(seconds) => seconds,
-        // Not the packages' time: apt ignores a repository whose date is older than the one it has.
+        // Not the packages' time: apt ignores a repository whose date is older than that of its copy.
         Timestamp::OfSource => jiff::Timestamp::now().as_second(),
     };
     let key = invocation.settings.package.openpgp_key.as_deref();

@@ -1,4 +1,4 @@
-//! `reproduce`: the packages of an earlier run once more.
+//! `reproduce`: rebuilds the packages of an earlier run.
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub(crate) struct ReproduceArgs {
     /// Certificate of --secure-boot-key [default: none]
     #[arg(long, value_name = "FILE", alias = "sign-cert")]
     secure_boot_cert: Option<PathBuf>,
-    /// Directory for what is built [default: reproduced]
+    /// Directory for the rebuilt packages [default: reproduced]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Number of parallel jobs [default: the number of processors]
@@ -56,7 +56,7 @@ impl ReproduceArgs {
 }
 
 /// Builds the packages of a report again and prints the comparison. Of the configuration file only the global
-/// keys count: the report says everything else.
+/// keys count: the report determines everything else.
 pub(in crate::cli) fn run(args: ReproduceArgs, start: CommandLine) -> Result<Exit, Failure> {
     let invocation = start.read_file()?;
     let flags = &invocation.flags;

@@ -69,12 +69,12 @@ pub(super) fn install_missing(invocation: &Invocation, request: &Request, goal: 
         return Ok(());
     }
     let store = invocation.store_root()?;
-    let job = request.job(goal, &store);
-    let findings = doctor::examine(job, &invocation.stop);
-    doctor::install(job, &findings, &invocation.stop).map(drop).map_err(|error| failure(&error))
+    let host = request.host_request(goal, &store);
+    let findings = doctor::examine(host, &invocation.stop);
+    doctor::install(host, &findings, &invocation.stop).map(drop).map_err(|error| failure(&error))
 }
 
-/// Prints what a run came to.
+/// Prints the summary of a run.
 pub(super) fn finish(invocation: &Invocation, finished: &Finished) -> Result<Exit, Failure> {
     if !invocation.prints_events() {
         print(&finished.summary())?;

@@ -1,4 +1,4 @@
-//! `series`: what the shipped series are, and whether they apply.
+//! `series`: shows the shipped series, and checks whether they apply.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::cli::output::{self, print};
 use crate::cli::settings::{Settings, command_flags};
 use crate::pipeline;
 
-/// What to do with the series.
+/// An action on the series.
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Action {
     /// List the shipped series with the lines of releases that they support
@@ -54,8 +54,8 @@ fn check(start: CommandLine) -> Result<Exit, Failure> {
     let invocation = start.read_file()?;
     let request = invocation.request()?;
     let cx = invocation.context(PathBuf::new())?;
-    let rows = pipeline::check_series(&cx, request)?;
-    print(&output::series_table(&rows))?;
-    let good = rows.iter().all(|row| row.verdict.is_good());
+    let checks = pipeline::check_series(&cx, request)?;
+    print(&output::series_table(&checks))?;
+    let good = checks.iter().all(|check| check.applicability.is_good());
     Ok(if good { Exit::Passed } else { Exit::StageFailed })
 }

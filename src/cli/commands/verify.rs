@@ -1,4 +1,4 @@
-//! `verify`: whether a directory of packages is complete and unchanged.
+//! `verify`: checks whether a directory of packages is complete and unchanged.
 
 use std::path::PathBuf;
 
@@ -34,7 +34,8 @@ impl VerifyArgs {
 pub(in crate::cli) fn run(args: &VerifyArgs, start: &CommandLine) -> Result<Exit, Failure> {
     let keyring = start.flags.source.keyring.as_deref();
     let keyring = keyring.map(attest::keyring).transpose().map_err(|error| failure(&error))?;
-    let verdict = attest::check(&args.dir, keyring.as_ref(), &start.stop).map_err(|error| failure(&error))?;
-    print(&verdict.to_string())?;
-    Ok(if verdict.passed() { Exit::Passed } else { Exit::VerdictFailed })
+    let verification =
+        attest::check(&args.dir, keyring.as_ref(), &start.stop).map_err(|error| failure(&error))?;
+    print(&verification.to_string())?;
+    Ok(if verification.passed() { Exit::Passed } else { Exit::VerdictFailed })
 }

@@ -13,7 +13,7 @@ use crate::compare::outcome::{CellOutcome, SIZES, Tone, run_of};
 use crate::compare::summary::list;
 use crate::compare::{BuildInfo, Cell, PatchInfo};
 
-/// The row with everything that its boot showed. The transcripts are read from `directory`.
+/// Renders a row with the observations of its boot. The transcripts are read from `directory`.
 pub(super) fn show(row: &Row, table: &Table, directory: &Path) -> Markup {
     let verdict = claims_outcome(&row.state);
     html! {
@@ -23,12 +23,12 @@ pub(super) fn show(row: &Row, table: &Table, directory: &Path) -> Markup {
                 (symbol(verdict.tone)) strong { @if matches!(row.state, State::Measured(_)) { "Claims: " (verdict.words) } @else { (capitalized(&verdict.words)) } }
                 @match row.state {
                     State::Measured(cell) => { @if let Some(uname) = &cell.boot.guest_release { span class="small" { " on " (uname) } } }
-                    State::Unmeasured(gone) => { span class="small" { " " (gone.why) } }
+                    State::Unmeasured(unmeasured) => { span class="small" { " " (unmeasured.why) } }
                 }
             }
             @if let State::Measured(cell) = row.state {
                 (failures(cell))
-                @if let Some(other) = alike(row, table) {
+                @if let Some(other) = equal_earlier_row(row, table) {
                     p { "Every register and every debugger shows the same as " a href=(format!("#cell-{}", other.slug())) { "in " (other.lang.name()) } "." }
                 } @else {
                     (frames(row, cell))
@@ -50,18 +50,18 @@ pub(super) fn show(row: &Row, table: &Table, directory: &Path) -> Markup {
     }
 }
 
-/// An earlier row of the same series that shows the same.
-fn alike<'r, 'a>(row: &Row, table: &'r Table<'a>) -> Option<&'r Row<'a>> {
+/// Finds an earlier row of the same series with equal observations.
+fn equal_earlier_row<'r, 'a>(row: &Row, table: &'r Table<'a>) -> Option<&'r Row<'a>> {
     let State::Measured(cell) = row.state else { return None };
     let earlier = table.rows.iter().take_while(|other| other.slug() != row.slug());
     earlier.filter(|other| other.series == row.series).find(|other| match other.state {
-        State::Measured(other) => seen_of(other) == seen_of(cell),
+        State::Measured(other) => comparable(other) == comparable(cell),
         State::Unmeasured(_) => false,
     })
 }
 
-/// What two boots of equal kernels have in common: no process ids, no addresses, no times.
-fn seen_of(cell: &Cell) -> impl PartialEq {
+/// The observations that two boots of equal kernels share: no process ids, no addresses, no times.
+fn comparable(cell: &Cell) -> impl PartialEq {
     let of_thread = |seen: &Observation| {
         let kinds: Vec<_> = Register::ALL.into_iter().map(|register| frame::kind(seen, register)).collect();
         let peeks = [&seen.peekuser_cs, &seen.peekuser_ds].map(Clone::clone);
@@ -79,7 +79,7 @@ fn seen_of(cell: &Cell) -> impl PartialEq {
     (threads, cell.boot.debuggers.iter().map(of_run).collect::<Vec<_>>())
 }
 
-/// Why the verdict is not `pass`. The table of claims has those that are omitted here.
+/// Renders why the verdict is not `pass`. The table of claims has the failures that are omitted here.
 fn failures(cell: &Cell) -> Markup {
     const SHOWN: usize = 5;
     let failures = cell.boot.failures();

@@ -4,12 +4,12 @@ use maud::{Markup, html};
 
 use crate::claims::{Hex, Observation, Register};
 
-/// What the value of a register says about where it comes from.
+/// The origin of a register's value, as far as the value shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Zero,
-    /// The creator's value at the entry of the system call. A constant with the same value cannot be
-    /// told apart.
+    /// The creator's value at the entry of the system call. A constant with the same value looks
+    /// alike.
     Creator,
     /// One of the segment selectors for user programs.
     Constant,

@@ -34,7 +34,8 @@ pub(super) fn lines(text: &str) -> Markup {
     }
 }
 
-/// The line counts of a hunk say where it ends: inside one, `--- a/x` is a removed line `-- a/x`.
+/// Classifies each line. The line counts of a hunk show where it ends: inside one, `--- a/x` is the
+/// removed line `-- a/x`.
 fn marked(text: &str) -> Vec<(Kind, &str)> {
     let (mut old, mut new, mut in_files) = (0, 0, false);
     text.lines()
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_counts_of_a_hunk_decide_about_its_lines() {
+    fn the_line_counts_of_a_hunk_show_where_it_ends() {
         let text = "Subject: x\n\ndiff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@ fn\n--- a/g\n+++ b/g\n same\n-- \n2.39\n";
         let kinds: Vec<_> = marked(text).into_iter().map(|(kind, _)| kind).collect();
         use Kind::*;

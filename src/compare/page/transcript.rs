@@ -1,4 +1,4 @@
-//! What a debugger printed, read from the file that `compare.json` names.
+//! A debugger's transcript, read from the file that `compare.json` names.
 
 use std::path::{Component, Path};
 

@@ -1,7 +1,7 @@
 //! The `O=` directory. Many runs use it in turn, and any of them may be killed.
 //!
-//! Two things must never happen: make uses a half-written file, or make takes an object for newer than a source
-//! that it was not built from. Against the first, a mark exists while make runs; the next run that finds the
+//! Two things must never happen: make uses a half-written file, or make treats an object as newer than a
+//! source that it was not built from. Against the first, a mark exists while make runs; the next run that finds the
 //! mark removes every file that may be half-written. Against the second, the directory records the source tree
 //! that its objects were built from.
 
@@ -78,7 +78,7 @@ pub struct BuildDir {
 
 impl BuildDir {
     /// Opens the directory of `entry` for objects of the source tree `tree`. Empties it if its objects are from
-    /// another tree; removes what may be half-written if an earlier run was killed.
+    /// another tree; removes files that may be half-written if an earlier run was killed.
     ///
     /// # Errors
     /// A file cannot be read, written or removed, or a stop is requested.
@@ -117,7 +117,7 @@ impl BuildDir {
         Ok(fs::write(self.path().join(MARK), "")?)
     }
 
-    /// Removes the mark: make exited, and has removed what it did not finish.
+    /// Removes the mark: make exited, and has removed its unfinished targets.
     ///
     /// # Errors
     /// The mark cannot be removed.
@@ -161,9 +161,9 @@ pub fn temp_dir(dir: &Path) -> PathBuf {
     dir.join(TEMP_DIR)
 }
 
-/// Changes when the tree is unpacked again: unpacking restores the old times of its files, and make could take
-/// an object of another series for up to date. COPYING is a file that no series changes; a series that adds
-/// files may change MAINTAINERS.
+/// Identifies an unpacked tree. The value changes when the tree is unpacked again: that restores the old times of
+/// its files, and make could treat an object of another series as up to date. COPYING is a file that no series
+/// changes; a series that adds files may change MAINTAINERS.
 fn identity(tree: &Path) -> Result<String, Error> {
     let path = tree.join("COPYING");
     let path = if path.exists() { path } else { tree.join("Makefile") };

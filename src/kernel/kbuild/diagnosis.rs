@@ -42,7 +42,7 @@ const HEADERS: [(&str, &str); 8] = [
 ];
 
 impl Missing {
-    /// Returns what a line of output reports missing.
+    /// Returns the program or header that a line of output reports missing.
     pub(crate) fn in_line(line: &str) -> Option<Missing> {
         if let Some(program) = program(line).filter(|program| *program != UNUSED) {
             return Some(Missing::Program(program.to_owned()));
@@ -194,7 +194,7 @@ fn compiler(line: &str) -> Option<FirstError> {
         .filter_map(|mark| line.split_once(mark))
         .min_by_key(|(position, _)| position.len())?;
     let (file, number) = parse_position(position);
-    // White space means that this is no file name: the message quotes source text.
+    // A position with white space is not a file name: the message quotes source text.
     let file = (!file.contains(char::is_whitespace)).then(|| file.to_owned());
     Some(FirstError { file, line: number, message: message.to_owned() })
 }

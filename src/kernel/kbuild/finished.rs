@@ -11,10 +11,10 @@ use crate::base::options::Part;
 use crate::base::store::{self, Bucket, Entry, Lookup};
 use crate::kernel::KernelPlan;
 
-/// Increases with every change of the calls of make: it invalidates the results of older versions.
+/// Increases with every change to the make commands, which invalidates the results of older versions.
 const RECIPE: u32 = 2;
 
-/// Increases with every change of the parts' content.
+/// Increases with every change to the content of the parts.
 const PARTS_RECIPE: u32 = 4;
 
 /// The key of a finished kernel. `config`, the key of its configuration, covers tree, series, kconfig and

@@ -1,4 +1,4 @@
-//! The command line of make. It names explicitly what make would otherwise take from the environment.
+//! The command line of make. It sets every variable that make would otherwise take from the environment.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,7 +19,7 @@ const SOURCE_PATH: &str = "/usr/src/linux";
 const OBJECT_PATH: &str = "/usr/src/linux-build";
 const RUST_LIBRARY_PATH: &str = "/usr/src/rust-library";
 
-/// A kernel tree and its `O=` directory, to call make for.
+/// A make command for a kernel tree and its `O=` directory.
 #[derive(Debug)]
 pub struct Make<'a> {
     /// The run.
@@ -37,7 +37,7 @@ pub struct Make<'a> {
 impl Make<'_> {
     /// Returns the command without targets.
     pub fn command<'c>(&self) -> Command<'c> {
-        // An error shows when the command opens its log.
+        // Opening the log reports an error of this call.
         let _ = fs::create_dir_all(&self.cx.logs);
         let make = Command::new("make")
             .arg("--no-print-directory")

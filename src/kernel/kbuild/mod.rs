@@ -1,4 +1,4 @@
-//! Kbuild: the `O=` directory, how to call make, what its messages mean, and the finished kernels in the store.
+//! Kbuild: the `O=` directory, the make command, the diagnosis of its output, and the finished kernels in the store.
 
 pub mod build_dir;
 pub(crate) mod diagnosis;

@@ -1,4 +1,4 @@
-//! What can be refused before anything runs: the fragments already show it.
+//! Checks that need only the fragments and run before everything else.
 
 use super::error::Error;
 use super::options::Kconfig;

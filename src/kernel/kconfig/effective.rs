@@ -13,7 +13,7 @@ impl Kconfig {
     /// exist yet.
     pub(crate) fn effective(&self, signed: bool, tree: &Path) -> Kconfig {
         let mut kconfig = self.clone();
-        // make gets the local version as a variable: another one then relinks the kernel and rebuilds nothing.
+        // make gets the local version as a variable: a new one then relinks the kernel and rebuilds nothing else.
         kconfig.add("LOCALVERSION", "\"\"", "");
         kconfig.add("LOCALVERSION_AUTO", "n", "");
         kconfig.drop_missing_certificates(tree);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_additions_never_change_what_decides_about_tools() {
+    fn the_additions_never_change_an_option_that_requires_a_tool() {
         let request = kconfig(&[("RUST", "y"), ("DEBUG_INFO_BTF", "y"), ("MODULE_SIG", "y")]);
         for signed in [false, true] {
             let effective = request.effective(signed, Path::new("/nonexistent"));

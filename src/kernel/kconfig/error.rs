@@ -13,7 +13,7 @@ pub enum Error {
     Unknown {
         /// The name on the command line.
         name: String,
-        /// The shipped name that is most like it, unless none is.
+        /// The most similar shipped name; `None` if none is similar.
         nearest: Option<String>,
         /// All shipped names, sorted.
         known: Vec<String>,

@@ -43,7 +43,7 @@ pub(super) enum Expression {
 use Expression::{And, Compare, Literal, Macro, Not, Or, Symbol};
 
 impl Expression {
-    /// Parses the text after `depends on` or `if`; returns `None` if it is no expression.
+    /// Parses the text after `depends on` or `if`; returns `None` if it is not an expression.
     pub(super) fn parse(text: &str) -> Option<Expression> {
         let tokens = tokens(text)?;
         let mut parser = Parser { tokens: &tokens, next: 0 };

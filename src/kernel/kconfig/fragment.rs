@@ -49,11 +49,11 @@ impl Kconfig {
         Ok(kconfig)
     }
 
-    /// [`Kconfig::load`], plus the options that the language and signing need. The name does not
-    /// change: the kernel release has separate words for language and signature.
+    /// Loads as [`Kconfig::load`] does, plus the options that the language and signing need. The name does
+    /// not change: the kernel release has separate words for language and signature.
     ///
     /// # Errors
-    /// Those of [`Kconfig::load`].
+    /// See [`Kconfig::load`].
     pub fn load_for(lang: Lang, signed: bool, names: &[String]) -> Result<Kconfig, Error> {
         let mut kconfig = Kconfig::load(names)?;
         let implied = [(lang == Lang::Rust, RUST), (signed, SECURE_BOOT)];
@@ -76,7 +76,7 @@ impl Kconfig {
     }
 }
 
-/// The name without directory and suffix, and the text.
+/// Reads a fragment; returns its name without directory and suffix, and its text.
 fn read(name: &str) -> Result<(String, String), Error> {
     let file = format!("{}.config", name.trim_end_matches(".config"));
     let path = Path::new(name);
@@ -164,7 +164,7 @@ fn base(directive: &str) -> Option<Base> {
     }
 }
 
-/// `Some(None)` for a comment, `None` for a line that is neither a comment nor an option.
+/// Parses a line: `Some(None)` for a comment, `None` for a line that is neither a comment nor an option.
 fn option(line: &str) -> Option<Option<(String, String)>> {
     if let Some(comment) = line.strip_prefix('#') {
         let unset = comment.trim().strip_prefix("CONFIG_").and_then(|rest| rest.strip_suffix(" is not set"));

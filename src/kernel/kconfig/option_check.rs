@@ -76,7 +76,7 @@ fn became(actual: &str) -> String {
 pub(crate) struct Comparison {
     /// Options whose loss fails the run.
     pub(crate) lost: Vec<LostOption>,
-    /// One sentence for each difference that fails nothing.
+    /// One sentence for each difference that does not fail the run.
     pub(crate) notes: Vec<String>,
 }
 

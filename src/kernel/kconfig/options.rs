@@ -20,7 +20,7 @@ pub enum Base {
 /// One option that a fragment requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestedOption {
-    /// The value as `.config` has it: `y`, `m`, a number, a quoted string; `n` for "is not set".
+    /// The value as `.config` writes it: `y`, `m`, a number, a quoted string; `n` for "is not set".
     pub value: String,
     /// The option may vanish without failing the run.
     pub optional: bool,
@@ -60,7 +60,7 @@ pub struct Kconfig {
 }
 
 impl Kconfig {
-    /// Adds requests for the symbols (without `CONFIG_`) that switch on what the series `series` adds.
+    /// Adds requests for the symbols (without `CONFIG_`) that enable the code of the series `series`.
     pub fn with_switches(mut self, symbols: &[String], series: &str) -> Kconfig {
         for symbol in symbols {
             let from = format!("the series {series}");
@@ -93,7 +93,7 @@ impl Kconfig {
         self.options.get(symbol).is_some_and(|option| option.value != "n")
     }
 
-    /// Whether the fragments request debug information: by `DEBUG_INFO` before Linux 5.18, by its format since.
+    /// Whether the fragments request debug information: by `DEBUG_INFO` before Linux 5.18, by its format since then.
     pub fn has_debug_info(&self) -> bool {
         const FORMATS: [&str; 4] =
             ["DEBUG_INFO", "DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT", "DEBUG_INFO_DWARF4", "DEBUG_INFO_DWARF5"];

@@ -1,7 +1,7 @@
 //! Reads the Kconfig files of a kernel tree, as far as an explanation of an option's value needs them.
 //!
-//! The grammar is that of Documentation/kbuild/kconfig-language.rst. Defaults and ranges are left out: the
-//! kernel's `conf` computes the values.
+//! Documentation/kbuild/kconfig-language.rst defines the grammar. Defaults and ranges are ignored: the kernel's
+//! `conf` computes the values.
 
 use std::collections::BTreeMap;
 use std::path::Path;

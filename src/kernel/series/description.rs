@@ -33,8 +33,8 @@ pub(super) struct Metadata {
     pub(super) summary: String,
     #[serde(default)]
     pub(super) lines: BTreeMap<Line, LineEntry>,
-    /// By language the Kconfig symbols (without `CONFIG_`) that switch on what the patches add. The build
-    /// requests them and fails if one is lost.
+    /// By language, the Kconfig symbols (without `CONFIG_`) that enable the code that the patches add. The
+    /// build requests these symbols and fails if one is lost.
     #[serde(default)]
     pub(super) switches: BTreeMap<Lang, Vec<String>>,
     #[serde(flatten)]
@@ -90,12 +90,12 @@ pub(super) struct BuildFix {
     _summary: String,
     /// Relative to the directory of `series.toml`.
     pub(super) patches: Vec<String>,
-    /// The first release that needs it.
+    /// The first release that needs the fix.
     pub(super) from: Release,
-    /// The first release that does not.
+    /// The first later release that does not need the fix.
     pub(super) before: Release,
     pub(super) tool: FixedTool,
-    /// The first version of the tool that needs it: `12`, `1.95`.
+    /// The first version of the tool that needs the fix: `12`, `1.95`.
     pub(super) tool_from: String,
 }
 
@@ -147,7 +147,7 @@ impl BuildFix {
     }
 }
 
-/// `[1, 96, 0]` for `1.96.0`; ends before the first part that is no number.
+/// `[1, 96, 0]` for `1.96.0`; ends before the first part that is not a number.
 fn numbers(version: &str) -> Vec<u32> {
     version.split('.').map_while(|part| part.parse().ok()).collect()
 }

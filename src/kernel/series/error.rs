@@ -18,10 +18,10 @@ pub enum Error {
         name: String,
         /// All names that `--series` accepts.
         known: Vec<String>,
-        /// The known name that is most like it, unless none is.
+        /// The most similar known name; `None` if none is similar.
         closest: Option<String>,
     },
-    /// The directory of build fixes is no series.
+    /// The name is that of the build fixes, which are not a series.
     #[error("{name} contains build fixes, which are applied automatically to the releases that need them")]
     NotSelectable {
         /// The name on the command line.

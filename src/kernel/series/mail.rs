@@ -10,7 +10,7 @@ pub(super) struct Message {
     pub(super) body: Vec<u8>,
 }
 
-/// Why an mbox is no series.
+/// Why an mbox is not a series.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A message is not valid mail.

@@ -46,10 +46,10 @@ fn without_compat(name: &str, release: &Release, lang: Lang) -> Result<Series, E
     }
 }
 
-/// Refuses what [`load`] would refuse, as far as it is known before the exact release is.
+/// Checks a series as [`load`] does, as far as possible before the exact release is known.
 ///
 /// # Errors
-/// Those of [`load`].
+/// See [`load`].
 pub(crate) fn check(name: &str, release: ReleaseSpec, lang: Lang) -> Result<(), Error> {
     check_name(name)?;
     let release = match release {

@@ -47,7 +47,7 @@ impl LinkPosition {
     }
 }
 
-/// Reads the name of a `---`, `+++`, `rename` or `copy` line; returns it and the timestamp after it.
+/// Reads the name of a `---`, `+++`, `rename` or `copy` line; returns the name and the timestamp after it.
 pub(super) fn header(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     if text.first() == Some(&b'"') {
         return unquoted(text);
@@ -130,7 +130,7 @@ pub(super) fn common(old: PathBuf, new: PathBuf) -> PathBuf {
     if backup { old } else { new }
 }
 
-/// Reads a C-style quoted name; returns it and what follows the closing quote.
+/// Reads a C-style quoted name; returns the name and the text after the closing quote.
 fn unquoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut name = Vec::new();
     let mut rest = text.strip_prefix(b"\"")?;

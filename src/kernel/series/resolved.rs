@@ -24,13 +24,13 @@ pub struct Series {
     pub origin: String,
     /// The patches, in order.
     pub patches: Vec<PatchFile>,
-    /// Kconfig symbols, without `CONFIG_`, that switch on what the patches add.
+    /// Kconfig symbols, without `CONFIG_`, that enable the code that the patches add.
     pub switches: Vec<String>,
     /// Why this release needs no patch; `None` if it has patches.
     pub unpatched: Option<String>,
     /// Build fixes that this release needs with this compiler; applied before the patches.
     pub compat: Vec<PatchFile>,
-    /// What a boot test of this series must show.
+    /// The claims that a boot test of this series must confirm.
     pub claims: Claims,
     /// The line of the patches, if the release's own line has none: untested.
     pub borrowed_from: Option<Line>,
@@ -82,7 +82,7 @@ impl PatchFile {
     }
 }
 
-/// Where the files of a `series.toml` are.
+/// A directory with a `series.toml` and its patches.
 pub(super) trait PatchSource {
     /// Reads a patch; `path` is relative to the directory of `series.toml`.
     fn patch(&self, path: &str) -> Result<PatchFile, Error>;
@@ -119,7 +119,7 @@ pub(super) fn resolve(
         Variant::Unpatched(reason) => (Vec::new(), Some(reason.clone())),
         Variant::Patches(names) => (read_patches(source, line, names)?, None),
     };
-    // Without patches the release does not know the symbols.
+    // A release without patches does not define the symbols.
     let switches = metadata.switches.get(&lang).filter(|_| !patches.is_empty()).cloned();
     Ok(Series {
         name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! A series outside the shipped ones: a directory or an mbox.
+//! The user's series: a directory or an mbox.
 
 use std::path::{Path, PathBuf};
 

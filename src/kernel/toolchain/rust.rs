@@ -32,8 +32,8 @@ pub struct RustToolchain {
     pub libclang_version: String,
 }
 
-/// Older versions build no supported line with Rust: scripts/min-tool-version.sh of 6.12. Whether a release
-/// accepts a version, `make rustavailable` decides.
+/// The oldest version that builds a supported line with Rust: scripts/min-tool-version.sh of 6.12.
+/// `make rustavailable` decides for each release.
 const OLDEST_RUSTC: Version = Version([1, 78, 0]);
 const OLDEST_BINDGEN: Version = Version([0, 65, 1]);
 

@@ -22,21 +22,21 @@ use crate::report::{self, Report};
 
 /// The result of a check. [`fmt::Display`] shows it in lines for the terminal.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct Verification {
     /// Topic and result of each check.
     results: Vec<(&'static str, String)>,
-    /// What does not match, one sentence each.
+    /// Mismatches, one sentence each.
     pub problems: Vec<String>,
 }
 
-impl Verdict {
+impl Verification {
     /// Whether everything matches.
     pub fn passed(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (topic, result) in &self.results {
             writeln!(f, "{topic:<10}  {result}")?;
@@ -65,33 +65,33 @@ pub fn keyring(path: &Path) -> Result<Certificates, Error> {
 ///
 /// # Errors
 /// The directory or a file in it cannot be read, or `stop` was set. A file that does not match is a
-/// problem in the verdict.
-pub fn check(dir: &Path, keyring: Option<&Certificates>, stop: &Stop) -> Result<Verdict, Error> {
+/// problem in the result.
+pub fn check(dir: &Path, keyring: Option<&Certificates>, stop: &Stop) -> Result<Verification, Error> {
     if !dir.is_dir() {
         return Err(Error::NotADirectory { path: dir.to_owned() });
     }
-    let mut check = Check { dir, stop, verdict: Verdict::default() };
+    let mut check = Check { dir, stop, verification: Verification::default() };
     if let Some(sums) = check.sums()? {
         check.files(&sums)?;
         check.documents(&sums)?;
     }
     check.signatures(keyring)?;
-    Ok(check.verdict)
+    Ok(check.verification)
 }
 
 struct Check<'a> {
     dir: &'a Path,
     stop: &'a Stop,
-    verdict: Verdict,
+    verification: Verification,
 }
 
 impl Check<'_> {
     fn result(&mut self, topic: &'static str, text: impl Into<String>) {
-        self.verdict.results.push((topic, text.into()));
+        self.verification.results.push((topic, text.into()));
     }
 
     fn problem(&mut self, text: impl Into<String>) {
-        self.verdict.problems.push(text.into());
+        self.verification.problems.push(text.into());
     }
 
     /// The content of a file in the directory; `None` if it does not exist.
@@ -113,7 +113,7 @@ impl Check<'_> {
         }
     }
 
-    /// Each file matches its checksum, and each package has one.
+    /// Checks that each file matches its checksum, and that each package has one.
     fn files(&mut self, sums: &Sums) -> Result<(), Error> {
         let mut good = 0;
         for (name, expected) in sums.iter() {
@@ -147,7 +147,7 @@ impl Check<'_> {
         Ok(names.into_iter().filter(|name| is_package(name)).collect())
     }
 
-    /// Report, bill of materials and provenance describe the same packages.
+    /// Checks that report, bill of materials and provenance describe the same packages.
     fn documents(&mut self, sums: &Sums) -> Result<(), Error> {
         let Some(text) = self.read(report::FILE)? else { return Ok(()) };
         let report = match Report::parse(Path::new(report::FILE), &text) {
@@ -157,12 +157,12 @@ impl Check<'_> {
                 return Ok(());
             }
         };
-        let problems_before = self.verdict.problems.len();
+        let problems_before = self.verification.problems.len();
         self.report(&report, sums);
         self.agree(SBOM, spdx::digests, &report)?;
         self.agree(PROVENANCE, provenance::digests, &report)?;
         self.request(&text)?;
-        if self.verdict.problems.len() == problems_before {
+        if self.verification.problems.len() == problems_before {
             let release = report.kernel.as_ref().map_or("", |kernel| &kernel.release);
             let count = report.artifacts.len();
             let documents = "report, bill of materials and provenance agree";
@@ -175,7 +175,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The document `name` has the same digests as the report.
+    /// Checks that the document `name` has the same digests as the report.
     fn agree(&mut self, name: &str, digests: DigestReader, report: &Report) -> Result<(), Error> {
         let Some(text) = self.read(name)? else { return Ok(()) };
         match digests(&text) {
@@ -189,14 +189,14 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The run of the report reached its end and left the files that the checksums list.
+    /// Checks that the run of the report succeeded and left the files that the checksums list.
     fn report(&mut self, report: &Report, sums: &Sums) {
         let name = report::FILE;
         if report.error.is_some() {
             self.problem(format!("{name} is the report of a failed run"));
         }
         let recorded: BTreeMap<String, &str> =
-            report.artifacts.iter().map(|it| (it.file(), it.sha256.as_str())).collect();
+            report.artifacts.iter().map(|artifact| (artifact.file(), artifact.sha256.as_str())).collect();
         let summed: BTreeMap<String, &str> = sums
             .iter()
             .filter(|(name, _)| is_package(name))
@@ -224,7 +224,7 @@ impl Check<'_> {
         }
     }
 
-    /// Report and provenance record the same request, down to fields that this version does not know.
+    /// Checks that report and provenance record the same request, including fields that this version does not know.
     fn request(&mut self, report: &[u8]) -> Result<(), Error> {
         let Some(provenance) = self.read(PROVENANCE)? else { return Ok(()) };
         let value = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap_or_default();

@@ -1,10 +1,10 @@
-//! The digests that the documents beside the packages have in common, to be compared.
+//! The digests that every document about the packages contains, for comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::report::Report;
 
-/// What one document says about packages, source, patches and kernel: SHA-256 values.
+/// The SHA-256 values of packages, source, patches and kernel in one document.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Digests {
     /// By file name.
@@ -32,7 +32,11 @@ impl Digests {
 impl From<&Report> for Digests {
     fn from(report: &Report) -> Digests {
         Digests {
-            packages: report.artifacts.iter().map(|it| (it.file(), it.sha256.clone())).collect(),
+            packages: report
+                .artifacts
+                .iter()
+                .map(|artifact| (artifact.file(), artifact.sha256.clone()))
+                .collect(),
             source: report.source.as_ref().map(|source| source.sha256.clone()),
             patches: report.patches.iter().map(|patch| patch.sha256.clone()).collect(),
             image: report.kernel.as_ref().map(|kernel| kernel.image_sha256.clone()),

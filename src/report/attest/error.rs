@@ -8,7 +8,7 @@ use crate::base::openpgp::sign;
 use crate::base::stop::Interrupted;
 
 /// Failures to write or to check. A document that does not match is not an error: it is a problem in
-/// the [`super::Verdict`].
+/// the [`super::Verification`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or written.
@@ -17,7 +17,7 @@ pub enum Error {
     /// The key cannot sign.
     #[error(transparent)]
     Sign(#[from] sign::Error),
-    /// SPDX wants a calendar date, and the kernel's time has none.
+    /// SPDX requires a calendar date, and the kernel's time is outside of the calendar.
     #[error("timestamp {timestamp} is out of range")]
     Time {
         /// Seconds since the epoch.
@@ -25,7 +25,7 @@ pub enum Error {
         /// The supported range.
         source: jiff::Error,
     },
-    /// `verify` was called for something else than a directory.
+    /// The path given to `verify` is not a directory.
     #[error("{} is not a directory", path.display())]
     NotADirectory {
         /// The path.

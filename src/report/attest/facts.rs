@@ -1,4 +1,4 @@
-//! What both documents say, collected once.
+//! The facts in both documents, collected once.
 
 use fs_err as fs;
 
@@ -11,18 +11,18 @@ use crate::stages::build::KernelBuild;
 use crate::stages::package::Package;
 use crate::stages::patch::AppliedPatch;
 
-/// Everything that a set of packages was made from.
+/// The inputs and results of the run that wrote a set of packages.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
-    /// What was built.
+    /// The plan of the kernel.
     pub(crate) plan: &'a KernelPlan,
     /// The request in the form of the report.
     pub(crate) request: &'a RequestRecord,
     /// The verified source.
     pub(crate) source: &'a Source,
-    /// The plan's patches, in the same order, with what became of each.
+    /// The plan's patches, in the same order, each with its status.
     pub(crate) patches: &'a [AppliedPatch],
-    /// The kernel in the packages, signed if it is signed.
+    /// The kernel in the packages, after signing.
     pub(crate) build: &'a KernelBuild,
     /// The packages to describe.
     pub(crate) packages: &'a [Package],
@@ -33,7 +33,7 @@ pub(crate) struct Facts<'a> {
 pub(super) struct Program {
     pub(super) name: String,
     pub(super) version: String,
-    /// What its `--version` prints.
+    /// The output of its `--version`.
     pub(super) version_text: String,
 }
 

@@ -1,5 +1,5 @@
-//! The documents beside the packages, which let others check what the packages are and where they
-//! come from; and the check itself, `kpatch-build verify`.
+//! The documents next to the packages, with which others can check content and origin of the packages;
+//! and the check itself, `kpatch-build verify`.
 //!
 //! - `SBOM`: a bill of materials in SPDX 2.3 (`spdx/`);
 //! - `PROVENANCE`: SLSA provenance in an in-toto statement (`provenance.rs`);
@@ -19,7 +19,7 @@ mod sums;
 
 use std::path::{Path, PathBuf};
 
-pub use self::check::{Verdict, check, keyring};
+pub use self::check::{Verification, check, keyring};
 pub use self::error::Error;
 pub(crate) use self::facts::Facts;
 use crate::base::digest::sha256;
@@ -37,7 +37,7 @@ const PROVENANCE: &str = "provenance.intoto.json";
 const SIGNATURE: &str = ".asc";
 
 /// Writes bill of materials and provenance into the directory `out`; with a key, also their
-/// signatures. Returns what it wrote.
+/// signatures. Returns the written files.
 ///
 /// # Errors
 /// A file cannot be written, the key cannot sign, or the timestamp is out of range.
@@ -54,7 +54,7 @@ pub(crate) fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> R
     Ok(written)
 }
 
-/// Adds the checksums to a finished report, writes the report to `path`, and beside it the checksums
+/// Adds the checksums to a finished report, writes the report to `path`, and next to it the checksums
 /// of the report and of every file that it names; with a key, also their signature.
 ///
 /// # Errors

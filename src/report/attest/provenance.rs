@@ -1,11 +1,11 @@
 //! The provenance: an in-toto statement, version 1, with an SLSA provenance predicate, version 1
 //! (<https://in-toto.io/Statement/v1>, <https://slsa.dev/spec/v1.0/provenance>).
 //!
-//! A detached OpenPGP signature signs it, as it does the other files, and not a DSSE envelope: one
-//! key and one procedure check everything beside the packages.
+//! The statement has a detached OpenPGP signature, as the other files have, instead of a DSSE envelope:
+//! one key and one procedure check all documents.
 //!
 //! Build type `urn:x-kpatch-build:kernel:v1`: `externalParameters` are `request` of `report.json`,
-//! field by field; `internalParameters` are what the request resolved to; `resolvedDependencies` are
+//! field by field; `internalParameters` are the values that the request resolved to; `resolvedDependencies` are
 //! the source, the patches in the order in which they were applied, and the programs. The builder
 //! `urn:x-kpatch-build:local` is this tool on the machine of the signing key's owner; no build
 //! service attests to it.
@@ -103,12 +103,17 @@ pub(super) fn digests(text: &[u8]) -> serde_json::Result<Digests> {
     let sum = |resource: &Resource| resource.sha256().map(str::to_owned);
     let Predicate { build_definition, run_details } = &statement.predicate;
     let (dependencies, products) = (&build_definition.resolved_dependencies, &run_details.byproducts);
-    let named = |list: &[Resource], name: &str| list.iter().find(|it| it.name == name).and_then(sum);
+    let named =
+        |list: &[Resource], name: &str| list.iter().find(|resource| resource.name == name).and_then(sum);
     Ok(Digests {
-        packages: statement.subject.iter().filter_map(|it| Some((it.name.clone(), sum(it)?))).collect(),
+        packages: statement
+            .subject
+            .iter()
+            .filter_map(|package| Some((package.name.clone(), sum(package)?)))
+            .collect(),
         source: named(dependencies, SOURCE),
         // Programs have no checksum.
-        patches: dependencies.iter().filter(|it| it.name != SOURCE).filter_map(sum).collect(),
+        patches: dependencies.iter().filter(|dependency| dependency.name != SOURCE).filter_map(sum).collect(),
         image: named(products, IMAGE),
         config: named(products, CONFIG),
     })
@@ -118,7 +123,11 @@ pub(super) fn digests(text: &[u8]) -> serde_json::Result<Digests> {
 pub(super) fn statement(facts: &Facts) -> String {
     let statement = Statement {
         kind: STATEMENT.to_owned(),
-        subject: facts.packages.iter().map(|it| Resource::new(&file_name(it), &it.sha256)).collect(),
+        subject: facts
+            .packages
+            .iter()
+            .map(|package| Resource::new(&file_name(package), &package.sha256))
+            .collect(),
         predicate_type: PREDICATE.to_owned(),
         predicate: Predicate { build_definition: definition(facts), run_details: details(facts) },
     };

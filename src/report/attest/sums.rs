@@ -26,7 +26,7 @@ impl Sums {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Reads exactly what [`Sums`] writes. Text that differs by one byte is refused, and so is a name
+    /// Reads exactly the text that [`Sums`] writes. Text that differs by one byte is refused, and so is a name
     /// that leaves the directory. `Err` is the number of the first bad line, from 1.
     pub(super) fn parse(text: &[u8]) -> Result<Sums, usize> {
         let text = std::str::from_utf8(text).map_err(|_| 1usize)?;

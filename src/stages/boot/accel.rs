@@ -27,7 +27,7 @@ pub(super) const KERNEL_DEADLINE: Duration = Duration::from_secs(15);
 const KVM: &str = "/dev/kvm";
 const ANSWER: &str = "accelerator";
 
-/// The state of knowledge before the kernel boots.
+/// The accelerator, as far as it is known before the kernel boots.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     /// The accelerator is requested, remembered, or the only one.

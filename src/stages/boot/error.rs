@@ -94,8 +94,7 @@ impl Explain for Error {
             }
             Error::Kvm { .. } => Some("pass --accel tcg".into()),
             Error::Compile { bits: 32, .. } => Some(
-                "use a compiler that supports -m32; gcc and clang for x86-64 do without further packages"
-                    .into(),
+                "use a compiler that supports -m32; gcc and clang for x86-64 need no further packages".into(),
             ),
             Error::NoShell { .. } => Some("install busybox-static".into()),
             _ => self.inner()?.next_step(),

@@ -82,7 +82,7 @@ impl Initramfs {
 
     /// Ends the archive and returns its bytes.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        cpio::Header::trailer(1).write(Digits::Lower, &mut self.bytes).expect("a write to memory succeeds");
+        cpio::Header::trailer(1).write(Digits::Lower, &mut self.bytes).expect("writing to a Vec cannot fail");
         self.bytes
     }
 
@@ -99,7 +99,7 @@ impl Initramfs {
         let written = header.write(Digits::Lower, &mut self.bytes);
         self.bytes.extend_from_slice(content);
         let padded = cpio::pad(&mut self.bytes, u64::from(bytes));
-        written.and(padded).expect("a write to memory succeeds");
+        written.and(padded).expect("writing to a Vec cannot fail");
     }
 }
 

@@ -163,7 +163,7 @@ pub struct Records {
     pub release: Option<String>,
     /// The last step that the probe announced.
     pub last_step: Option<String>,
-    /// Sentences about what the probe could not observe.
+    /// Sentences about values that the probe could not observe.
     pub notes: Vec<String>,
     /// One entry for each thread of each tracee.
     pub observations: Vec<Observation>,
@@ -178,7 +178,7 @@ pub struct Records {
     ended: bool,
 }
 
-/// What a line of the probe's output is.
+/// The kind of a line of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
     /// A record, damaged or not.

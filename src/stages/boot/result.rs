@@ -82,7 +82,7 @@ pub struct BootResult {
     pub claims: Vec<Judgement>,
     /// Failures in the guest, independent of the claims.
     pub problems: Vec<Problem>,
-    /// Sentences about what could not be observed, and about kernel warnings.
+    /// Sentences about missing observations and about kernel warnings.
     pub notes: Vec<String>,
     /// The log of the kernel's console.
     pub console: PathBuf,

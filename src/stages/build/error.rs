@@ -26,7 +26,7 @@ pub enum Error {
     /// A program or header that the build needs is missing.
     #[error("{missing}")]
     MissingTool {
-        /// What is missing.
+        /// The program or header.
         missing: Missing,
         /// The log of the stage.
         log: PathBuf,
@@ -37,7 +37,7 @@ pub enum Error {
         /// The log of the stage.
         log: PathBuf,
     },
-    /// The tree adds text to the kernel release, or lacks some.
+    /// The built kernel has another release than planned.
     #[error("the release of the built kernel is {found:?} instead of {expected:?}")]
     KernelRelease {
         /// According to the plan.
@@ -115,7 +115,7 @@ impl Explain for Error {
         match self {
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
             Error::DiskFull { .. } => {
-                Some("free some space; kpatch-build cache list shows the content of the store".to_owned())
+                Some("free disk space; `kpatch-build cache list` shows the content of the store".to_owned())
             }
             Error::AnotherImage { .. } => {
                 Some("remove that directory; the next run builds kernel and parts again".to_owned())

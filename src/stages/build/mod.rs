@@ -137,7 +137,7 @@ pub fn build(
     })
 }
 
-/// `expected`: roughly the number of objects of a complete build.
+/// Builds in the `O=` directory. `expected`: roughly the number of objects of a complete build.
 fn build_in(
     mut dir: BuildDir,
     run: &BuildRun,

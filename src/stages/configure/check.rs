@@ -9,7 +9,7 @@ use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::kernel::kconfig::{self, BOOT_NEEDS, Kconfig, option_check};
 
-/// Fails if a requested option was lost; notes what is unusual.
+/// Fails if a requested option was lost; sends a note for every other difference.
 pub(super) fn check_options(
     cx: &Context,
     kconfig: &Kconfig,

@@ -26,7 +26,7 @@ pub enum Error {
     /// A program or header that kconfig needs is missing.
     #[error("{missing}")]
     MissingTool {
-        /// What is missing.
+        /// The program or header.
         missing: Missing,
         /// The log of the stage.
         log: PathBuf,
@@ -46,7 +46,7 @@ pub enum Error {
     RustUnavailable {
         /// The release.
         release: String,
-        /// What it prints.
+        /// Its messages.
         output: Vec<String>,
         /// The log of the stage.
         log: PathBuf,

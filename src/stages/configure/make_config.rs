@@ -16,7 +16,7 @@ use crate::kernel::kbuild::diagnosis::Missing;
 use crate::kernel::kbuild::make::Make;
 use crate::kernel::kconfig::{Base, CERTIFICATE, Kconfig};
 
-/// kconfig reads no input; after minutes it hangs.
+/// kconfig reads no input: a run of minutes hangs.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Writes the certificate that the kernel trusts, and only the certificate, to the path that the kernel's build

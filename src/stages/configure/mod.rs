@@ -39,11 +39,11 @@ pub struct KernelConfig {
     pub config_sha256: String,
     /// Covers tree, series, options and tools.
     pub key: Key,
-    /// What remains to be done.
+    /// The remaining work.
     pub state: ConfigState,
 }
 
-/// What remains to be done for a configured kernel.
+/// The remaining work for a configured kernel.
 #[derive(Debug)]
 pub enum ConfigState {
     /// Nothing: the store has the kernel.

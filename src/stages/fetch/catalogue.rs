@@ -1,4 +1,4 @@
-//! The releases that a source lists, which it need not provide.
+//! The releases that the sources list. A source may list a release that it does not provide.
 
 use super::offer::{Origin, Proof};
 use crate::base::debian::error::Attempt;
@@ -9,7 +9,7 @@ use crate::base::release::Release;
 pub(super) struct Candidate {
     pub(super) origin: Origin,
     pub(super) release: Release,
-    /// The part of the source that lists it: a Debian suite, a directory of kernel.org.
+    /// The part of the source that lists the release: a Debian suite, a directory of kernel.org.
     pub(super) listed_by: String,
     /// Addresses of the same file, in the order to try.
     pub(super) urls: Vec<String>,

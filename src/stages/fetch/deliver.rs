@@ -1,4 +1,4 @@
-//! From offers to the content of a source.
+//! Fetches the content of a source from its offers.
 
 use super::error::Error;
 use super::git;
@@ -16,7 +16,7 @@ use crate::base::store_archives;
 /// Fetches the first offer whose source works. `offers` must not be empty.
 ///
 /// # Errors
-/// An altered file is an error at once: to use the next source would hide an attack.
+/// An altered file is an error at once: using the next source would hide an attack.
 pub fn fetch(cx: &Context, offers: &[Offer]) -> Result<FetchedSource, Error> {
     let http = Http::new(&cx.stop);
     let mut failure = None;

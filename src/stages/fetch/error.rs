@@ -1,4 +1,4 @@
-//! What can go wrong while a source is found and fetched.
+//! Errors of the fetch stage.
 
 use std::io;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ pub enum Error {
         /// The releases in the store, sorted.
         stored: Vec<Release>,
     },
-    /// The store does not have it, and the network must not be used.
+    /// The store lacks the content, and the network must not be used.
     #[error("{what} is not in the store, and --offline forbids downloads")]
     Offline {
         /// An address or a git reference.
@@ -50,7 +50,7 @@ pub enum Error {
         reason: String,
     },
     /// The source does not name its release.
-    #[error("cannot tell which release {location} is")]
+    #[error("cannot determine the release of {location}")]
     UnknownRelease {
         /// Address or path of the source.
         location: String,
@@ -70,7 +70,7 @@ pub enum Error {
     NotATree {
         /// The directory.
         path: PathBuf,
-        /// What is missing.
+        /// The missing part.
         reason: String,
     },
     /// The directory has output of an earlier build.

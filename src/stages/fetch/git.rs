@@ -66,7 +66,7 @@ fn remote_references(url: &str) -> Result<Vec<String>, git2::Error> {
     Ok(connection.list()?.iter().map(|head| head.name().to_owned()).collect())
 }
 
-/// Makes the reference's commit readable on this host: a remote one is fetched into the store.
+/// Makes the reference's commit readable on this host: a remote commit is fetched into the store.
 pub(super) fn obtain(cx: &Context, url: &str, reference: &str) -> Result<Revision, Error> {
     if let Some(path) = local(url) {
         let repository = Repository::open(&path).map_err(error(url))?;

@@ -18,7 +18,7 @@ const DEFAULT_MIRRORS: [&str; 2] = ["https://cdn.kernel.org", "https://www.kerne
 const LIST_LIMIT: u64 = 16 << 20;
 const SIGNATURE_LIMIT: u64 = 1 << 20;
 
-/// The mirrors of kernel.org and the keys that it is trusted by.
+/// The mirrors of kernel.org and the keys that must have signed their files.
 #[derive(Clone, Debug)]
 pub(super) struct KernelOrg {
     /// Base addresses without a slash at the end, in the order to try.
@@ -27,7 +27,7 @@ pub(super) struct KernelOrg {
 }
 
 impl KernelOrg {
-    /// `mirrors` may be empty: kernel.org itself is used then.
+    /// Without `mirrors`, kernel.org itself is used.
     pub(super) fn new(mirrors: &[String], mut keys: KeySource) -> KernelOrg {
         let trimmed = mirrors.iter().map(|mirror| mirror.trim_end_matches('/').to_owned());
         let mut mirrors: Vec<String> = trimmed.collect();
@@ -152,7 +152,7 @@ impl KernelOrg {
         }
     }
 
-    /// The candidate with its proofs if a mirror has its file, else why not.
+    /// Returns the candidate with its proofs as an offer if a mirror has its file, else the refusal.
     pub(super) fn offer(
         &self,
         http: &Http,
@@ -253,7 +253,8 @@ fn majors(wanted: &ReleaseSpec) -> Vec<u32> {
     }
 }
 
-/// The signed text of the list and why it is trusted. A list signed by an unknown key is used without trust.
+/// Returns the signed text of the list, and the reason to trust it. A list signed by an unknown key is used without
+/// trust.
 fn signed_text(signers: &Certificates, list: &[u8]) -> Result<(String, Option<Trust>), ListError> {
     match signers.check_clearsigned(list) {
         Ok((text, signer)) => {

@@ -1,4 +1,4 @@
-//! Where the certificates of the pinned signers come from.
+//! The certificates of the pinned signers, and where they are found.
 
 use std::path::PathBuf;
 

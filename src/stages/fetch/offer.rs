@@ -1,4 +1,4 @@
-//! One way to get one release, and what arrived.
+//! Offers of a release, and the fetched source.
 
 use std::path::PathBuf;
 
@@ -91,7 +91,7 @@ pub enum Location {
         url: String,
         /// Tag, branch or commit.
         reference: String,
-        /// Where the certificates come from that may have signed the tag.
+        /// Where to find the certificates that may have signed the tag.
         keys: KeySource,
     },
     /// A local source tree.
@@ -112,7 +112,7 @@ impl Offer {
     }
 }
 
-/// What an archive is verified against.
+/// A checksum or signature that an archive is verified against.
 #[derive(Clone, Debug)]
 pub enum Proof {
     /// A checksum that is trusted.
@@ -128,7 +128,7 @@ pub enum Proof {
     Signature {
         /// The signature, armoured or binary.
         document: Vec<u8>,
-        /// The certificates that may have made it.
+        /// The certificates that may have made the signature.
         certificates: Certificates,
     },
 }
@@ -148,7 +148,7 @@ pub struct FetchedSource {
     pub proofs: Vec<Proof>,
     /// Accept an archive without proof (`--no-verify`).
     pub accept_unverified: bool,
-    /// Whether the store already had it.
+    /// Whether the store already had the content.
     pub cached: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The offers for a request, whatever its source.
+//! The offers for a request, for every kind of source.
 
 use super::error::Error;
 use super::offer::Offer;

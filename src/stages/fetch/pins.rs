@@ -1,4 +1,4 @@
-//! The keys and checksums of kernel.org that this tool trusts from the start.
+//! The keys and checksums of kernel.org that are built into this tool.
 
 use crate::base::release::Release;
 
@@ -11,7 +11,7 @@ pub struct Pin {
     pub address: String,
 }
 
-/// The trusted keys and checksums of kernel.org. The default is the real ones; tests use keys of their own.
+/// The trusted keys and checksums of kernel.org. The default has the real ones; tests use others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
     /// The signers of releases and tags.

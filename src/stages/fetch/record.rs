@@ -1,4 +1,4 @@
-//! The record of a source archive in the store, from which `--offline` knows the archive.
+//! The record of a source archive in the store; `--offline` finds archives by their records.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub(crate) struct ArchiveRecord {
 }
 
 impl ArchiveRecord {
-    /// The proof that an earlier run recorded for the archive with that SHA-256.
+    /// The proof that an earlier run recorded for the archive with this SHA-256.
     pub(super) fn proof(&self, sha256: &str) -> Option<Proof> {
         let chain = self.verified_by.clone()?;
         Some(Proof::Checksum { sha256: sha256.to_owned(), chain, signer: self.signer.clone() })

@@ -1,4 +1,4 @@
-//! What a run requests of the fetch stage.
+//! The request for a source.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,12 @@ use super::spec::SourceSpec;
 use crate::base::context::Context;
 use crate::base::release::ReleaseSpec;
 
-/// The release to fetch, its sources, and what they are verified with.
+/// The release to fetch, its sources, and the keys to verify them with.
 #[derive(Clone, Debug)]
 pub struct SourceRequest {
     /// The release, or the line whose newest release to fetch.
     pub release: ReleaseSpec,
-    /// Where to look for it.
+    /// Where to find the release.
     pub source: SourceSpec,
     /// Accept a source without a signature or checksum.
     pub no_verify: bool,
@@ -28,7 +28,7 @@ pub struct SourceRequest {
 }
 
 impl SourceRequest {
-    /// Where the certificates of the pinned signers come from.
+    /// Where to find the certificates of the pinned signers.
     pub(super) fn key_source(&self, cx: &Context) -> KeySource {
         KeySource {
             keyring: self.keyring.clone(),

@@ -1,4 +1,4 @@
-//! From a requested release to offers that the public archives can provide.
+//! Resolves a requested release to offers of the public archives.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::base::release::{Line, Release, ReleaseSpec};
 
 /// Number of listed releases that may be unavailable before the search for a near one ends.
 const DEAD_ENTRIES: usize = 8;
-/// Number of lines without an available release, likewise.
+/// Number of lines without an available release before the search ends.
 const DEAD_LINES: usize = 3;
 
 /// The public archives, kernel.org and Debian, and the store's archives from there.
@@ -34,7 +34,7 @@ pub(super) struct Archives<'a> {
     pub(super) stored: Vec<(String, ArchiveRecord)>,
 }
 
-/// What a search has found out so far.
+/// The state of a search.
 #[derive(Default)]
 struct Search {
     failed: Vec<Attempt>,
@@ -109,7 +109,7 @@ impl<'a> Archives<'a> {
         Err(Error::NotProvided { wanted, attempts: search.failed, nearest })
     }
 
-    /// Lists what the archives have of the requested release.
+    /// Lists the candidates of the archives for the requested release.
     pub(super) fn catalogue(&self) -> Result<Catalogue, Error> {
         let mut catalogue = Catalogue::default();
         if let Some(kernel_org) = &self.kernel_org {

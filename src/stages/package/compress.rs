@@ -137,7 +137,7 @@ fn gzip_error(error: GzpError) -> io::Error {
 /// Compresses one file as `gzip -9n` does, without a name and a time.
 pub(super) fn gzip_of_one_file(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzBuilder::new().write(Vec::new(), GzipLevel::best());
-    encoder.write_all(content).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+    encoder.write_all(content).and_then(|()| encoder.finish()).expect("writing to a Vec cannot fail")
 }
 
 #[cfg(test)]

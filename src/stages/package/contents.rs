@@ -1,4 +1,4 @@
-//! The files of a finished build that each package holds.
+//! The files of a finished build in each package.
 
 use std::collections::BTreeMap;
 use std::io;

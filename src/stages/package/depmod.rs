@@ -17,7 +17,7 @@ use crate::stages::build::KernelBuild;
 
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// Returns a directory that holds depmod's files for the kernel and nothing else.
+/// Returns a directory that contains only depmod's files for the kernel.
 ///
 /// The store keeps it by kernel and depmod version, because versions of depmod write different files.
 pub(super) fn run(cx: &Context, build: &KernelBuild) -> Result<Entry, Error> {

@@ -76,7 +76,7 @@ pub fn write(cx: &Context, request: &PackageRequest, build: &KernelBuild) -> Res
             pending.push((*format, part, write_one(&job, *format, &reader)?));
         }
     }
-    // All packages or none: they are named only after everything that takes long.
+    // All packages or none: they get their names only after all slow work.
     cx.stop.check()?;
     let publish = |(format, part, pending): (Format, Part, PendingPackage)| {
         let WrittenPackage { path, name, bytes, sha256 } = pending.publish()?;

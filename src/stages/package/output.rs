@@ -37,7 +37,7 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Compresses what `fill` writes with up to `jobs` threads. The file is on the file system of `target`:
+    /// Compresses the output of `fill` with up to `jobs` threads. The file is on the file system of `target`:
     /// a full disk fails here, before any package appears.
     pub(super) fn fill(
         target: &Path,

@@ -1,4 +1,4 @@
-//! Reads payload files in chunks, reports progress and answers a stop.
+//! Reads payload files in chunks, reports progress, and ends on a stop request.
 
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use crate::base::digest::hex;
 use crate::base::events::{Events, Stage, Unit};
 use crate::base::stop::Stop;
 
-/// Bytes in a chunk: few enough that a stop is answered at once even while xz compresses each chunk.
+/// Bytes in a chunk: few enough that a stop request takes effect at once even while xz compresses each chunk.
 const CHUNK: usize = 256 << 10;
 
 /// Reads all files of a run's packages and counts the bytes read from disk.

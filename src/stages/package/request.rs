@@ -1,4 +1,4 @@
-//! The request for a kernel's packages, and the packages that answer it.
+//! The request for a kernel's packages, and the written packages.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub struct Package {
     pub path: PathBuf,
     /// The package format.
     pub format: Format,
-    /// The part of the kernel that the package holds.
+    /// The part of the kernel in the package.
     pub part: Part,
     /// The package name, without version and architecture: `linux-image-6.1.187-zeroed`.
     pub name: String,

@@ -8,13 +8,13 @@ use crate::base::options::{Compression, Format};
 /// live-patching tool.
 pub const NAME: &str = "kpatch-build-kernel";
 
-/// Instructions for whoever installed the package.
+/// Instructions for the administrator who installed the package.
 pub(super) const README: &str = include_str!("../../../packaging/tool/README");
 pub(super) const CHANGELOG: &str = include_str!("../../../CHANGELOG.md");
 /// The crates in the program, with their versions.
 pub(super) const LOCK: &str = include_str!("../../../Cargo.lock");
 
-/// Contents of the tool's packages, and how to write them.
+/// Contents of the tool's packages, and settings for writing them.
 #[derive(Clone, Debug)]
 pub struct SelfPackageRequest {
     /// The program file.

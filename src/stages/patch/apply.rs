@@ -80,7 +80,7 @@ pub fn apply(content: &[u8], hunks: &[Hunk]) -> Result<Applied, Misfit> {
     Ok(Applied { content: image.lines.concat(), offsets })
 }
 
-/// Numbers, from 1, of the hunks whose change is already in `content`, each tried on its own.
+/// Numbers, from 1, of the hunks whose change is already in `content`, each tried separately.
 pub(super) fn present(content: &[u8], hunks: &[Hunk]) -> Vec<usize> {
     let image = Image::of(content);
     let is_present = |hunk: &Hunk| {

@@ -10,22 +10,22 @@ use crate::kernel::series::{self, Series, shipped};
 use crate::kernel::toolchain::Toolchain;
 use crate::stages::unpack::SourceTree;
 
-/// One row of the table.
+/// The result of one series in one language.
 #[derive(Debug)]
-pub struct Row {
+pub struct SeriesCheck {
     /// Name of the series.
     pub series: String,
-    /// Its language.
+    /// Language of the patches.
     pub lang: Lang,
     /// The line of the patches, if the release's own line has none.
     pub borrowed_from: Option<Line>,
-    /// The result.
-    pub verdict: Verdict,
+    /// Whether it applies.
+    pub applicability: Applicability,
 }
 
 /// Whether a series can be built on a release.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum Applicability {
     /// All patches apply.
     Applies {
         /// Largest distance, in lines, between the header of a hunk and its actual position.
@@ -44,29 +44,29 @@ pub enum Verdict {
     Conflict(Error),
 }
 
-impl Verdict {
+impl Applicability {
     /// Whether a build of this series would get past the patch stage.
     pub fn is_good(&self) -> bool {
-        !matches!(self, Verdict::Absent(_) | Verdict::Conflict(_))
+        !matches!(self, Applicability::Absent(_) | Applicability::Conflict(_))
     }
 }
 
-/// Checks every series against a tree in the store, whatever series it has now.
+/// Checks every series against a tree in the store, whichever series is applied to the tree now.
 ///
 /// # Errors
 /// The journal of the tree cannot be read.
-pub(crate) fn check(tree: &SourceTree, toolchain: &Toolchain) -> Result<Vec<Row>, Error> {
+pub(crate) fn check(tree: &SourceTree, toolchain: &Toolchain) -> Result<Vec<SeriesCheck>, Error> {
     let journal = Journal::open(tree.entry.path())?;
     Ok(rows(&journal, &tree.release, toolchain))
 }
 
-/// C for every series, Rust for the series that exist in Rust for this release.
-fn rows(pristine: &dyn Pristine, release: &Release, toolchain: &Toolchain) -> Vec<Row> {
+/// Checks every series in C, and in Rust the series that exist in Rust for this release.
+fn rows(pristine: &dyn Pristine, release: &Release, toolchain: &Toolchain) -> Vec<SeriesCheck> {
     let mut rows = Vec::new();
     for name in shipped::names() {
         for lang in [Lang::C, Lang::Rust] {
             let row = row(pristine, &name, release, lang, toolchain);
-            let absent = matches!(row.verdict, Verdict::Absent(series::Error::NoLang { .. }));
+            let absent = matches!(row.applicability, Applicability::Absent(series::Error::NoLang { .. }));
             if lang == Lang::C || !absent {
                 rows.push(row);
             }
@@ -75,31 +75,37 @@ fn rows(pristine: &dyn Pristine, release: &Release, toolchain: &Toolchain) -> Ve
     rows
 }
 
-fn row(pristine: &dyn Pristine, name: &str, release: &Release, lang: Lang, toolchain: &Toolchain) -> Row {
-    let (borrowed_from, verdict) = match series::load(name, release, lang, toolchain) {
-        Ok(series) => (series.borrowed_from, verdict(pristine, &series)),
-        Err(error) => (None, Verdict::Absent(error)),
+fn row(
+    pristine: &dyn Pristine,
+    name: &str,
+    release: &Release,
+    lang: Lang,
+    toolchain: &Toolchain,
+) -> SeriesCheck {
+    let (borrowed_from, applicability) = match series::load(name, release, lang, toolchain) {
+        Ok(series) => (series.borrowed_from, applicability(pristine, &series)),
+        Err(error) => (None, Applicability::Absent(error)),
     };
-    Row { series: name.to_owned(), lang, borrowed_from, verdict }
+    SeriesCheck { series: name.to_owned(), lang, borrowed_from, applicability }
 }
 
-fn verdict(pristine: &dyn Pristine, series: &Series) -> Verdict {
+fn applicability(pristine: &dyn Pristine, series: &Series) -> Applicability {
     let mut overlay = Overlay::new(pristine);
     let mut applied = Vec::new();
     for patch in series.in_order() {
         match overlay.apply(patch) {
             Ok(patch) => applied.push(patch),
-            Err(error) => return Verdict::Conflict(error),
+            Err(error) => return Applicability::Conflict(error),
         }
     }
     let patches = &applied[series.compat.len()..];
     if let Some(reason) = &series.unpatched {
-        Verdict::Unpatched { reason: reason.clone() }
+        Applicability::Unpatched { reason: reason.clone() }
     } else if !patches.is_empty() && patches.iter().all(|patch| patch.status == PatchStatus::AlreadyUpstream)
     {
-        Verdict::AlreadyUpstream
+        Applicability::AlreadyUpstream
     } else {
-        Verdict::Applies { max_offset: patches.iter().map(|patch| patch.max_offset).max().unwrap_or(0) }
+        Applicability::Applies { max_offset: patches.iter().map(|patch| patch.max_offset).max().unwrap_or(0) }
     }
 }
 

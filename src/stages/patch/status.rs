@@ -20,7 +20,7 @@ pub struct AppliedPatch {
     pub file: String,
     /// SHA-256 of the patch file: 64 lower-case hexadecimal digits.
     pub sha256: String,
-    /// What happened.
+    /// The result.
     pub status: PatchStatus,
     /// Largest distance, in lines, between the position in a hunk's header and the actual one.
     pub max_offset: u64,

@@ -70,7 +70,7 @@ pub(super) struct Switched {
 }
 
 impl Switched {
-    /// Sentences for the user about what is unusual.
+    /// Notes for the user about a repair and about restored files.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.repaired {
@@ -290,8 +290,8 @@ impl Journal {
         self.clear_staged()
     }
 
-    /// Writes the new content of every file into `staged/`. No fsync: the next run compares contents, and writes
-    /// again what a crash damaged.
+    /// Writes the new content of every file into `staged/`. No fsync: the next run compares contents, and
+    /// rewrites files that a crash damaged.
     fn stage<'w>(&self, wrong: &'w FileSet, watch: Watch) -> Result<Vec<(&'w PathBuf, PathBuf)>, Error> {
         self.clear_staged()?;
         let dir = self.staged();
@@ -322,7 +322,7 @@ impl Journal {
         key: &str,
         watch: Watch,
     ) -> Result<(), Error> {
-        let gone: Vec<PathBuf> =
+        let forgotten: Vec<PathBuf> =
             state.touched.keys().filter(|path| !target.contains_key(*path)).cloned().collect();
         state.touched.retain(|path, _| target.contains_key(path));
         state.directories.retain(|dir| is_needed(dir, target));
@@ -332,7 +332,7 @@ impl Journal {
         }
         watch(Step::Record)?;
         self.record(&state)?;
-        for path in gone {
+        for path in forgotten {
             watch(Step::Forget)?;
             // The journal no longer names it; a copy that remains is overwritten when needed.
             let original = self.original(&path);
@@ -352,7 +352,7 @@ fn is_needed(dir: &Path, target: &FileSet) -> bool {
     target.iter().any(|(path, file)| file.is_some() && path.starts_with(dir))
 }
 
-/// In the same directory: it can be renamed to `path`.
+/// A name in the same directory, from which a file can be renamed to `path`.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");

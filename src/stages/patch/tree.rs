@@ -30,7 +30,7 @@ pub trait Pristine {
     /// Reads a file; `path` is relative to the tree. Returns `None` for a file that does not exist.
     ///
     /// # Errors
-    /// The path is no regular file, leads through a symbolic link, or cannot be read.
+    /// The path is not a regular file, leads through a symbolic link, or cannot be read.
     fn file(&self, path: &Path) -> Result<Option<File>, ReadError>;
 }
 
@@ -155,7 +155,7 @@ impl<'p> Overlay<'p> {
             _ => Error::Unreadable { patch: patch.name.clone(), source },
         })?;
         let forward = self.attempt(&diffs);
-        let forward = self.settle(forward, patch, &diffs)?;
+        let forward = self.unless_upstream(forward, patch, &diffs)?;
         let (status, max_offset) = match forward {
             Some(attempt) => {
                 let max_offset = attempt.max_offset();
@@ -168,7 +168,7 @@ impl<'p> Overlay<'p> {
     }
 
     /// Returns `None` if the tree already contains the patch.
-    fn settle(
+    fn unless_upstream(
         &self,
         forward: Result<Attempt, Obstacle>,
         patch: &PatchFile,

@@ -142,7 +142,7 @@ fn a_reversed_copy_removes_the_copy() {
 }
 
 #[test]
-fn a_new_mode_adds_execution_for_everybody_who_may_read() {
+fn a_new_mode_adds_execution_for_every_user_who_may_read() {
     let dir = tree(&[("f", "x\n")]);
     fs::set_permissions(dir.path().join("f"), PermissionsExt::from_mode(0o640)).unwrap();
     let base = PristineDir(dir.path());

@@ -21,7 +21,7 @@ pub enum Error {
     Image {
         /// The image.
         path: PathBuf,
-        /// What is wrong with the image.
+        /// The reason.
         why: &'static str,
     },
     /// The kernel's configuration names a hash that this tool does not support.

@@ -28,7 +28,7 @@ use signed_data::Hash;
 /// Version of the signing procedure, part of the cache key.
 const RECIPE: u32 = 1;
 
-/// Returns the cache key of the signed kernel. The certificate identifies the private key: each has one.
+/// Returns the cache key of the signed kernel. The certificate identifies the private key.
 pub fn key(kernel: &Key, signer: &Signer) -> Key {
     #[derive(Serialize)]
     struct Inputs<'a> {
@@ -39,7 +39,7 @@ pub fn key(kernel: &Key, signer: &Signer) -> Key {
     Key::of("sign", &Inputs { recipe: RECIPE, kernel, certificate: &signer.identity().sha256 })
 }
 
-/// Signs a kernel, or takes the signed kernel from the store. The same key and kernel yield the same bytes.
+/// Signs a kernel, or returns the signed kernel from the store. The same key and kernel yield the same bytes.
 ///
 /// # Errors
 /// [`Error::Image`] if the image cannot hold a signature, [`Error::Hash`] and [`Error::Compressed`] if its

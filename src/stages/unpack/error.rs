@@ -1,4 +1,4 @@
-//! What can go wrong while a source is unpacked.
+//! Errors of the unpack stage.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub enum Error {
         url: String,
         /// The entry, as the source names it.
         entry: PathBuf,
-        /// What is wrong with the entry.
+        /// The rule that the entry violates.
         reason: Unsafe,
     },
     /// The archive has more than one entry at its top.
@@ -40,7 +40,7 @@ pub enum Error {
     NotAKernel {
         /// Address or path of the source.
         url: String,
-        /// What is missing.
+        /// The missing part.
         reason: &'static str,
     },
     /// The top Makefile names another version than expected.

@@ -73,7 +73,7 @@ struct Record {
     released_at: i64,
 }
 
-/// The key of the tree of the source with that key.
+/// The key of the tree that is unpacked from the source with key `source`.
 pub fn key(source: &Key) -> Key {
     Key::of("unpack", &(FORM, source))
 }
@@ -86,7 +86,7 @@ pub fn released_at(cx: &Context, key: &Key) -> Option<i64> {
 
 /// Copies the source into the store, unless the store has its tree.
 ///
-/// Modes become 0755 and 0644 whatever the source has; times are those of the source.
+/// Files get mode 0755 or 0644, and keep the times of the source.
 ///
 /// # Errors
 /// The source is damaged or unsafe, or its top Makefile names another release.
@@ -96,7 +96,7 @@ pub fn unpack(cx: &Context, source: &VerifiedSource) -> Result<SourceTree, Error
     let slot = match cx.lookup(Stage::Unpack, Bucket::Sources, key.as_str())? {
         Lookup::Hit(entry) => {
             let record = read_record(entry.path())?;
-            // The Makefile in the tree may be patched; the record is from before.
+            // The Makefile in the tree may be patched; the record is older than any patch.
             if record.release != release {
                 let (url, found) = (source.url.clone(), record.release.into());
                 return Err(Error::OtherRelease { url, found, wanted: release });

@@ -12,7 +12,7 @@ use crate::base::store_archives;
 use crate::stages::fetch::source::archive;
 use crate::stages::fetch::{ArchiveRecord, Origin, Proof};
 
-/// What an archive is expected to be.
+/// The facts that an offer claims about an archive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claimed<'a> {
     pub(super) release: Release,
@@ -24,7 +24,8 @@ pub(super) struct Claimed<'a> {
 /// The entry and the chain of trust as a sentence; `None` for an archive that is accepted without proof.
 pub(super) type Checked = (Entry, Option<String>);
 
-/// Checks the archive's own name and all proofs. An archive that a proof refutes is removed from the store.
+/// Checks the archive against its name in the store and against all proofs. An archive that a proof refutes is
+/// removed from the store.
 pub(super) fn check(
     cx: &Context,
     claimed: Claimed,

@@ -1,4 +1,4 @@
-//! What can go wrong while a source is verified.
+//! Errors of the verify stage.
 
 use std::io;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub enum Error {
         actual: String,
     },
     /// An archive has another checksum than a proof of it.
-    #[error("{url} was altered: its SHA-256 is {actual} and should be {expected}")]
+    #[error("{url} was altered: its SHA-256 is {actual}, not {expected}")]
     Altered {
         /// Address or path of the archive.
         url: String,
@@ -45,7 +45,7 @@ pub enum Error {
     Unverified {
         /// Address or path of the source.
         url: String,
-        /// What is missing.
+        /// The missing proof.
         reason: String,
     },
     /// A tag was signed under another name.

@@ -1,4 +1,4 @@
-//! Verify: a source is read only after it proved to be what its publisher released.
+//! Verify: checks that a source is the one that its publisher released, before any stage reads its content.
 
 mod archive;
 mod error;

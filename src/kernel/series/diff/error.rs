@@ -55,7 +55,7 @@ pub enum Problem {
         /// The line.
         found: String,
     },
-    /// A name that is no file of the tree.
+    /// A name outside of the tree.
     #[error("it leaves the tree: {path} ({why})")]
     OutsideTree {
         /// The name as in the patch.

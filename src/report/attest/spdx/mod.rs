@@ -70,7 +70,7 @@ pub(super) fn document(facts: &Facts) -> Result<String, Error> {
         packages,
         files,
     };
-    // SPDX wants a namespace that is unique for each document; the digest also makes it reproducible.
+    // SPDX requires a namespace that is unique for each document; the digest also makes it reproducible.
     let digest = digest::sha256(text(&document));
     document.document_namespace =
         format!("https://spdx.org/spdxdocs/kpatch-build-{}-{digest}", facts.build.release);
@@ -263,7 +263,8 @@ fn element<'a>(document: &'a Document, id: &str) -> Option<&'a Element> {
 }
 
 fn installables(document: &Document) -> BTreeMap<String, String> {
-    let described = document.relationships.iter().filter(|it| it.relationship_type == "DESCRIBES");
+    let described =
+        document.relationships.iter().filter(|relation| relation.relationship_type == "DESCRIBES");
     let named = |element: &Element| Some((element.package_file_name.clone()?, element.sha256()?.to_owned()));
-    described.filter_map(|it| named(element(document, &it.related_spdx_element)?)).collect()
+    described.filter_map(|relation| named(element(document, &relation.related_spdx_element)?)).collect()
 }

@@ -1,4 +1,4 @@
-//! Errors that keep a debugger from being ready.
+//! Why a debugger cannot be prepared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::base::openpgp::keyring::KeyringError;
 use crate::base::stop::Interrupted;
 use crate::base::{debian, process, store};
 
-/// A debugger that cannot be made ready.
+/// A debugger that cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The trusted certificates cannot be read.
@@ -27,7 +27,7 @@ pub enum Error {
         /// The cause.
         source: debian::error::Error,
     },
-    /// The suite provides another major version than the debugger's name promises.
+    /// The suite provides another major version than the debugger's name states.
     #[error("Debian's {suite} has gdb {found}, not {debugger}")]
     OtherVersion {
         /// The debugger.

@@ -89,7 +89,7 @@ fn repeated_failure(text: &str) -> Option<String> {
     None
 }
 
-/// The last line before the first section: gdb prints where in the file of commands it stopped, then why.
+/// The last line before the first section: gdb prints its position in the file of commands, then the reason.
 fn attach_error(text: &str) -> Option<String> {
     let before = text.split_once("@@ threads").map_or(text, |(before, _)| before);
     let last = before.lines().map(str::trim).rfind(|line| !line.is_empty())?;

@@ -72,7 +72,7 @@ fn copy(cx: &Context, kind: DebuggerKind, program: &Path) -> Result<Debugger, Er
         files.extend(gdb_files(cx, program)?);
     }
     let key = key(&files)?;
-    let inside = place(program);
+    let inside = path_in_root(program);
     let entry = match cx.lookup(Stage::Boot, Bucket::Debuggers, key.as_str())? {
         Lookup::Hit(entry) => entry,
         Lookup::Miss(slot) => {
@@ -111,7 +111,7 @@ fn with_libraries(cx: &Context, kind: DebuggerKind, program: &Path) -> Result<Fi
     if let Some(libc) = libc {
         all.extend(RUNTIME_FILES.iter().chain(&data::CONVERSION).map(|name| libc.with_file_name(name)));
     }
-    Ok(all.into_iter().filter(|path| path.exists()).map(|path| (place(&path), path)).collect())
+    Ok(all.into_iter().filter(|path| path.exists()).map(|path| (path_in_root(&path), path)).collect())
 }
 
 /// gdb's data directory, and Python's library if gdb is built with Python.
@@ -143,7 +143,9 @@ fn add(files: &mut Files, directory: &Path, is_wanted: fn(&Path) -> bool) {
             match path.metadata() {
                 // Following a link to a directory could loop.
                 Ok(meta) if meta.is_dir() && !path.is_symlink() => pending.push(path),
-                Ok(meta) if meta.is_file() && is_wanted(below) => drop(files.insert(place(&path), path)),
+                Ok(meta) if meta.is_file() && is_wanted(below) => {
+                    drop(files.insert(path_in_root(&path), path))
+                }
                 _ => {}
             }
         }
@@ -151,7 +153,7 @@ fn add(files: &mut Files, directory: &Path, is_wanted: fn(&Path) -> bool) {
 }
 
 /// The path in the root directory, with a merged `/usr`.
-fn place(path: &Path) -> PathBuf {
+fn path_in_root(path: &Path) -> PathBuf {
     deb::below_usr(path.strip_prefix("/").unwrap_or(path))
 }
 
@@ -206,9 +208,9 @@ mod tests {
     #[test]
     fn files_are_placed_below_a_merged_usr() {
         assert_eq!(
-            place(Path::new("/lib64/ld-linux-x86-64.so.2")),
+            path_in_root(Path::new("/lib64/ld-linux-x86-64.so.2")),
             Path::new("usr/lib64/ld-linux-x86-64.so.2")
         );
-        assert_eq!(place(Path::new("/usr/local/bin/gdb")), Path::new("usr/local/bin/gdb"));
+        assert_eq!(path_in_root(Path::new("/usr/local/bin/gdb")), Path::new("usr/local/bin/gdb"));
     }
 }

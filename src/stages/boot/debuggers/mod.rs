@@ -22,7 +22,7 @@ pub use error::Error;
 pub(in crate::stages::boot) use interpret::interpret;
 pub use selection::{DebuggerName, DebuggerRequest, Selection, SelectionError};
 
-/// Longest time for one debugger on one tracee, with what the probe does before and after; the probe ends
+/// Longest time for one debugger on one tracee, including the probe's work before and after; the probe ends
 /// the debugger earlier (probe/debug.c).
 pub(in crate::stages::boot) const DEADLINE: Duration = Duration::from_secs(60);
 

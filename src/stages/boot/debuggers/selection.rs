@@ -84,7 +84,7 @@ pub enum SelectionError {
     /// No debugger has this name.
     #[error("unknown debugger {0:?}: use {known}", known = known())]
     Unknown(String),
-    /// `all` or `none` appears beside another value.
+    /// `all` or `none` is combined with another value.
     #[error("`{0}` cannot be combined with other debuggers")]
     NotAlone(&'static str),
 }

@@ -1,4 +1,4 @@
-//! A debugger's output, and what can be read from it.
+//! A debugger's output, split into sections.
 
 use crate::claims::DebuggerOutcome;
 use crate::stages::boot::records::{Attempt, AttemptEnd, AttemptEnding};

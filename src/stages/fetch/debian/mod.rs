@@ -61,7 +61,7 @@ pub(super) fn catalogue(debian: &Debian, cx: &Context, http: &Http) -> Result<Ca
     Ok(catalogue)
 }
 
-/// The candidate as an offer if the mirror has its file, else why not.
+/// Returns the candidate as an offer if the mirror has its file, else the refusal.
 pub(super) fn offer(http: &Http, candidate: &Candidate) -> Result<Result<Offer, Refusal>, Error> {
     let urls = match http.skip_unavailable(&candidate.urls) {
         Ok(urls) => urls,
@@ -81,7 +81,7 @@ pub(super) fn offer(http: &Http, candidate: &Candidate) -> Result<Result<Offer, 
     }))
 }
 
-/// Why a suite cannot be listed: the suite, or something that ends the stage.
+/// Why a suite cannot be listed; only `Stage` ends the stage.
 enum ListError {
     Suite(SuiteError),
     Stage(Error),
@@ -105,7 +105,7 @@ impl From<store::Error> for ListError {
     }
 }
 
-/// From the first repository that has the suite.
+/// Lists the suite from the first repository that has it.
 fn of_suite(debian: &Debian, cx: &Context, http: &Http, name: &str) -> Result<Vec<Candidate>, ListError> {
     let mut failure = SuiteError::Absent;
     for repository in debian.repositories(name) {
@@ -136,7 +136,7 @@ fn candidates(
         origin: Origin::Debian,
         release: upstream.release,
         listed_by: name.to_owned(),
-        // The ~ of a version stays as it is: some mirrors do not know its percent-encoded form.
+        // The ~ of a version stays unescaped: some mirrors do not know its percent-encoded form.
         urls: vec![repository.address(&format!("{}/{}", upstream.directory, upstream.file))],
         bytes: Some(upstream.bytes),
         trust: Some(trust(name, &signer, &upstream)),

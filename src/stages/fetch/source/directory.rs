@@ -21,7 +21,7 @@ pub(crate) struct Item {
     pub(crate) kind: ItemKind,
 }
 
-/// What an [`Item`] is.
+/// The kind of an [`Item`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ItemKind {
     File { executable: bool },

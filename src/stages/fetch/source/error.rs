@@ -1,4 +1,4 @@
-//! What can go wrong while the content of a source is read.
+//! Errors of reading the content of a source.
 
 use std::io;
 

@@ -52,7 +52,7 @@ impl Revision {
         Repository::open(&self.repository)
     }
 
-    /// Text and signature of the tag object; `None` if the reference is no signed tag.
+    /// Text and signature of the tag object; `None` if the reference is not a signed tag.
     pub(crate) fn signed_tag(&self) -> Result<Option<SignedTag>, git2::Error> {
         let repository = self.open()?;
         let database = repository.odb()?;

@@ -34,7 +34,7 @@ fn control(deb: &DebianPackage) -> String {
     fields.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
 }
 
-/// Lines of the description begin with a space, empty ones have a full stop (Debian Policy 5.6.13).
+/// Each line of the description begins with a space; an empty line is a full stop (Debian Policy 5.6.13).
 fn description(info: &PackageInfo) -> String {
     let paragraph = |text: String| format!(" {}", text.replace('\n', "\n "));
     let paragraphs: Vec<_> = info.description().into_iter().map(paragraph).collect();

@@ -124,8 +124,8 @@ fn ghosts(job: &PackageJob) -> Vec<Ghost> {
     ]
 }
 
-/// Adds the relations of Fedora's and RHEL's kernel-core: the programs that its scripts run, and what other
-/// packages require of a kernel.
+/// Adds the relations of Fedora's and RHEL's kernel-core: the programs that its scripts run, and the names
+/// that other packages require of a kernel.
 fn add_image_relations(builder: &mut PackageBuilder, job: &PackageJob) {
     let in_scripts =
         DependencyFlags::SCRIPT_POST | DependencyFlags::POSTTRANS | DependencyFlags::SCRIPT_PREUN;
