@@ -144,7 +144,7 @@ fn add(files: &mut Files, directory: &Path, is_wanted: fn(&Path) -> bool) {
                 // Following a link to a directory could loop.
                 Ok(meta) if meta.is_dir() && !path.is_symlink() => pending.push(path),
                 Ok(meta) if meta.is_file() && is_wanted(below) => {
-                    drop(files.insert(path_in_root(&path), path))
+                    drop(files.insert(path_in_root(&path), path));
                 }
                 _ => {}
             }
