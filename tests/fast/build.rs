@@ -140,7 +140,7 @@ fn a_stopped_build_leaves_no_result_and_the_next_one_removes_half_written_files(
     assert!(fixture.cx.store.entries(Bucket::Results).unwrap().is_empty());
 
     fs::remove_file(tree.path().join("hang")).unwrap();
-    let half = fixture.build_folder().join("half.o");
+    let half = fixture.build_dir().join("half.o");
     assert!(half.exists());
     let next = fixture.again();
     run(&next, &plan(&next), "one").unwrap();
