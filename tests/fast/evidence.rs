@@ -12,7 +12,7 @@ use pgp::composed::KeyType;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::support::fixtures::packages::{Made, armoured, certificate, files, secret_key};
+use crate::support::fixtures::packages::{Workspace, armoured, certificate, files, secret_key};
 use crate::support::output::{stderr, stdout};
 
 const DOCUMENTS: [&str; 4] = ["SHA256SUMS", "provenance.intoto.json", "report.json", "sbom.spdx.json"];
@@ -47,8 +47,8 @@ fn resum(folder: &Path, before: &str, after: &str) {
 
 #[test]
 fn checksums_bill_of_materials_and_provenance_name_the_packages() {
-    let made = Made::new();
-    let Some(out) = made.packages("dist", &[]) else { return };
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &[]) else { return };
     let report = json(&out.join("report.json"));
     let packages: Vec<String> =
         files(&out).into_iter().filter(|it| !DOCUMENTS.contains(&it.as_str())).collect();
@@ -89,8 +89,8 @@ fn checksums_bill_of_materials_and_provenance_name_the_packages() {
 
 #[test]
 fn sha256sum_accepts_the_sums() {
-    let made = Made::new();
-    let Some(out) = made.packages("dist", &[]) else { return };
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &[]) else { return };
     let checked = std::process::Command::new("sha256sum")
         .args(["--check", "--strict", "SHA256SUMS"])
         .current_dir(&out)
@@ -102,12 +102,12 @@ fn sha256sum_accepts_the_sums() {
 
 #[test]
 fn the_same_plan_in_another_directory_writes_the_same_documents_and_signatures() {
-    let made = Made::new();
-    let key = made.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
+    let workspace = Workspace::new();
+    let key = workspace.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
     let key = key.to_str().unwrap();
-    let Some(one) = made.packages("one", &["--openpgp-key", key, "--jobs", "1"]) else { return };
+    let Some(one) = workspace.packages("one", &["--openpgp-key", key, "--jobs", "1"]) else { return };
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    let two = made.packages("two", &["--openpgp-key", key, "--jobs", "2", "--store", "another"]).unwrap();
+    let two = workspace.packages("two", &["--openpgp-key", key, "--jobs", "2", "--store", "another"]).unwrap();
     assert_eq!(files(&one), files(&two));
     for name in files(&one).iter().filter(|name| !name.starts_with("SHA256SUMS") && *name != "report.json") {
         assert_eq!(fs::read(one.join(name)).unwrap(), fs::read(two.join(name)).unwrap(), "{name}");
@@ -116,10 +116,10 @@ fn the_same_plan_in_another_directory_writes_the_same_documents_and_signatures()
 
 #[test]
 fn one_changed_byte_anywhere_fails() {
-    let made = Made::new();
+    let workspace = Workspace::new();
     let secret = secret_key(KeyType::Ed25519Legacy, true, None);
-    let key = made.write("key.asc", armoured(&secret));
-    let Some(out) = made.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
+    let key = workspace.write("key.asc", armoured(&secret));
+    let Some(out) = workspace.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
     let keyring = Certificates::parse(certificate(&secret).as_bytes());
     let verdict = check(&out, Some(&keyring));
     assert!(verdict.passed(), "{verdict}");
@@ -150,17 +150,17 @@ fn one_changed_byte_anywhere_fails() {
 
 #[test]
 fn a_missing_and_an_extra_package_are_named_and_the_exit_status_is_1() {
-    let made = Made::new();
-    let Some(out) = made.packages("dist", &[]) else { return };
-    let good = made.run(&["verify", "dist"]);
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &[]) else { return };
+    let good = workspace.run(&["verify", "dist"]);
     assert_eq!(good.status.code(), Some(0), "{}{}", stdout(&good), stderr(&good));
     assert!(stdout(&good).contains("5 of 5 files") && stdout(&good).ends_with("verdict: pass\n"));
     assert!(stdout(&good).contains("signatures  none"), "{}", stdout(&good));
 
     fs::write(out.join("other_1_amd64.deb"), "x").unwrap();
     let deb = files(&out).into_iter().find(|name| name.starts_with("linux-image")).unwrap();
-    fs::rename(out.join(&deb), made.path("away")).unwrap();
-    let bad = made.run(&["verify", "dist"]);
+    fs::rename(out.join(&deb), workspace.path("away")).unwrap();
+    let bad = workspace.run(&["verify", "dist"]);
     assert_eq!(bad.status.code(), Some(1), "{}", stderr(&bad));
     let said = stdout(&bad);
     assert!(said.contains("SHA256SUMS does not list the package other_1_amd64.deb"), "{said}");
@@ -169,8 +169,8 @@ fn a_missing_and_an_extra_package_are_named_and_the_exit_status_is_1() {
 
 #[test]
 fn documents_that_match_their_checksums_but_not_each_other_are_reported() {
-    let made = Made::new();
-    let Some(out) = made.packages("dist", &[]) else { return };
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &[]) else { return };
     let other = Value::from("0".repeat(64));
     let good: Vec<_> = DOCUMENTS.iter().map(|name| fs::read(out.join(name)).unwrap()).collect();
     type Change = fn(&mut Value) -> &mut Value;
@@ -208,62 +208,62 @@ fn documents_that_match_their_checksums_but_not_each_other_are_reported() {
 
 #[test]
 fn signatures_are_checked_only_with_a_keyring_and_the_output_says_so_otherwise() {
-    let made = Made::new();
+    let workspace = Workspace::new();
     let (secret, stranger) =
         (secret_key(KeyType::Ed25519Legacy, true, None), secret_key(KeyType::Ed25519Legacy, true, None));
-    let key = made.write("key.asc", armoured(&secret));
-    let Some(out) = made.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
-    made.write("keyring.asc", certificate(&secret));
-    made.write("stranger.asc", certificate(&stranger));
-    made.write("empty.asc", "nothing");
+    let key = workspace.write("key.asc", armoured(&secret));
+    let Some(out) = workspace.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
+    workspace.write("keyring.asc", certificate(&secret));
+    workspace.write("stranger.asc", certificate(&stranger));
+    workspace.write("empty.asc", "nothing");
 
-    let said = stdout(&made.run(&["verify", "dist"]));
+    let said = stdout(&workspace.run(&["verify", "dist"]));
     assert!(said.contains("NOT CHECKED without --keyring: SHA256SUMS") && said.ends_with("pass\n"), "{said}");
-    let checked = made.run(&["verify", "dist", "--keyring", "keyring.asc"]);
+    let checked = workspace.run(&["verify", "dist", "--keyring", "keyring.asc"]);
     assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
     assert!(stdout(&checked).contains("by Packager <p@example.org> ("), "{}", stdout(&checked));
     for args in
         [["--keyring", "stranger.asc", "verify", "dist"], ["verify", "dist", "--keyring", "stranger.asc"]]
     {
-        let refused = made.run(&args);
+        let refused = workspace.run(&args);
         assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
         assert!(stdout(&refused).contains("no trusted key made this signature"), "{}", stdout(&refused));
     }
-    let empty = made.run(&["verify", "dist", "--keyring", "empty.asc"]);
+    let empty = workspace.run(&["verify", "dist", "--keyring", "empty.asc"]);
     assert_eq!(empty.status.code(), Some(2), "{}", stderr(&empty));
-    assert_eq!(made.run(&["verify", "nowhere"]).status.code(), Some(2));
+    assert_eq!(workspace.run(&["verify", "nowhere"]).status.code(), Some(2));
 
     fs::remove_file(out.join("SHA256SUMS.asc")).unwrap();
-    let unsigned = made.run(&["verify", "dist", "--keyring", "keyring.asc"]);
+    let unsigned = workspace.run(&["verify", "dist", "--keyring", "keyring.asc"]);
     assert_eq!(unsigned.status.code(), Some(1));
     assert!(stdout(&unsigned).contains("SHA256SUMS is not signed"), "{}", stdout(&unsigned));
 }
 
 #[test]
 fn a_run_without_a_key_removes_the_signatures_of_the_run_before() {
-    let made = Made::new();
-    let key = made.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
-    let Some(out) = made.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
+    let workspace = Workspace::new();
+    let key = workspace.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
+    let Some(out) = workspace.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
     assert!(out.join("SHA256SUMS.asc").exists());
-    made.packages("dist", &[]).unwrap();
+    workspace.packages("dist", &[]).unwrap();
     assert!(!files(&out).iter().any(|name| name.ends_with(".asc")), "{:?}", files(&out));
     assert!(check(&out, None).passed());
 }
 
 #[test]
 fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
-    let made = Made::new();
+    let workspace = Workspace::new();
     let secret = secret_key(KeyType::Ed25519Legacy, false, None);
     let mut locked = secret_key(KeyType::Ed25519Legacy, true, None);
     locked.primary_key.set_password(rand::thread_rng(), &"secret".into()).unwrap();
-    made.write("no-signer.asc", armoured(&secret));
-    made.write("public.asc", certificate(&secret));
-    made.write("locked.asc", armoured(&locked));
-    made.write("v6.asc", armoured(&secret_key(KeyType::Ed25519, true, None)));
-    made.write("wrong", "other\n");
-    made.write("right", "secret\n");
+    workspace.write("no-signer.asc", armoured(&secret));
+    workspace.write("public.asc", certificate(&secret));
+    workspace.write("locked.asc", armoured(&locked));
+    workspace.write("v6.asc", armoured(&secret_key(KeyType::Ed25519, true, None)));
+    workspace.write("wrong", "other\n");
+    workspace.write("right", "secret\n");
     let run = |key: &str, passphrase: &str| {
-        let mut tool = made.tool();
+        let mut tool = workspace.tool();
         tool.env("KPATCH_BUILD_SIGNING_PASSPHRASE_FILE", passphrase);
         tool.args(["--release", "6.1.5", "--series", "none", "--offline", "--openpgp-key", key])
             .output()
@@ -280,7 +280,7 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
         let output = run(key, passphrase);
         assert_eq!(output.status.code(), Some(2), "{key}: {}", stderr(&output));
         assert!(stderr(&output).contains(said), "{key}: {}", stderr(&output));
-        assert!(!made.path("dist").exists(), "{key}");
+        assert!(!workspace.path("dist").exists(), "{key}");
     }
     // The key is accepted; the release is not available.
     assert_eq!(run("locked.asc", "right").status.code(), Some(3));
