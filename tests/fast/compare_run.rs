@@ -1,4 +1,4 @@
-//! A whole comparison with a kernel of a few lines, and a stand-in for QEMU that replays a recorded boot.
+//! A whole comparison with a fake kernel, and a fake QEMU that replays a recorded boot.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,10 +10,10 @@ use crate::support::fixtures::packages::Workspace;
 use crate::support::need::present;
 use crate::support::output::stderr;
 
-/// What the boot test needs of a kernel.
+/// Options that the boot test requires.
 const OPTIONS: [&str; 5] = ["BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "BINFMT_ELF", "PROC_FS", "IO_URING"];
 
-/// Writes a console and the records of a real boot to where QEMU would.
+/// Writes a console log and the records of a real boot where QEMU would write them.
 const QEMU: &str = concat!(
     "#!/bin/sh\n",
     "for argument; do\n",
@@ -24,7 +24,7 @@ const QEMU: &str = concat!(
     "/tests/data/boot/user-frame-6.1.187.records'\n",
 );
 
-/// A tree whose image has the header of the x86 boot protocol: `0xaa55` at 0x1fe, `HdrS` at 0x202.
+/// Returns a tree whose image has the header of the x86 boot protocol: `0xaa55` at 0x1fe, `HdrS` at 0x202.
 fn bootable() -> Workspace {
     let workspace = Workspace::new();
     let options = OPTIONS.map(|name| format!("config {name}\n\tbool \"needed\"\n")).concat();
@@ -41,7 +41,7 @@ fn bootable() -> Workspace {
     workspace
 }
 
-/// Compares the series `./own` and returns what was measured, or `None` on a machine without a compiler.
+/// Compares the series `./own` and returns the comparison, or `None` on a machine without a compiler.
 fn compare(workspace: &Workspace) -> Option<Comparison> {
     let path = format!("{}:{}", workspace.path("bin").display(), std::env::var("PATH").unwrap());
     let output = workspace
@@ -60,10 +60,10 @@ fn compare(workspace: &Workspace) -> Option<Comparison> {
 }
 
 #[test]
-fn a_comparison_shows_the_patches_that_were_applied_and_not_those_of_a_later_look() {
+fn a_comparison_shows_the_applied_patches_and_no_later_edits() {
     let workspace = bootable();
     let applied = fs::read_to_string(workspace.path("own/one.patch")).unwrap();
-    // While the kernel is built, the user goes on with the series.
+    // The user edits the series while the kernel is built.
     let edit = format!("@sed -i 's/AT ALL/EDITED/' '{}'\n\t@cat image", workspace.path("own/one.patch").display());
     workspace.change_tree("Makefile", "@cat image", &edit);
     let Some(comparison) = compare(&workspace) else { return };

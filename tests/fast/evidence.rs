@@ -1,4 +1,4 @@
-//! What lies beside the packages: it is complete, the same for the same plan, and every change shows.
+//! The documents next to the packages are complete and reproducible, and every change to a file is detected.
 
 use std::fs;
 use std::path::Path;
@@ -25,21 +25,22 @@ fn sha256(path: &Path) -> String {
     hex(&Sha256::digest(fs::read(path).unwrap()))
 }
 
-fn check(folder: &Path, keyring: Option<&Certificates>) -> Verdict {
-    evidence::check(folder, keyring, &Stop::default()).unwrap()
+fn check(directory: &Path, keyring: Option<&Certificates>) -> Verdict {
+    evidence::check(directory, keyring, &Stop::default()).unwrap()
 }
 
-/// Changes a document and its checksum, as an attacker would who wants to hide the change.
-fn forge(folder: &Path, name: &str, change: impl FnOnce(&mut Value)) {
-    let path = folder.join(name);
+/// Changes a document and its checksum, like an attacker who hides the change.
+fn forge(directory: &Path, name: &str, change: impl FnOnce(&mut Value)) {
+    let path = directory.join(name);
     let (mut value, before) = (json(&path), sha256(&path));
     change(&mut value);
     fs::write(&path, serde_json::to_vec_pretty(&value).unwrap()).unwrap();
-    resum(folder, &before, &sha256(&path));
+    resum(directory, &before, &sha256(&path));
 }
 
-fn resum(folder: &Path, before: &str, after: &str) {
-    let sums = folder.join("SHA256SUMS");
+/// Replaces a checksum in `SHA256SUMS`.
+fn resum(directory: &Path, before: &str, after: &str) {
+    let sums = directory.join("SHA256SUMS");
     let text = fs::read_to_string(&sums).unwrap();
     assert!(text.contains(before), "{text}");
     fs::write(sums, text.replace(before, after)).unwrap();
@@ -51,7 +52,7 @@ fn checksums_bill_of_materials_and_provenance_name_the_packages() {
     let Some(out) = workspace.packages("dist", &[]) else { return };
     let report = json(&out.join("report.json"));
     let packages: Vec<String> =
-        files(&out).into_iter().filter(|it| !DOCUMENTS.contains(&it.as_str())).collect();
+        files(&out).into_iter().filter(|name| !DOCUMENTS.contains(&name.as_str())).collect();
     assert_eq!(packages.len(), 2, "{packages:?}");
     let sums = fs::read_to_string(out.join("SHA256SUMS")).unwrap();
     let named: Vec<_> = sums.lines().map(|line| line.split_once("  ").unwrap().1).collect();
@@ -63,20 +64,20 @@ fn checksums_bill_of_materials_and_provenance_name_the_packages() {
     let sbom = json(&out.join("sbom.spdx.json"));
     let element = |id: &str| {
         let all = sbom["packages"].as_array().unwrap();
-        all.iter().find(|it| it["SPDXID"] == id).unwrap_or_else(|| panic!("no {id}")).clone()
+        all.iter().find(|package| package["SPDXID"] == id).unwrap_or_else(|| panic!("no {id}")).clone()
     };
     let source = element("SPDXRef-Source")["sourceInfo"].as_str().unwrap().to_owned();
     assert!(source.contains(report["source"]["sha256"].as_str().unwrap()), "{source}");
     assert!(source.contains("verified by: nobody: a folder of the user's own"), "{source}");
     assert_eq!(element("SPDXRef-Kernel")["checksums"][0]["checksumValue"], report["kernel"]["image_sha256"]);
-    let patch = sbom["files"].as_array().unwrap().iter().find(|it| it["fileName"] == "./one.patch").unwrap();
+    let patch = sbom["files"].as_array().unwrap().iter().find(|file| file["fileName"] == "./one.patch").unwrap();
     assert_eq!(patch["checksums"][1]["checksumValue"], report["patches"][0]["sha256"]);
-    let names: Vec<_> = sbom["packages"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    let names: Vec<_> = sbom["packages"].as_array().unwrap().iter().map(|package| package["name"].clone()).collect();
     assert!(names.contains(&"gcc".into()) && names.contains(&"GNU ld".into()), "{names:?}");
 
     let provenance = json(&out.join("provenance.intoto.json"));
     let mut subjects: Vec<_> =
-        provenance["subject"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+        provenance["subject"].as_array().unwrap().iter().map(|subject| subject["name"].clone()).collect();
     subjects.sort_by_key(ToString::to_string);
     assert_eq!(subjects, packages);
     let definition = &provenance["predicate"]["buildDefinition"];
@@ -115,7 +116,7 @@ fn the_same_plan_in_another_directory_writes_the_same_documents_and_signatures()
 }
 
 #[test]
-fn one_changed_byte_anywhere_fails() {
+fn one_changed_byte_in_any_file_fails() {
     let workspace = Workspace::new();
     let secret = secret_key(KeyType::Ed25519Legacy, true, None);
     let key = workspace.write("key.asc", armoured(&secret));
@@ -128,10 +129,10 @@ fn one_changed_byte_anywhere_fails() {
     for name in names {
         let path = out.join(&name);
         let whole = fs::read(&path).unwrap();
-        // Every byte of what only the keyring tells, some of what has a sum: that shows without it.
-        let alone = name == "SHA256SUMS.asc";
-        let step = if alone { 1 } else { whole.len() / 24 + 1 };
-        let keyring = alone.then_some(&keyring);
+        // Only the signature needs the keyring and has no checksum, so every byte of it is tried.
+        let is_signature = name == "SHA256SUMS.asc";
+        let step = if is_signature { 1 } else { whole.len() / 24 + 1 };
+        let keyring = is_signature.then_some(&keyring);
         for position in (0..whole.len()).step_by(step).chain([whole.len() - 1]) {
             let mut changed = whole.clone();
             changed[position] ^= if position % 2 == 0 { 0x01 } else { 0x20 };
@@ -162,9 +163,9 @@ fn a_missing_and_an_extra_package_are_named_and_the_exit_status_is_1() {
     fs::rename(out.join(&deb), workspace.path("away")).unwrap();
     let bad = workspace.run(&["verify", "dist"]);
     assert_eq!(bad.status.code(), Some(1), "{}", stderr(&bad));
-    let said = stdout(&bad);
-    assert!(said.contains("SHA256SUMS does not list the package other_1_amd64.deb"), "{said}");
-    assert!(said.contains(&format!("{deb} is missing")) && said.ends_with("verdict: FAIL\n"), "{said}");
+    let text = stdout(&bad);
+    assert!(text.contains("SHA256SUMS does not list the package other_1_amd64.deb"), "{text}");
+    assert!(text.contains(&format!("{deb} is missing")) && text.ends_with("verdict: FAIL\n"), "{text}");
 }
 
 #[test]
@@ -196,8 +197,8 @@ fn documents_that_match_their_checksums_but_not_each_other_are_reported() {
     for (name, place, topic) in changes {
         forge(&out, name, |value| *place(value) = other.clone());
         let verdict = check(&out, None);
-        let agrees = |problem: &String| !(problem.contains("disagree on") && problem.contains(topic));
-        assert!(!verdict.problems.iter().all(agrees), "{name}, {topic}: {verdict}");
+        let disagrees = |problem: &String| problem.contains("disagree on") && problem.contains(topic);
+        assert!(verdict.problems.iter().any(disagrees), "{name}, {topic}: {verdict}");
         for (name, text) in DOCUMENTS.iter().zip(&good) {
             fs::write(out.join(name), text).unwrap();
         }
@@ -217,8 +218,8 @@ fn signatures_are_checked_only_with_a_keyring_and_the_output_says_so_otherwise()
     workspace.write("stranger.asc", certificate(&stranger));
     workspace.write("empty.asc", "nothing");
 
-    let said = stdout(&workspace.run(&["verify", "dist"]));
-    assert!(said.contains("NOT CHECKED without --keyring: SHA256SUMS") && said.ends_with("pass\n"), "{said}");
+    let text = stdout(&workspace.run(&["verify", "dist"]));
+    assert!(text.contains("NOT CHECKED without --keyring: SHA256SUMS") && text.ends_with("pass\n"), "{text}");
     let checked = workspace.run(&["verify", "dist", "--keyring", "keyring.asc"]);
     assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
     assert!(stdout(&checked).contains("by Packager <p@example.org> ("), "{}", stdout(&checked));
@@ -240,7 +241,7 @@ fn signatures_are_checked_only_with_a_keyring_and_the_output_says_so_otherwise()
 }
 
 #[test]
-fn a_run_without_a_key_removes_the_signatures_of_the_run_before() {
+fn a_run_without_a_key_removes_the_signatures_of_the_previous_run() {
     let workspace = Workspace::new();
     let key = workspace.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
     let Some(out) = workspace.packages("dist", &["--openpgp-key", key.to_str().unwrap()]) else { return };
@@ -269,7 +270,7 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
             .output()
             .unwrap()
     };
-    for (key, passphrase, said) in [
+    for (key, passphrase, reason) in [
         ("no-signer.asc", "", "the key may not sign data"),
         ("public.asc", "", "contains no OpenPGP secret key"),
         ("nowhere.asc", "", "failed to open file `nowhere.asc`"),
@@ -279,7 +280,7 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
     ] {
         let output = run(key, passphrase);
         assert_eq!(output.status.code(), Some(2), "{key}: {}", stderr(&output));
-        assert!(stderr(&output).contains(said), "{key}: {}", stderr(&output));
+        assert!(stderr(&output).contains(reason), "{key}: {}", stderr(&output));
         assert!(!workspace.path("dist").exists(), "{key}");
     }
     // The key is accepted; the release is not available.

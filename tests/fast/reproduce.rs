@@ -1,4 +1,4 @@
-//! Packages built again from a report: identical, or with the differences named.
+//! `reproduce` builds the packages of a report again and names every difference.
 
 use std::fs;
 
@@ -17,21 +17,21 @@ fn change_report(workspace: &Workspace, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn the_packages_of_a_report_are_built_again_and_found_identical() {
+fn the_packages_of_a_report_are_reproduced_identically() {
     let workspace = Workspace::new();
     let more = ["--revision", "3", "--compression", "gzip", "--localversion", "-again", "--jobs", "1"];
     let Some(out) = workspace.packages("dist", &more) else { return };
-    let again = workspace.run(&["reproduce", "dist/report.json", "--out", "there", "--jobs", "2"]);
-    let said = stdout(&again);
-    assert_eq!(again.status.code(), Some(0), "{said}{}", stderr(&again));
-    assert_eq!(said.matches(": identical\n").count(), 4, "{said}");
-    assert!(said.ends_with("verdict: pass\n") && !said.contains("toolchain"), "{said}");
+    let again = workspace.run(&["reproduce", "dist/report.json", "--out", "rebuilt", "--jobs", "2"]);
+    let text = stdout(&again);
+    assert_eq!(again.status.code(), Some(0), "{text}{}", stderr(&again));
+    assert_eq!(text.matches(": identical\n").count(), 4, "{text}");
+    assert!(text.ends_with("verdict: pass\n") && !text.contains("toolchain"), "{text}");
     for name in files(&out).iter().filter(|name| name.ends_with(".deb") || name.ends_with(".rpm")) {
         assert!(name.contains("-3"), "{name}");
-        assert_eq!(fs::read(out.join(name)).unwrap(), fs::read(workspace.path("there").join(name)).unwrap());
+        assert_eq!(fs::read(out.join(name)).unwrap(), fs::read(workspace.path("rebuilt").join(name)).unwrap());
     }
-    assert!(!workspace.path("there/.store").exists());
-    // Not from the first run's store: its kernel was built anew.
+    assert!(!workspace.path("rebuilt/.store").exists());
+    // The kernel does not come from the first run's store.
     assert!(
         stderr(&again).contains("build") && !stderr(&again).contains("build  cached"),
         "{}",
@@ -40,15 +40,15 @@ fn the_packages_of_a_report_are_built_again_and_found_identical() {
 }
 
 #[test]
-fn a_kernel_that_differs_is_recognised_by_its_packages() {
+fn a_difference_outside_the_image_is_found_in_the_packages() {
     let workspace = Workspace::new();
     workspace.change_tree("Makefile", "@echo map >", "@date +%N >");
     let Some(_) = workspace.packages("dist", &["--format", "deb"]) else { return };
     let again = workspace.run(&["reproduce", "dist/report.json"]);
-    let said = stdout(&again);
-    assert_eq!(again.status.code(), Some(1), "{said}{}", stderr(&again));
-    assert!(said.contains("kernel's image: identical\n"), "{said}");
-    assert!(said.contains("_amd64.deb: DIFFERS: ") && said.ends_with("verdict: FAIL\n"), "{said}");
+    let text = stdout(&again);
+    assert_eq!(again.status.code(), Some(1), "{text}{}", stderr(&again));
+    assert!(text.contains("kernel's image: identical\n"), "{text}");
+    assert!(text.contains("_amd64.deb: DIFFERS: ") && text.ends_with("verdict: FAIL\n"), "{text}");
     assert!(workspace.path("reproduced/report.json").exists());
 }
 
@@ -56,10 +56,10 @@ fn a_kernel_that_differs_is_recognised_by_its_packages() {
 fn a_different_toolchain_is_named_first() {
     let workspace = Workspace::new();
     let Some(_) = workspace.packages("dist", &[]) else { return };
-    change_report(&workspace, |report| report["toolchain"]["cc_text"] = "gcc (Elsewhere) 14.1".into());
+    change_report(&workspace, |report| report["toolchain"]["cc_text"] = "gcc (Other) 14.1".into());
     let again = workspace.run(&["reproduce", "dist/report.json"]);
     assert!(stdout(&again).starts_with("toolchain: gcc "), "{}{}", stdout(&again), stderr(&again));
-    assert!(stdout(&again).lines().next().unwrap().ends_with("gcc (Elsewhere) 14.1 recorded"));
+    assert!(stdout(&again).lines().next().unwrap().ends_with("gcc (Other) 14.1 recorded"));
 }
 
 #[test]
@@ -79,19 +79,19 @@ fn a_different_source_or_patch_is_refused() {
     assert!(stderr(&other).contains("the source is not the recorded one"), "{}", stderr(&other));
 }
 
-/// A tree whose kernel can be signed, with the options that this takes.
+/// Gives the tree an image that can be signed, and the options that a signed kernel requires.
 fn make_signable(workspace: &Workspace) {
     fs::write(workspace.tree.path().join("kernel.efi"), pe::image()).unwrap();
     workspace.change_tree("Makefile", "@echo kernel $(LOCALVERSION) >", "@cp kernel.efi");
     let options =
         ["EFI", "EFI_STUB", "EFIVAR_FS", "CRYPTO", "CRYPTO_SHA256", "SECURITY", "SECURITY_LOCKDOWN_LSM"];
-    let options: String = options.map(|name| format!("config {name}\n\tbool \"it\"\n")).concat();
+    let options: String = options.map(|name| format!("config {name}\n\tbool \"needed\"\n")).concat();
     workspace.change_tree("Kconfig", "config LOCALVERSION", &format!("{options}config LOCALVERSION"));
 }
 
 #[test]
-fn a_signed_kernel_is_reproduced_with_its_own_key_only() {
-    let (workspace, keys, others) = (Workspace::new(), Keys::new("My kernels"), Keys::new("Somebody else"));
+fn a_signed_kernel_is_reproduced_only_with_its_own_key() {
+    let (workspace, keys, others) = (Workspace::new(), Keys::new("My kernels"), Keys::new("Other kernels"));
     make_signable(&workspace);
     let signer = |keys: &Keys| {
         ["--secure-boot-key", keys.key.to_str().unwrap(), "--secure-boot-cert", keys.cert.to_str().unwrap()]
@@ -103,12 +103,12 @@ fn a_signed_kernel_is_reproduced_with_its_own_key_only() {
     let own = signer(&keys);
     let Some(_) = workspace.packages("dist", &own.each_ref().map(String::as_str)) else { return };
     let again = reproduce(&own);
-    let said = stdout(&again);
-    assert_eq!(again.status.code(), Some(0), "{said}{}", stderr(&again));
-    assert_eq!(said.matches(": identical\n").count(), 4, "{said}");
+    let text = stdout(&again);
+    assert_eq!(again.status.code(), Some(0), "{text}{}", stderr(&again));
+    assert_eq!(text.matches(": identical\n").count(), 4, "{text}");
 
     for (given, fact) in
-        [(&[][..], "signed by: CN=My kernels"), (&signer(&others), "given: CN=Somebody else")]
+        [(&[][..], "signed by: CN=My kernels"), (&signer(&others), "given: CN=Other kernels")]
     {
         let refused = reproduce(given);
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
@@ -125,7 +125,7 @@ fn a_signed_kernel_is_reproduced_with_its_own_key_only() {
 }
 
 #[test]
-fn what_cannot_be_reproduced_is_wrong_usage() {
+fn a_report_that_cannot_be_reproduced_is_a_usage_error() {
     let workspace = Workspace::new();
     workspace.write("not.json", "{}");
     let Some(_) = workspace.packages("dist", &[]) else { return };

@@ -149,7 +149,7 @@ fn shown(error: &Error) -> String {
     kpatch_build::base::error::Failure::new(None, error).to_string()
 }
 
-/// All files and links of a root.
+/// Returns all files and links of a root.
 fn files(debugger: &Debugger) -> Vec<String> {
     let mut found = Vec::new();
     let mut directories = vec![debugger.root.clone()];
@@ -192,7 +192,7 @@ fn a_root_contains_the_program_its_data_and_its_libraries() {
 }
 
 #[test]
-fn only_libraries_are_followed() {
+fn only_dependencies_with_libraries_are_downloaded() {
     let world = World::new();
     publish(&world, &good());
     obtain(&world).unwrap();

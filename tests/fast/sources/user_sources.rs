@@ -192,7 +192,7 @@ fn directory(world: &World) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_directory_is_copied_and_never_changed() {
+fn a_source_directory_is_copied_and_never_changed() {
     let world = World::new();
     let path = directory(&world);
     let mut request = world.request("latest", &format!("dir:{}", path.display()));
