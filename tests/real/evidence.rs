@@ -1,5 +1,5 @@
-//! The documents and signatures beside the packages, judged by programs of others: SPDX's own
-//! validator, in-toto's own definitions, gpg, gpgv and sqv.
+//! The documents and signatures next to the packages, checked by independent programs: SPDX's validator, in-toto's
+//! definitions, gpg, gpgv and sqv.
 //!
 //! `KPATCH_BUILD_TEST_PYTHON` names a Python that has `spdx-tools` and `in-toto-attestation`.
 
@@ -20,7 +20,7 @@ fn fails(command: &mut Command) -> String {
     stdout(&output) + &stderr(&output)
 }
 
-/// The Python that has the validators; a relative path is one from the project's directory.
+/// Returns the Python with the validators; a relative path starts at the project's directory.
 fn validators() -> Option<PathBuf> {
     let python = std::env::var_os("KPATCH_BUILD_TEST_PYTHON");
     present("KPATCH_BUILD_TEST_PYTHON, a Python with the validators", python.is_some())
@@ -38,9 +38,9 @@ fn spdx_accepts_the_bill_of_materials() {
         command.arg("--infile").arg(file);
         command
     };
-    let said = must(&mut validate(&sbom));
-    assert!(!said.contains("not valid"), "{said}");
-    // The validator is known to see a fault.
+    let message = must(&mut validate(&sbom));
+    assert!(!message.contains("not valid"), "{message}");
+    // The validator detects faults.
     let text = fs::read_to_string(&sbom).unwrap();
     for (good, bad) in [
         ("\"SHA1\"", "\"SHA0\""),
@@ -52,7 +52,7 @@ fn spdx_accepts_the_bill_of_materials() {
     }
 }
 
-/// Parses both with the definitions that in-toto and SLSA publish, in which an unknown field is an error.
+/// Parses statement and provenance with the definitions that in-toto and SLSA publish, which reject unknown fields.
 const VALIDATE: &str = r#"
 import json, sys
 from google.protobuf.json_format import ParseDict
@@ -83,8 +83,8 @@ fn in_toto_and_slsa_accept_the_provenance() {
         command.args(["-c", VALIDATE]).arg(file);
         command
     };
-    let said = printed(&mut validate(&provenance));
-    assert!(said.starts_with("valid: 2 "), "{said}");
+    let message = printed(&mut validate(&provenance));
+    assert!(message.starts_with("valid: 2 "), "{message}");
     let text = fs::read_to_string(&provenance).unwrap();
     for (good, bad) in [("\"buildType\"", "\"buildTyp\""), ("statement", "x"), ("\"digest\"", "\"digests\"")]
     {
@@ -94,8 +94,8 @@ fn in_toto_and_slsa_accept_the_provenance() {
     }
 }
 
-/// Checks a detached signature with each of the programs that distributions check with.
-fn checked_by_all(keyring: &Path, signature: &Path, data: &Path) {
+/// Checks a detached signature with the programs that distributions use.
+fn check_with_all(keyring: &Path, signature: &Path, data: &Path) {
     let gpgv = |data: &Path| {
         let mut command = Command::new("gpgv");
         // gpgv reads binary keyrings only.
@@ -138,10 +138,10 @@ fn gpgv_and_sqv_accept_the_signatures_of_every_kind_of_key() {
         let secret = secret_key(kind, signs, subkey);
         let keyring = write_keyring(&workspace, &certificate(&secret));
         let key = SigningKey::load(&workspace.write("key.asc", armoured(&secret))).unwrap();
-        // Older than the key: the signature is not to look so.
+        // A time before the key's creation: the signature must not be older than the key.
         let signature = key.detached(b"what is signed\n".as_slice(), 1_000_000_000).unwrap();
         assert_eq!(signature, key.detached(b"what is signed\n".as_slice(), 0).unwrap());
-        checked_by_all(&keyring, &workspace.write("data.asc", signature), &data);
+        check_with_all(&keyring, &workspace.write("data.asc", signature), &data);
 
         let document = key.cleartext("Origin: x \n- dash\n\nlast\n", 0).unwrap();
         assert_eq!(document, key.cleartext("Origin: x\n- dash\n\nlast", 0).unwrap());
@@ -152,7 +152,7 @@ fn gpgv_and_sqv_accept_the_signatures_of_every_kind_of_key() {
     }
 }
 
-/// Runs gpg with a home of its own, and ends the agent that it starts.
+/// Runs gpg with a separate home directory, and ends the agent that gpg starts.
 struct Gpg(tempfile::TempDir);
 
 impl Gpg {
@@ -170,7 +170,7 @@ impl Drop for Gpg {
 }
 
 #[test]
-fn a_locked_key_that_gpg_made_signs_the_packages_and_gpg_accepts_every_signature() {
+fn a_locked_key_from_gpg_signs_the_packages_and_gpg_accepts_every_signature() {
     if !have(&["gpg", "gpgv", "gpgconf", "sqv"]) {
         return;
     }
@@ -183,7 +183,7 @@ fn a_locked_key_that_gpg_made_signs_the_packages_and_gpg_accepts_every_signature
     let fingerprint =
         listed.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap().trim_end_matches(':');
     must(gpg.command().args(passphrase).args(["--quick-add-key", fingerprint, "ed25519", "sign", "1y"]));
-    // With the primary key kept elsewhere, as packagers do.
+    // Without the primary key, which packagers keep offline.
     let export = ["--armor", "--export-secret-subkeys", fingerprint];
     let key = workspace.write("key.asc", printed(gpg.command().args(passphrase).args(export)));
     let keyring = write_keyring(&workspace, &printed(gpg.command().args(["--armor", "--export", fingerprint])));
@@ -203,7 +203,7 @@ fn a_locked_key_that_gpg_made_signs_the_packages_and_gpg_accepts_every_signature
     assert_eq!(signed, ["SHA256SUMS", "provenance.intoto.json", "sbom.spdx.json"]);
     for name in signed {
         let (signature, data) = (out.join(format!("{name}.asc")), out.join(&name));
-        checked_by_all(&keyring, &signature, &data);
+        check_with_all(&keyring, &signature, &data);
         must(gpg.command().arg("--verify").arg(&signature).arg(&data));
     }
     let accepts = || {
@@ -211,7 +211,7 @@ fn a_locked_key_that_gpg_made_signs_the_packages_and_gpg_accepts_every_signature
         assert_eq!(verified.status.code(), Some(0), "{}{}", stdout(&verified), stderr(&verified));
     };
     accepts();
-    // Whoever keeps the key from this tool signs the sums with gpg.
+    // Users who do not give the tool their key can sign the checksums with gpg.
     let by_gpg = ["--comment", "by hand", "--armor", "--detach-sign"];
     must(gpg.command().args(passphrase).args(by_gpg).arg(out.join("SHA256SUMS")));
     accepts();

@@ -1,4 +1,4 @@
-//! However an installation fails, dpkg can repair it.
+//! dpkg can repair an installation after any failure.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -86,7 +86,7 @@ fn kill_when_reached(root: &Root, line: &str) {
     let started = Instant::now();
     while !reached.exists() {
         assert!(started.elapsed() < Duration::from_secs(120), "{line} never created /reached");
-        assert_eq!(dpkg.try_wait().unwrap(), None, "{line} ended before");
+        assert_eq!(dpkg.try_wait().unwrap(), None, "{line} ended before it created /reached");
         std::thread::sleep(Duration::from_millis(20));
     }
     kill_process_group(Pid::from_child(&dpkg), Signal::KILL).unwrap();
@@ -211,7 +211,7 @@ fn real_dpkg_killed_while_unpacking_can_unpack_again() {
         kill_when_reached(&root, &format!("dpkg -i {rebuilt}"));
         resume_unpacking(&root);
         assert_ne!(state(&root, RELEASE), "installed");
-        // The command that apt-get requests after an interruption.
+        // The command that apt-get suggests after an interruption.
         root.must("dpkg --configure -a");
         root.must(&format!("apt-get install --yes --reinstall {rebuilt}"));
         assert_installed(&root, RELEASE);

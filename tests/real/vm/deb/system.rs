@@ -38,7 +38,7 @@ impl System {
     }
 
     fn apt(&mut self, arguments: &str) -> Finished {
-        // There is no network: apt uses only installed packages and the delivery.
+        // The guest has no network: apt uses only installed packages and the delivery.
         self.guest.run(&format!("{APT} {arguments}"))
     }
 
@@ -95,7 +95,8 @@ impl System {
         assert_eq!(self.guest.must("dpkg --audit"), "");
     }
 
-    /// linux-base asks for confirmation and gets none. A noninteractive frontend would confirm by default.
+    /// Asserts that linux-base stops the removal, which requires a confirmation. The frontend is readline, because a
+    /// noninteractive one would confirm by default.
     pub fn refuses_to_remove_the_running_kernel(&mut self, release: &str) {
         let done = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
         assert_ne!(done.status, 0, "{}", done.output);
@@ -127,7 +128,7 @@ impl System {
 
     pub fn installed(&mut self, release: &str) -> Installed {
         let paths = "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /run -prune -o -print";
-        // What apt and dpkg did stays in their logs, and in the journal: those are names of files of theirs.
+        // The logs of apt and dpkg and the journal keep the name, so only their file names are searched.
         let traces = self.guest.must(&format!(
             "{{ {paths} | grep -F -- {release}; dpkg-query -W | grep -F -- {release}; \
              grep -rlF --exclude-dir=journal -- {release} /boot/grub /etc /var/lib; }} || :"
@@ -142,7 +143,7 @@ impl System {
         assert_eq!(self.installed(release), Installed::Nothing);
     }
 
-    /// Every path except logs, caches, apt's state and files that each boot recreates.
+    /// Returns every path except logs, caches, apt's state and files that each boot recreates.
     pub fn files(&mut self) -> BTreeSet<String> {
         let listed = self.guest.must(
             "find / -xdev -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' -not -path '/dev/*'",
