@@ -176,23 +176,23 @@ fn documents_that_match_their_checksums_but_not_each_other_are_reported() {
     let good: Vec<_> = DOCUMENTS.iter().map(|name| fs::read(out.join(name)).unwrap()).collect();
     type Change = fn(&mut Value) -> &mut Value;
     let changes: [(&str, Change, &str); 9] = [
-        ("sbom.spdx.json", |it| &mut it["packages"][0]["checksums"][0]["checksumValue"], "the packages"),
-        ("sbom.spdx.json", |it| &mut it["files"][1]["checksums"][1]["checksumValue"], "the patches"),
-        ("sbom.spdx.json", |it| &mut it["files"][0]["checksums"][1]["checksumValue"], "the configuration"),
-        ("provenance.intoto.json", |it| &mut it["subject"][1]["digest"]["sha256"], "the packages"),
+        ("sbom.spdx.json", |json| &mut json["packages"][0]["checksums"][0]["checksumValue"], "the packages"),
+        ("sbom.spdx.json", |json| &mut json["files"][1]["checksums"][1]["checksumValue"], "the patches"),
+        ("sbom.spdx.json", |json| &mut json["files"][0]["checksums"][1]["checksumValue"], "the configuration"),
+        ("provenance.intoto.json", |json| &mut json["subject"][1]["digest"]["sha256"], "the packages"),
         (
             "provenance.intoto.json",
-            |it| &mut it["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["sha256"],
+            |json| &mut json["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["sha256"],
             "the source",
         ),
         (
             "provenance.intoto.json",
-            |it| &mut it["predicate"]["buildDefinition"]["externalParameters"]["series"],
+            |json| &mut json["predicate"]["buildDefinition"]["externalParameters"]["series"],
             "the request",
         ),
-        ("report.json", |it| &mut it["artifacts"][0]["sha256"], "the packages"),
-        ("report.json", |it| &mut it["source"]["sha256"], "the source"),
-        ("report.json", |it| &mut it["kernel"]["image_sha256"], "the kernel's image"),
+        ("report.json", |json| &mut json["artifacts"][0]["sha256"], "the packages"),
+        ("report.json", |json| &mut json["source"]["sha256"], "the source"),
+        ("report.json", |json| &mut json["kernel"]["image_sha256"], "the kernel's image"),
     ];
     for (name, place, topic) in changes {
         forge(&out, name, |value| *place(value) = other.clone());
@@ -203,7 +203,7 @@ fn documents_that_match_their_checksums_but_not_each_other_are_reported() {
             fs::write(out.join(name), text).unwrap();
         }
     }
-    forge(&out, "report.json", |it| it["error"] = serde_json::json!({"message": "x"}));
+    forge(&out, "report.json", |json| json["error"] = serde_json::json!({"message": "x"}));
     assert!(check(&out, None).problems[0].contains("the report of a failed run"));
 }
 

@@ -375,7 +375,7 @@ fn an_interrupted_run_leaves_the_output_as_it_was() {
         let machine = Machine::new();
         let kernel = machine.modular_kernel(RELEASE);
         let files = machine.package(&kernel).unwrap();
-        // As many chunks as the checksums and the .deb need, so that the last stop comes in the .rpm.
+        // The number of progress events of the checksums and the .deb, so that the last stop is in the .rpm.
         tar_files(&deb_parts(&files[0].path)["data.tar.xz"]).len() as i64
     };
     for at in [0, pieces / 2, pieces] {

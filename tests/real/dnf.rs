@@ -203,7 +203,7 @@ fn real_a_killed_installation_can_be_repeated() {
     }
     let root = root();
     let file = deliver(&root, RELEASE, 1);
-    // At the third rename, before rpm records the package as installed.
+    // Killed at the third rename, before rpm records the package as installed.
     let renames = "rename,renameat,renameat2";
     let output = root.run(&format!(
         "exec strace -qq -o /dev/null -e trace={renames} -e inject={renames}:signal=KILL:when=3 rpm --install {file}"
@@ -219,7 +219,7 @@ fn real_a_killed_installation_can_be_repeated() {
     root.quietly(&format!("dnf -y remove kernel-kpatch-{RELEASE}"));
     assert_eq!(root.must(&traces(RELEASE)), "");
 
-    // In kernel-install, after rpm recorded the package.
+    // Killed in kernel-install, after rpm recorded the package.
     let plugin = "/etc/kernel/install.d/60-kills.install";
     root.script(plugin, KILL);
     assert!(!root.run(&format!("dnf -y install {file}")).status.success());
@@ -238,7 +238,7 @@ fn real_a_killed_removal_and_a_killed_replacement_can_be_repeated() {
     let root = root();
     let (file, rebuilt) = (deliver(&root, RELEASE, 1), deliver(&root, RELEASE, 2));
     root.quietly(&format!("dnf -y install {file}"));
-    // In %post of the rebuild: rpm has recorded both as installed.
+    // Killed in %post of the rebuild: rpm has recorded both builds as installed.
     let depmod = root.join("/usr/sbin/depmod");
     let link = fs::read_link(&depmod).unwrap();
     fs::remove_file(&depmod).unwrap();

@@ -193,7 +193,7 @@ fn real_dpkg_killed_while_unpacking_can_unpack_again() {
     if !have_root(&NEEDED) {
         return;
     }
-    // In the middle of the image, and later among the modules.
+    // Killed in the middle of the image, and among the modules.
     for bytes in [40_000, 78_000] {
         let root = Root::new();
         let deb = deliver(&root, RELEASE, 1);
@@ -226,7 +226,7 @@ fn real_dpkg_killed_during_a_hook_can_configure_the_package() {
     }
     let root = Root::new();
     let deb = deliver(&root, RELEASE, 1);
-    // Once before the initramfs is created and once after.
+    // Killed before the initramfs is created, and after.
     for hook in ["/etc/kernel/postinst.d/aa-waits", "/etc/kernel/postinst.d/zz-waits"] {
         root.script(hook, "touch /reached\nsleep 600");
         kill_when_reached(&root, &format!("dpkg -i {deb}"));

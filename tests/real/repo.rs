@@ -169,7 +169,7 @@ fn real_apt_refuses_one_changed_byte() {
         site.server.behave();
         apt.updated();
     }
-    // Without InRelease, a change of Release.
+    // A changed Release is refused without InRelease too.
     apt.forget();
     site.server.hook(|path, content| {
         let mut content = content.filter(|_| !path.ends_with("/InRelease"))?;

@@ -187,7 +187,7 @@ impl Kbuild {
         assert!(line.contains("clippy-driver") && line.contains("-Wclippy::all"), "{line}");
         let mut command = Command::new("sh");
         command.args(["-c", &line]).current_dir(&self.dir).env("CLIPPY_CONF_DIR", &self.tree);
-        // As the kernel's Makefile exports it.
+        // The kernel's Makefile exports it.
         command.env("RUSTC_BOOTSTRAP", "1");
         // Cargo sets it for this project, and clippy would apply it to the kernel.
         command.env_remove("CARGO_PKG_RUST_VERSION");

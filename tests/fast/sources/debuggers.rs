@@ -1,3 +1,5 @@
+//! Debuggers from the packages of a Debian mirror.
+
 use kpatch_build::base::archive::path::Unsafe;
 use kpatch_build::base::debian::error as debian;
 use kpatch_build::base::download;

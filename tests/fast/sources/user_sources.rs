@@ -1,3 +1,5 @@
+//! Sources that the user names: git repositories, archives and directories.
+
 use std::path::Path;
 
 use git2::{Repository, Signature, Time};

@@ -44,11 +44,11 @@ impl System {
 
     /// Installs both packages of a build from files, as a user does.
     pub fn install(&mut self, release: &str, build: u32) {
-        let done =
+        let result =
             self.apt(&format!("install /mnt/{build}/linux-image-*.deb /mnt/{build}/linux-headers-*.deb"));
-        assert_eq!(done.status, 0, "{}", done.output);
+        assert_eq!(result.status, 0, "{}", result.output);
         for word in ["W: ", "warning:", "Error! "] {
-            assert!(!done.output.contains(word), "{}", done.output);
+            assert!(!result.output.contains(word), "{}", result.output);
         }
         for package in ["linux-image", "linux-headers"] {
             let shown = format!("dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' {package}-{release}");
@@ -98,9 +98,9 @@ impl System {
     /// Asserts that linux-base stops the removal, which requires a confirmation. The frontend is readline, because a
     /// noninteractive one would confirm by default.
     pub fn refuses_to_remove_the_running_kernel(&mut self, release: &str) {
-        let done = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
-        assert_ne!(done.status, 0, "{}", done.output);
-        assert!(done.output.contains("Aborting removal of the running kernel"), "{}", done.output);
+        let result = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
+        assert_ne!(result.status, 0, "{}", result.output);
+        assert!(result.output.contains("Aborting removal of the running kernel"), "{}", result.output);
         self.guest.must(&format!(
             "dpkg-query -W -f '${{db:Status-Status}}' linux-image-{release} | grep -qx installed"
         ));
@@ -119,11 +119,11 @@ impl System {
 
     pub fn remove(&mut self, release: &str) {
         let packages = format!("linux-image-{release} linux-headers-{release}");
-        let done = self.apt(&format!("remove {packages}"));
-        assert_eq!(done.status, 0, "{}", done.output);
-        assert!(!done.output.contains("not empty"), "{}", done.output);
-        let done = self.apt(&format!("purge {packages}"));
-        assert_eq!(done.status, 0, "{}", done.output);
+        let result = self.apt(&format!("remove {packages}"));
+        assert_eq!(result.status, 0, "{}", result.output);
+        assert!(!result.output.contains("not empty"), "{}", result.output);
+        let result = self.apt(&format!("purge {packages}"));
+        assert_eq!(result.status, 0, "{}", result.output);
     }
 
     pub fn installed(&mut self, release: &str) -> Installed {

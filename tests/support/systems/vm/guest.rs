@@ -13,10 +13,10 @@ use kpatch_build::stages::boot::Console;
 
 use super::agent::{DONE, READY};
 
-/// From power-on until the guest accepts commands: half a minute on an idle processor, and many times that while the
-/// host builds a kernel.
+/// Time limit from power-on until the guest accepts commands. A boot takes half a minute on an idle processor, and many
+/// times that while the host builds a kernel.
 const BOOT: Duration = Duration::from_secs(600);
-/// For one command, such as apt with an initramfs, a module and a boot menu to build.
+/// Time limit for one command, such as apt with an initramfs, a module and a boot menu to build.
 const COMMAND: Duration = Duration::from_secs(900);
 const SHUTDOWN: Duration = Duration::from_secs(180);
 /// Number of console lines that a failure prints.
