@@ -47,7 +47,13 @@ fn compare(workspace: &Workspace) -> Option<Comparison> {
     let output = workspace
         .tool()
         .env("PATH", path)
-        .args(["compare", "--release", "6.1.5", "--source", &format!("dir:{}", workspace.tree.path().display())])
+        .args([
+            "compare",
+            "--release",
+            "6.1.5",
+            "--source",
+            &format!("dir:{}", workspace.tree.path().display()),
+        ])
         .args(["--series", "./own", "--kconfig", "./mine.config", "--debuggers", "none", "--accel", "tcg"])
         .output()
         .unwrap();
@@ -64,7 +70,8 @@ fn a_comparison_shows_the_applied_patches_and_no_later_edits() {
     let workspace = bootable();
     let applied = fs::read_to_string(workspace.path("own/one.patch")).unwrap();
     // The user edits the series while the kernel is built.
-    let edit = format!("@sed -i 's/AT ALL/EDITED/' '{}'\n\t@cat image", workspace.path("own/one.patch").display());
+    let edit =
+        format!("@sed -i 's/AT ALL/EDITED/' '{}'\n\t@cat image", workspace.path("own/one.patch").display());
     workspace.change_tree("Makefile", "@cat image", &edit);
     let Some(comparison) = compare(&workspace) else { return };
     assert!(fs::read_to_string(workspace.path("own/one.patch")).unwrap().contains("EDITED"));

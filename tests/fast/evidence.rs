@@ -70,9 +70,11 @@ fn checksums_bill_of_materials_and_provenance_name_the_packages() {
     assert!(source.contains(report["source"]["sha256"].as_str().unwrap()), "{source}");
     assert!(source.contains("verified by: nobody: a folder of the user's own"), "{source}");
     assert_eq!(element("SPDXRef-Kernel")["checksums"][0]["checksumValue"], report["kernel"]["image_sha256"]);
-    let patch = sbom["files"].as_array().unwrap().iter().find(|file| file["fileName"] == "./one.patch").unwrap();
+    let patch =
+        sbom["files"].as_array().unwrap().iter().find(|file| file["fileName"] == "./one.patch").unwrap();
     assert_eq!(patch["checksums"][1]["checksumValue"], report["patches"][0]["sha256"]);
-    let names: Vec<_> = sbom["packages"].as_array().unwrap().iter().map(|package| package["name"].clone()).collect();
+    let names: Vec<_> =
+        sbom["packages"].as_array().unwrap().iter().map(|package| package["name"].clone()).collect();
     assert!(names.contains(&"gcc".into()) && names.contains(&"GNU ld".into()), "{names:?}");
 
     let provenance = json(&out.join("provenance.intoto.json"));
@@ -108,7 +110,8 @@ fn the_same_plan_in_another_directory_writes_the_same_documents_and_signatures()
     let key = key.to_str().unwrap();
     let Some(one) = workspace.packages("one", &["--openpgp-key", key, "--jobs", "1"]) else { return };
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    let two = workspace.packages("two", &["--openpgp-key", key, "--jobs", "2", "--store", "another"]).unwrap();
+    let two =
+        workspace.packages("two", &["--openpgp-key", key, "--jobs", "2", "--store", "another"]).unwrap();
     assert_eq!(files(&one), files(&two));
     for name in files(&one).iter().filter(|name| !name.starts_with("SHA256SUMS") && *name != "report.json") {
         assert_eq!(fs::read(one.join(name)).unwrap(), fs::read(two.join(name)).unwrap(), "{name}");
@@ -178,7 +181,11 @@ fn documents_that_match_their_checksums_but_not_each_other_are_reported() {
     let changes: [(&str, Change, &str); 9] = [
         ("sbom.spdx.json", |json| &mut json["packages"][0]["checksums"][0]["checksumValue"], "the packages"),
         ("sbom.spdx.json", |json| &mut json["files"][1]["checksums"][1]["checksumValue"], "the patches"),
-        ("sbom.spdx.json", |json| &mut json["files"][0]["checksums"][1]["checksumValue"], "the configuration"),
+        (
+            "sbom.spdx.json",
+            |json| &mut json["files"][0]["checksums"][1]["checksumValue"],
+            "the configuration",
+        ),
         ("provenance.intoto.json", |json| &mut json["subject"][1]["digest"]["sha256"], "the packages"),
         (
             "provenance.intoto.json",

@@ -147,8 +147,9 @@ fn the_rpm_owns_the_files_of_kernel_install_and_announces_their_size() {
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
     let files = metadata.get_file_entries().unwrap();
-    let file =
-        |path: String| files.iter().find(|file| file.path() == Path::new(&path)).expect("the package lists it");
+    let file = |path: String| {
+        files.iter().find(|file| file.path() == Path::new(&path)).expect("the package lists it")
+    };
     let ghosts = files.iter().filter(|file| file.flags().contains(rpm::FileFlags::GHOST));
     assert_eq!(ghosts.count(), 4);
     for name in ["vmlinuz", "System.map", "config"] {
@@ -208,10 +209,14 @@ fn headers_are_where_module_builds_expect_them_and_depend_on_the_libraries_of_th
         assert!(modpost.mode == 0o755 && modpost.content.as_ref().unwrap().starts_with(b"\x7fELF"));
         assert_eq!(files[&format!("{home}/Makefile")].mode, 0o644);
         assert_eq!(files[&format!("{home}/scripts/include")].content, link("../include"));
-        assert!(!files.contains_key(&format!("lib/modules/{RELEASE}/kernel")), "the modules are in the image package");
+        assert!(
+            !files.contains_key(&format!("lib/modules/{RELEASE}/kernel")),
+            "the modules are in the image package"
+        );
     }
     let text = control(deb, "control");
-    let depends = text.lines().find(|line| line.starts_with("Depends: ")).expect("the headers have a program");
+    let depends =
+        text.lines().find(|line| line.starts_with("Depends: ")).expect("the headers have a program");
     assert!(depends.contains("libc6 (>= 2."), "{depends}");
     assert!(text.contains("\nRecommends: gcc-12 | gcc, make\n"), "{text}");
     assert!(control(deb, "postinst").contains("/etc/kernel/header_postinst.d"));
@@ -219,7 +224,11 @@ fn headers_are_where_module_builds_expect_them_and_depend_on_the_libraries_of_th
     let requires = metadata.get_requires().unwrap();
     assert!(requires.iter().any(|need| need.name.starts_with("libc.so.6(GLIBC_2.")), "{requires:?}");
     let provides = metadata.get_provides().unwrap();
-    assert!(provides.iter().any(|provided| provided.name == "kernel-devel-uname-r" && provided.version == RELEASE));
+    assert!(
+        provides
+            .iter()
+            .any(|provided| provided.name == "kernel-devel-uname-r" && provided.version == RELEASE)
+    );
 }
 
 #[test]

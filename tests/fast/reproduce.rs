@@ -28,7 +28,10 @@ fn the_packages_of_a_report_are_reproduced_identically() {
     assert!(text.ends_with("verdict: pass\n") && !text.contains("toolchain"), "{text}");
     for name in files(&out).iter().filter(|name| name.ends_with(".deb") || name.ends_with(".rpm")) {
         assert!(name.contains("-3"), "{name}");
-        assert_eq!(fs::read(out.join(name)).unwrap(), fs::read(workspace.path("rebuilt").join(name)).unwrap());
+        assert_eq!(
+            fs::read(out.join(name)).unwrap(),
+            fs::read(workspace.path("rebuilt").join(name)).unwrap()
+        );
     }
     assert!(!workspace.path("rebuilt/.store").exists());
     // The kernel does not come from the first run's store.

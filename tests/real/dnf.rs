@@ -155,7 +155,10 @@ fn real_a_full_boot_is_detected_before_anything_is_written() {
     for line in [format!("dnf -y install {file}"), format!("rpm --install {file}")] {
         let output = root.run(&line);
         let message = text(&output);
-        assert!(!output.status.success() && message.contains("more space on the /boot filesystem"), "{message}");
+        assert!(
+            !output.status.success() && message.contains("more space on the /boot filesystem"),
+            "{message}"
+        );
         assert_eq!(installed(&root), "");
         assert_eq!(root.must(&traces(RELEASE)), "");
     }
@@ -177,7 +180,10 @@ fn real_when_boot_fills_up_the_other_kernel_stays_and_the_new_one_can_be_repaire
     root.script(plugin, "[ \"$1\" = add ] || exit 0\nhead -c 32M /dev/zero > \"$3/initrd\"");
     root.limit_boot(24);
     let message = root.must(&format!("dnf -y install {file}"));
-    assert!(message.contains("No space left on device") && message.contains("this kernel may not boot"), "{message}");
+    assert!(
+        message.contains("No space left on device") && message.contains("this kernel may not boot"),
+        "{message}"
+    );
     assert_eq!(installed(&root), package(RELEASE, 1) + &package(OTHER, 1));
     assert_eq!(entries(&root), [entry(OTHER)], "an incomplete kernel has no entry");
     assert_sound(&root, OTHER);

@@ -186,7 +186,8 @@ fn a_locked_key_from_gpg_signs_the_packages_and_gpg_accepts_every_signature() {
     // Without the primary key, which packagers keep offline.
     let export = ["--armor", "--export-secret-subkeys", fingerprint];
     let key = workspace.write("key.asc", printed(gpg.command().args(passphrase).args(export)));
-    let keyring = write_keyring(&workspace, &printed(gpg.command().args(["--armor", "--export", fingerprint])));
+    let keyring =
+        write_keyring(&workspace, &printed(gpg.command().args(["--armor", "--export", fingerprint])));
     workspace.write("passphrase", "correct horse\n");
 
     let out = {

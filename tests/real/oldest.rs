@@ -55,7 +55,11 @@ fn real_dpkg_of_debian_11_installs_the_default_and_gzip_but_not_zstd() {
     }
     let (deb, _) = deliver(&root, Compression::Zstd);
     let output = root.run(&format!("dpkg -i {deb}"));
-    assert!(!output.status.success(), "dpkg accepts zstd, but --help says that it needs Debian 12: {}", text(&output));
+    assert!(
+        !output.status.success(),
+        "dpkg accepts zstd, but --help says that it needs Debian 12: {}",
+        text(&output)
+    );
 }
 
 #[test]

@@ -167,7 +167,8 @@ impl Kbuild {
         // objtool runs after the compiler.
         let command = command.split(" ; ").next().unwrap().to_owned();
         let mut words = command.split_whitespace();
-        let source = words.find_map(|word| word.strip_suffix(SOURCES[0])).expect("the command names the source");
+        let source =
+            words.find_map(|word| word.strip_suffix(SOURCES[0])).expect("the command names the source");
         Kbuild { tree: PathBuf::from(source), dir, command }
     }
 

@@ -44,8 +44,11 @@ pub fn tar_files(tar: &[u8]) -> BTreeMap<String, Found> {
         let header = entry.header().clone();
         assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
         let path = entry.path().unwrap().to_str().unwrap().to_owned();
-        let path =
-            path.strip_prefix("./").expect("paths start with ./, as in dpkg's archives").trim_end_matches('/').to_owned();
+        let path = path
+            .strip_prefix("./")
+            .expect("paths start with ./, as in dpkg's archives")
+            .trim_end_matches('/')
+            .to_owned();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
         let text = entry.link_name().unwrap().map(|text| text.to_str().unwrap().as_bytes().to_vec());

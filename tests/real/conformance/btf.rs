@@ -24,7 +24,10 @@ pub fn assert_modules_have_btf(kernel: &Kernel, dir: &Path) {
     assert!(has_btf(&dir.join(format!("lib/modules/{release}/kernel/kernel/configs.ko"))));
     let headers = dir.join(format!("usr/src/linux-headers-{release}"));
     let base = headers.join("vmlinux");
-    assert!(has_btf(&base) && base.metadata().unwrap().len() < 4 << 20, "vmlinux of the headers has only BTF");
+    assert!(
+        has_btf(&base) && base.metadata().unwrap().len() < 4 << 20,
+        "vmlinux of the headers has only BTF"
+    );
     let depends =
         printed(Command::new("dpkg-deb").arg("--field").arg(kernel.ours("deb", "headers")).arg("Depends"));
     assert!(depends.contains("pahole | dwarves"), "{depends}");

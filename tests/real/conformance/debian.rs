@@ -103,7 +103,8 @@ fn shlibs(kernel: &Kernel) -> Option<String> {
         "find usr/src -type f -perm -100 -exec sh -c 'head -c 4 \"$1\" | grep -q ELF' sh {} ';' -print";
     let line = format!("{programs} | xargs dpkg-shlibdeps -O");
     let theirs = printed(Command::new("sh").args(["-ec", &line]).current_dir(root.path()));
-    let theirs = theirs.trim().strip_prefix("shlibs:Depends=").expect("dpkg-shlibdeps finds programs").to_owned();
+    let theirs =
+        theirs.trim().strip_prefix("shlibs:Depends=").expect("dpkg-shlibdeps finds programs").to_owned();
     let ours = printed(Command::new("dpkg-deb").arg("--field").arg(&headers).arg("Depends"));
     let names = |field: &str| -> BTreeSet<String> {
         field.split(',').map(|relation| relation.split_whitespace().next().unwrap().to_owned()).collect()

@@ -132,7 +132,11 @@ pub const RPM_LIBC_DEV: [Meant; 12] = [
     (Both, "field URL", "with the slash of a complete URL"),
     (Both, "field VENDOR", "the builder of the package"),
     (Ours, "require rpmlib(PayloadIsXz) <= 5.2-1", "kbuild's is not compressed, for this comparison"),
-    (Ours, "provide *", "the name of the package, and the names of Fedora's kernel-headers in our version format"),
+    (
+        Ours,
+        "provide *",
+        "the name of the package, and the names of Fedora's kernel-headers in our version format",
+    ),
     (Theirs, "provide kernel-headers*", "in kbuild's version format"),
     (Ours, "conflict kernel-headers", OBSOLETES),
     (Theirs, "obsolete kernel-headers", OBSOLETES),

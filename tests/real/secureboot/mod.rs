@@ -72,7 +72,12 @@ fn real_signing_again_gives_the_same_packages() {
     assert_eq!(stage(&again.report(), "build")["status"], "cached");
     assert_eq!(stage(&again.report(), "sign")["status"], "done");
     let sums = |report: &serde_json::Value| -> Vec<String> {
-        report["artifacts"].as_array().unwrap().iter().map(|artifact| artifact["sha256"].to_string()).collect()
+        report["artifacts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|artifact| artifact["sha256"].to_string())
+            .collect()
     };
     assert!(sums(&kernel.report).len() >= 4, "image and headers in both formats");
     assert_eq!(sums(&again.report()), sums(&kernel.report));
