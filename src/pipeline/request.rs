@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_key_without_its_certificate_is_refused() {
-        let error = Keys::load((Some("k.pem".as_ref()), None), None).unwrap_err();
+        let error = secure_boot_key(Some("k.pem".as_ref()), None).unwrap_err();
         assert_eq!(error.to_string(), "--secure-boot-key requires --secure-boot-cert");
         assert_eq!(error.next_step().unwrap(), "add --secure-boot-cert FILE");
     }

@@ -1,4 +1,4 @@
-//! The build stage with a tree of a few lines instead of a kernel.
+//! The build stage with a fake kernel tree.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -128,7 +128,7 @@ fn a_stopped_build_leaves_no_result_and_the_next_one_removes_half_written_files(
     let waiter = std::thread::spawn(move || {
         let started = Instant::now();
         while half().is_none() {
-            assert!(started.elapsed() < Duration::from_secs(20), "the build does not start the object");
+            assert!(started.elapsed() < Duration::from_secs(20), "the build did not start the object");
             std::thread::sleep(Duration::from_millis(10));
         }
         stop.set();
@@ -140,7 +140,7 @@ fn a_stopped_build_leaves_no_result_and_the_next_one_removes_half_written_files(
     assert!(fixture.cx.store.entries(Bucket::Results).unwrap().is_empty());
 
     fs::remove_file(tree.path().join("hang")).unwrap();
-    let half = fixture.build_folder().join("half.o");
+    let half = fixture.build_dir().join("half.o");
     assert!(half.exists());
     let next = fixture.again();
     run(&next, &plan(&next), "one").unwrap();

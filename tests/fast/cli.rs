@@ -1,4 +1,4 @@
-//! The command line as a user meets it: help, mistakes, exit codes. No network, no kernel.
+//! The command line: help, usage errors, exit codes. No network, no kernel.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
 }
 
 #[test]
-fn a_mistake_in_the_configuration_file_is_shown_where_it_is() {
+fn an_error_in_the_configuration_file_is_reported_with_its_line() {
     let fixture = Fixture::new();
     std::fs::write(fixture.path("kpatch-build.toml"), "release = \"6.1.y\"\nserie = \"zeroed\"\n").unwrap();
     let output = fixture.run(&["plan"]);
@@ -76,7 +76,7 @@ fn the_configuration_file_may_hold_keys_that_a_command_does_not_use() {
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
 }
 
-/// A pipe can be read once: a second open waits for another writer.
+/// A pipe can be read only once: a second open waits for another writer.
 #[test]
 fn the_configuration_file_is_opened_once() {
     let fixture = Fixture::new();
@@ -99,11 +99,11 @@ fn the_configuration_file_is_opened_once() {
         assert!(writer.is_finished(), "{args:?} does not open the configuration file");
         writer.join().unwrap().unwrap();
     }
-    assert!(fixture.path("store/tarballs").is_dir(), "the file was used");
+    assert!(fixture.path("store/tarballs").is_dir(), "the configuration file was not used");
 }
 
 #[test]
-fn an_output_folder_that_cannot_be_written_is_refused() {
+fn an_output_directory_that_cannot_be_written_is_refused() {
     let fixture = Fixture::new();
     std::fs::write(fixture.path("file"), "").unwrap();
     let output = fixture.run(&["--release", "6.1.187", "--offline", "--out", "file/dist"]);
@@ -154,7 +154,7 @@ fn completions_and_the_manual_page_come_from_the_same_definition() {
 }
 
 #[test]
-fn a_folder_of_manual_pages_has_one_for_each_subcommand_with_its_own_flags() {
+fn a_directory_of_manual_pages_has_one_page_for_each_subcommand_with_its_own_flags() {
     let dir = tempfile::tempdir().unwrap();
     stdout(&Fixture::new().run(&["man", dir.path().to_str().unwrap()]));
     let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
@@ -184,7 +184,7 @@ fn every_shipped_series_can_be_listed_and_shown() {
 }
 
 #[test]
-fn a_missing_compiler_is_the_hosts_lack() {
+fn a_missing_compiler_is_reported_as_missing_from_the_host() {
     let fixture = Fixture::new();
     let output = fixture.run(&["--release", "6.1.187", "--offline", "--cc", "no-such-cc"]);
     assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));

@@ -61,7 +61,7 @@ fn the_answer_about_einval_follows_what_gdb_did() {
 }
 
 #[test]
-fn versions_of_gdb_that_differ_have_a_sentence_each() {
+fn differing_gdb_versions_get_a_sentence_each() {
     let mut comparison = in_c();
     *of(&mut comparison, "einval-regs") = vec![
         run("gdb 10.1", 64, DebuggerOutcome::AttachLoop),
@@ -81,7 +81,7 @@ fn what_was_not_measured_is_not_answered() {
     let mut comparison = in_c();
     of(&mut comparison, "einval-regs").retain(|run| !run.debugger.starts_with("gdb"));
     assert!(answer(&comparison).contains("was not measured: no gdb was run"), "{}", answer(&comparison));
-    // It is the reads that count, not the name of the series.
+    // The answer follows the observed reads, not the name of the series.
     comparison.cells.retain(|cell| cell.series != "einval-regs");
     assert!(answer(&comparison).starts_with("Not measured here"), "{}", answer(&comparison));
     let mut renamed = cell("einval-regs", Lang::C);
@@ -107,12 +107,12 @@ fn the_series_that_work_everywhere_follow_the_observations() {
     of(&mut comparison, "copy-segments")[0].tracee_after = TraceeAfter::Stopped;
     assert!(lead(&comparison).contains("No series works"), "{}", lead(&comparison));
     *of(&mut comparison, "zeroed") = comparison::comparison(&[Lang::C]).cells[1].boot.debuggers.clone();
-    // Debuggers are content with it, but its registers are wrong.
+    // Debuggers run cleanly, but the registers are wrong.
     assert!(lead(&comparison).contains("No series works"), "{}", lead(&comparison));
 }
 
 #[test]
-fn one_tracee_size_is_not_every_size() {
+fn a_series_measured_on_one_tracee_size_does_not_work_everywhere() {
     let mut comparison = in_c();
     comparison.cells.retain(|cell| cell.series == "copy-segments");
     assert!(lead(&comparison).contains("Only `copy-segments` works"), "{}", lead(&comparison));
@@ -194,7 +194,7 @@ fn a_failed_claim_is_named_and_comes_first() {
 fn hostile_text_stays_text() {
     let dir = tempfile::tempdir().unwrap();
     let attack = "</pre></details><script>alert(1)</script><img src=x onerror=alert(1)>&lt; \"'` ${x}";
-    assert!(attack.parse::<Peek>().is_err(), "the probe's answers hold no other text");
+    assert!(attack.parse::<Peek>().is_err(), "the probe's answers contain no other text");
     let mut comparison = in_c();
     comparison::write_transcripts(&comparison, dir.path());
     for cell in &mut comparison.cells {
@@ -251,15 +251,15 @@ fn the_page_is_self_contained_and_every_link_has_a_target() {
     }
     let ids: Vec<&str> = each(&html, " id=\"", "\"");
     let unique: BTreeSet<&str> = ids.iter().copied().collect();
-    assert_eq!(ids.len(), unique.len(), "an id is there twice");
+    assert_eq!(ids.len(), unique.len(), "an id is used twice");
     let targets = each(&html, "href=\"", "\"").into_iter().chain(each(&html, "url(", ")"));
     for target in targets {
         let id = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} is outside the page"));
-        assert!(unique.contains(id), "nothing is called {id}");
+        assert!(unique.contains(id), "no element has the id {id}");
     }
     for name in ["aria-labelledby=\""] {
         for id in each(&html, name, "\"").into_iter().flat_map(str::split_whitespace) {
-            assert!(unique.contains(id), "nothing is called {id}");
+            assert!(unique.contains(id), "no element has the id {id}");
         }
     }
 }
@@ -316,11 +316,11 @@ fn threads_of_one_kind_are_numbered() {
     comparison.cells[0].boot.observations = records.observations;
     let html = rendered(&comparison);
     assert!(html.contains("iou-mgr</th>") && html.contains("iou-mgr (2)</th>"));
-    assert!(html.contains("iou-mgr, iou-mgr (2)"), "the frame that they share names them all");
+    assert!(html.contains("iou-mgr, iou-mgr (2)"), "the frame that they share names all threads");
 }
 
 #[test]
-fn every_kind_of_absence_has_its_words() {
+fn every_kind_of_absence_is_described() {
     let mut comparison = in_c();
     let gone =
         |state, why: &str| Unmeasured { series: "zeroed".into(), lang: Lang::Rust, state, why: why.into() };
@@ -384,7 +384,7 @@ fn a_comparison_of_the_first_version_can_still_be_read() {
 }
 
 #[test]
-fn wrong_usage_of_compare_is_refused_and_writes_nothing() {
+fn usage_errors_of_compare_write_nothing() {
     for (args, named) in [
         (&["compare", "--release", "6.1.y", "--lang", "c,rust"][..], "Rust"),
         (&["compare", "--release", "6.1.y", "--format", "deb"], "deb"),

@@ -1,4 +1,4 @@
-//! A whole comparison with a kernel of a few lines, and a stand-in for QEMU that replays a recorded boot.
+//! A whole comparison with a fake kernel, and a fake QEMU that replays a recorded boot.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use kpatch_build::compare::Comparison;
 use kpatch_build::report::Report;
 
-use crate::support::fixtures::packages::Made;
+use crate::support::fixtures::packages::Workspace;
 use crate::support::need::present;
 use crate::support::output::stderr;
 
-/// What the boot test needs of a kernel.
+/// Options that the boot test requires.
 const OPTIONS: [&str; 5] = ["BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "BINFMT_ELF", "PROC_FS", "IO_URING"];
 
-/// Writes a console and the records of a real boot to where QEMU would.
+/// Writes a console log and the records of a real boot where QEMU would write them.
 const QEMU: &str = concat!(
     "#!/bin/sh\n",
     "for argument; do\n",
@@ -24,30 +24,36 @@ const QEMU: &str = concat!(
     "/tests/data/boot/user-frame-6.1.187.records'\n",
 );
 
-/// A tree whose image has the header of the x86 boot protocol: `0xaa55` at 0x1fe, `HdrS` at 0x202.
-fn bootable() -> Made {
-    let made = Made::new();
+/// Returns a tree whose image has the header of the x86 boot protocol: `0xaa55` at 0x1fe, `HdrS` at 0x202.
+fn bootable() -> Workspace {
+    let workspace = Workspace::new();
     let options = OPTIONS.map(|name| format!("config {name}\n\tbool \"needed\"\n")).concat();
-    made.change_tree("Kconfig", "config LOCALVERSION", &format!("{options}config LOCALVERSION"));
+    workspace.change_tree("Kconfig", "config LOCALVERSION", &format!("{options}config LOCALVERSION"));
     let mut image = vec![0; 0x400];
     image[0x1fe..0x206].copy_from_slice(b"\x55\xaa\0\0HdrS");
-    fs::write(made.tree.path().join("image"), image).unwrap();
-    made.change_tree("Makefile", "@echo kernel $(LOCALVERSION) > ", "@cat image > ");
+    fs::write(workspace.tree.path().join("image"), image).unwrap();
+    workspace.change_tree("Makefile", "@echo kernel $(LOCALVERSION) > ", "@cat image > ");
     let fragment: String = OPTIONS.iter().map(|name| format!("CONFIG_{name}=y\n")).collect();
-    made.write("mine.config", format!("CONFIG_MODULES=y\n{fragment}"));
-    fs::create_dir(made.path("bin")).unwrap();
-    let qemu = made.write("bin/qemu-system-x86_64", QEMU);
+    workspace.write("mine.config", format!("CONFIG_MODULES=y\n{fragment}"));
+    fs::create_dir(workspace.path("bin")).unwrap();
+    let qemu = workspace.write("bin/qemu-system-x86_64", QEMU);
     fs::set_permissions(qemu, fs::Permissions::from_mode(0o755)).unwrap();
-    made
+    workspace
 }
 
-/// Compares the series `./own` and returns what was measured, or `None` on a machine without a compiler.
-fn compare(made: &Made) -> Option<Comparison> {
-    let path = format!("{}:{}", made.path("bin").display(), std::env::var("PATH").unwrap());
-    let output = made
+/// Compares the series `./own` and returns the comparison, or `None` on a machine without a compiler.
+fn compare(workspace: &Workspace) -> Option<Comparison> {
+    let path = format!("{}:{}", workspace.path("bin").display(), std::env::var("PATH").unwrap());
+    let output = workspace
         .tool()
         .env("PATH", path)
-        .args(["compare", "--release", "6.1.5", "--source", &format!("dir:{}", made.tree.path().display())])
+        .args([
+            "compare",
+            "--release",
+            "6.1.5",
+            "--source",
+            &format!("dir:{}", workspace.tree.path().display()),
+        ])
         .args(["--series", "./own", "--kconfig", "./mine.config", "--debuggers", "none", "--accel", "tcg"])
         .output()
         .unwrap();
@@ -56,38 +62,39 @@ fn compare(made: &Made) -> Option<Comparison> {
         return None;
     }
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
-    Some(Comparison::load(&made.path("dist/compare.json")).unwrap())
+    Some(Comparison::load(&workspace.path("dist/compare.json")).unwrap())
 }
 
 #[test]
-fn a_comparison_shows_the_patches_that_were_applied_and_not_those_of_a_later_look() {
-    let made = bootable();
-    let applied = fs::read_to_string(made.path("own/one.patch")).unwrap();
-    // While the kernel is built, the user goes on with the series.
-    let edit = format!("@sed -i 's/AT ALL/EDITED/' '{}'\n\t@cat image", made.path("own/one.patch").display());
-    made.change_tree("Makefile", "@cat image", &edit);
-    let Some(comparison) = compare(&made) else { return };
-    assert!(fs::read_to_string(made.path("own/one.patch")).unwrap().contains("EDITED"));
+fn a_comparison_shows_the_applied_patches_and_no_later_edits() {
+    let workspace = bootable();
+    let applied = fs::read_to_string(workspace.path("own/one.patch")).unwrap();
+    // The user edits the series while the kernel is built.
+    let edit =
+        format!("@sed -i 's/AT ALL/EDITED/' '{}'\n\t@cat image", workspace.path("own/one.patch").display());
+    workspace.change_tree("Makefile", "@cat image", &edit);
+    let Some(comparison) = compare(&workspace) else { return };
+    assert!(fs::read_to_string(workspace.path("own/one.patch")).unwrap().contains("EDITED"));
 
     let build = comparison.cells[0].build.as_ref().unwrap();
     let texts: Vec<_> = build.patches.iter().map(|patch| patch.text.as_str()).collect();
     assert_eq!(texts, [applied.as_str()]);
-    let report = Report::load(&made.path("dist").join(&build.directory).join("report.json")).unwrap();
+    let report = Report::load(&workspace.path("dist").join(&build.directory).join("report.json")).unwrap();
     let shown: Vec<_> = build.patches.iter().map(|patch| (&patch.file, &patch.sha256)).collect();
     let recorded: Vec<_> = report.patches.iter().map(|patch| (&patch.file, &patch.sha256)).collect();
     assert_eq!(shown, recorded);
-    let page = fs::read_to_string(made.path("dist/compare.html")).unwrap();
+    let page = fs::read_to_string(workspace.path("dist/compare.html")).unwrap();
     assert!(page.contains("NOTHING AT ALL") && !page.contains("EDITED"));
 }
 
 #[test]
 fn paths_in_a_comparison_are_relative_to_it() {
-    let made = bootable();
-    let Some(comparison) = compare(&made) else { return };
+    let workspace = bootable();
+    let Some(comparison) = compare(&workspace) else { return };
     let cell = &comparison.cells[0];
     assert_eq!(cell.build.as_ref().unwrap().directory.to_str(), Some("cells/own-c"));
     assert_eq!(cell.boot.console.to_str(), Some("cells/own-c/logs/console.log"));
-    assert_eq!(fs::read_to_string(made.path("dist").join(&cell.boot.console)).unwrap(), "booting\n");
+    assert_eq!(fs::read_to_string(workspace.path("dist").join(&cell.boot.console)).unwrap(), "booting\n");
     assert_eq!(
         (cell.series.as_str(), cell.boot.guest_release.as_deref()),
         ("own", Some("6.1.187-user-frame-boot"))

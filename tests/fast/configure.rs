@@ -1,4 +1,4 @@
-//! The configure stage with a tree of a few lines instead of a kernel.
+//! The configure stage with a fake kernel tree.
 
 use std::fs;
 
@@ -193,7 +193,7 @@ fn the_release_checks_the_rust_tools() {
 }
 
 #[test]
-fn the_reason_against_the_rust_tools_is_reported() {
+fn the_reason_for_rejecting_the_rust_tools_is_reported() {
     let tree = fake::rust_tree();
     let words = "***\n*** Rust compiler 'rustc' is too old.\n***   Your version:    1.63.0\n\
                  ***   Minimum version: 1.78.0\n***\n";
@@ -270,9 +270,9 @@ fn each_version_of_the_rust_tools_gets_another_configuration() {
         assert!(!keys.contains(&key));
         keys.push(key);
     }
-    let mut elsewhere = plan.clone();
-    elsewhere.toolchain.rust.as_mut().unwrap().rustc = "/usr/bin/rustc".into();
-    assert_eq!(run(&fixture, &elsewhere).unwrap().key, keys[0], "where a program lies changes nothing");
+    let mut moved = plan.clone();
+    moved.toolchain.rust.as_mut().unwrap().rustc = "/usr/bin/rustc".into();
+    assert_eq!(run(&fixture, &moved).unwrap().key, keys[0], "the path of a program does not matter");
 }
 
 const DISTRIBUTION: &str = "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_ALL=y\n\

@@ -1,4 +1,5 @@
-//! Every link in the documentation leads somewhere, and every page of the book is in its table of contents.
+//! Every link in the documentation has a target, every page of the book is in its table of contents, and the generated
+//! reference pages are current.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -60,7 +61,7 @@ fn read(path: &Path) -> Page {
     page
 }
 
-/// The files that mdBook puts in place of `{{#include FILE}}` and `{{#include FILE:ANCHOR}}`.
+/// The files that mdBook inserts for `{{#include FILE}}` and `{{#include FILE:ANCHOR}}`.
 fn included(page: &Path, text: &str) -> Vec<PathBuf> {
     let names = text.split("{{#include ").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
     names.map(|name| page.parent().unwrap().join(name.trim())).collect()
@@ -84,7 +85,7 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
-/// Why `link` on `page` leads nowhere.
+/// Returns why `link` on `page` is dead, or `None` if its target exists.
 fn fault(page: &Path, link: &str) -> Option<String> {
     if ["http://", "https://", "mailto:"].iter().any(|scheme| link.starts_with(scheme)) {
         return None;
@@ -102,7 +103,7 @@ fn fault(page: &Path, link: &str) -> Option<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let pages = pages();
     assert!(pages.len() > 30, "{}", pages.len());
     let mut faults = Vec::new();
@@ -159,7 +160,7 @@ fn schemas_are_current() {
     generated::check(&reference.join("compare.schema.json"), &compare::schema());
 }
 
-/// The paths of the properties without a description of their own or of their type.
+/// Returns the paths of the types and properties without a description.
 fn undescribed(schema: &serde_json::Value) -> Vec<String> {
     let described = |value: &serde_json::Value| value["description"].is_string();
     let mut missing = Vec::new();
@@ -169,7 +170,7 @@ fn undescribed(schema: &serde_json::Value) -> Vec<String> {
             missing.push(name.clone());
         }
         let properties = definition["properties"].as_object().into_iter().flatten();
-        // The registers are described together.
+        // The description of the type covers all registers.
         let fields = properties.filter(|_| name != "Registers").filter(|(_, field)| !described(field));
         missing.extend(fields.map(|(field, _)| format!("{name}.{field}")));
     }

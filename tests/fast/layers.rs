@@ -1,8 +1,8 @@
-//! The layers that ARCHITECTURE.md lists hold: a module uses only modules below its own, and the entries of
-//! one directory of `src` form no circle.
+//! The layers in ARCHITECTURE.md: a module uses only modules in lower layers, and the entries of one directory of
+//! `src` form no cycle.
 //!
-//! `use` trees and inline `crate::…` paths are parsed; test modules are left out, and so is what a directory's
-//! `mod.rs` and its files use of each other, since `mod.rs` is the directory's face.
+//! The test parses `use` trees and inline `crate::…` paths. It skips test modules, and imports between a directory's
+//! `mod.rs` and its files, because `mod.rs` is the directory's facade.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +18,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The first word of each line of the `layers` block of ARCHITECTURE.md, top layer first.
+/// Returns the first word of each line of the `layers` block of ARCHITECTURE.md, top layer first.
 fn layers() -> Vec<String> {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let (_, rest) = text.split_once("```layers\n").expect("ARCHITECTURE.md has a `layers` block");
@@ -38,7 +38,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// `["stages", "fetch", "http"]` for `src/stages/fetch/http.rs`; `mod.rs` stands for its directory.
+/// `["stages", "fetch", "http"]` for `src/stages/fetch/http.rs`; `mod.rs` is its directory.
 fn module(path: &Path) -> Vec<String> {
     let below = path.strip_prefix(root().join("src")).unwrap().with_extension("");
     let mut parts: Vec<_> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -48,13 +48,13 @@ fn module(path: &Path) -> Vec<String> {
     parts
 }
 
-/// The text without comments and without test modules.
+/// Returns the text without comments and without test modules.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
-/// The paths of a `use` tree: `a::{b, c::{d, e}}` gives `a::b`, `a::c::d` and `a::c::e`.
+/// Expands a `use` tree: `a::{b, c::{d, e}}` gives `a::b`, `a::c::d` and `a::c::e`.
 fn expand(tree: &str, paths: &mut Vec<String>) {
     let Some((start, rest)) = tree.split_once('{') else {
         paths.push(tree.split(" as ").next().unwrap().trim().to_owned());
@@ -79,7 +79,7 @@ fn expand(tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// What a module's code names, as paths from the crate's root.
+/// Returns the paths that a module's code names, from the crate's root.
 fn named(code: &str, module: &[String]) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     for (start, _) in code.match_indices("use ") {
@@ -112,7 +112,7 @@ fn absolute(path: &str, module: &[String]) -> Vec<String> {
     base
 }
 
-/// Who uses whom, by whole module paths (`stages::fetch::http`).
+/// Returns every use of one module by another, as pairs of module paths (`stages::fetch::http`).
 fn graph() -> Vec<(Vec<String>, Vec<String>)> {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
@@ -131,7 +131,7 @@ fn graph() -> Vec<(Vec<String>, Vec<String>)> {
     uses
 }
 
-/// The uses between the entries of each directory; the key is the directory.
+/// Returns the uses between the entries of each directory, by directory.
 fn siblings(uses: &[(Vec<String>, Vec<String>)]) -> BTreeMap<String, Graph> {
     let mut directories: BTreeMap<String, Graph> = BTreeMap::new();
     for (from, to) in uses {
@@ -143,35 +143,35 @@ fn siblings(uses: &[(Vec<String>, Vec<String>)]) -> BTreeMap<String, Graph> {
     directories
 }
 
-/// A way from `start` back to itself, if there is one.
-fn circle(graph: &Graph, start: &str) -> Option<Vec<String>> {
-    let mut ways = vec![vec![start.to_owned()]];
+/// Returns a path from `start` back to `start`, or `None` if there is no cycle.
+fn cycle(graph: &Graph, start: &str) -> Option<Vec<String>> {
+    let mut paths = vec![vec![start.to_owned()]];
     let mut seen = BTreeSet::new();
-    while let Some(way) = ways.pop() {
-        for next in graph.get(way.last().unwrap()).into_iter().flatten() {
+    while let Some(path) = paths.pop() {
+        for next in graph.get(path.last().unwrap()).into_iter().flatten() {
             if next == start {
-                return Some([way, vec![next.clone()]].concat());
+                return Some([path, vec![next.clone()]].concat());
             }
             if seen.insert(next.clone()) {
-                ways.push([way.clone(), vec![next.clone()]].concat());
+                paths.push([path.clone(), vec![next.clone()]].concat());
             }
         }
     }
     None
 }
 
-fn circles(directories: &BTreeMap<String, Graph>) -> Vec<String> {
+fn cycles(directories: &BTreeMap<String, Graph>) -> Vec<String> {
     let mut found = Vec::new();
     for (directory, graph) in directories {
         for start in graph.keys() {
-            found.extend(circle(graph, start).map(|way| format!("src/{directory}: {}", way.join(" -> "))));
+            found.extend(cycle(graph, start).map(|path| format!("src/{directory}: {}", path.join(" -> "))));
         }
     }
     found
 }
 
-/// The uses that go up, given an order from top to bottom.
-fn back_arrows(graph: &Graph, order: &[String]) -> Vec<String> {
+/// Returns the uses of a higher layer; `order` is from top to bottom.
+fn upward_uses(graph: &Graph, order: &[String]) -> Vec<String> {
     let rank = |name: &String| order.iter().position(|layer| layer == name);
     let mut found = Vec::new();
     for (from, targets) in graph {
@@ -186,18 +186,18 @@ fn back_arrows(graph: &Graph, order: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn a_module_uses_only_the_layers_below_its_own() {
+fn a_module_uses_only_lower_layers() {
     let directories = siblings(&graph());
-    assert_eq!(back_arrows(&directories[""], &layers()), Vec::<String>::new());
+    assert_eq!(upward_uses(&directories[""], &layers()), Vec::<String>::new());
     let stages = STAGES.map(str::to_owned);
-    assert_eq!(back_arrows(&directories["stages"], &stages), Vec::<String>::new());
+    assert_eq!(upward_uses(&directories["stages"], &stages), Vec::<String>::new());
 }
 
 #[test]
-fn no_directory_has_a_circle_between_its_entries() {
+fn no_directory_has_a_cycle_between_its_entries() {
     let directories = siblings(&graph());
-    assert!(directories.len() > 15, "the imports were parsed: {:?}", directories.keys());
-    assert_eq!(circles(&directories), Vec::<String>::new());
+    assert!(directories.len() > 15, "too few imports were parsed: {:?}", directories.keys());
+    assert_eq!(cycles(&directories), Vec::<String>::new());
 }
 
 #[test]
@@ -215,18 +215,18 @@ fn each_entry_of_src_is_a_layer_and_there_are_at_most_14() {
 }
 
 #[test]
-fn an_arrow_that_is_turned_round_is_found() {
+fn an_upward_use_and_a_cycle_are_found() {
     let code = "use super::store::Store;\nfn f() -> crate::cli::args::Cli { todo() }\n";
     let uses: Vec<_> = named(code, &["base".into(), "events".into()])
         .into_iter()
         .map(|to| (vec!["base".to_owned(), "events".to_owned()], to))
         .collect();
     let mut directories = siblings(&uses);
-    assert_eq!(back_arrows(&directories[""], &layers()), ["base -> cli"]);
-    assert_eq!(circles(&directories), Vec::<String>::new());
+    assert_eq!(upward_uses(&directories[""], &layers()), ["base -> cli"]);
+    assert_eq!(cycles(&directories), Vec::<String>::new());
     let base = directories.get_mut("base").unwrap();
     base.entry("store".into()).or_default().insert("events".into());
-    assert!(circles(&directories).iter().any(|way| way.contains("events -> store -> events")));
+    assert!(cycles(&directories).iter().any(|cycle| cycle.contains("events -> store -> events")));
 }
 
 #[test]

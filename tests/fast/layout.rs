@@ -1,4 +1,4 @@
-//! The tests themselves: no file is forgotten, and `tests/suites`, its modules and its documentation agree.
+//! The layout of the tests: every file is compiled, and `tests/suites`, its modules and its documentation agree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,11 +12,11 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(root().join(&path)).unwrap_or_else(|error| panic!("{:?}: {error}", path.as_ref()))
 }
 
-/// Every Rust file below `folder`, relative to the project.
-fn sources(folder: &str) -> Vec<PathBuf> {
+/// Returns every Rust file below `directory`, relative to the project.
+fn sources(directory: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(root().join(folder)).unwrap() {
-        let path = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
+    for entry in fs::read_dir(root().join(directory)).unwrap() {
+        let path = format!("{directory}/{}", entry.unwrap().file_name().to_str().unwrap());
         match root().join(&path).is_dir() {
             true => found.extend(sources(&path)),
             false if path.ends_with(".rs") => found.push(path.into()),
@@ -26,17 +26,17 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The file that has to declare `file` as a module, and the module's name; `None` for the root of a binary.
+/// Returns the file that must declare `file` as a module, and the module's name; `None` for the root of a binary.
 fn declared_in(file: &Path) -> Option<(PathBuf, String)> {
-    let folder = file.parent().unwrap();
+    let directory = file.parent().unwrap();
     let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let (module, above) = match stem(file).as_str() {
         "main" => return None,
-        "mod" => (stem(folder), folder.parent().unwrap()),
-        name => (name.to_owned(), folder),
+        "mod" => (stem(directory), directory.parent().unwrap()),
+        name => (name.to_owned(), directory),
     };
     let roots = ["main.rs", "mod.rs"].map(|name| above.join(name));
-    // The directory of the helpers has no root of its own: each binary declares it.
+    // The directory of the helpers has no root: each binary declares it.
     let root = roots.into_iter().find(|path| root().join(path).exists());
     Some((root.unwrap_or_else(|| PathBuf::from("tests/fast/main.rs")), module))
 }
@@ -62,7 +62,7 @@ fn every_file_is_part_of_a_test_binary() {
         let path = binary.unwrap().path();
         assert!(
             path.extension().is_none_or(|end| end != "rs"),
-            "{} is a test binary of its own",
+            "{} is a separate test binary",
             path.display()
         );
     }
@@ -134,7 +134,7 @@ fn every_source_that_a_suite_concerns_exists() {
     }
 }
 
-/// Packages of Debian and of Python, as the documentation names them.
+/// Returns the Debian and Python packages of a suite, as the documentation lists them.
 fn needs(suite: &Suite) -> String {
     let python = suite.get("Python").map_or("", String::as_str);
     let words = suite["Packages"].split_whitespace().chain(python.split_whitespace());
@@ -146,7 +146,7 @@ fn needs(suite: &Suite) -> String {
 }
 
 #[test]
-fn the_table_in_the_documentation_is_that_of_the_suites() {
+fn the_table_in_the_documentation_matches_the_suites() {
     let mut table = String::new();
     for suite in suites() {
         let words = ["Suite", "Proves", "Against", "Minutes"].map(|field| suite[field].as_str());

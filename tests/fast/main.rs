@@ -1,4 +1,4 @@
-//! What is quick and needs neither a network nor a real kernel: `cargo test --test fast`.
+//! Quick tests that need neither a network nor a real kernel: `cargo test --test fast`.
 
 #![allow(unreachable_pub, reason = "the helpers are shared by several binaries")]
 

@@ -136,7 +136,7 @@ fn the_rpm_is_installed_next_to_the_distributions_kernels() {
     assert!(provided("kernel", "6.1.187-1"));
     assert!(provided("kernel-uname-r", RELEASE));
     assert_eq!(metadata.get_build_time().unwrap(), TIMESTAMP as u64);
-    // It replaces only earlier builds of the same kernel.
+    // The package replaces only earlier builds of the same kernel.
     let earlier = rpm::Dependency::less(format!("kernel-kpatch-{RELEASE}"), "6.1.187-1");
     assert_eq!(metadata.get_obsoletes().unwrap(), [earlier]);
 }
@@ -147,8 +147,9 @@ fn the_rpm_owns_the_files_of_kernel_install_and_announces_their_size() {
     let packages = machine.package(&machine.modular_kernel(RELEASE)).unwrap();
     let metadata = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
     let files = metadata.get_file_entries().unwrap();
-    let file =
-        |path: String| files.iter().find(|file| file.path() == Path::new(&path)).expect("it is listed");
+    let file = |path: String| {
+        files.iter().find(|file| file.path() == Path::new(&path)).expect("the package lists it")
+    };
     let ghosts = files.iter().filter(|file| file.flags().contains(rpm::FileFlags::GHOST));
     assert_eq!(ghosts.count(), 4);
     for name in ["vmlinuz", "System.map", "config"] {
@@ -159,7 +160,7 @@ fn the_rpm_owns_the_files_of_kernel_install_and_announces_their_size() {
     }
     assert_eq!(file(format!("/boot/initramfs-{RELEASE}.img")).size(), 20 << 20);
     let depmods = file(format!("/lib/modules/{RELEASE}/modules.dep.bin"));
-    assert!(depmods.flags().contains(rpm::FileFlags::MISSINGOK), "kernel-install removes it");
+    assert!(depmods.flags().contains(rpm::FileFlags::MISSINGOK), "kernel-install removes modules.dep.bin");
 }
 
 /// Packages every part of a kernel in both formats.
@@ -208,10 +209,14 @@ fn headers_are_where_module_builds_expect_them_and_depend_on_the_libraries_of_th
         assert!(modpost.mode == 0o755 && modpost.content.as_ref().unwrap().starts_with(b"\x7fELF"));
         assert_eq!(files[&format!("{home}/Makefile")].mode, 0o644);
         assert_eq!(files[&format!("{home}/scripts/include")].content, link("../include"));
-        assert!(!files.contains_key(&format!("lib/modules/{RELEASE}/kernel")), "the image's");
+        assert!(
+            !files.contains_key(&format!("lib/modules/{RELEASE}/kernel")),
+            "the modules are in the image package"
+        );
     }
     let text = control(deb, "control");
-    let depends = text.lines().find(|line| line.starts_with("Depends: ")).expect("a program was in it");
+    let depends =
+        text.lines().find(|line| line.starts_with("Depends: ")).expect("the headers have a program");
     assert!(depends.contains("libc6 (>= 2."), "{depends}");
     assert!(text.contains("\nRecommends: gcc-12 | gcc, make\n"), "{text}");
     assert!(control(deb, "postinst").contains("/etc/kernel/header_postinst.d"));
@@ -219,7 +224,11 @@ fn headers_are_where_module_builds_expect_them_and_depend_on_the_libraries_of_th
     let requires = metadata.get_requires().unwrap();
     assert!(requires.iter().any(|need| need.name.starts_with("libc.so.6(GLIBC_2.")), "{requires:?}");
     let provides = metadata.get_provides().unwrap();
-    assert!(provides.iter().any(|it| it.name == "kernel-devel-uname-r" && it.version == RELEASE));
+    assert!(
+        provides
+            .iter()
+            .any(|provided| provided.name == "kernel-devel-uname-r" && provided.version == RELEASE)
+    );
 }
 
 #[test]
@@ -258,8 +267,8 @@ fn user_space_headers_replace_the_distributions_only_on_request() {
     // Erasing the package removes only directories that it owns; /usr/include belongs to the distribution.
     assert!(files.contains_key("usr/include/asm") && !files.contains_key("usr/include"));
     let metadata = rpm::PackageMetadata::open(&rpm.path).unwrap();
-    assert!(metadata.get_obsoletes().unwrap().is_empty(), "no update may install it");
-    assert!(metadata.get_conflicts().unwrap().iter().any(|it| it.name == "kernel-headers"));
+    assert!(metadata.get_obsoletes().unwrap().is_empty(), "an update must not install the package");
+    assert!(metadata.get_conflicts().unwrap().iter().any(|conflict| conflict.name == "kernel-headers"));
 }
 
 #[test]
@@ -274,7 +283,7 @@ fn a_part_that_the_build_did_not_keep_is_an_error() {
 }
 
 #[test]
-fn each_compression_gives_the_same_files() {
+fn every_compression_packages_the_same_files() {
     let machine = Machine::new();
     let kernel = machine.modular_kernel(RELEASE);
     let mut seen = Vec::new();
@@ -375,7 +384,7 @@ fn an_interrupted_run_leaves_the_output_as_it_was() {
         let machine = Machine::new();
         let kernel = machine.modular_kernel(RELEASE);
         let files = machine.package(&kernel).unwrap();
-        // As many chunks as the checksums and the .deb need, so that the last stop comes in the .rpm.
+        // The number of progress events of the checksums and the .deb, so that the last stop is in the .rpm.
         tar_files(&deb_parts(&files[0].path)["data.tar.xz"]).len() as i64
     };
     for at in [0, pieces / 2, pieces] {

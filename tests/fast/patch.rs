@@ -24,7 +24,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// A store whose source tree of 6.1.187 holds one file, `f`.
+    /// Returns a store whose source tree of 6.1.187 contains one file, `f`.
     fn new(content: &str) -> Fixture {
         let dir = tempfile::tempdir().unwrap();
         let seen = Seen::default();
@@ -159,9 +159,9 @@ fn a_patch_that_leaves_the_tree_changes_nothing() {
 #[test]
 fn offsets_and_patches_that_are_already_upstream_are_reported() {
     let fixture = Fixture::new("zero\nONE\none\ntwo\nthree\n");
-    let there = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n zero\n-One\n+ONE\n one\n";
+    let upstream = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n zero\n-One\n+ONE\n one\n";
     let moved = "--- a/f\n+++ b/f\n@@ -2,3 +2,3 @@\n one\n-two\n+TWO\n three\n";
-    let tree = fixture.put(&fixture.series("mixed", &[there, moved])).unwrap();
+    let tree = fixture.put(&fixture.series("mixed", &[upstream, moved])).unwrap();
     let statuses: Vec<(PatchStatus, u64)> =
         tree.patches.iter().map(|patch| (patch.status, patch.max_offset)).collect();
     assert_eq!(statuses, [(PatchStatus::AlreadyUpstream, 0), (PatchStatus::Applied, 1)]);

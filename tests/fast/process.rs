@@ -1,4 +1,4 @@
-//! Programs end with the run, however it ends.
+//! Programs end with the run, however the run ends.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ fn sh(script: &str) -> Command<'_> {
     Command::new("sh").arg("-c").arg(script)
 }
 
-/// A number of seconds that no other test sleeps for, so that its processes can be found.
+/// Returns a number of seconds that no other test sleeps for, which identifies the test's processes.
 fn marker() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -30,18 +30,18 @@ fn alive(marker: &str) -> usize {
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        assert!(started.elapsed() < Duration::from_secs(10), "timed out: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// One sleep in the foreground, one in the background, one in a session of its own.
+/// One sleep in the foreground, one in the background, one in a separate session.
 fn sleepers(marker: &str) -> String {
     format!("sleep {marker} & setsid sleep {marker} & sleep {marker}")
 }
 
 #[test]
-fn output_is_logged_and_its_end_kept_for_the_error() {
+fn output_is_logged_and_the_error_has_its_last_lines() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("x.log");
     let error = sh("echo one; echo two >&2; exit 3").log(&log).run(&Stop::default()).unwrap_err();
@@ -66,7 +66,7 @@ fn a_missing_program_is_named() {
 }
 
 #[test]
-fn a_deadline_ends_the_program_and_all_that_it_started() {
+fn a_deadline_ends_the_program_and_its_descendants() {
     let marker = marker();
     let started = Instant::now();
     let error =
@@ -77,13 +77,13 @@ fn a_deadline_ends_the_program_and_all_that_it_started() {
 }
 
 #[test]
-fn a_stop_ends_the_program_and_all_that_it_started() {
+fn a_stop_ends_the_program_and_its_descendants() {
     let (marker, stop) = (marker(), Stop::default());
     let seen = marker.clone();
-    let asked = stop.clone();
+    let trigger = stop.clone();
     std::thread::spawn(move || {
         wait_for("the sleeps start", || alive(&seen) == 3);
-        asked.set();
+        trigger.set();
     });
     let error = sh(&sleepers(&marker)).run(&stop).unwrap_err();
     assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
@@ -91,7 +91,7 @@ fn a_stop_ends_the_program_and_all_that_it_started() {
 }
 
 #[test]
-fn what_a_program_leaves_in_the_background_is_ended_with_it() {
+fn background_processes_end_with_their_program() {
     let marker = marker();
     sh(&format!("setsid sleep {marker} >/dev/null 2>&1 &")).run(&Stop::default()).unwrap();
     assert_eq!(alive(&marker), 0);
@@ -106,9 +106,9 @@ fn a_line_handler_can_end_the_program() {
     assert_eq!(alive(&marker), 0);
 }
 
-/// The tool itself killed with SIGKILL: closing its end of the lifeline is all that happens.
+/// When SIGKILL ends the tool, the only trace is that its end of the lifeline closes.
 #[test]
-fn a_killed_tool_takes_its_programs_along() {
+fn programs_end_when_the_tool_is_killed() {
     let marker = marker();
     let mut supervisor = std::process::Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
         .args(["__supervise", "sh", "-c", &sleepers(&marker)])

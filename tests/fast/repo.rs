@@ -66,7 +66,7 @@ fn every_package_found_is_published_and_signed() {
 }
 
 #[test]
-fn clients_get_entries_for_their_configuration() {
+fn the_repository_contains_configuration_files_for_its_clients() {
     let fixture = Fixture::new();
     fixture.add(ONE, 1, &[Deb, Rpm]);
     fixture.publish_with(|request| request.address = "https://example.org/kernels/".into()).unwrap();
@@ -113,7 +113,7 @@ fn signing_an_rpm_changes_neither_its_header_nor_its_payload() {
     assert!(!has(&before, rpm::IndexSignatureTag::RPMSIGTAG_DSA));
     assert!(has(&after, rpm::IndexSignatureTag::RPMSIGTAG_DSA));
 
-    // Signed with another key, it is another file; the old one stays for clients that request it.
+    // Another key gives another file; the old file stays for clients that request it.
     let key = Key::new();
     fixture.publish_with(|request| request.key = key.load()).unwrap();
     assert!(fixture.out().join("rpm").join(&path).is_file());
@@ -180,17 +180,17 @@ fn packages_of_several_runs_are_found_and_the_repository_itself_is_not_searched(
         fs::create_dir_all(&to).unwrap();
         fs::rename(&deb, to.join(deb.file_name().unwrap())).unwrap();
     }
-    fs::write(fixture.packages().join(".hidden.deb"), "not one").unwrap();
+    fs::write(fixture.packages().join(".hidden.deb"), "not a package").unwrap();
     let inside = fixture.packages().join("repository");
     for _ in 0..2 {
         let published = fixture.publish_with(|request| request.out = inside.clone()).unwrap();
         assert_eq!(published[0].packages, 2);
-        fs::write(inside.join("broken.deb"), "not one").unwrap();
+        fs::write(inside.join("broken.deb"), "not a package").unwrap();
     }
 }
 
 #[test]
-fn two_different_packages_of_one_name_and_version_are_refused_and_both_are_named() {
+fn two_different_packages_with_the_same_name_and_version_are_refused_and_named() {
     for format in [Deb, Rpm] {
         let fixture = Fixture::new();
         let path = fixture.add(ONE, 1, &[format]).remove(0);
@@ -262,7 +262,7 @@ fn an_unreadable_package_is_named_and_nothing_is_published() {
 }
 
 #[test]
-fn wrong_usage_writes_nothing() {
+fn usage_errors_write_nothing() {
     let fixture = Fixture::new();
     let empty = tool(&fixture, &[]);
     assert_eq!(empty.status.code(), Some(2), "{}", stderr(&empty));
@@ -285,13 +285,13 @@ fn wrong_usage_writes_nothing() {
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("neither empty nor a repository"), "{}", stderr(&output));
     assert_eq!(foreign.read_dir().unwrap().count(), 1);
-    let no_folder = Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
+    let missing = Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
         .args(["repo", "nowhere", "--openpgp-key"])
         .arg(fixture.key.path())
         .current_dir(fixture.dir.path())
         .output()
         .unwrap();
-    assert_eq!(no_folder.status.code(), Some(2), "{}", stderr(&no_folder));
+    assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
     assert!(!fixture.dir.path().join("repository").exists());
     let keyless = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
@@ -301,7 +301,7 @@ fn wrong_usage_writes_nothing() {
     let output = keyless().output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("--openpgp-key"), "{}", stderr(&output));
-    // The configuration file's key will do.
+    // The configuration file may provide the key.
     let line = format!("openpgp-key = \"{}\"\n", fixture.key.path().display());
     fs::write(fixture.dir.path().join("kpatch-build.toml"), line).unwrap();
     let output = keyless().env_remove("SOURCE_DATE_EPOCH").output().unwrap();

@@ -1,37 +1,40 @@
-//! Packages built again from a report: identical, or with the differences named.
+//! `reproduce` builds the packages of a report again and names every difference.
 
 use std::fs;
 
 use serde_json::Value;
 
-use crate::support::fixtures::packages::{Made, files};
+use crate::support::fixtures::packages::{Workspace, files};
 use crate::support::keys::Keys;
 use crate::support::output::{stderr, stdout};
 use crate::support::pe;
 
-fn change_report(made: &Made, change: impl FnOnce(&mut Value)) {
-    let path = made.path("dist/report.json");
+fn change_report(workspace: &Workspace, change: impl FnOnce(&mut Value)) {
+    let path = workspace.path("dist/report.json");
     let mut report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     change(&mut report);
     fs::write(path, serde_json::to_vec(&report).unwrap()).unwrap();
 }
 
 #[test]
-fn the_packages_of_a_report_are_built_again_and_found_identical() {
-    let made = Made::new();
+fn the_packages_of_a_report_are_reproduced_identically() {
+    let workspace = Workspace::new();
     let more = ["--revision", "3", "--compression", "gzip", "--localversion", "-again", "--jobs", "1"];
-    let Some(out) = made.packages("dist", &more) else { return };
-    let again = made.run(&["reproduce", "dist/report.json", "--out", "there", "--jobs", "2"]);
-    let said = stdout(&again);
-    assert_eq!(again.status.code(), Some(0), "{said}{}", stderr(&again));
-    assert_eq!(said.matches(": identical\n").count(), 4, "{said}");
-    assert!(said.ends_with("verdict: pass\n") && !said.contains("toolchain"), "{said}");
+    let Some(out) = workspace.packages("dist", &more) else { return };
+    let again = workspace.run(&["reproduce", "dist/report.json", "--out", "rebuilt", "--jobs", "2"]);
+    let text = stdout(&again);
+    assert_eq!(again.status.code(), Some(0), "{text}{}", stderr(&again));
+    assert_eq!(text.matches(": identical\n").count(), 4, "{text}");
+    assert!(text.ends_with("verdict: pass\n") && !text.contains("toolchain"), "{text}");
     for name in files(&out).iter().filter(|name| name.ends_with(".deb") || name.ends_with(".rpm")) {
         assert!(name.contains("-3"), "{name}");
-        assert_eq!(fs::read(out.join(name)).unwrap(), fs::read(made.path("there").join(name)).unwrap());
+        assert_eq!(
+            fs::read(out.join(name)).unwrap(),
+            fs::read(workspace.path("rebuilt").join(name)).unwrap()
+        );
     }
-    assert!(!made.path("there/.store").exists());
-    // Not from the first run's store: its kernel was built anew.
+    assert!(!workspace.path("rebuilt/.store").exists());
+    // The kernel does not come from the first run's store.
     assert!(
         stderr(&again).contains("build") && !stderr(&again).contains("build  cached"),
         "{}",
@@ -40,75 +43,75 @@ fn the_packages_of_a_report_are_built_again_and_found_identical() {
 }
 
 #[test]
-fn a_kernel_that_differs_is_recognised_by_its_packages() {
-    let made = Made::new();
-    made.change_tree("Makefile", "@echo map >", "@date +%N >");
-    let Some(_) = made.packages("dist", &["--format", "deb"]) else { return };
-    let again = made.run(&["reproduce", "dist/report.json"]);
-    let said = stdout(&again);
-    assert_eq!(again.status.code(), Some(1), "{said}{}", stderr(&again));
-    assert!(said.contains("kernel's image: identical\n"), "{said}");
-    assert!(said.contains("_amd64.deb: DIFFERS: ") && said.ends_with("verdict: FAIL\n"), "{said}");
-    assert!(made.path("reproduced/report.json").exists());
+fn a_difference_outside_the_image_is_found_in_the_packages() {
+    let workspace = Workspace::new();
+    workspace.change_tree("Makefile", "@echo map >", "@date +%N >");
+    let Some(_) = workspace.packages("dist", &["--format", "deb"]) else { return };
+    let again = workspace.run(&["reproduce", "dist/report.json"]);
+    let text = stdout(&again);
+    assert_eq!(again.status.code(), Some(1), "{text}{}", stderr(&again));
+    assert!(text.contains("kernel's image: identical\n"), "{text}");
+    assert!(text.contains("_amd64.deb: DIFFERS: ") && text.ends_with("verdict: FAIL\n"), "{text}");
+    assert!(workspace.path("reproduced/report.json").exists());
 }
 
 #[test]
 fn a_different_toolchain_is_named_first() {
-    let made = Made::new();
-    let Some(_) = made.packages("dist", &[]) else { return };
-    change_report(&made, |report| report["toolchain"]["cc_text"] = "gcc (Elsewhere) 14.1".into());
-    let again = made.run(&["reproduce", "dist/report.json"]);
+    let workspace = Workspace::new();
+    let Some(_) = workspace.packages("dist", &[]) else { return };
+    change_report(&workspace, |report| report["toolchain"]["cc_text"] = "gcc (Other) 14.1".into());
+    let again = workspace.run(&["reproduce", "dist/report.json"]);
     assert!(stdout(&again).starts_with("toolchain: gcc "), "{}{}", stdout(&again), stderr(&again));
-    assert!(stdout(&again).lines().next().unwrap().ends_with("gcc (Elsewhere) 14.1 recorded"));
+    assert!(stdout(&again).lines().next().unwrap().ends_with("gcc (Other) 14.1 recorded"));
 }
 
 #[test]
 fn a_different_source_or_patch_is_refused() {
-    let made = Made::new();
-    let Some(_) = made.packages("dist", &[]) else { return };
-    let patch = fs::read_to_string(made.path("own/one.patch")).unwrap();
-    made.write("own/one.patch", patch.replace("AT ALL", "MORE"));
-    let other = made.run(&["reproduce", "dist/report.json"]);
+    let workspace = Workspace::new();
+    let Some(_) = workspace.packages("dist", &[]) else { return };
+    let patch = fs::read_to_string(workspace.path("own/one.patch")).unwrap();
+    workspace.write("own/one.patch", patch.replace("AT ALL", "MORE"));
+    let other = workspace.run(&["reproduce", "dist/report.json"]);
     assert_eq!(other.status.code(), Some(3), "{}", stderr(&other));
     assert!(stderr(&other).contains("the patches are not the recorded ones"), "{}", stderr(&other));
-    made.write("own/one.patch", patch);
+    workspace.write("own/one.patch", patch);
 
-    made.change_tree("Makefile", "@echo map >", "@echo mop >");
-    let other = made.run(&["reproduce", "dist/report.json"]);
+    workspace.change_tree("Makefile", "@echo map >", "@echo mop >");
+    let other = workspace.run(&["reproduce", "dist/report.json"]);
     assert_eq!(other.status.code(), Some(3), "{}", stderr(&other));
     assert!(stderr(&other).contains("the source is not the recorded one"), "{}", stderr(&other));
 }
 
-/// A tree whose kernel can be signed, with the options that this takes.
-fn make_signable(made: &Made) {
-    fs::write(made.tree.path().join("kernel.efi"), pe::image()).unwrap();
-    made.change_tree("Makefile", "@echo kernel $(LOCALVERSION) >", "@cp kernel.efi");
+/// Gives the tree an image that can be signed, and the options that a signed kernel requires.
+fn make_signable(workspace: &Workspace) {
+    fs::write(workspace.tree.path().join("kernel.efi"), pe::image()).unwrap();
+    workspace.change_tree("Makefile", "@echo kernel $(LOCALVERSION) >", "@cp kernel.efi");
     let options =
         ["EFI", "EFI_STUB", "EFIVAR_FS", "CRYPTO", "CRYPTO_SHA256", "SECURITY", "SECURITY_LOCKDOWN_LSM"];
-    let options: String = options.map(|name| format!("config {name}\n\tbool \"it\"\n")).concat();
-    made.change_tree("Kconfig", "config LOCALVERSION", &format!("{options}config LOCALVERSION"));
+    let options: String = options.map(|name| format!("config {name}\n\tbool \"needed\"\n")).concat();
+    workspace.change_tree("Kconfig", "config LOCALVERSION", &format!("{options}config LOCALVERSION"));
 }
 
 #[test]
-fn a_signed_kernel_is_reproduced_with_its_own_key_only() {
-    let (made, keys, others) = (Made::new(), Keys::new("My kernels"), Keys::new("Somebody else"));
-    make_signable(&made);
+fn a_signed_kernel_is_reproduced_only_with_its_own_key() {
+    let (workspace, keys, others) = (Workspace::new(), Keys::new("My kernels"), Keys::new("Other kernels"));
+    make_signable(&workspace);
     let signer = |keys: &Keys| {
         ["--secure-boot-key", keys.key.to_str().unwrap(), "--secure-boot-cert", keys.cert.to_str().unwrap()]
             .map(str::to_owned)
     };
     let reproduce = |signer: &[String]| {
-        made.tool().args(["reproduce", "dist/report.json"]).args(signer).output().unwrap()
+        workspace.tool().args(["reproduce", "dist/report.json"]).args(signer).output().unwrap()
     };
     let own = signer(&keys);
-    let Some(_) = made.packages("dist", &own.each_ref().map(String::as_str)) else { return };
+    let Some(_) = workspace.packages("dist", &own.each_ref().map(String::as_str)) else { return };
     let again = reproduce(&own);
-    let said = stdout(&again);
-    assert_eq!(again.status.code(), Some(0), "{said}{}", stderr(&again));
-    assert_eq!(said.matches(": identical\n").count(), 4, "{said}");
+    let text = stdout(&again);
+    assert_eq!(again.status.code(), Some(0), "{text}{}", stderr(&again));
+    assert_eq!(text.matches(": identical\n").count(), 4, "{text}");
 
     for (given, fact) in
-        [(&[][..], "signed by: CN=My kernels"), (&signer(&others), "given: CN=Somebody else")]
+        [(&[][..], "signed by: CN=My kernels"), (&signer(&others), "given: CN=Other kernels")]
     {
         let refused = reproduce(given);
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
@@ -118,25 +121,25 @@ fn a_signed_kernel_is_reproduced_with_its_own_key_only() {
             stderr(&refused)
         );
     }
-    change_report(&made, |report| report["kernel"]["signed_by"] = Value::Null);
+    change_report(&workspace, |report| report["kernel"]["signed_by"] = Value::Null);
     let refused = reproduce(&own);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("the recorded kernel is not signed"), "{}", stderr(&refused));
 }
 
 #[test]
-fn what_cannot_be_reproduced_is_wrong_usage() {
-    let made = Made::new();
-    made.write("not.json", "{}");
-    let Some(_) = made.packages("dist", &[]) else { return };
+fn a_report_that_cannot_be_reproduced_is_a_usage_error() {
+    let workspace = Workspace::new();
+    workspace.write("not.json", "{}");
+    let Some(_) = workspace.packages("dist", &[]) else { return };
     let run = |args: &[&str]| {
-        let output = made.run(args);
+        let output = workspace.run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         stderr(&output)
     };
     assert!(run(&["reproduce", "nowhere.json"]).contains("nowhere.json"));
     assert!(run(&["reproduce", "not.json"]).contains("not a report"));
     assert!(run(&["reproduce", "dist/report.json", "--out", "dist"]).contains("the directory of the report"));
-    change_report(&made, |report| report["artifacts"] = Value::Array(Vec::new()));
+    change_report(&workspace, |report| report["artifacts"] = Value::Array(Vec::new()));
     assert!(run(&["reproduce", "dist/report.json"]).contains("lists no packages"));
 }

@@ -1,4 +1,4 @@
-//! Signatures of image and modules, read again by OpenSSL and by the crate that reads Authenticode.
+//! Signatures of image and modules, verified by OpenSSL and by an independent Authenticode parser.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ fn the_signed_kernel_is_a_separate_result() {
     let identity = signed.signed_by.as_ref().unwrap();
     assert_eq!(identity.subject, "CN=My kernels");
     assert_eq!(identity.sha256, kpatch_build::base::digest::hex(&keys.fingerprint()));
-    // It has every file, including System.map and the lists of modules.
+    // The result has every file, including System.map and the lists of modules.
     assert_eq!(content(signed.entry.path()).len(), before.len());
 }
 

@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 use crate::support::need::have;
 use crate::support::output::text;
 
-/// Set in the process that lacks something.
+/// Set in the process that requires the missing program.
 const INSIDE: &str = "KPATCH_BUILD_TEST_SKIPS_INSIDE";
 
-/// Runs this test in another process, where it needs a program that no machine has.
+/// Runs this test in another process, in which the test needs a program that no machine has.
 fn run(skip: Option<&str>, counted: &Path) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["skips::a_missing_program_fails_a_test_unless_a_skip_is_requested", "--exact"]);

@@ -1,4 +1,4 @@
-//! The tool's own packages, and the name that it uses in its messages.
+//! The tool's own packages, and the tool's name in its messages.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::support::fixtures::{copy_program, write_program};
 use crate::support::output::text;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_kpatch-build");
-/// Files of the live-patching tool's packages that could conflict: kpatch-build 0.9.11-1.1 of sid.
+/// Files that could conflict, from the live-patching tool's packages: kpatch-build 0.9.11-1.1 in sid.
 const OF_KPATCH: [&str; 4] = [
     "usr/bin/kpatch-build",
     "usr/share/man/man1/kpatch-build.1.gz",
@@ -55,7 +55,7 @@ impl Fixture {
         }
     }
 
-    /// The .deb and the .rpm.
+    /// Packages the tool. Returns the .deb and the .rpm.
     fn write(&self) -> [PathBuf; 2] {
         let written = write(&Events::silent(), &Stop::default(), &self.request()).unwrap();
         written.into_iter().map(|package| package.path).collect::<Vec<_>>().try_into().unwrap()

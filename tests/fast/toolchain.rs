@@ -49,7 +49,7 @@ fn a_missing_compiler_is_named() {
 }
 
 #[test]
-fn a_failing_compiler_is_a_fault_of_the_host() {
+fn a_failing_compiler_exits_with_69() {
     let dir = tempfile::tempdir().unwrap();
     let cc = program(dir.path(), "gcc", "echo broken >&2; exit 1");
     assert_eq!(discover(cc.to_str().unwrap(), &Stop::default()).unwrap_err().exit() as u8, 69);
@@ -75,7 +75,7 @@ mod rust {
     use super::*;
     use kpatch_build::kernel::toolchain::rust::{SearchPaths, bindgen, discover, libclang, rustc};
 
-    /// A host of a few directories: `rustup` has no library sources, `system` has everything that Rust needs.
+    /// A fake host: `rustup` has no library sources, `system` has everything that Rust needs.
     struct Host(tempfile::TempDir);
 
     impl Host {
@@ -109,7 +109,7 @@ mod rust {
             self.file(&format!("{prefix}/lib/rustlib/src/rust/library/core/src/lib.rs"));
         }
 
-        /// Prints `version`, and for any header the output of `of_header`.
+        /// Writes a bindgen that prints `version`, and for any header the output of `of_header`.
         fn bindgen(&self, version: &str, of_header: &str) {
             let script = format!("case $1 in --version) echo 'bindgen {version}';; *) {of_header};; esac");
             program(&self.path("cargo"), "bindgen", &script);
@@ -122,7 +122,7 @@ mod rust {
             }
         }
 
-        /// A host with everything.
+        /// Returns a host with everything.
         fn complete() -> Host {
             let host = Host::new();
             host.rustc("rustup", "1.99.0");

@@ -1,4 +1,4 @@
-//! Measurements of a process, which need the machine to themselves: `cargo test --test measure`.
+//! Measurements of a process, which must not share the machine with other tests: `cargo test --test measure`.
 
 #![allow(unreachable_pub, reason = "the helpers are shared by several binaries")]
 

@@ -1,4 +1,4 @@
-//! Packages are streamed: the tool's memory does not grow with the payload.
+//! The tool streams packages: its memory does not grow with the payload.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -11,7 +11,7 @@ use crate::support::fixtures::fake;
 const MIB: u64 = 1 << 20;
 const LIMIT: u64 = 300 * MIB;
 
-/// Writes data that compressors must work on, then zeros, which they compress quickly.
+/// Writes data that compresses slowly, then zeros, which compress quickly.
 fn write_large(path: &Path, bytes: u64) {
     let mut file = BufWriter::new(File::create(path).unwrap());
     let block: Vec<u8> = (0..MIB as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -29,9 +29,8 @@ fn peak_so_far(process: &Child) -> Option<u64> {
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024)
 }
 
-/// Returns the exit status and the largest resident size of the process in bytes. The kernel's figure is
-/// itself a maximum, so only growth in the last milliseconds could be missed, while the packages get their
-/// names.
+/// Returns the exit status and the peak resident size of the process in bytes. The kernel reports a maximum, so the
+/// samples can miss only growth in the last milliseconds, in which the packages are renamed.
 fn wait_with_peak(mut process: Child) -> (ExitStatus, u64) {
     let mut peak = 0;
     loop {

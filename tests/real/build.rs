@@ -12,7 +12,7 @@ use crate::support::fixtures::stages::Fixture;
 use crate::support::kernel;
 use crate::support::tool::can_boot;
 
-/// As small as a kernel with a module, 32-bit emulation and io threads gets.
+/// The smallest kernel with a module, 32-bit emulation and io threads.
 const SMALL: &str = "# kpatch-build: base allnoconfig\nCONFIG_64BIT=y\nCONFIG_SMP=y\nCONFIG_EXPERT=y\n\
                      CONFIG_PRINTK=y\nCONFIG_BUG=y\nCONFIG_IO_URING=y\nCONFIG_IA32_EMULATION=y\n\
                      CONFIG_KALLSYMS=y\nCONFIG_MODULES=y\nCONFIG_IKCONFIG=m\n";
@@ -52,7 +52,7 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Appends `text` to a source file, as a series might. Returns the content before.
+/// Appends `text` to a source file, as a series might. Returns the previous content.
 fn edit(fixture: &Fixture, file: &str, text: &str) -> Vec<u8> {
     let path = fixture.source(file);
     let before = fs::read(&path).unwrap();
@@ -61,7 +61,7 @@ fn edit(fixture: &Fixture, file: &str, text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn real_a_switched_tree_gives_the_image_of_a_clean_tree_elsewhere() {
+fn real_a_switched_tree_gives_the_same_image_as_a_clean_tree() {
     if !can_boot() {
         return;
     }
@@ -80,15 +80,15 @@ fn real_a_switched_tree_gives_the_image_of_a_clean_tree_elsewhere() {
         fs::write(switched.source(header), header_before).unwrap();
         let plain = kernel(&switched, "none", 2);
         let (warm, _) = *switched.seen.objects().last().unwrap();
-        assert!(warm * 4 < cold, "{warm} of {cold} objects were made again");
+        assert!(warm * 4 < cold, "{warm} of {cold} objects were rebuilt");
 
         let clean = Fixture::with_copy(&source);
         let reference = kernel(&clean, "none", 3);
         assert_ne!(plain.image_sha256, edited.image_sha256);
         assert_eq!(plain.image_sha256, reference.image_sha256);
-        let (made, expected) = (files(plain.entry.path()), files(reference.entry.path()));
-        assert_eq!(made.len(), expected.len());
-        for ((name, left), (other, right)) in made.into_iter().zip(expected) {
+        let (actual, expected) = (files(plain.entry.path()), files(reference.entry.path()));
+        assert_eq!(actual.len(), expected.len());
+        for ((name, left), (other, right)) in actual.into_iter().zip(expected) {
             assert_eq!(name, other);
             assert!(left == right, "{} differs", name.display());
         }

@@ -1,8 +1,8 @@
-//! One of each, from a release to an installed kernel: what every change is held to. 6.1.y is compiled once; two
-//! series are booted, each with one debugger; one is packaged and installed by dpkg, apt, rpm and dnf; the page of both
-//! is opened in a browser.
+//! The whole chain from a release to an installed kernel, which every change must pass. The suite compiles 6.1.y once
+//! and boots two series, each with one debugger. dpkg, apt, rpm and dnf install the packages of one series. A browser
+//! opens the page that compares both.
 //!
-//! Everything here has a suite of its own that goes deeper.
+//! A separate suite tests each of these steps in depth.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,26 +21,26 @@ use crate::support::systems::debian_root::Root;
 use crate::support::systems::rpm_root::{self, RpmRoot, traces};
 use crate::support::tool::{LINE, Run, can_boot};
 
-/// The system that all four package managers come from, so that only one is made.
+/// The system with all four package managers, so that only one is created.
 const SYSTEM: &str = "chain";
-/// What it holds besides [`rpm_root::PACKAGES`].
+/// The system's packages, in addition to [`rpm_root::PACKAGES`].
 const KERNEL_NEEDS: &str = "linux-base,initramfs-tools";
 const SERIES: &str = "copy-segments";
-/// The Debian release's own.
+/// The gdb of Debian 12.
 const GDB: &str = "gdb-13";
 
 fn system() -> Root {
     Root::with(SYSTEM, &format!("{KERNEL_NEEDS},{}", rpm_root::PACKAGES))
 }
 
-/// A whole run: fetched, verified, patched, configured, built, packaged, booted. `None` where the test is skipped.
+/// Returns a whole run: fetch, verify, patch, configure, build, package, boot. `None` if the test is skipped.
 fn kernel() -> Option<&'static Run> {
     static RUN: OnceLock<Run> = OnceLock::new();
     let run = || Run::new(&["--release", LINE, "--series", SERIES, "--debuggers", GDB]).passed();
     can_boot().then(|| RUN.get_or_init(run))
 }
 
-/// Both series side by side.
+/// Returns a comparison of both series. `None` if the test is skipped.
 fn compared() -> Option<&'static Run> {
     static RUN: OnceLock<Run> = OnceLock::new();
     let args = ["compare", "--release", LINE, "--series", "zeroed,copy-segments", "--debuggers", GDB];
@@ -52,7 +52,7 @@ fn release(run: &Run) -> String {
 }
 
 #[test]
-fn a_kernel_is_built_packaged_and_booted_and_what_it_leaves_is_verified() {
+fn a_kernel_is_built_packaged_and_booted_and_its_output_verifies() {
     let Some(run) = kernel() else { return };
     let report = run.report();
     assert_eq!(report["boot"]["verdict"], "pass");
@@ -81,7 +81,7 @@ fn each_series_shows_its_own_registers_to_gdb() {
             cell.series
         );
     }
-    // gdb 10 warns at zeroed; its successors do not.
+    // gdb 10 warns about zeroed; newer versions do not.
     for (_, cell) in cells {
         let outcomes: Vec<_> = cell.boot.debuggers.iter().map(|run| (run.tracee_bits, run.outcome)).collect();
         assert_eq!(outcomes, [(64, DebuggerOutcome::Clean), (32, DebuggerOutcome::Clean)], "{}", cell.series);
@@ -98,7 +98,7 @@ fn the_page_of_the_comparison_has_no_fault_in_a_browser() {
     Browser::new().check(&page);
 }
 
-/// The package of the image, where the root has it.
+/// Copies the package of the image into the root and returns its path there.
 fn deliver(run: &Run, kind: &str, root: &Path) -> String {
     let package = run.artifact(kind, "image");
     let path = format!("/{}", package.file_name().unwrap().to_str().unwrap());
@@ -107,7 +107,7 @@ fn deliver(run: &Run, kind: &str, root: &Path) -> String {
 }
 
 #[test]
-fn dpkg_and_apt_install_the_kernel_and_take_it_away() {
+fn dpkg_and_apt_install_and_remove_the_kernel() {
     let needed = ["chroot", "mmdebstrap", "apt-get"];
     let Some(run) = have_root(&needed).then(kernel).flatten() else { return };
     let (root, release) = (system(), release(run));
@@ -136,7 +136,7 @@ fn dpkg_and_apt_install_the_kernel_and_take_it_away() {
 }
 
 #[test]
-fn rpm_and_dnf_install_the_kernel_and_take_it_away() {
+fn rpm_and_dnf_install_and_remove_the_kernel() {
     let Some(run) = have_root(&rpm_root::PROGRAMS).then(kernel).flatten() else { return };
     let (root, release) = (RpmRoot::of(system()), release(run));
     let name = format!("kernel-kpatch-{release}");
@@ -160,7 +160,7 @@ fn rpm_and_dnf_install_the_kernel_and_take_it_away() {
     assert_eq!(root.must(&traces(&release)), "");
 }
 
-/// The packages of a run, published by the tool and served.
+/// The packages of a run, in a repository on a web server.
 struct Site {
     dir: tempfile::TempDir,
     _server: Server,
@@ -176,7 +176,7 @@ impl Site {
         Site { dir, _server: server }
     }
 
-    /// What a README has its reader put there.
+    /// Copies a file of the repository, as the documentation instructs users.
     fn copy(&self, name: &str, to: &Path) {
         fs::create_dir_all(to).unwrap();
         fs::copy(self.dir.path().join(name), to.join(name)).unwrap();

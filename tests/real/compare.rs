@@ -1,4 +1,4 @@
-//! All series side by side, under two debuggers.
+//! A comparison of all series under two debuggers.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::tool::{LINE, Run, can_boot};
 
-/// `zeroed` under another name, which claims that its io threads show 0x33.
+/// Returns a copy of `zeroed` that claims that its io threads show 0x33.
 fn flipped(dir: &Path) -> PathBuf {
     let series = dir.join("flipped");
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("patches/zeroed");
@@ -23,7 +23,7 @@ fn flipped(dir: &Path) -> PathBuf {
     series
 }
 
-/// Every io thread of that size shows `value` in `field`.
+/// Asserts that every io thread of that tracee size shows `value` in `field`.
 fn assert_all_show(cell: &Cell, bits: u8, field: &str, value: impl Into<Value>) {
     let value = value.into();
     let io = |seen: &&Observation| seen.tracee_bits == bits && seen.is_io_thread();
@@ -40,9 +40,9 @@ fn outcomes(cell: &Cell) -> Vec<(&str, u8, DebuggerOutcome)> {
     runs.map(|run| (run.debugger.as_str(), run.tracee_bits, run.outcome)).collect()
 }
 
-/// Each way out of the dispute under two debuggers, and one series that claims what is not so.
+/// Compares all shipped series, and one series with a wrong claim.
 #[test]
-fn every_series_shows_what_it_claims_and_one_wrong_claim_is_named_and_stops_nothing() {
+fn every_series_meets_its_claims_and_a_wrong_claim_is_named_without_ending_the_comparison() {
     if !can_boot() {
         return;
     }
@@ -51,9 +51,9 @@ fn every_series_shows_what_it_claims_and_one_wrong_claim_is_named_and_stops_noth
     let series = format!("{},all", own.display());
     let run = Run::new(&["compare", "--release", LINE, "--series", &series, "--debuggers", "gdb-10,gdb-13"]);
     assert_eq!(run.code(), Some(1), "{}", run.stderr());
-    let said = String::from_utf8_lossy(&run.output.stdout).into_owned();
-    assert!(said.contains("failed: flipped in C: claim does not hold: 64-bit io threads: peekuser_cs: expected 0x33, observed 0x0"), "{said}");
-    assert!(!said.contains("failed: zeroed") && said.ends_with("verdict: FAIL\n"), "{said}");
+    let text = String::from_utf8_lossy(&run.output.stdout).into_owned();
+    assert!(text.contains("failed: flipped in C: claim does not hold: 64-bit io threads: peekuser_cs: expected 0x33, observed 0x0"), "{text}");
+    assert!(!text.contains("failed: zeroed") && text.ends_with("verdict: FAIL\n"), "{text}");
 
     let out = run.out.path();
     let comparison = Comparison::load(&out.join("compare.json")).unwrap();

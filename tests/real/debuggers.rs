@@ -17,7 +17,7 @@ use crate::support::need::{have_root, present};
 /// Unit of the size limits; a root directory is part of the guest's memory.
 const MIB: u64 = 1 << 20;
 
-fn tools_are_here() -> bool {
+fn has_tools() -> bool {
     have_root(&["chroot", "unshare", "gdb", "strace"]) && present("apt", Path::new("/etc/apt").is_dir())
 }
 
@@ -124,7 +124,7 @@ fn check_strace(strace: &Debugger) {
 
 #[test]
 fn real_every_debugger_runs_in_its_own_root_and_the_second_run_needs_no_network() {
-    if !tools_are_here() {
+    if !has_tools() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -160,7 +160,7 @@ fn real_every_debugger_runs_in_its_own_root_and_the_second_run_needs_no_network(
 
 #[test]
 fn real_a_gdb_with_python_finds_its_modules() {
-    if !tools_are_here() {
+    if !has_tools() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -176,10 +176,10 @@ fn real_a_gdb_with_python_finds_its_modules() {
         "{text}"
     );
     let host = debuggers::obtain(&cx, &request(Selection::These(vec![DebuggerName::Host]))).unwrap();
-    let own = |args: &[&str]| {
+    let on_host = |args: &[&str]| {
         let output = Command::new("gdb").args(args).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let args = ["--batch", "-nx", "-ex", "python print(6 * 7)"];
-    assert_eq!(run(&host[0], &args).contains("42"), own(&args).contains("42"));
+    assert_eq!(run(&host[0], &args).contains("42"), on_host(&args).contains("42"));
 }

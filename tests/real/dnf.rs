@@ -93,8 +93,8 @@ fn real_dnf_keeps_kernels_side_by_side_and_replaces_a_kernel_with_its_rebuild() 
         }
     }
     // A second installation changes nothing.
-    let said = root.must(&format!("dnf -y install {first}"));
-    assert!(said.contains("already installed"), "{said}");
+    let message = root.must(&format!("dnf -y install {first}"));
+    assert!(message.contains("already installed"), "{message}");
     let output = root.run(&format!("rpm --install {first}"));
     assert!(!output.status.success() && text(&output).contains("already installed"));
     assert_eq!(installed(&root), package(RELEASE, 1) + &package(OTHER, 1));
@@ -122,8 +122,8 @@ fn real_after_a_failing_plugin_the_kernel_can_be_repaired() {
     let plugin = "/etc/kernel/install.d/60-fails.install";
     let file = deliver(&root, RELEASE, 1);
     root.script(plugin, "exit 3");
-    let said = root.must(&format!("dnf -y install {file}"));
-    assert!(said.contains("kernel-install failed: this kernel may not boot"), "{said}");
+    let message = root.must(&format!("dnf -y install {file}"));
+    assert!(message.contains("kernel-install failed: this kernel may not boot"), "{message}");
     assert_eq!(
         installed(&root),
         package(RELEASE, 1),
@@ -131,7 +131,7 @@ fn real_after_a_failing_plugin_the_kernel_can_be_repaired() {
     );
     assert_eq!(entries(&root), [""; 0], "an incomplete kernel has no entry");
     fs::remove_file(root.join(plugin)).unwrap();
-    let (_, repair) = said.split_once("Once the cause is fixed, run: ").expect("the next step");
+    let (_, repair) = message.split_once("Once the cause is fixed, run: ").expect("the next step");
     root.quietly(repair.lines().next().unwrap());
     assert_sound(&root, RELEASE);
 
@@ -154,8 +154,11 @@ fn real_a_full_boot_is_detected_before_anything_is_written() {
     root.limit_boot(16);
     for line in [format!("dnf -y install {file}"), format!("rpm --install {file}")] {
         let output = root.run(&line);
-        let said = text(&output);
-        assert!(!output.status.success() && said.contains("more space on the /boot filesystem"), "{said}");
+        let message = text(&output);
+        assert!(
+            !output.status.success() && message.contains("more space on the /boot filesystem"),
+            "{message}"
+        );
         assert_eq!(installed(&root), "");
         assert_eq!(root.must(&traces(RELEASE)), "");
     }
@@ -176,8 +179,11 @@ fn real_when_boot_fills_up_the_other_kernel_stays_and_the_new_one_can_be_repaire
     let plugin = "/etc/kernel/install.d/50-dracut.install";
     root.script(plugin, "[ \"$1\" = add ] || exit 0\nhead -c 32M /dev/zero > \"$3/initrd\"");
     root.limit_boot(24);
-    let said = root.must(&format!("dnf -y install {file}"));
-    assert!(said.contains("No space left on device") && said.contains("this kernel may not boot"), "{said}");
+    let message = root.must(&format!("dnf -y install {file}"));
+    assert!(
+        message.contains("No space left on device") && message.contains("this kernel may not boot"),
+        "{message}"
+    );
     assert_eq!(installed(&root), package(RELEASE, 1) + &package(OTHER, 1));
     assert_eq!(entries(&root), [entry(OTHER)], "an incomplete kernel has no entry");
     assert_sound(&root, OTHER);
@@ -203,23 +209,23 @@ fn real_a_killed_installation_can_be_repeated() {
     }
     let root = root();
     let file = deliver(&root, RELEASE, 1);
-    // At the third rename, before rpm records the package as installed.
+    // Killed at the third rename, before rpm records the package as installed.
     let renames = "rename,renameat,renameat2";
     let output = root.run(&format!(
         "exec strace -qq -o /dev/null -e trace={renames} -e inject={renames}:signal=KILL:when=3 rpm --install {file}"
     ));
     assert!(!output.status.success());
     assert_eq!(installed(&root), "");
-    assert!(!root.must(&traces(RELEASE)).is_empty(), "it was killed before it wrote anything");
-    // rpm names incomplete files after the second of the transaction, so a repetition in that second would
-    // conflict.
+    assert!(!root.must(&traces(RELEASE)).is_empty(), "rpm was killed before it wrote anything");
+    // rpm names incomplete files after the time of the transaction in seconds, so a repetition in the same second
+    // would conflict.
     std::thread::sleep(Duration::from_secs(1));
     root.quietly(&format!("dnf -y install {file}"));
     assert_sound(&root, RELEASE);
     root.quietly(&format!("dnf -y remove kernel-kpatch-{RELEASE}"));
     assert_eq!(root.must(&traces(RELEASE)), "");
 
-    // In kernel-install, after rpm recorded the package.
+    // Killed in kernel-install, after rpm recorded the package.
     let plugin = "/etc/kernel/install.d/60-kills.install";
     root.script(plugin, KILL);
     assert!(!root.run(&format!("dnf -y install {file}")).status.success());
@@ -238,7 +244,7 @@ fn real_a_killed_removal_and_a_killed_replacement_can_be_repeated() {
     let root = root();
     let (file, rebuilt) = (deliver(&root, RELEASE, 1), deliver(&root, RELEASE, 2));
     root.quietly(&format!("dnf -y install {file}"));
-    // In %post of the rebuild: rpm has recorded both as installed.
+    // Killed in %post of the rebuild: rpm has recorded both builds as installed.
     let depmod = root.join("/usr/sbin/depmod");
     let link = fs::read_link(&depmod).unwrap();
     fs::remove_file(&depmod).unwrap();

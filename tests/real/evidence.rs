@@ -1,5 +1,5 @@
-//! The documents and signatures beside the packages, judged by programs of others: SPDX's own
-//! validator, in-toto's own definitions, gpg, gpgv and sqv.
+//! The documents and signatures next to the packages, checked by independent programs: SPDX's validator, in-toto's
+//! definitions, gpg, gpgv and sqv.
 //!
 //! `KPATCH_BUILD_TEST_PYTHON` names a Python that has `spdx-tools` and `in-toto-attestation`.
 
@@ -10,7 +10,7 @@ use std::process::Command;
 use kpatch_build::base::openpgp::sign::SigningKey;
 use pgp::composed::KeyType;
 
-use crate::support::fixtures::packages::{Made, armoured, certificate, files, secret_key};
+use crate::support::fixtures::packages::{Workspace, armoured, certificate, files, secret_key};
 use crate::support::need::{have, present};
 use crate::support::output::{must, printed, stderr, stdout};
 
@@ -20,7 +20,7 @@ fn fails(command: &mut Command) -> String {
     stdout(&output) + &stderr(&output)
 }
 
-/// The Python that has the validators; a relative path is one from the project's directory.
+/// Returns the Python with the validators; a relative path starts at the project's directory.
 fn validators() -> Option<PathBuf> {
     let python = std::env::var_os("KPATCH_BUILD_TEST_PYTHON");
     present("KPATCH_BUILD_TEST_PYTHON, a Python with the validators", python.is_some())
@@ -30,17 +30,17 @@ fn validators() -> Option<PathBuf> {
 #[test]
 fn spdx_accepts_the_bill_of_materials() {
     let Some(python) = validators() else { return };
-    let made = Made::new();
-    let Some(out) = made.packages("dist", &[]) else { return };
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &[]) else { return };
     let sbom = out.join("sbom.spdx.json");
     let validate = |file: &Path| {
         let mut command = Command::new(python.with_file_name("pyspdxtools"));
         command.arg("--infile").arg(file);
         command
     };
-    let said = must(&mut validate(&sbom));
-    assert!(!said.contains("not valid"), "{said}");
-    // The validator is known to see a fault.
+    let message = must(&mut validate(&sbom));
+    assert!(!message.contains("not valid"), "{message}");
+    // The validator detects faults.
     let text = fs::read_to_string(&sbom).unwrap();
     for (good, bad) in [
         ("\"SHA1\"", "\"SHA0\""),
@@ -48,11 +48,11 @@ fn spdx_accepts_the_bill_of_materials() {
         ("GPL-2.0-only WITH", "GPL-2.0-only WITHOUT"),
     ] {
         assert!(text.contains(good), "{text}");
-        fails(&mut validate(&made.write("bad.spdx.json", text.replacen(good, bad, 1))));
+        fails(&mut validate(&workspace.write("bad.spdx.json", text.replacen(good, bad, 1))));
     }
 }
 
-/// Parses both with the definitions that in-toto and SLSA publish, in which an unknown field is an error.
+/// Parses statement and provenance with the definitions that in-toto and SLSA publish, which reject unknown fields.
 const VALIDATE: &str = r#"
 import json, sys
 from google.protobuf.json_format import ParseDict
@@ -75,27 +75,27 @@ print("valid:", len(document["subject"]), len(definition.resolved_dependencies))
 #[test]
 fn in_toto_and_slsa_accept_the_provenance() {
     let Some(python) = validators() else { return };
-    let made = Made::new();
-    let Some(out) = made.packages("dist", &[]) else { return };
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &[]) else { return };
     let provenance = out.join("provenance.intoto.json");
     let validate = |file: &Path| {
         let mut command = Command::new(&python);
         command.args(["-c", VALIDATE]).arg(file);
         command
     };
-    let said = printed(&mut validate(&provenance));
-    assert!(said.starts_with("valid: 2 "), "{said}");
+    let message = printed(&mut validate(&provenance));
+    assert!(message.starts_with("valid: 2 "), "{message}");
     let text = fs::read_to_string(&provenance).unwrap();
     for (good, bad) in [("\"buildType\"", "\"buildTyp\""), ("statement", "x"), ("\"digest\"", "\"digests\"")]
     {
         let bad = text.replacen(if good == "statement" { "Statement/v1" } else { good }, bad, 1);
         assert_ne!(bad, text);
-        fails(&mut validate(&made.write("bad.json", bad)));
+        fails(&mut validate(&workspace.write("bad.json", bad)));
     }
 }
 
-/// Checks a detached signature with each of the programs that distributions check with.
-fn checked_by_all(keyring: &Path, signature: &Path, data: &Path) {
+/// Checks a detached signature with the programs that distributions use.
+fn check_with_all(keyring: &Path, signature: &Path, data: &Path) {
     let gpgv = |data: &Path| {
         let mut command = Command::new("gpgv");
         // gpgv reads binary keyrings only.
@@ -115,8 +115,8 @@ fn checked_by_all(keyring: &Path, signature: &Path, data: &Path) {
     fails(&mut sqv(&other));
 }
 
-fn write_keyring(made: &Made, armoured: &str) -> PathBuf {
-    let keyring = made.write("keyring.asc", armoured);
+fn write_keyring(workspace: &Workspace, armoured: &str) -> PathBuf {
+    let keyring = workspace.write("keyring.asc", armoured);
     let binary = keyring.with_extension("gpg");
     must(Command::new("gpg").args(["--batch", "--yes", "--dearmor", "--output"]).arg(binary).arg(&keyring));
     keyring
@@ -127,8 +127,8 @@ fn gpgv_and_sqv_accept_the_signatures_of_every_kind_of_key() {
     if !have(&["gpg", "gpgv", "sqv"]) {
         return;
     }
-    let made = Made::new();
-    let data = made.write("data", "what is signed\n");
+    let workspace = Workspace::new();
+    let data = workspace.write("data", "what is signed\n");
     for (kind, signs, subkey) in [
         (KeyType::Ed25519Legacy, true, None),
         (KeyType::Ed25519Legacy, false, Some(KeyType::Ed25519Legacy)),
@@ -136,23 +136,23 @@ fn gpgv_and_sqv_accept_the_signatures_of_every_kind_of_key() {
         (KeyType::ECDSA(pgp::crypto::ecc_curve::ECCCurve::P384), true, None),
     ] {
         let secret = secret_key(kind, signs, subkey);
-        let keyring = write_keyring(&made, &certificate(&secret));
-        let key = SigningKey::load(&made.write("key.asc", armoured(&secret))).unwrap();
-        // Older than the key: the signature is not to look so.
+        let keyring = write_keyring(&workspace, &certificate(&secret));
+        let key = SigningKey::load(&workspace.write("key.asc", armoured(&secret))).unwrap();
+        // A time before the key's creation: the signature must not be older than the key.
         let signature = key.detached(b"what is signed\n".as_slice(), 1_000_000_000).unwrap();
         assert_eq!(signature, key.detached(b"what is signed\n".as_slice(), 0).unwrap());
-        checked_by_all(&keyring, &made.write("data.asc", signature), &data);
+        check_with_all(&keyring, &workspace.write("data.asc", signature), &data);
 
         let document = key.cleartext("Origin: x \n- dash\n\nlast\n", 0).unwrap();
         assert_eq!(document, key.cleartext("Origin: x\n- dash\n\nlast", 0).unwrap());
-        let document = made.write("InRelease", document);
+        let document = workspace.write("InRelease", document);
         let mut gpgv = Command::new("gpgv");
         gpgv.args(["--output", "-", "--keyring"]).arg(keyring.with_extension("gpg")).arg(&document);
         assert!(printed(&mut gpgv).starts_with("Origin: x\n- dash\n\nlast"));
     }
 }
 
-/// Runs gpg with a home of its own, and ends the agent that it starts.
+/// Runs gpg with a separate home directory, and ends the agent that gpg starts.
 struct Gpg(tempfile::TempDir);
 
 impl Gpg {
@@ -170,11 +170,11 @@ impl Drop for Gpg {
 }
 
 #[test]
-fn a_locked_key_that_gpg_made_signs_the_packages_and_gpg_accepts_every_signature() {
+fn a_locked_key_from_gpg_signs_the_packages_and_gpg_accepts_every_signature() {
     if !have(&["gpg", "gpgv", "gpgconf", "sqv"]) {
         return;
     }
-    let made = Made::new();
+    let workspace = Workspace::new();
     let gpg = Gpg(tempfile::tempdir().unwrap());
     let passphrase = ["--passphrase", "correct horse"];
     let new = ["--quick-generate-key", "Packager <p@example.org>", "ed25519", "cert", "never"];
@@ -183,35 +183,36 @@ fn a_locked_key_that_gpg_made_signs_the_packages_and_gpg_accepts_every_signature
     let fingerprint =
         listed.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap().trim_end_matches(':');
     must(gpg.command().args(passphrase).args(["--quick-add-key", fingerprint, "ed25519", "sign", "1y"]));
-    // With the primary key kept elsewhere, as packagers do.
+    // Without the primary key, which packagers keep offline.
     let export = ["--armor", "--export-secret-subkeys", fingerprint];
-    let key = made.write("key.asc", printed(gpg.command().args(passphrase).args(export)));
-    let keyring = write_keyring(&made, &printed(gpg.command().args(["--armor", "--export", fingerprint])));
-    made.write("passphrase", "correct horse\n");
+    let key = workspace.write("key.asc", printed(gpg.command().args(passphrase).args(export)));
+    let keyring =
+        write_keyring(&workspace, &printed(gpg.command().args(["--armor", "--export", fingerprint])));
+    workspace.write("passphrase", "correct horse\n");
 
     let out = {
-        let tree = format!("dir:{}", made.tree.path().display());
-        let mut tool = made.tool();
-        tool.env("KPATCH_BUILD_SIGNING_PASSPHRASE_FILE", made.path("passphrase"));
+        let tree = format!("dir:{}", workspace.tree.path().display());
+        let mut tool = workspace.tool();
+        tool.env("KPATCH_BUILD_SIGNING_PASSPHRASE_FILE", workspace.path("passphrase"));
         tool.args(["package", "--release", "6.1.5", "--source", &tree, "--series", "none"]);
         tool.args(["--kconfig", "./mine.config", "--packages", "image", "--openpgp-key"]).arg(&key);
         must(&mut tool);
-        made.path("dist")
+        workspace.path("dist")
     };
     let signed: Vec<_> =
         files(&out).into_iter().filter_map(|name| name.strip_suffix(".asc").map(str::to_owned)).collect();
     assert_eq!(signed, ["SHA256SUMS", "provenance.intoto.json", "sbom.spdx.json"]);
     for name in signed {
         let (signature, data) = (out.join(format!("{name}.asc")), out.join(&name));
-        checked_by_all(&keyring, &signature, &data);
+        check_with_all(&keyring, &signature, &data);
         must(gpg.command().arg("--verify").arg(&signature).arg(&data));
     }
     let accepts = || {
-        let verified = made.run(&["verify", "dist", "--keyring", "keyring.asc"]);
+        let verified = workspace.run(&["verify", "dist", "--keyring", "keyring.asc"]);
         assert_eq!(verified.status.code(), Some(0), "{}{}", stdout(&verified), stderr(&verified));
     };
     accepts();
-    // Whoever keeps the key from this tool signs the sums with gpg.
+    // Users who do not give the tool their key can sign the checksums with gpg.
     let by_gpg = ["--comment", "by hand", "--armor", "--detach-sign"];
     must(gpg.command().args(passphrase).args(by_gpg).arg(out.join("SHA256SUMS")));
     accepts();

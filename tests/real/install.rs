@@ -1,4 +1,4 @@
-//! However an installation fails, dpkg can repair it.
+//! dpkg can repair an installation after any failure.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -86,7 +86,7 @@ fn kill_when_reached(root: &Root, line: &str) {
     let started = Instant::now();
     while !reached.exists() {
         assert!(started.elapsed() < Duration::from_secs(120), "{line} never created /reached");
-        assert_eq!(dpkg.try_wait().unwrap(), None, "{line} ended before");
+        assert_eq!(dpkg.try_wait().unwrap(), None, "{line} ended before it created /reached");
         std::thread::sleep(Duration::from_millis(20));
     }
     kill_process_group(Pid::from_child(&dpkg), Signal::KILL).unwrap();
@@ -193,7 +193,7 @@ fn real_dpkg_killed_while_unpacking_can_unpack_again() {
     if !have_root(&NEEDED) {
         return;
     }
-    // In the middle of the image, and later among the modules.
+    // Killed in the middle of the image, and among the modules.
     for bytes in [40_000, 78_000] {
         let root = Root::new();
         let deb = deliver(&root, RELEASE, 1);
@@ -211,7 +211,7 @@ fn real_dpkg_killed_while_unpacking_can_unpack_again() {
         kill_when_reached(&root, &format!("dpkg -i {rebuilt}"));
         resume_unpacking(&root);
         assert_ne!(state(&root, RELEASE), "installed");
-        // The command that apt-get requests after an interruption.
+        // The command that apt-get suggests after an interruption.
         root.must("dpkg --configure -a");
         root.must(&format!("apt-get install --yes --reinstall {rebuilt}"));
         assert_installed(&root, RELEASE);
@@ -226,7 +226,7 @@ fn real_dpkg_killed_during_a_hook_can_configure_the_package() {
     }
     let root = Root::new();
     let deb = deliver(&root, RELEASE, 1);
-    // Once before the initramfs is created and once after.
+    // Killed before the initramfs is created, and after.
     for hook in ["/etc/kernel/postinst.d/aa-waits", "/etc/kernel/postinst.d/zz-waits"] {
         root.script(hook, "touch /reached\nsleep 600");
         kill_when_reached(&root, &format!("dpkg -i {deb}"));

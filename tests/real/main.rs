@@ -1,7 +1,8 @@
-//! Real kernels, mirrors, package managers, debuggers and machines: minutes for each suite.
+//! Real kernels, mirrors, package managers, debuggers and machines. A suite takes minutes.
 //!
-//! Each module is one suite of `tests/suites`: `tests/run vm` runs `cargo test --test real vm::` after it has installed
-//! what the suite needs. The suites share one store and use every processor, so run them with `--test-threads=1`.
+//! Each module is one suite of `tests/suites`: `tests/run vm` installs the packages that the suite needs and
+//! runs `cargo test --test real vm::`. The suites share one store and use every processor, so run them with
+//! `--test-threads=1`.
 
 #![allow(unreachable_pub, reason = "the helpers are shared by several binaries")]
 

@@ -55,7 +55,11 @@ fn real_dpkg_of_debian_11_installs_the_default_and_gzip_but_not_zstd() {
     }
     let (deb, _) = deliver(&root, Compression::Zstd);
     let output = root.run(&format!("dpkg -i {deb}"));
-    assert!(!output.status.success(), "according to --help it needs Debian 12: {}", text(&output));
+    assert!(
+        !output.status.success(),
+        "dpkg accepts zstd, but --help says that it needs Debian 12: {}",
+        text(&output)
+    );
 }
 
 #[test]
@@ -107,6 +111,6 @@ fn real_the_default_requires_no_feature_newer_than_the_rpm_of_rhel_8() {
     for (feature, version) in features {
         let (version, _) = version.split_once('-').unwrap();
         let introduced: Vec<u32> = version.split('.').map(|number| number.parse().unwrap()).collect();
-        assert!(introduced.as_slice() <= OLDEST_RPM.as_slice(), "{feature} came with {version}");
+        assert!(introduced.as_slice() <= OLDEST_RPM.as_slice(), "rpm has {feature} since {version}");
     }
 }

@@ -166,7 +166,7 @@ fn real_lintian_finds_no_error() {
     assert!(errors.is_empty(), "{errors:#?}");
 }
 
-/// Runs rpm with a separate database and nothing of the host's configuration except its macros.
+/// Runs rpm with a separate database; of the host's configuration, it uses only the macros.
 fn rpm(root: &Path, arguments: &[&str]) -> std::process::Output {
     let mut command = Command::new("rpm");
     command.arg("--root").arg(root).args(["--dbpath", "/var/lib/rpm"]).args(arguments);

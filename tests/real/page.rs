@@ -1,5 +1,5 @@
-//! The page of a comparison in a browser: no accessibility fault, no sideways scrolling, in light
-//! and dark, on a desktop and on a phone.
+//! The page of a comparison in a browser: no accessibility fault and no horizontal scrolling, in light and dark, on a
+//! desktop and on a phone.
 
 use kpatch_build::compare::page;
 
@@ -8,7 +8,7 @@ use crate::support::fixtures::comparison;
 use crate::support::need::have;
 
 #[test]
-fn the_page_has_no_accessibility_fault_and_never_scrolls_sideways() {
+fn the_page_has_no_accessibility_fault_and_no_horizontal_scrolling() {
     if !have(&PROGRAMS) {
         return;
     }
@@ -18,9 +18,9 @@ fn the_page_has_no_accessibility_fault_and_never_scrolls_sideways() {
     browser.check(&page(&comparison, browser.dir.path()));
 }
 
-/// A page that has faults, so that the check itself is known to see them.
+/// A faulty page shows that the check works.
 #[test]
-fn the_check_sees_faults() {
+fn the_check_finds_faults() {
     if !have(&PROGRAMS) {
         return;
     }

@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// A line. Half of them repeat often, as blank lines, braces and returns do in C.
+/// Returns a line. Half of the lines repeat often, like blank lines, braces and returns in C.
 fn line(random: &mut Random) -> String {
     let common = ["\n", "}\n", "\treturn 0;\n", "{\n", "\tbreak;\r\n"];
     if random.one_in(2) {
@@ -259,7 +259,7 @@ fn without_directory(line: &str) -> String {
     line.to_owned()
 }
 
-/// The messages of checkpatch.pl by the name of the file.
+/// Returns the messages of checkpatch.pl by file name.
 fn findings(tree: &Path, dir: &Path) -> BTreeMap<String, Vec<String>> {
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

@@ -29,7 +29,7 @@ fn context(dir: &Path) -> Context {
     }
 }
 
-/// The unpatched kernel; `None` where the test is skipped.
+/// Returns the unpatched kernel, or `None` if the test is skipped.
 fn image() -> Option<PathBuf> {
     can_boot().then(|| kernel::images().remove(0).path)
 }
@@ -65,13 +65,13 @@ fn real_unpatched_kernels_meet_the_claims_of_their_line() {
             Observed { line, ia32: true, observations: &result.observations, requested: &[], debuggers: &[] };
         for name in PATCHED {
             let judged = judge(&series::claims(name).unwrap(), &observed);
-            assert!(judged.iter().any(|claim| !claim.holds), "{release} shows what only {name} should");
+            assert!(judged.iter().any(|claim| !claim.holds), "{release} meets the claims of {name}");
         }
     }
 }
 
 #[test]
-fn real_the_accelerator_that_works_is_found_and_remembered() {
+fn real_a_working_accelerator_is_found_and_remembered() {
     let Some(image) = image() else { return };
     let dir = tempfile::tempdir().unwrap();
     let cx = context(dir.path());

@@ -89,9 +89,9 @@ impl Apt {
 
     fn updated(&self) -> String {
         let output = self.update();
-        let said = text(&output);
-        assert!(output.status.success() && !said.contains("W:") && !said.contains("E:"), "{said}");
-        said
+        let message = text(&output);
+        assert!(output.status.success() && !message.contains("W:") && !message.contains("E:"), "{message}");
+        message
     }
 
     fn install(&self, release: &str) -> Output {
@@ -99,8 +99,8 @@ impl Apt {
     }
 
     fn version(&self, release: &str) -> String {
-        let asked = format!("dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' linux-image-{release}");
-        let output = self.0.run(&asked);
+        let query = format!("dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' linux-image-{release}");
+        let output = self.0.run(&query);
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -120,8 +120,8 @@ fn real_apt_updates_installs_and_upgrades() {
     let site = Site::new("ed25519", Deb);
     let apt = Apt::new(&site);
     apt.updated();
-    let asked = site.server.requests();
-    assert!(asked.iter().any(|path| path.contains("/by-hash/SHA256/")), "{asked:#?}");
+    let requests = site.server.requests();
+    assert!(requests.iter().any(|path| path.contains("/by-hash/SHA256/")), "{requests:#?}");
     let output = apt.install(ONE);
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!(apt.version(ONE), "installed 6.1.187-1");
@@ -169,7 +169,7 @@ fn real_apt_refuses_one_changed_byte() {
         site.server.behave();
         apt.updated();
     }
-    // Without InRelease, a change of Release.
+    // A changed Release is refused without InRelease too.
     apt.forget();
     site.server.hook(|path, content| {
         let mut content = content.filter(|_| !path.ends_with("/InRelease"))?;
@@ -290,8 +290,8 @@ fn real_rpm_accepts_the_signatures_of_rsa_and_ed25519_keys() {
             .unwrap();
         fs::copy(site.fixture.out().join("kpatch-build.asc"), dnf.0.join("/key.asc")).unwrap();
         assert!(!dnf.0.run("rpm -K /signed.rpm").status.success(), "the key is not imported yet");
-        let said = dnf.0.must("rpmkeys --import /key.asc && rpm -Kv /signed.rpm");
-        assert!(said.contains("Signature, key ID") && !said.contains("BAD"), "{algorithm}: {said}");
+        let message = dnf.0.must("rpmkeys --import /key.asc && rpm -Kv /signed.rpm");
+        assert!(message.contains("Signature, key ID") && !message.contains("BAD"), "{algorithm}: {message}");
         let short = dnf.0.must("rpm -K /signed.rpm");
         assert_eq!(short.trim_end(), "/signed.rpm: digests signatures OK", "{algorithm}");
     }
@@ -350,7 +350,7 @@ fn real_dnf_makecache_during_a_swap_succeeds() {
     let output = dnf.update();
     assert!(!output.status.success(), "{}", text(&output));
 
-    // Between the list and its signature: they do not match, so dnf requests key, list and signature again.
+    // A swap between the list and its signature: they do not match, so dnf requests key, list and signature again.
     assert!(dnf.update().status.success());
     site.replace_with_one(Rpm);
     site.swap_before(|path| path.ends_with("/repomd.xml.asc"), Rpm, 3);
@@ -358,6 +358,6 @@ fn real_dnf_makecache_during_a_swap_succeeds() {
     let output = dnf.update();
     assert!(output.status.success(), "{}", text(&output));
     let signatures = site.server.requests().iter().filter(|path| path.ends_with("/repomd.xml.asc")).count();
-    assert!(signatures > 1, "the swap was between the two");
+    assert!(signatures > 1, "dnf did not request the signature again");
     assert!(dnf.install(TWO).status.success());
 }

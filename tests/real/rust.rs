@@ -1,7 +1,7 @@
 //! One series in C and in Rust on one release.
 //!
-//! Needs what `kpatch-build doctor --lang rust` requests;
-//! `KPATCH_BUILD_TEST_RUST_RELEASE` names another release than the newest of 6.12.y.
+//! Needs the programs that `kpatch-build doctor --lang rust` checks. `KPATCH_BUILD_TEST_RUST_RELEASE` selects the
+//! release; the default is the newest of 6.12.y.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::support::need::{have, present};
 use crate::support::tool::{Run, can_boot, read_report, store};
 
-/// Deterministic in every register: none is an address of the tracee.
+/// A series with deterministic registers: none contains an address of the tracee.
 const SERIES: &str = "copy-segments";
 
 fn release() -> String {
@@ -40,7 +40,7 @@ fn booted(lang: &str) -> Value {
     run
 }
 
-/// Every observed value by tracee, thread (with its number among those of this name) and field or register.
+/// Returns every observed value by tracee size, thread (numbered among threads of the same name) and field or register.
 fn facts(report: &Value) -> BTreeMap<String, Value> {
     let mut facts = BTreeMap::new();
     let mut nth: BTreeMap<String, u32> = BTreeMap::new();
@@ -66,13 +66,13 @@ fn facts(report: &Value) -> BTreeMap<String, Value> {
     facts
 }
 
-/// The differences between two boots, for io threads only: the program's own threads stop anywhere.
-fn differences(one: &Value, other: &Value) -> Vec<String> {
-    let (one, other) = (facts(one), facts(other));
+/// Returns the differences between two boots, for io threads only: the program's other threads stop anywhere.
+fn differences(left: &Value, right: &Value) -> Vec<String> {
+    let (left, right) = (facts(left), facts(right));
     let names: std::collections::BTreeSet<_> =
-        one.keys().chain(other.keys()).filter(|name| name.contains(" iou-")).collect();
-    let differ = names.iter().filter(|name| one.get(**name) != other.get(**name));
-    differ.map(|name| format!("{name}: {:?} and {:?}", one.get(*name), other.get(*name))).collect()
+        left.keys().chain(right.keys()).filter(|name| name.contains(" iou-")).collect();
+    let differ = names.iter().filter(|name| left.get(**name) != right.get(**name));
+    differ.map(|name| format!("{name}: {:?} and {:?}", left.get(*name), right.get(*name))).collect()
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn c_and_rust_show_the_same_register_by_register() {
     assert_eq!(differences(&c, &altered).len(), 1);
 }
 
-/// Newer compilers need build fixes, which are patches like those of the series.
+/// Newer compilers need build fixes, which the comparison lists next to the patches of the series.
 #[test]
 fn a_comparison_in_rust_shows_the_patches_that_were_applied() {
     if !can_boot() || !can_build_rust() {
@@ -115,7 +115,7 @@ fn a_comparison_in_rust_shows_the_patches_that_were_applied() {
     assert!(!shown.is_empty());
 }
 
-/// The build directory of the kernel in this report.
+/// Returns the build directory of the kernel in this report.
 fn build_dir(report: &Value) -> PathBuf {
     use sha2::{Digest, Sha256};
     let config = report["kernel"]["config_sha256"].as_str().unwrap();
@@ -150,7 +150,7 @@ fn the_rust_object_cannot_panic_and_the_kernel_contains_no_path_of_this_machine(
     }
 }
 
-/// The sources in Rust: each series has one of them.
+/// The Rust sources; each series has one of them.
 const SOURCES: [&str; 3] = ["arch/x86/kernel/io_thread.rs", "kernel/io_thread.rs", "fs/proc/io_thread.rs"];
 
 /// The command with which kbuild compiled `io_thread.o`, from its record (scripts/Kbuild.include).
@@ -162,16 +162,17 @@ struct Kbuild {
 
 impl Kbuild {
     fn of(dir: PathBuf) -> Kbuild {
-        let notes = fs::read_to_string(dir.join("arch/x86/kernel/.io_thread.o.cmd")).unwrap();
-        let (_, command) = notes.lines().next().unwrap().split_once(" := ").unwrap();
+        let record = fs::read_to_string(dir.join("arch/x86/kernel/.io_thread.o.cmd")).unwrap();
+        let (_, command) = record.lines().next().unwrap().split_once(" := ").unwrap();
         // objtool runs after the compiler.
         let command = command.split(" ; ").next().unwrap().to_owned();
         let mut words = command.split_whitespace();
-        let source = words.find_map(|word| word.strip_suffix(SOURCES[0])).expect("the source is named");
+        let source =
+            words.find_map(|word| word.strip_suffix(SOURCES[0])).expect("the command names the source");
         Kbuild { tree: PathBuf::from(source), dir, command }
     }
 
-    /// Runs the command of `make CLIPPY=1`: the same one with clippy's driver instead of the compiler.
+    /// Runs the command of `make CLIPPY=1`: the same command with clippy's driver instead of the compiler.
     fn clippy(&self, driver: &Path, rustc: &Path, source: &Path) -> Output {
         let dir = tempfile::tempdir().unwrap();
         let words = self.command.split_whitespace().map(|word| match word {
@@ -187,9 +188,9 @@ impl Kbuild {
         assert!(line.contains("clippy-driver") && line.contains("-Wclippy::all"), "{line}");
         let mut command = Command::new("sh");
         command.args(["-c", &line]).current_dir(&self.dir).env("CLIPPY_CONF_DIR", &self.tree);
-        // As the kernel's Makefile exports it.
+        // The kernel's Makefile exports it.
         command.env("RUSTC_BOOTSTRAP", "1");
-        // The value of this project, which clippy would apply to the kernel.
+        // Cargo sets it for this project, and clippy would apply it to the kernel.
         command.env_remove("CARGO_PKG_RUST_VERSION");
         command.output().unwrap()
     }
@@ -227,7 +228,7 @@ fn every_series_in_rust_passes_the_kernels_rustfmt_and_clippy() {
         assert!(linted.status.success() && linted.stderr.is_empty(), "{series}: {}", stderr(&linted));
     }
 
-    // A faulty file shows that both work.
+    // A faulty file shows that both programs work.
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("io_thread.rs");
     let text = "//! Wrong.\n\n/// Wrong.\npub fn wrong(x: u32) -> u32 { return x; }\n";

@@ -49,13 +49,13 @@ fn request(release: &str, source: SourceSpec) -> SourceRequest {
     }
 }
 
-fn apt_is_here() -> bool {
+fn has_apt() -> bool {
     present("apt", Path::new("/etc/apt").is_dir())
 }
 
 #[test]
 fn real_the_newest_6_1_release_of_debian_becomes_a_tree() {
-    if !apt_is_here() {
+    if !has_apt() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -83,8 +83,8 @@ fn real_the_newest_6_1_release_of_debian_becomes_a_tree() {
 }
 
 #[test]
-fn real_a_release_that_debian_never_had_is_an_error_with_the_nearest_ones() {
-    if !apt_is_here() {
+fn real_a_release_that_debian_never_had_is_an_error_with_the_nearest_releases() {
+    if !has_apt() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -97,7 +97,7 @@ fn real_a_release_that_debian_never_had_is_an_error_with_the_nearest_ones() {
     assert_eq!(error.exit() as u8, 3);
 }
 
-/// Git's server; killed when the test ends.
+/// A git server, killed when the test ends.
 struct Daemon(Child);
 
 impl Drop for Daemon {

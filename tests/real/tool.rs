@@ -12,14 +12,14 @@ use crate::support::systems::debian_root::{Root, mirror};
 const NAME: &str = "kpatch-build-kernel";
 const CONTAINER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/container/Containerfile");
 
-/// A directory with the tool, stripped like a release, and the packages that it built of itself.
+/// Returns a directory with the tool, stripped like a release, and the packages that `package-self` built.
 fn packages() -> &'static Path {
     static PACKAGES: OnceLock<tempfile::TempDir> = OnceLock::new();
     let make = || {
         let dir = tempfile::tempdir().unwrap();
         let tool = dir.path().join("kpatch-build");
         must(Command::new("strip").args(["-o", tool.to_str().unwrap(), env!("CARGO_BIN_EXE_kpatch-build")]));
-        // The second package only needs to differ.
+        // The second package needs only to differ from the first.
         for (revision, compression) in [("1", "xz"), ("2", "gzip")] {
             let options = ["package-self", "--revision", revision, "--compression", compression, "--out"];
             must(Command::new(&tool).args(options).arg(dir.path()));
@@ -101,7 +101,7 @@ fn fetch_kpatch(to: &Path) -> PathBuf {
 }
 
 #[test]
-fn real_dpkg_installs_it_next_to_the_live_patching_tool() {
+fn real_dpkg_installs_the_tool_next_to_the_live_patching_tool() {
     if !have_root(&["chroot", "mmdebstrap", "apt-get", "strip"]) {
         return;
     }
@@ -142,7 +142,7 @@ fn real_dpkg_installs_it_next_to_the_live_patching_tool() {
     assert!(left.iter().all(|path| path.starts_with("/var/lib/dpkg/")), "{left:?}");
 }
 
-/// The commands of the container file's last stage, each on one line.
+/// Returns the commands of the container file's last stage, each on one line.
 fn container_commands() -> Vec<String> {
     let text = fs::read_to_string(CONTAINER).unwrap();
     let last = &text[text.rfind("\nFROM ").unwrap()..];
@@ -154,7 +154,7 @@ fn container_commands() -> Vec<String> {
 }
 
 #[test]
-fn real_apt_installs_the_needs_of_a_run_and_systemd_man_and_the_shells_find_their_files() {
+fn real_apt_installs_the_dependencies_of_a_run_and_systemd_man_and_the_shells_find_their_files() {
     if !have_root(&["chroot", "mmdebstrap", "apt-get", "strip"]) {
         return;
     }
@@ -243,7 +243,7 @@ fn real_lintian_finds_nothing() {
     let mut lintian = Command::new("lintian");
     let output =
         lintian.args(["--allow-root", "--tag-display-limit", "0"]).arg(package(1, ".deb")).output().unwrap();
-    // Each override has its reason next to it.
+    // The overrides file has the reason of each override.
     let found = text(&output);
     let tags: Vec<_> =
         found.lines().filter(|line| line.starts_with("E: ") || line.starts_with("W: ")).collect();

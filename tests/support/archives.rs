@@ -1,4 +1,4 @@
-//! What is in a package, read by other code than what wrote it.
+//! Reads packages with code that did not write them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 pub struct Found {
     pub mode: u32,
     pub mtime: u64,
-    /// `None` for a folder; a link's is its text.
+    /// `None` for a directory; for a symbolic link, its target.
     pub content: Option<Vec<u8>>,
     pub link: bool,
 }
 
-/// The members of an `ar`, unpacked where they are compressed.
+/// Returns the members of a .deb by name; compressed archives are decompressed.
 pub fn deb_parts(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut parts = BTreeMap::new();
     let mut archive = ar::Archive::new(File::open(path).unwrap());
@@ -36,6 +36,7 @@ pub fn deb_parts(path: &Path) -> BTreeMap<String, Vec<u8>> {
     parts
 }
 
+/// Returns the entries of an archive, all owned by root, by path without the leading `./`.
 pub fn tar_files(tar: &[u8]) -> BTreeMap<String, Found> {
     let mut archive = tar::Archive::new(tar);
     let found = archive.entries().unwrap().map(|entry| {
@@ -43,8 +44,11 @@ pub fn tar_files(tar: &[u8]) -> BTreeMap<String, Found> {
         let header = entry.header().clone();
         assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
         let path = entry.path().unwrap().to_str().unwrap().to_owned();
-        let path =
-            path.strip_prefix("./").expect("dpkg's own archives have it").trim_end_matches('/').to_owned();
+        let path = path
+            .strip_prefix("./")
+            .expect("paths start with ./, as in dpkg's archives")
+            .trim_end_matches('/')
+            .to_owned();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
         let text = entry.link_name().unwrap().map(|text| text.to_str().unwrap().as_bytes().to_vec());
@@ -56,12 +60,13 @@ pub fn tar_files(tar: &[u8]) -> BTreeMap<String, Found> {
     found.collect()
 }
 
+/// Returns a file of the control archive.
 pub fn control(deb: &Path, name: &str) -> String {
     let files = tar_files(&deb_parts(deb)["control.tar.xz"]);
     String::from_utf8(files[name].content.clone().unwrap()).unwrap()
 }
 
-/// Path without the root's slash, mode, content; ghosts left out.
+/// Returns the files of a package except ghosts, by path without the leading slash.
 pub fn rpm_files(path: &Path) -> BTreeMap<String, Found> {
     let package = rpm::Package::open(path).unwrap();
     let ghost = |entry: &rpm::FileEntry| entry.flags().contains(rpm::FileFlags::GHOST);

@@ -1,11 +1,11 @@
-//! Chromium, and axe-core as npm delivers it.
+//! Chromium with axe-core from npm.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::output::stderr;
 
-/// What it needs.
+/// Programs that a browser needs.
 pub const PROGRAMS: [&str; 3] = ["chromium", "npm", "timeout"];
 
 /// A real browser with the accessibility rules of axe-core.
@@ -51,10 +51,10 @@ impl Browser {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What axe and a check of the widths find, as the page reports it into its own title.
+    /// Returns the accessibility violations of a page and its width in pixels.
     ///
-    /// A headless window is never narrower than 500 pixels, so the page is put into a frame of the
-    /// wanted width, and checked from inside it.
+    /// A headless window is never narrower than 500 pixels, so the page is checked inside a frame of the
+    /// requested width.
     pub fn faults(&self, html: &str, width: u32, dark: bool, everything_open: bool) -> serde_json::Value {
         let open = if everything_open {
             "document.querySelectorAll('details').forEach(d => d.open = true);"
@@ -95,7 +95,8 @@ impl Browser {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Finds no fault on a desktop or a phone, in light or dark, closed or open, and nothing that scrolls sideways.
+    /// Asserts that the page has no violation and no horizontal scrolling: on a desktop and a phone, in light and dark,
+    /// with details closed and open.
     pub fn check(&self, html: &str) {
         for (width, dark) in [(1400, false), (1400, true), (360, false), (360, true)] {
             for everything_open in [false, true] {
@@ -103,10 +104,10 @@ impl Browser {
                 let what = format!("width {width}, dark {dark}, everything open {everything_open}");
                 assert_eq!((&seen["window"], &seen["dark"]), (&width.into(), &dark.into()), "{what}");
                 assert_eq!(seen["faults"], serde_json::json!([]), "{what}: {seen:#}");
-                assert!(seen["passes"].as_u64().unwrap() > 20, "{what}: axe looked at nothing: {seen}");
+                assert!(seen["passes"].as_u64().unwrap() > 20, "{what}: axe checked nothing: {seen}");
                 assert!(
                     seen["wide"].as_u64().unwrap() <= u64::from(width),
-                    "{what}: it is {} wide",
+                    "{what}: the page is {} pixels wide",
                     seen["wide"]
                 );
             }

@@ -1,4 +1,4 @@
-//! What a run reports while it works.
+//! The events that a run reports.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ impl Seen {
         self.0.lock().unwrap().iter().filter_map(note).collect()
     }
 
-    /// The counts of objects, with their totals.
+    /// Returns the progress counts with their totals, if known.
     pub fn objects(&self) -> Vec<(u64, Option<u64>)> {
         let count = |event: &Event| match event {
             Event::Progress { done, total, .. } => Some((*done, *total)),

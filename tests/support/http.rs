@@ -1,10 +1,10 @@
-//! The part of a web server that all tests' servers share: it listens, and reads what is asked.
+//! The part of a web server that all test servers share: accepting connections and parsing requests.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 
-/// What is asked, without its body; names of headers are in small letters.
+/// A request without its body; header names are in lower case.
 pub struct Request {
     pub method: String,
     pub path: String,
@@ -12,7 +12,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// `None` when the client has no more.
+    /// Returns the next request, or `None` once the client has closed the connection.
     pub fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
         let mut first = String::new();
         if reader.read_line(&mut first)? == 0 {
@@ -31,7 +31,7 @@ impl Request {
     }
 }
 
-/// Answers each connection in a thread of its own until the test's process ends; where it listens on 127.0.0.1.
+/// Answers each connection in a separate thread until the test process ends. Returns the server's URL on 127.0.0.1.
 pub fn listen(answer: impl Fn(TcpStream) -> std::io::Result<()> + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! The real kernel that suites share: the newest of [`LINE`] without a series, built once in the tests' store.
+//! The real kernel that suites share: the newest release of [`LINE`] without a series, built once in the test store.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::tool::{LINE, Run, store};
 
-/// An image without patches, by its release.
+/// The image of an unpatched kernel, with its release.
 pub struct Image {
     pub release: String,
     pub path: PathBuf,
 }
 
-/// Those of `KPATCH_BOOT_IMAGES`, a directory with `<release>/bzImage`; without it, the shared kernel alone.
+/// Returns the images in `KPATCH_BOOT_IMAGES`, a directory of `<release>/bzImage`; if unset, the shared kernel alone.
 pub fn images() -> Vec<Image> {
     let Some(images) = std::env::var_os("KPATCH_BOOT_IMAGES") else { return vec![plain()] };
     let mut found: Vec<_> = std::fs::read_dir(images)
@@ -25,8 +25,8 @@ pub fn images() -> Vec<Image> {
         })
         .filter(|image| image.path.exists())
         .collect();
-    found.sort_by(|one, other| one.release.cmp(&other.release));
-    assert!(!found.is_empty(), "KPATCH_BOOT_IMAGES holds no <release>/bzImage");
+    found.sort_by(|left, right| left.release.cmp(&right.release));
+    assert!(!found.is_empty(), "KPATCH_BOOT_IMAGES contains no <release>/bzImage");
     found
 }
 
@@ -40,7 +40,8 @@ fn plain() -> Image {
     }
 }
 
-/// The source trees of `KPATCH_BUILD_TEST_TREES`, separated by colons; without it, the shared kernel's, unpatched.
+/// Returns the source trees in `KPATCH_BUILD_TEST_TREES`, separated by colons; if unset, the shared kernel's unpatched
+/// tree.
 pub fn trees() -> Vec<PathBuf> {
     if let Some(paths) = std::env::var_os("KPATCH_BUILD_TEST_TREES") {
         return std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect();

@@ -1,4 +1,4 @@
-//! Keys with certificates, made for a test.
+//! Keys with certificates, generated for a test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use openssl::x509::{X509, X509Name};
 
-/// A key of RSA with 2048 bits and its own certificate, in files.
+/// A 2048-bit RSA key and its self-signed certificate, in files.
 pub struct Keys {
     dir: PathBuf,
-    /// Removes the folder where it is nobody else's.
+    /// Removes the directory, unless the caller owns it.
     _dir: Option<tempfile::TempDir>,
     /// PEM.
     pub key: PathBuf,
@@ -32,7 +32,7 @@ impl Keys {
         Keys { _dir: Some(dir), ..keys }
     }
 
-    /// Those of an earlier run, where there are any.
+    /// Returns the keys in `dir`, which outlive the test; generates them if there are none.
     pub fn kept_in(dir: &Path, name: &str) -> Keys {
         let keys =
             Keys { key: dir.join("key.pem"), cert: dir.join("cert.pem"), dir: dir.to_owned(), _dir: None };
@@ -63,7 +63,7 @@ impl Keys {
         self.put("cert.der", self.certificate().to_der().unwrap())
     }
 
-    /// Key and certificate in one file.
+    /// Writes key and certificate to one file.
     pub fn together(&self) -> PathBuf {
         self.put("both.pem", [fs::read(&self.cert).unwrap(), fs::read(&self.key).unwrap()].concat())
     }
@@ -90,7 +90,7 @@ impl Keys {
     }
 }
 
-/// Signed with its own key, valid for ten years. As `openssl req -x509` makes it.
+/// Returns a self-signed certificate, valid for ten years, as `openssl req -x509` creates it.
 fn certificate(key: &PKey<Private>, name: &str) -> X509 {
     let mut subject = X509Name::builder().unwrap();
     subject.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();

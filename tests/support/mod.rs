@@ -1,4 +1,4 @@
-//! What the tests of all three binaries share.
+//! Helpers for the tests of all three binaries.
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 pub mod archives;

@@ -1,35 +1,36 @@
-//! What a test needs of the machine. A missing program fails the test; `KPATCH_BUILD_TEST_SKIP=1` requests a skip
-//! instead, which is shown even where the test harness captures output, and counted by `tests/run`.
+//! Requirements of a test on the machine. A missing program fails the test. With `KPATCH_BUILD_TEST_SKIP=1` the test
+//! is skipped instead: the skip is printed even if the test harness captures output, and `tests/run` counts it.
 //!
 //! The unit tests share this file.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Switches from failing to skipping.
+/// Set to 1, skips a test instead of failing it.
 const SKIP: &str = "KPATCH_BUILD_TEST_SKIP";
-/// Names the file that `tests/run` counts skips in.
+/// The file in which `tests/run` counts skips.
 const SKIPS: &str = "KPATCH_BUILD_TEST_SKIPS";
 
-/// Whether all these programs are in `PATH`, so that the test can go on.
+/// Returns whether all these programs are in `PATH`. See [`present`].
 pub fn have(programs: &[&str]) -> bool {
     let missing: Vec<_> = programs.iter().filter(|name| !is_installed(name)).copied().collect();
     present(&missing.join(", "), missing.is_empty())
 }
 
-/// In `PATH`, or where Debian has the programs that an ordinary user's `PATH` leaves out.
+/// Looks in `PATH` and in the directories that an unprivileged user's `PATH` lacks on Debian.
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    folders.map(|folder| folder.join(program)).any(|candidate| candidate.is_file())
+    let mut directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    directories.any(|directory| directory.join(program).is_file())
 }
 
-/// Whether all these programs are in `PATH` and the test runs as root.
+/// Returns whether all these programs are in `PATH` and the test runs as root. See [`present`].
 pub fn have_root(programs: &[&str]) -> bool {
     present("root", rustix::process::geteuid().is_root()) && have(programs)
 }
 
-/// Whether `what` is there, so that the test can go on. Panics if it is not, unless a skip was requested.
+/// Returns `is_there`: whether `what` is present and the test can continue. Panics if it is missing, unless a skip was
+/// requested.
 pub fn present(what: &str, is_there: bool) -> bool {
     if is_there {
         return true;

@@ -1,4 +1,4 @@
-//! What commands print.
+//! The output of commands.
 
 use std::process::{Command, Output};
 
@@ -10,19 +10,19 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Both streams.
+/// Returns both streams as text.
 pub fn text(output: &Output) -> String {
     stdout(output) + &stderr(output)
 }
 
-/// Runs a command that must succeed; both of its streams.
+/// Runs a command that must succeed. Returns both of its streams.
 pub fn must(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}\n{}", text(&output));
     text(&output)
 }
 
-/// Runs a command that must succeed; its standard output.
+/// Runs a command that must succeed. Returns its standard output.
 pub fn printed(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}\n{}", text(&output));

@@ -1,4 +1,4 @@
-//! Runs the tool as a user does and reads what it left.
+//! Runs the tool as a user does and reads its output directory.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::need::have;
 use super::output::stderr;
 
-/// The release line that everything here is built from.
+/// The release line that the tests build.
 pub const LINE: &str = "6.1.y";
 
-/// Kconfig of a kernel with debug information and BTF, compiled in a minute.
+/// Kconfig of a kernel with debug information and BTF that compiles in a minute.
 pub const TYPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kconfigs/types.config");
 
 pub fn store() -> PathBuf {
@@ -21,12 +21,13 @@ pub fn store() -> PathBuf {
     }
 }
 
-/// What a build and a boot need.
+/// Returns whether this machine has the programs for a build and a boot.
 pub fn can_boot() -> bool {
     have(&["gcc", "make", "flex", "bison", "bc", "perl", "depmod", "qemu-system-x86_64"])
 }
 
-/// The tool with a store, and without debuggers unless the arguments name some: each takes seconds.
+/// Returns a command that runs the tool with a store, and without debuggers unless `args` selects some: each debugger
+/// adds seconds.
 pub fn tool_in(store: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
     command.arg("--store").arg(store).args(args);
@@ -43,7 +44,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Runs the tool into an output folder of its own.
+    /// Runs the tool with a new output directory.
     pub fn new(args: &[&str]) -> Run {
         let out = tempfile::tempdir().unwrap();
         let output = tool_in(&store(), args).arg("--out").arg(out.path()).output().unwrap();
@@ -63,7 +64,7 @@ impl Run {
         read_report(self.out.path())
     }
 
-    /// The package of that format and part.
+    /// Returns the path of the package of that format and part.
     pub fn artifact(&self, kind: &str, part: &str) -> PathBuf {
         let report = self.report();
         let artifacts = report["artifacts"].as_array().unwrap();
@@ -71,6 +72,7 @@ impl Run {
         PathBuf::from(found.unwrap_or_else(|| panic!("no {kind} of {part}"))["path"].as_str().unwrap())
     }
 
+    /// Asserts that the run succeeded.
     pub fn passed(self) -> Run {
         assert_eq!(self.code(), Some(0), "{}", self.stderr());
         self

@@ -1,3 +1,5 @@
+//! Unpacking of source archives, including malicious ones.
+
 use kpatch_build::base::archive::path::Unsafe;
 use kpatch_build::base::error::Explain;
 use kpatch_build::stages::unpack::Error;

@@ -1,3 +1,5 @@
+//! Releases from a Debian mirror.
+
 use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
 use kpatch_build::stages::fetch::{self, Error};

@@ -1,3 +1,5 @@
+//! Debuggers from the packages of a Debian mirror.
+
 use kpatch_build::base::archive::path::Unsafe;
 use kpatch_build::base::debian::error as debian;
 use kpatch_build::base::download;
@@ -149,7 +151,7 @@ fn shown(error: &Error) -> String {
     kpatch_build::base::error::Failure::new(None, error).to_string()
 }
 
-/// All files and links of a root.
+/// Returns all files and links of a root.
 fn files(debugger: &Debugger) -> Vec<String> {
     let mut found = Vec::new();
     let mut directories = vec![debugger.root.clone()];
@@ -192,7 +194,7 @@ fn a_root_contains_the_program_its_data_and_its_libraries() {
 }
 
 #[test]
-fn only_libraries_are_followed() {
+fn only_dependencies_with_libraries_are_downloaded() {
     let world = World::new();
     publish(&world, &good());
     obtain(&world).unwrap();

@@ -1,3 +1,5 @@
+//! Downloads that break, stall, fail or are interrupted.
+
 use std::time::{Duration, Instant};
 
 use kpatch_build::base::download;

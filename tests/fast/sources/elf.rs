@@ -1,4 +1,4 @@
-//! Programs and libraries that need others and do nothing.
+//! ELF files that name the libraries they need and contain no code.
 
 const HEADER: usize = 64;
 const SEGMENT: usize = 56;
@@ -11,7 +11,7 @@ const DT_NEEDED: u64 = 1;
 const DT_STRTAB: u64 = 5;
 const DT_STRSZ: u64 = 10;
 
-/// An ELF file for x86-64 (System V ABI, chapters 4 and 5) whose addresses are its offsets.
+/// Returns an ELF file for x86-64 (System V ABI, chapters 4 and 5) whose addresses equal its offsets.
 pub fn elf(loader: &str, needed: &[&str]) -> Vec<u8> {
     let interp = HEADER + SEGMENT * SEGMENTS;
     let strings = interp + loader.len() + 1;

@@ -1,3 +1,5 @@
+//! Releases from kernel.org.
+
 use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
 use kpatch_build::stages::fetch::{self, Error};
@@ -248,7 +250,7 @@ fn a_byte_changed_in_the_store_fails_the_run_and_names_the_fix() {
         error.next_step().unwrap(),
         format!("remove it and run again: kpatch-build cache remove tarballs/{sum}")
     );
-    // Doing that is enough.
+    // The next step is enough.
     world.cx.store.remove(kpatch_build::base::store::Bucket::Tarballs, &sum, &world.cx.stop).unwrap();
     assert!(world.obtain(&request).is_ok());
 }

@@ -1,4 +1,4 @@
-//! A small HTTP server with faults to choose from.
+//! A small HTTP server with selectable faults.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
@@ -109,7 +109,7 @@ fn answer(connection: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The resource for this request; counts down the faults that wear off.
+/// Returns the resource for this request and counts down the faults with a limit.
 fn take_turn(resources: &mut HashMap<String, Resource>, path: &str) -> Option<Resource> {
     let path = path.split('?').next().unwrap_or(path);
     let resource = resources.get_mut(path)?;

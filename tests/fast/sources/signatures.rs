@@ -1,3 +1,5 @@
+//! OpenPGP signatures and the signers that they name.
+
 use std::io::{Cursor, Read};
 
 use kpatch_build::base::openpgp::verify::{Certificates, SignatureError};

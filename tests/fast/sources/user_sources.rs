@@ -1,3 +1,5 @@
+//! Sources that the user names: git repositories, archives and directories.
+
 use std::path::Path;
 
 use git2::{Repository, Signature, Time};
@@ -192,7 +194,7 @@ fn directory(world: &World) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_directory_is_copied_and_never_changed() {
+fn a_source_directory_is_copied_and_never_changed() {
     let world = World::new();
     let path = directory(&world);
     let mut request = world.request("latest", &format!("dir:{}", path.display()));

@@ -96,7 +96,7 @@ impl World {
         self.seen.notes().join("\n")
     }
 
-    /// A request that can reach only the test's server, with the keys in a keyring file.
+    /// Returns a request that can reach only the test's server, with the keys in a keyring file.
     pub fn request(&self, release: &str, source: &str) -> SourceRequest {
         let keyring = self.path("keyring.gpg");
         let keys = [self.releaser.certificate(), self.archive.certificate()].concat();
@@ -200,7 +200,7 @@ impl World {
         unpack::unpack(&self.cx, &self.obtain(request)?).map_err(Failure::Unpack)
     }
 
-    /// Names of the entries of a bucket of the store, incomplete ones too.
+    /// Returns the names of the entries of a bucket in the store, including incomplete ones.
     pub fn bucket(&self, name: &str) -> Vec<String> {
         let read = std::fs::read_dir(self.cx.store.root().join(name)).unwrap();
         read.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()

@@ -10,12 +10,12 @@ use crate::support::output::printed;
 const MODULE: &str = "#include <linux/module.h>\nstruct of_this_module { int a; } of_this_module;\n\
                       MODULE_DESCRIPTION(\"BTF\");\nMODULE_LICENSE(\"GPL\");\n";
 
-/// Whether an ELF file has a BTF section.
+/// Returns whether an ELF file has a BTF section.
 fn has_btf(file: &Path) -> bool {
     printed(Command::new("readelf").args(["--section-headers", "--wide"]).arg(file)).contains(" .BTF ")
 }
 
-/// Asserts that packaged modules have BTF, and so does a module built with the headers.
+/// Asserts that packaged modules and modules built with the headers have BTF.
 pub fn assert_modules_have_btf(kernel: &Kernel, dir: &Path) {
     let release = kernel.release();
     for part in ["image", "headers"] {
@@ -24,7 +24,10 @@ pub fn assert_modules_have_btf(kernel: &Kernel, dir: &Path) {
     assert!(has_btf(&dir.join(format!("lib/modules/{release}/kernel/kernel/configs.ko"))));
     let headers = dir.join(format!("usr/src/linux-headers-{release}"));
     let base = headers.join("vmlinux");
-    assert!(has_btf(&base) && base.metadata().unwrap().len() < 4 << 20, "BTF and nothing else");
+    assert!(
+        has_btf(&base) && base.metadata().unwrap().len() < 4 << 20,
+        "vmlinux of the headers has only BTF"
+    );
     let depends =
         printed(Command::new("dpkg-deb").arg("--field").arg(kernel.ours("deb", "headers")).arg("Depends"));
     assert!(depends.contains("pahole | dwarves"), "{depends}");
@@ -39,8 +42,8 @@ pub fn assert_modules_have_btf(kernel: &Kernel, dir: &Path) {
     let mut make = Command::new("make");
     make.arg("-C").arg(&headers).arg(format!("M={}", module.display())).arg("modules");
     let output = make.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("Skipping BTF"), "{said}");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !text.contains("Skipping BTF"), "{text}");
     let types = module.join("types.ko");
     let known = printed(Command::new("pahole").arg("--btf_base").arg(&base).args(["-F", "btf"]).arg(&types));
     assert!(known.contains("struct of_this_module {"), "{known}");

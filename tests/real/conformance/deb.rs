@@ -28,7 +28,7 @@ pub fn facts(deb: &Path, release: &str) -> Facts {
     facts
 }
 
-/// The fields of a control file, by name; lines of a description are joined.
+/// Returns the fields of a control file, by name; the lines of a description are joined.
 pub fn fields(control: &str, release: &str) -> Facts {
     let paragraph: deb822_fast::Paragraph = control.parse().expect("dpkg-deb prints a paragraph");
     let field = |field: &deb822_fast::Field| {
@@ -45,7 +45,7 @@ struct Entry {
     sha256: String,
 }
 
-/// Entries of one of the archives in a .deb.
+/// Returns the entries of one of the archives in a .deb.
 fn entries(archive: &str, deb: &Path) -> Vec<Entry> {
     let output = Command::new("dpkg-deb").arg(archive).arg(deb).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -31,7 +31,7 @@ const IMAGE: [Meant; 11] = [
     (
         Ours,
         "field Provides",
-        "satisfies dependencies on any kernel; Debian has it in linux-image-amd64, which depends on the newest kernel",
+        "satisfies dependencies on any kernel; in Debian, linux-image-amd64 provides it and depends on the newest kernel",
     ),
     (Theirs, "field Conflicts", UNSIGNED),
     (Theirs, "field Replaces", UNSIGNED),
@@ -50,7 +50,7 @@ const HEADERS: [Meant; 8] = [
         "field Recommends",
         "the compiler; Debian's headers depend on it through linux-compiler-gcc-12-x86",
     ),
-    (Ours, "field Provides", "dkms recommends linux-headers; Debian has it in linux-headers-amd64"),
+    (Ours, "field Provides", "dkms recommends linux-headers; in Debian, linux-headers-amd64 provides it"),
 ];
 
 const LIBC_DEV: [Meant; 6] = [
@@ -60,10 +60,10 @@ const LIBC_DEV: [Meant; 6] = [
     (
         Both,
         "field Installed-Size",
-        "Debian's has notes of more architectures, ours headers of another release",
+        "Debian's package has notes for more architectures, ours has the headers of another release",
     ),
     (Both, "field Description", "names the series"),
-    (Ours, "field Provides", "kbuild's own name for it, which Debian's had until bullseye"),
+    (Ours, "field Provides", "kbuild's name for the package, which Debian's package provided until bullseye"),
 ];
 
 const SOURCE: &str = "our packages have no source package in the archive";
@@ -103,7 +103,8 @@ fn shlibs(kernel: &Kernel) -> Option<String> {
         "find usr/src -type f -perm -100 -exec sh -c 'head -c 4 \"$1\" | grep -q ELF' sh {} ';' -print";
     let line = format!("{programs} | xargs dpkg-shlibdeps -O");
     let theirs = printed(Command::new("sh").args(["-ec", &line]).current_dir(root.path()));
-    let theirs = theirs.trim().strip_prefix("shlibs:Depends=").expect("it found programs").to_owned();
+    let theirs =
+        theirs.trim().strip_prefix("shlibs:Depends=").expect("dpkg-shlibdeps finds programs").to_owned();
     let ours = printed(Command::new("dpkg-deb").arg("--field").arg(&headers).arg("Depends"));
     let names = |field: &str| -> BTreeSet<String> {
         field.split(',').map(|relation| relation.split_whitespace().next().unwrap().to_owned()).collect()

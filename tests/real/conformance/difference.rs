@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Facts about a package: `field Depends`, `path boot/vmlinuz-@` … `@` stands for the kernel release.
+/// Facts about a package: `field Depends`, `path boot/vmlinuz-@` … `@` is the kernel release.
 pub type Facts = BTreeMap<String, String>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,13 @@ pub fn compare(what: &str, ours: &Facts, theirs: &Facts, meant: &[Meant]) -> Vec
     let mut unlisted = Vec::new();
     let mut met = BTreeSet::new();
     for (side, fact, shown) in differences(ours, theirs) {
-        let met_here: Vec<_> = (0..meant.len())
+        let listed: Vec<_> = (0..meant.len())
             .filter(|index| meant[*index].0 == side && matches(meant[*index].1, fact))
             .collect();
-        if met_here.is_empty() {
+        if listed.is_empty() {
             unlisted.push(format!("{what}: {shown}"));
         }
-        met.extend(met_here);
+        met.extend(listed);
     }
     let gone = (0..meant.len()).filter(|index| !met.contains(index));
     unlisted
@@ -40,17 +40,17 @@ pub fn compare(what: &str, ours: &Facts, theirs: &Facts, meant: &[Meant]) -> Vec
 fn differences<'a>(ours: &'a Facts, theirs: &'a Facts) -> Vec<(Side, &'a str, String)> {
     let all: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
     let differ = |fact: &'a String| match (ours.get(fact), theirs.get(fact)) {
-        (Some(one), None) => Some((Side::Ours, fact.as_str(), format!("only ours:   {fact}: {one}"))),
-        (None, Some(other)) => Some((Side::Theirs, fact.as_str(), format!("only theirs: {fact}: {other}"))),
-        (Some(one), Some(other)) if one != other => {
-            Some((Side::Both, fact.as_str(), format!("{fact}:\n  ours:   {one}\n  theirs: {other}")))
+        (Some(our), None) => Some((Side::Ours, fact.as_str(), format!("only ours:   {fact}: {our}"))),
+        (None, Some(their)) => Some((Side::Theirs, fact.as_str(), format!("only theirs: {fact}: {their}"))),
+        (Some(our), Some(their)) if our != their => {
+            Some((Side::Both, fact.as_str(), format!("{fact}:\n  ours:   {our}\n  theirs: {their}")))
         }
         _ => None,
     };
     all.into_iter().filter_map(differ).collect()
 }
 
-/// Whether `text` matches `pattern`; each `*` matches any text.
+/// Returns whether `text` matches `pattern`; each `*` matches any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(text) = text.strip_prefix(start) else { return false };

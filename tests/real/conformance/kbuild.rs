@@ -46,7 +46,7 @@ impl Kernel {
         self.run.report()
     }
 
-    /// `uname -r`
+    /// Returns the output of `uname -r` on this kernel.
     pub fn release(&self) -> String {
         self.report()["kernel"]["release"].as_str().unwrap().to_owned()
     }
@@ -73,12 +73,12 @@ impl Kernel {
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(start));
         let path = found.next().unwrap_or_else(|| panic!("no package {start}"));
-        assert_eq!(found.next(), None, "only one name starts with {start}");
+        assert_eq!(found.next(), None, "several packages start with {start}");
         path
     }
 
-    /// Runs both targets on a copy of the build directory, mounted over the original: kbuild compares commands that
-    /// contain its path, and would rebuild everything at another path.
+    /// Runs both targets on a copy of the build directory, mounted over the original. kbuild compares commands that
+    /// contain the directory's path, and would rebuild everything at another path.
     fn make(&self, args: &[&str]) {
         let (cx, plan) = self.plan(args);
         let tree = patched(&cx, &plan);
@@ -92,7 +92,7 @@ impl Kernel {
             Make { cx: &cx, plan: &plan.kernel, tree: &source, build_dir: dir.path(), stage: Stage::Package };
         std::fs::create_dir_all(temp_dir(dir.path())).unwrap();
         for target in ["bindeb-pkg", "binrpm-pkg"] {
-            let made = make
+            let result = make
                 .command()
                 .env("KBUILD_BUILD_TIMESTAMP", build_timestamp(plan.kernel.time_of(tree.tree.released_at)))
                 .env("KDEB_PKGVERSION", format!("{}-{}", plan.kernel.release, plan.kernel.revision))
@@ -105,7 +105,7 @@ impl Kernel {
                 .arg(format!("-j{}", plan.kernel.jobs))
                 .arg(target)
                 .run(&cx.stop);
-            made.unwrap_or_else(|error| panic!("{target}: {error:?}"));
+            result.unwrap_or_else(|error| panic!("{target}: {error:?}"));
         }
     }
 
@@ -126,7 +126,7 @@ impl Kernel {
         (cx, plan.map_err(|error| error.to_string()).unwrap())
     }
 
-    /// The build directory with the configuration of the packaged kernel, locked.
+    /// Returns the build directory with the configuration of the packaged kernel, locked.
     fn build_dir(&self, cx: &Context, source: &Path) -> BuildDir {
         let report = self.report();
         let config = report["kernel"]["config_sha256"].as_str().unwrap();
@@ -138,7 +138,7 @@ impl Kernel {
         let name = name.expect("a build directory has the kernel's configuration");
         match cx.lookup(Stage::Build, Bucket::Builds, &name).unwrap() {
             Lookup::Hit(entry) => BuildDir::open(entry, source, &cx.stop).unwrap(),
-            Lookup::Miss(_) => panic!("it was there"),
+            Lookup::Miss(_) => panic!("the store lacks {name}"),
         }
     }
 }

@@ -30,7 +30,7 @@ pub const DEBUG: [Meant; 3] = [
     ("missing-PT_GNU_STACK-section /usr/lib/debug/", NO_PROGRAM),
 ];
 
-const NO_PROGRAM: &str = "the kernel and its modules, which no program loader ever runs";
+const NO_PROGRAM: &str = "the kernel and its modules, which no program loader runs";
 const SIGNATURE: &str = "whoever publishes the packages signs them";
 const ROOT_ONLY: &str =
     "only root may read addresses and the secrets in an initramfs, as on the distributions";

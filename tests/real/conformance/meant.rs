@@ -13,7 +13,7 @@ pub const DEB_IMAGE: [Meant; 9] = [
     (
         Ours,
         "field Depends",
-        "kbuild names none, and a machine without initramfs-tools would get a kernel that cannot boot; these are Debian's",
+        "kbuild's package has none, and on a machine without initramfs-tools its kernel cannot boot; these are Debian's",
     ),
     (Ours, "field Suggests", "the headers, and a boot loader as Debian's own kernels suggest it"),
     (Ours, "field Provides", "the virtual package for dependencies on any kernel"),
@@ -45,7 +45,7 @@ pub const DEB_HEADERS: [Meant; 18] = [
     (
         Theirs,
         "path usr/src/linux-headers-@/include/config/*",
-        "fixdep's stamps: they tell kbuild which objects to rebuild after a changed option; a module build works without them",
+        "fixdep's stamps, from which kbuild finds the objects to rebuild after a changed option; a module build works without them",
     ),
     (Theirs, "path usr/src/linux-headers-@/scripts/atomic*", KERNELS_OWN_BUILD),
     (Theirs, "path usr/src/linux-headers-@/scripts/dtc*", KERNELS_OWN_BUILD),
@@ -102,7 +102,7 @@ pub const RPM_IMAGE: [Meant; 28] = [
     (Ours, "provide installonlypkg(kernel)", "dnf keeps older kernels next to a newer one"),
     (Ours, "obsolete kernel-kpatch-@ < *", "a rebuild of the same kernel replaces the older build"),
     (Ours, "provide kernel-*uname-r = @", "required by modules that are built for exactly this kernel"),
-    (Ours, "provide kernel-kpatch-@*", "its own name"),
+    (Ours, "provide kernel-kpatch-@*", "the name of the package"),
     (Ours, "provide kernel = *", NEVER_NEWER),
     (Theirs, "provide kernel*", NEVER_NEWER),
     (
@@ -132,7 +132,11 @@ pub const RPM_LIBC_DEV: [Meant; 12] = [
     (Both, "field URL", "with the slash of a complete URL"),
     (Both, "field VENDOR", "the builder of the package"),
     (Ours, "require rpmlib(PayloadIsXz) <= 5.2-1", "kbuild's is not compressed, for this comparison"),
-    (Ours, "provide *", "its own name, and the names of Fedora's kernel-headers in our version format"),
+    (
+        Ours,
+        "provide *",
+        "the name of the package, and the names of Fedora's kernel-headers in our version format",
+    ),
     (Theirs, "provide kernel-headers*", "in kbuild's version format"),
     (Ours, "conflict kernel-headers", OBSOLETES),
     (Theirs, "obsolete kernel-headers", OBSOLETES),

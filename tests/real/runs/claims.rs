@@ -1,13 +1,13 @@
-//! A kernel held to the claims of a series that it is not.
+//! A kernel checked against the claims of another series.
 
 use crate::support::tool::{LINE, Run, can_boot};
 
 #[test]
-fn a_series_that_claims_something_else_fails_its_verdict() {
+fn a_kernel_fails_the_claims_of_another_series() {
     if !can_boot() {
         return;
     }
-    // The image of zeroed, held to what copy-segments claims.
+    // The image of zeroed against the claims of copy-segments.
     let built = Run::new(&["build", "--release", LINE, "--series", "zeroed"]).passed();
     let image = built.report()["kernel"]["image"].as_str().unwrap().to_owned();
     let run = Run::new(&["boot", "--image", &image, "--series", "copy-segments"]);

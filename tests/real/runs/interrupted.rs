@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::support::tool::{LINE, can_boot, read_report, store, tool_in};
 
-/// A whole run of a kernel that no other test builds.
+/// Starts a whole run with a kernel that no other test builds.
 fn start(store: &Path, out: &Path) -> Child {
     let mut command = tool_in(store, &["--release", LINE, "--localversion", "-interrupted"]);
     command.arg("--out").arg(out).args(["--progress", "json"]);
     command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
-/// Waits until `stage` runs (and has made some progress, where it has any), or the run ends.
+/// Waits until `stage` has started and, if it takes long enough, made some progress, or until the run ends.
 fn until_stage_runs(child: &mut Child, stage: &str) {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for line in lines.map_while(Result::ok) {
@@ -35,7 +35,7 @@ fn until_stage_runs(child: &mut Child, stage: &str) {
     std::thread::sleep(Duration::from_millis(pause));
 }
 
-/// Descendants of this test that are not the tool itself: orphans come to it, as it is their subreaper.
+/// Returns the names of this process's descendants. Orphans are among them, because this process is their subreaper.
 fn descendants() -> Vec<String> {
     let stat = |pid: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -101,7 +101,7 @@ fn stop_in(stages: [&str; 4], store: &Path, out: &Path) {
                 assert_eq!(status.code(), None, "SIGKILL in {stage}");
             }
             assert_nothing_is_left();
-            // Readable, whenever the run was killed.
+            // The report is readable, whenever the run was killed.
             assert_eq!(read_report(out)["schema"], "kpatch-build/report/1");
         }
     }

@@ -1,4 +1,4 @@
-//! Whole runs of the tool on a real kernel: what passes, what must fail, and what is interrupted.
+//! Whole runs of the tool on a real kernel, including runs that must fail and runs that are interrupted.
 
 mod claims;
 mod interrupted;

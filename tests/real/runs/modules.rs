@@ -1,4 +1,4 @@
-//! Modules and programs are built with the header packages of a real kernel.
+//! Modules and programs, built with the header packages of a real kernel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,32 +34,32 @@ fn unpack_deb(deb: &Path, root: &Path) {
 
 fn unpack_rpm(rpm: &Path, root: &Path) {
     let line = "rpm2cpio \"$1\" | cpio --quiet -idm";
-    let done = Command::new("sh").args(["-ec", line, "sh"]).arg(rpm).current_dir(root).status().unwrap();
-    assert!(done.success());
+    let status = Command::new("sh").args(["-ec", line, "sh"]).arg(rpm).current_dir(root).status().unwrap();
+    assert!(status.success());
 }
 
 /// Builds the module with these headers; a warning is a failure.
-fn build_module(headers: &Path, folder: &Path) -> PathBuf {
-    fs::create_dir(folder).unwrap();
-    fs::write(folder.join("hello.c"), MODULE).unwrap();
-    fs::write(folder.join("Kbuild"), "obj-m := hello.o\n").unwrap();
-    let made = Command::new("make")
+fn build_module(headers: &Path, directory: &Path) -> PathBuf {
+    fs::create_dir(directory).unwrap();
+    fs::write(directory.join("hello.c"), MODULE).unwrap();
+    fs::write(directory.join("Kbuild"), "obj-m := hello.o\n").unwrap();
+    let make = Command::new("make")
         .arg("-C")
         .arg(headers)
-        .arg(format!("M={}", folder.display()))
+        .arg(format!("M={}", directory.display()))
         .args(["W=e", "modules"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&made.stderr).into_owned() + &String::from_utf8_lossy(&made.stdout);
-    assert!(made.status.success(), "{said}");
-    // The boot kernel has no BTF; nothing else is to be said.
-    assert!(!said.to_lowercase().contains("warning"), "{said}");
-    folder.join("hello.ko")
+    let text = String::from_utf8_lossy(&make.stderr).into_owned() + &String::from_utf8_lossy(&make.stdout);
+    assert!(make.status.success(), "{text}");
+    // A message about skipped BTF is accepted, a warning is not.
+    assert!(!text.to_lowercase().contains("warning"), "{text}");
+    directory.join("hello.ko")
 }
 
-/// Whether any file below `folder` holds `text`.
-fn mentions(folder: &Path, text: &str) -> bool {
-    let found = Command::new("grep").args(["-rlaF", "--", text]).arg(folder).output().unwrap();
+/// Returns whether any file below `directory` contains `text`.
+fn mentions(directory: &Path, text: &str) -> bool {
+    let found = Command::new("grep").args(["-rlaF", "--", text]).arg(directory).output().unwrap();
     eprint!("{}", String::from_utf8_lossy(&found.stdout));
     found.status.success()
 }
@@ -74,8 +74,8 @@ fn an_out_of_tree_module_is_built_with_the_headers_of_both_formats() {
     let release = report["kernel"]["release"].as_str().unwrap().to_owned();
     let dir = tempfile::tempdir().unwrap();
     let (deb, rpm) = (dir.path().join("deb"), dir.path().join("rpm"));
-    for folder in [&deb, &rpm] {
-        fs::create_dir(folder).unwrap();
+    for directory in [&deb, &rpm] {
+        fs::create_dir(directory).unwrap();
     }
     unpack_deb(&run.artifact("deb", "headers"), &deb);
     unpack_rpm(&run.artifact("rpm", "headers"), &rpm);
@@ -87,7 +87,7 @@ fn an_out_of_tree_module_is_built_with_the_headers_of_both_formats() {
     let (in_deb, in_rpm) = (home(&deb, &in_deb), home(&rpm, &in_rpm));
     output("diff", &["-r", "--no-dereference", in_deb.to_str().unwrap(), in_rpm.to_str().unwrap()]);
 
-    assert!(!mentions(&in_deb, store().to_str().unwrap()), "they name where the kernel was built");
+    assert!(!mentions(&in_deb, store().to_str().unwrap()), "the headers contain a path of the build machine");
     for (headers, name) in [(in_deb, "one"), (in_rpm, "two")] {
         let module = build_module(&headers, &dir.path().join(name));
         let magic = output("modinfo", &["-F", "vermagic", module.to_str().unwrap()]);
@@ -96,7 +96,7 @@ fn an_out_of_tree_module_is_built_with_the_headers_of_both_formats() {
 }
 
 #[test]
-fn a_program_is_built_with_the_kernels_own_interface() {
+fn a_program_is_built_with_the_packaged_user_space_headers() {
     if !can_boot() || !have(&["dpkg-deb"]) {
         return;
     }

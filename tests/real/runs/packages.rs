@@ -1,4 +1,4 @@
-//! Packages of a kernel that has been built and booted, read by the real tools.
+//! Packages of a booted kernel, read by dpkg-deb and rpm.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::need::have;
 use crate::support::tool::{LINE, Run, can_boot};
 
-/// What a command printed; it must succeed.
+/// Runs a command that must succeed. Returns its standard output.
 pub fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -14,7 +14,7 @@ pub fn output(program: &str, args: &[&str]) -> String {
 }
 
 #[test]
-fn dpkg_and_rpm_accept_what_was_built_and_booted() {
+fn dpkg_and_rpm_accept_the_packages_of_a_booted_kernel() {
     if !can_boot() || !have(&["dpkg-deb", "rpm"]) {
         return;
     }
@@ -29,7 +29,7 @@ fn dpkg_and_rpm_accept_what_was_built_and_booted() {
             .find(|artifact| artifact["kind"] == kind && artifact["part"] == "image")
             .unwrap();
         let path = PathBuf::from(artifact["path"].as_str().unwrap());
-        assert_eq!(path.parent(), Some(run.out.path()), "packages lie directly in --out");
+        assert_eq!(path.parent(), Some(run.out.path()), "the packages are directly in --out");
         assert_eq!(path.metadata().unwrap().len(), artifact["bytes"].as_u64().unwrap());
         path.to_str().unwrap().to_owned()
     };

@@ -1,4 +1,4 @@
-//! What must fail, fails, and says why.
+//! Runs that must fail, with the reason.
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ fn an_option_whose_dependency_was_removed_is_named() {
 }
 
 #[test]
-fn one_changed_byte_of_the_tarball_in_the_store_is_noticed() {
+fn one_changed_byte_of_the_tarball_in_the_store_is_detected() {
     let run = Run::new(&["fetch", "--release", LINE]).passed();
     let sha256 = run.report()["source"]["sha256"].as_str().unwrap().to_owned();
     let archive = archive(&sha256);
@@ -41,7 +41,7 @@ fn one_changed_byte_of_the_tarball_in_the_store_is_noticed() {
     Run::new(&["fetch", "--release", LINE]).passed();
 }
 
-/// The archive's file in the store: the largest one of its entry.
+/// Returns the archive in the store: the largest file of its entry.
 fn archive(sha256: &str) -> PathBuf {
     let files =
         fs::read_dir(store().join("tarballs").join(sha256)).unwrap().flatten().map(|entry| entry.path());

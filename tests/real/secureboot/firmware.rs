@@ -43,13 +43,13 @@ pub fn boot(trusted: &Path, disk: Disk, ends: &[&str]) -> String {
     fs::copy(disk.initramfs, files.join("initrd.img")).unwrap();
     let mut console = String::new();
     let mut ended = false;
-    let see = |line: &str| {
+    let on_line = |line: &str| {
         console += line;
         console += "\n";
         ended = ends.iter().any(|end| line.contains(end));
         if ended { Flow::Enough } else { Flow::Continue }
     };
-    let done = process::Command::new("qemu-system-x86_64")
+    let result = process::Command::new("qemu-system-x86_64")
         .args(["-machine", "q35,smm=on", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"])
         .args(["-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot"])
         // Only the firmware can write the variables, so nothing in the guest can change the keys.
@@ -62,10 +62,10 @@ pub fn boot(trusted: &Path, disk: Disk, ends: &[&str]) -> String {
         .arg(format!("if=virtio,format=raw,readonly=on,file=fat:{}", files.display()))
         .args(["-serial", "stdio"])
         .deadline(DEADLINE)
-        .on_line(see)
+        .on_line(on_line)
         .run(&Stop::default());
     eprintln!("{console}");
-    done.unwrap();
+    result.unwrap();
     assert!(ended, "the guest ended before any of {ends:?}");
     console
 }

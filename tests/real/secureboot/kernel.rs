@@ -1,4 +1,4 @@
-//! The signed kernel of all tests, built once.
+//! The signed kernel that all tests share, built once.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +39,7 @@ pub fn arguments(keys: &Keys) -> Vec<&str> {
 
 impl Kernel {
     fn build() -> Kernel {
-        // The certificate is built in, so a new one at each run would build another kernel.
+        // The kernel contains the certificate, so a new certificate for each run would require another build.
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("secureboot-keys");
         let keys = Keys::kept_in(&dir, "kpatch-build test");
         let run = Run::new(&arguments(&keys)).passed();
@@ -92,7 +92,7 @@ impl Kernel {
     /// Directory of a stage's result in the store.
     fn result(&self, stage: &str) -> PathBuf {
         let stages = self.report["stages"].as_array().unwrap();
-        let stage = stages.iter().find(|one| one["stage"] == stage).unwrap();
+        let stage = stages.iter().find(|entry| entry["stage"] == stage).unwrap();
         store().join("results").join(stage["key"].as_str().unwrap())
     }
 
@@ -108,7 +108,7 @@ impl Kernel {
         let is_ours = |dir: &PathBuf| {
             std::fs::read(dir.join("certs/kpatch-build.pem")).is_ok_and(|found| found == cert)
         };
-        dirs.find(is_ours).expect("the kernel was built here")
+        dirs.find(is_ours).expect("a build directory with the certificate")
     }
 
     pub fn unsigned_image(&self) -> PathBuf {

@@ -29,8 +29,8 @@ fn real_public_tools_verify_the_signatures_in_the_packages() {
     assert_eq!(report["kernel"]["signed_by"]["subject"], "CN=kpatch-build test");
     for root in [&kernel.deb(), &kernel.rpm()] {
         let image = kernel.image_in(root);
-        let said = printed(Command::new("sbverify").arg("--cert").arg(&kernel.keys.cert).arg(&image));
-        assert!(said.contains("Signature verification OK"), "{said}");
+        let text = printed(Command::new("sbverify").arg("--cert").arg(&kernel.keys.cert).arg(&image));
+        assert!(text.contains("Signature verification OK"), "{text}");
         let other = Command::new("sbverify").arg("--cert").arg(&kernel.others.cert).arg(&image).output();
         assert!(!other.unwrap().status.success(), "sbverify accepts any key");
         let bytes = fs::read(&image).unwrap();
@@ -72,7 +72,12 @@ fn real_signing_again_gives_the_same_packages() {
     assert_eq!(stage(&again.report(), "build")["status"], "cached");
     assert_eq!(stage(&again.report(), "sign")["status"], "done");
     let sums = |report: &serde_json::Value| -> Vec<String> {
-        report["artifacts"].as_array().unwrap().iter().map(|one| one["sha256"].to_string()).collect()
+        report["artifacts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|artifact| artifact["sha256"].to_string())
+            .collect()
     };
     assert!(sums(&kernel.report).len() >= 4, "image and headers in both formats");
     assert_eq!(sums(&again.report()), sums(&kernel.report));

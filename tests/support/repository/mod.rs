@@ -1,4 +1,4 @@
-//! A key, packages, and a repository of them.
+//! A signing key, packages, and a repository with them.
 
 pub mod server;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::http::{Request, listen};
 
-/// Gets a path and the content of that file; returns the content to serve.
+/// Receives a path and the content of that file; returns the content to serve, or `None` for a 404.
 type Hook = Box<dyn FnMut(&str, Option<Vec<u8>>) -> Option<Vec<u8>> + Send>;
 
 struct State {

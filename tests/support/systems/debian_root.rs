@@ -1,4 +1,4 @@
-//! A Debian system to install into, made by mmdebstrap once and unpacked for each test.
+//! A Debian system to install packages into, created by mmdebstrap once and unpacked for each test.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 
 use crate::support::output::{must, text};
 
-/// Folder in which the system is kept between runs; the target folder where it is not set.
+/// The directory in which systems are kept between runs; by default, a directory of Cargo's.
 const CACHE: &str = "KPATCH_BUILD_TEST_CACHE";
 pub const SUITE: &str = "bookworm";
-/// What a kernel package depends on.
+/// Dependencies of a kernel package.
 const KERNEL_NEEDS: &str = "kmod,linux-base,initramfs-tools";
 
 pub struct Root(tempfile::TempDir);
@@ -19,13 +19,12 @@ impl Root {
         Root::with(SUITE, KERNEL_NEEDS)
     }
 
-    /// A system that is called `name` where it is kept, of the required packages and `packages`,
-    /// which are separated by commas.
+    /// Returns a system with the required packages and `packages`, separated by commas. It is kept under `name`.
     pub fn with(name: &str, packages: &str) -> Root {
         Root::kept(name, SUITE, packages)
     }
 
-    /// The same of another suite; each suite is kept with one list of packages only.
+    /// Returns a system of another suite, which is kept under the suite's name with one list of packages only.
     pub fn of(suite: &str, packages: &str) -> Root {
         Root::kept(suite, suite, packages)
     }
@@ -57,7 +56,7 @@ impl Root {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// A command line that runs inside.
+    /// Returns a command that runs a command line inside.
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new("chroot");
         command.arg(self.path()).args(["sh", "-c", line]).env_clear();
@@ -74,14 +73,14 @@ impl Root {
         self.command(line).output().unwrap()
     }
 
+    /// Runs a command line inside that must succeed. Returns both of its streams.
     pub fn must(&self, line: &str) -> String {
         let output = self.run(line);
         assert!(output.status.success(), "{line}\n{}", text(&output));
         text(&output)
     }
 
-    /// Every path below `/boot`, `/lib/modules`, `/usr/share/doc` and `/usr/share/licenses` that
-    /// holds `word`.
+    /// Returns every path below `/boot`, `/lib/modules`, `/usr/share/doc` and `/usr/share/licenses` that contains `word`.
     pub fn traces(&self, word: &str) -> String {
         let output = self
             .run(&format!("find /boot /usr/lib/modules /usr/share/doc /usr/share/licenses -path '*{word}*'"));
@@ -89,7 +88,7 @@ impl Root {
     }
 }
 
-/// The mirror that this machine's apt uses for the suite, else for its first one.
+/// Returns the mirror that this machine's apt uses for [`SUITE`].
 pub fn mirror() -> String {
     let sources = must(Command::new("apt-get").args([
         "indextargets",
@@ -104,7 +103,7 @@ pub fn mirror() -> String {
     uri.to_owned()
 }
 
-/// Where systems are kept between runs.
+/// Returns the directory in which systems are kept between runs.
 pub fn cache() -> PathBuf {
     let cache = std::env::var_os(CACHE).map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     fs::create_dir_all(&cache).unwrap();
@@ -118,16 +117,16 @@ fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
     lock.lock().unwrap();
     if !archive.exists() {
         let dir = tempfile::tempdir_in(&cache).unwrap();
-        let made = dir.path().join("root.tar");
+        let unfinished = dir.path().join("root.tar");
         must(
             Command::new("timeout")
                 .args(["1200", "mmdebstrap", "--variant=minbase"])
                 .arg(format!("--include={packages}"))
                 .arg(suite)
-                .arg(&made)
+                .arg(&unfinished)
                 .arg(mirror()),
         );
-        fs::rename(made, &archive).unwrap();
+        fs::rename(unfinished, &archive).unwrap();
     }
     archive
 }

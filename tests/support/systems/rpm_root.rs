@@ -1,11 +1,10 @@
 //! A root that installs kernels as Fedora does: rpm and dnf, kernel-install, dracut, systemd-boot.
 //!
-//! All of it is Debian's build of those programs, because no archive of Fedora's is at hand. What differs
-//! from Fedora is made good here, by configuration and never in the kernel's packages:
+//! The programs are Debian's builds, because no Fedora archive is available. This module adapts their configuration to
+//! Fedora's; the kernel's packages are unchanged:
 //!
-//! - rpm's database is empty, so one package provides what stands in the root by Debian's doing;
-//! - Debian's dracut comes without its plugin for kernel-install, and Debian's systemd with one
-//!   for initramfs-tools instead.
+//! - rpm's database is empty, so one package provides what Debian's packages installed;
+//! - Debian's dracut lacks its plugin for kernel-install, and Debian's systemd has one for initramfs-tools instead.
 
 use std::cell::Cell;
 use std::fs;
@@ -16,10 +15,10 @@ use std::process::{Command, Output};
 use super::debian_root::Root;
 use crate::support::output::{must, text};
 
-/// The package managers; what they start; what a machine boots with; what modules are built with.
+/// Packages of the package managers, the programs that they start, the boot, and module builds.
 pub const PACKAGES: &str = "rpm,dnf,dracut-core,kmod,cpio,systemd-sysv,udev,dbus,systemd-boot,e2fsprogs,strace,\
                         gcc,make,libelf1,libssl3";
-/// Names that Fedora's packages have, and the file in the root that shows that they would be right.
+/// Names of Fedora's packages, and a file of each that must exist in the root.
 const PROVIDED: [(&str, &str); 6] = [
     ("/bin/sh", "/bin/sh"),
     ("/usr/bin/kernel-install", "/usr/bin/kernel-install"),
@@ -28,20 +27,20 @@ const PROVIDED: [(&str, &str); 6] = [
     ("dracut", "/usr/bin/dracut"),
     ("kmod", "/usr/sbin/depmod"),
 ];
-/// Of the Boot Loader Specification, for a system without GRUB's own files in /boot.
+/// The machine ID, which names the kernels' directories in /boot (Boot Loader Specification).
 pub const MACHINE_ID: &str = "6b70617463682d6275696c6400000001";
-/// As dracut's 50-dracut.install does where the layout is the Boot Loader Specification's.
+/// Like dracut's 50-dracut.install with the layout of the Boot Loader Specification.
 const DRACUT_PLUGIN: &str = "[ \"$1\" = add ] || exit 0\nexec dracut --force --quiet \"$3/initrd\" \"$2\"";
 
-/// Bucket in /boot, unless a test says otherwise.
+/// Size of /boot, unless a test sets another one.
 const BOOT_MIB: u32 = 256;
 
-/// What the host needs for it.
+/// Programs that the host needs.
 pub const PROGRAMS: [&str; 4] = ["chroot", "unshare", "mmdebstrap", "apt-get"];
 
 pub struct RpmRoot {
     root: Root,
-    /// What is in /boot, the EFI system partition.
+    /// The content of /boot, the EFI system partition.
     esp: tempfile::TempDir,
     boot_mib: Cell<u32>,
 }
@@ -51,10 +50,10 @@ impl RpmRoot {
         RpmRoot::of(Root::with("rpm", PACKAGES))
     }
 
-    /// Of a system that holds [`PACKAGES`].
+    /// Configures a system that has [`PACKAGES`].
     pub fn of(root: Root) -> RpmRoot {
         let this = RpmRoot { root, esp: tempfile::tempdir().unwrap(), boot_mib: Cell::new(BOOT_MIB) };
-        // Debian's rpm has it in the user's home, so that nobody uses it for the system.
+        // Debian's rpm has its database in the user's home, to discourage its use for the system.
         this.write("/etc/rpm/macros", "%_dbpath /var/lib/rpm\n");
         this.write("/etc/dnf/vars/releasever", "12\n");
         this.write("/etc/machine-id", &format!("{MACHINE_ID}\n"));
@@ -70,7 +69,7 @@ impl RpmRoot {
         self.root.path()
     }
 
-    /// The folder that is copied to /boot for each command line, and back.
+    /// Returns the directory that is copied to /boot before each command line, and back after it.
     pub fn esp(&self) -> PathBuf {
         self.esp.path().join("boot")
     }
@@ -90,14 +89,14 @@ impl RpmRoot {
         self.root.script(path, content);
     }
 
-    /// Gives /boot so many MiB from now on.
+    /// Sets the size of /boot for the next command lines.
     pub fn limit_boot(&self, mib: u32) {
         self.boot_mib.set(mib);
     }
 
-    /// Runs a command line inside, with /boot as a file system of its own.
+    /// Runs a command line inside, with /boot as a separate file system.
     ///
-    /// Its mounts are seen by nobody else and end with it.
+    /// The mounts are private to the command line and end with it.
     pub fn run(&self, line: &str) -> Output {
         const ENTER: &str =
             "mount -t tmpfs -o size=\"$4\"M tmpfs \"$1/boot\" && cp -a \"$2/.\" \"$1/boot\" && \
@@ -120,11 +119,11 @@ impl RpmRoot {
         text(&output)
     }
 
-    /// [`RpmRoot::must`] and [`quiet`]: rpm has no other way to tell of what did not stop it.
+    /// Runs a command line that must succeed without a warning, see [`quiet`].
     pub fn quietly(&self, line: &str) -> String {
-        let said = self.must(line);
-        quiet(&said);
-        said
+        let output = self.must(line);
+        quiet(&output);
+        output
     }
 
     fn install_stand_in(&self) {
@@ -133,13 +132,13 @@ impl RpmRoot {
             "12",
             "GPL-2.0-only",
             "noarch",
-            "What Debian's packages put into this root, by the names that Fedora has for it",
+            "What Debian's packages installed in this root, under Fedora's names",
         );
         for (name, path) in PROVIDED {
-            assert!(self.join(path).exists(), "{path} stands for {name}");
+            assert!(self.join(path).exists(), "{path} of {name}");
             builder.provides(rpm::Dependency::any(name));
         }
-        // Those of the libraries, as rpmbuild finds them.
+        // The libraries, as rpmbuild names them.
         let libraries = "ls /usr/lib/x86_64-linux-gnu/*.so.* | /usr/lib/rpm/elfdeps --provides | sort -u";
         for provided in must(Command::new("chroot").arg(self.path()).args(["sh", "-c", libraries])).lines() {
             builder.provides(rpm::Dependency::any(provided));
@@ -149,15 +148,16 @@ impl RpmRoot {
     }
 }
 
-/// Without a word of warning: rpm has no other way to tell of what did not stop it.
-pub fn quiet(said: &str) {
+/// Asserts that the output has no warning: rpm reports failures that do not stop it in no other way.
+pub fn quiet(output: &str) {
     let warns =
         |line: &&str| ["warning", "error", "failed"].iter().any(|word| line.to_lowercase().contains(word));
-    assert_eq!(said.lines().find(warns), None);
+    assert_eq!(output.lines().find(warns), None);
 }
 
-/// Lists every path with `word` in it where a kernel's packages and their scripts leave files.
+/// Returns a command line that lists the paths that contain `word`, in the directories of a kernel's packages and
+/// their scripts.
 pub fn traces(word: &str) -> String {
-    let folders = "/boot /usr/lib/modules /usr/src /usr/lib/debug /usr/share/licenses";
-    format!("find {folders} -path '*{word}*' 2> /dev/null || :")
+    let directories = "/boot /usr/lib/modules /usr/src /usr/lib/debug /usr/share/licenses";
+    format!("find {directories} -path '*{word}*' 2> /dev/null || :")
 }

@@ -81,7 +81,7 @@ fn create(scratch: &Path) -> Machine {
     let append = format!("root=UUID={} ro console=ttyS0 panic=-1 no_timer_check", disk::ROOT_UUID);
     let direct = Direct { kernel: &root.join("vmlinuz"), initrd: &root.join("initrd.img"), append: &append };
     let mut guest = machine.boot_directly(&direct);
-    // As Debian's installer does.
+    // Debian's installer runs the same commands.
     guest.must("grub-install --target=x86_64-efi && update-grub");
     guest.shut_down();
     machine

@@ -44,7 +44,7 @@ pub fn add(delivery: &Path) {
     fs::write(delivery.join("dkms/dkms.conf"), DKMS).unwrap();
 }
 
-/// Builds a module with `/lib/modules/RELEASE/build`, as the README of every driver describes, and loads it.
+/// Builds a module with `/lib/modules/RELEASE/build`, as driver documentation describes, and loads it.
 pub fn out_of_tree(guest: &mut Guest) {
     let output =
         guest.must("cp -r /mnt/hello /root/ && make -C /lib/modules/$(uname -r)/build M=/root/hello W=e");

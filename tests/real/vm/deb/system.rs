@@ -38,17 +38,17 @@ impl System {
     }
 
     fn apt(&mut self, arguments: &str) -> Finished {
-        // There is no network: apt uses only installed packages and the delivery.
+        // The guest has no network: apt uses only installed packages and the delivery.
         self.guest.run(&format!("{APT} {arguments}"))
     }
 
     /// Installs both packages of a build from files, as a user does.
     pub fn install(&mut self, release: &str, build: u32) {
-        let done =
+        let result =
             self.apt(&format!("install /mnt/{build}/linux-image-*.deb /mnt/{build}/linux-headers-*.deb"));
-        assert_eq!(done.status, 0, "{}", done.output);
+        assert_eq!(result.status, 0, "{}", result.output);
         for word in ["W: ", "warning:", "Error! "] {
-            assert!(!done.output.contains(word), "{}", done.output);
+            assert!(!result.output.contains(word), "{}", result.output);
         }
         for package in ["linux-image", "linux-headers"] {
             let shown = format!("dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' {package}-{release}");
@@ -95,11 +95,12 @@ impl System {
         assert_eq!(self.guest.must("dpkg --audit"), "");
     }
 
-    /// linux-base asks for confirmation and gets none. A noninteractive frontend would confirm by default.
+    /// Asserts that linux-base stops the removal, which requires a confirmation. The frontend is readline, because a
+    /// noninteractive one would confirm by default.
     pub fn refuses_to_remove_the_running_kernel(&mut self, release: &str) {
-        let done = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
-        assert_ne!(done.status, 0, "{}", done.output);
-        assert!(done.output.contains("Aborting removal of the running kernel"), "{}", done.output);
+        let result = self.guest.run(&format!("DEBIAN_FRONTEND=readline {APT} remove linux-image-{release}"));
+        assert_ne!(result.status, 0, "{}", result.output);
+        assert!(result.output.contains("Aborting removal of the running kernel"), "{}", result.output);
         self.guest.must(&format!(
             "dpkg-query -W -f '${{db:Status-Status}}' linux-image-{release} | grep -qx installed"
         ));
@@ -118,16 +119,16 @@ impl System {
 
     pub fn remove(&mut self, release: &str) {
         let packages = format!("linux-image-{release} linux-headers-{release}");
-        let done = self.apt(&format!("remove {packages}"));
-        assert_eq!(done.status, 0, "{}", done.output);
-        assert!(!done.output.contains("not empty"), "{}", done.output);
-        let done = self.apt(&format!("purge {packages}"));
-        assert_eq!(done.status, 0, "{}", done.output);
+        let result = self.apt(&format!("remove {packages}"));
+        assert_eq!(result.status, 0, "{}", result.output);
+        assert!(!result.output.contains("not empty"), "{}", result.output);
+        let result = self.apt(&format!("purge {packages}"));
+        assert_eq!(result.status, 0, "{}", result.output);
     }
 
     pub fn installed(&mut self, release: &str) -> Installed {
         let paths = "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /run -prune -o -print";
-        // What apt and dpkg did stays in their logs, and in the journal: those are names of files of theirs.
+        // The logs of apt and dpkg and the journal keep the name, so only their file names are searched.
         let traces = self.guest.must(&format!(
             "{{ {paths} | grep -F -- {release}; dpkg-query -W | grep -F -- {release}; \
              grep -rlF --exclude-dir=journal -- {release} /boot/grub /etc /var/lib; }} || :"
@@ -142,7 +143,7 @@ impl System {
         assert_eq!(self.installed(release), Installed::Nothing);
     }
 
-    /// Every path except logs, caches, apt's state and files that each boot recreates.
+    /// Returns every path except logs, caches, apt's state and files that each boot recreates.
     pub fn files(&mut self) -> BTreeSet<String> {
         let listed = self.guest.must(
             "find / -xdev -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*' -not -path '/dev/*'",

@@ -38,7 +38,7 @@ pub fn configure(root: &RpmRoot) {
         symlink("/dev/null", root.join(&format!("/etc/systemd/system/{unit}"))).unwrap();
     }
     agent::install(root.path());
-    // As `bootctl install` does, which works only on a partition.
+    // `bootctl install` copies the same files, but works only on a partition.
     let dir = root.esp().join("EFI/BOOT");
     fs::create_dir_all(&dir).unwrap();
     fs::copy(root.join("/usr/lib/systemd/boot/efi/systemd-bootx64.efi"), dir.join("BOOTX64.EFI")).unwrap();

@@ -1,18 +1,18 @@
-//! What runs the test's commands in the guest: a service that reads them from the second serial port.
+//! A service in the guest that runs the test's commands from the second serial port.
 //!
-//! The kernel's messages, the firmware's and the boot loader's go to the first one, so nothing gets between
-//! a command and its answer. A serial port needs no driver that a kernel might have as a module.
+//! The messages of the kernel, the firmware and the boot loader go to the first port, so they do not mix with the
+//! answers. A serial port needs no driver that a kernel might have as a module.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-/// A line that the guest sends when it takes commands.
+/// The line that the guest sends when it accepts commands.
 pub const READY: &str = "@ready";
-/// `@done STATUS BYTES`, then as many bytes of output.
+/// The start of `@done STATUS BYTES`, which precedes that many bytes of output.
 pub const DONE: &str = "@done ";
 
-/// The test sends `BYTES` and a newline, then as many bytes of shell script.
+/// The test sends `BYTES` and a newline, then that many bytes of shell script.
 const SCRIPT: &str = "\
 #!/bin/sh
 # Runs the scripts that come over the second serial port, one at a time, and answers with their output.
@@ -29,7 +29,7 @@ while read -r size; do
 done
 ";
 
-/// Only the script itself is killed when the guest goes down: what it started is not waited for.
+/// systemd gives the script two seconds to end, so that a shutdown does not wait for its children.
 const UNIT: &str = "\
 [Unit]
 Description=Commands of a test
@@ -45,10 +45,10 @@ TimeoutStopSec=2
 WantedBy=multi-user.target
 ";
 
-/// A busy host's guest may need more than the minute and a half after which systemd gives a service up.
+/// On a busy host, a service may need more than the 90 seconds after which systemd gives up.
 const PATIENCE: &str = "[Manager]\nDefaultTimeoutStartSec=600\n";
 
-/// Puts the service into `root`, and takes the login prompt off the console.
+/// Installs the service in `root` and masks the login prompts on the consoles.
 pub fn install(root: &Path) {
     let program = root.join("usr/local/sbin/test-agent");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
@@ -67,7 +67,7 @@ pub fn install(root: &Path) {
     }
 }
 
-/// What an image depends on: part of the key under which it is kept.
+/// Returns the text that an image depends on: part of the key under which the image is kept.
 pub fn recipe() -> String {
     format!("{SCRIPT}{UNIT}{PATIENCE}")
 }

@@ -1,4 +1,4 @@
-//! A disk image from folders: GPT, an EFI system partition, and a root file system.
+//! A disk image made from directories: GPT, an EFI system partition, and a root file system.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,19 +7,19 @@ use std::process::{Command, Stdio};
 
 use crate::support::output::printed;
 
-/// Of the root file system, for `root=UUID=…` and `/etc/fstab`.
+/// UUID of the root file system, for `root=UUID=…` and `/etc/fstab`.
 pub const ROOT_UUID: &str = "6b706174-6368-4275-a96c-640000000001";
-/// Volume id of the EFI system partition, as mkfs.vfat takes it and as blkid shows it.
+/// Volume ID of the EFI system partition, in mkfs.vfat's format and in blkid's.
 const ESP_ID: &str = "6B706254";
 pub const ESP_UUID: &str = "6B70-6254";
 
 const MIB: u64 = 1 << 20;
-/// Sizes and places in MiB; the backup GPT takes the last one.
+/// Start and size in MiB; the last MiB of the disk is for the backup GPT.
 const ESP: (u64, u64) = (1, 256);
 const ROOT_START: u64 = ESP.0 + ESP.1;
 
-/// Lines for `/etc/fstab`, with the EFI system partition at `esp`. A busy host's guest may need more than
-/// the minute and a half after which systemd gives a device up.
+/// Returns the lines for `/etc/fstab`, with the EFI system partition at `esp`. On a busy host, a device may need more
+/// than the 90 seconds after which systemd gives up.
 pub fn fstab(esp: &str) -> String {
     format!(
         "UUID={ROOT_UUID} / ext4 defaults 0 1\n\
@@ -27,10 +27,10 @@ pub fn fstab(esp: &str) -> String {
     )
 }
 
-/// Makes the raw, sparse image `to` of `mib` MiB: the root file system holds what is in `root`, the EFI
-/// system partition what is in `esp`. Owners and modes are those of the folders, so root has to call it.
+/// Creates the raw, sparse image `to` of `mib` MiB, with the content of `root` in the root file system and the content
+/// of `esp` in the EFI system partition. Owners and modes are kept, so this requires root.
 pub fn make(root: &Path, esp: Option<&Path>, mib: u64, to: &Path) {
-    let scratch = tempfile::tempdir_in(to.parent().expect("a file has a folder")).unwrap();
+    let scratch = tempfile::tempdir_in(to.parent().expect("a file has a parent directory")).unwrap();
     sparse(to, mib);
     partition(to);
     // GRUB 2.06 cannot read file systems with the newest features.
@@ -46,8 +46,8 @@ pub fn make(root: &Path, esp: Option<&Path>, mib: u64, to: &Path) {
     let file = scratch.path().join("esp");
     sparse(&file, ESP.1);
     printed(Command::new("mkfs.vfat").args(["-F", "32", "-s", "1", "-n", "ESP", "-i", ESP_ID]).arg(&file));
-    if let Some(folder) = esp {
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    if let Some(directory) = esp {
+        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         printed(Command::new("mcopy").arg("-i").arg(&file).arg("-s").args(entries).arg("::"));
     }
     printed(
@@ -63,7 +63,8 @@ fn sparse(file: &Path, mib: u64) {
     File::create(file).and_then(|file| file.set_len(mib * MIB)).unwrap();
 }
 
-/// Types of the Discoverable Partitions Specification: `uefi`, and the root of x86-64.
+/// Partitions the disk; the types are those of the Discoverable Partitions Specification for the EFI system partition
+/// and the root of x86-64.
 fn partition(disk: &Path) {
     let table = format!(
         "label: gpt\nfirst-lba: 34\nstart={}MiB, size={}MiB, type=uefi, name=esp\n\
@@ -80,20 +81,20 @@ fn partition(disk: &Path) {
     assert!(child.wait().unwrap().success(), "sfdisk");
 }
 
-/// What an image depends on: part of the key under which it is kept.
+/// Returns the text that an image depends on: part of the key under which the image is kept.
 pub fn recipe() -> String {
     format!("{ESP:?}{ROOT_START}{ROOT_UUID}{ESP_ID}")
 }
 
-/// Makes an ext4 image of `folder` at `to`, to be handed to a guest as a second disk.
-pub fn delivery(folder: &Path, to: &Path) {
-    let kib = printed(Command::new("du").args(["-sk"]).arg(folder));
+/// Creates an ext4 image of `directory` at `to`, for a guest's second disk.
+pub fn delivery(directory: &Path, to: &Path) {
+    let kib = printed(Command::new("du").args(["-sk"]).arg(directory));
     let kib: u64 = kib.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("du");
     sparse(to, kib / 1024 * 5 / 4 + 16);
     printed(
         Command::new("mke2fs")
             .args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d"])
-            .arg(folder)
+            .arg(directory)
             .arg(to),
     );
 }

@@ -1,4 +1,4 @@
-//! One boot of a machine, and the commands that the test gives in it.
+//! One boot of a machine, in which the test runs commands.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,24 +13,24 @@ use kpatch_build::stages::boot::Console;
 
 use super::agent::{DONE, READY};
 
-/// From power-on until the guest takes commands: half a minute on a processor that nobody else uses, and
-/// many times that on a machine that builds a kernel beside it.
+/// Time limit from power-on until the guest accepts commands. A boot takes half a minute on an idle processor, and many
+/// times that while the host builds a kernel.
 const BOOT: Duration = Duration::from_secs(600);
-/// For one command: apt that makes an initramfs, a module and a boot menu.
+/// Time limit for one command, such as apt with an initramfs, a module and a boot menu to build.
 const COMMAND: Duration = Duration::from_secs(900);
 const SHUTDOWN: Duration = Duration::from_secs(180);
-/// Lines of the console that a failure shows.
+/// Number of console lines that a failure prints.
 const SHOWN: usize = 60;
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Finished {
     pub status: i32,
-    /// Both streams.
+    /// Both streams, as text.
     pub output: String,
 }
 
-/// A running machine. Dropping it switches it off the hard way.
+/// A running machine. Dropping it cuts the power.
 pub struct Guest {
     port: BufReader<UnixStream>,
     console: PathBuf,
@@ -64,14 +64,14 @@ impl Guest {
         guest
     }
 
-    /// Runs a shell script that must succeed, and returns what it printed.
+    /// Runs a shell script that must succeed. Returns both of its streams.
     pub fn must(&mut self, script: &str) -> String {
         let Finished { status, output } = self.run(script);
         assert!(status == 0, "{script}\nexit status {status}\n{output}");
         output
     }
 
-    /// Runs a shell script and returns what it came to.
+    /// Runs a shell script and returns its result.
     pub fn run(&mut self, script: &str) -> Finished {
         let started = Instant::now();
         self.send(script);
@@ -87,16 +87,16 @@ impl Guest {
         Finished { status: status.parse().unwrap(), output }
     }
 
-    /// What the kernel complained of since it started.
+    /// Returns the problems that the kernel has reported since it started.
     pub fn kernel_messages(&mut self) -> Console {
         Console::read(self.must("dmesg").as_bytes())
     }
 
-    /// Shuts down and lets go of the machine, which can then be booted again.
+    /// Shuts down, after which the machine can be booted again.
     pub fn shut_down(mut self) {
         self.send("systemctl poweroff");
         let deadline = Instant::now() + SHUTDOWN;
-        let qemu = self.qemu.take().expect("it runs");
+        let qemu = self.qemu.take().expect("the machine runs");
         while !qemu.is_finished() {
             if Instant::now() > deadline {
                 self.qemu = Some(qemu);
@@ -104,7 +104,7 @@ impl Guest {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        qemu.join().unwrap().expect("QEMU ends well");
+        qemu.join().unwrap().expect("QEMU exits without an error");
     }
 
     fn send(&mut self, script: &str) {
@@ -112,7 +112,7 @@ impl Guest {
         self.port.get_mut().write_all(message.as_bytes()).expect("the guest listens");
     }
 
-    /// The next line, without its end.
+    /// Returns the next line, without its line ending.
     fn line(&mut self, deadline: Instant, during: &str) -> String {
         let mut line = Vec::new();
         while line.last() != Some(&b'\n') {

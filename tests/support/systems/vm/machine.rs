@@ -1,4 +1,4 @@
-//! A disk, the firmware's variables, and how QEMU gets them.
+//! A disk, the firmware's variables, and the arguments of QEMU.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,25 +12,25 @@ use crate::support::output::must;
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
-/// A kernel that QEMU loads itself, for an image that has no boot loader yet.
+/// A kernel that QEMU loads, for an image that has no boot loader yet.
 pub struct Direct<'a> {
     pub kernel: &'a Path,
     pub initrd: &'a Path,
     pub append: &'a str,
 }
 
-/// A machine that is switched off.
+/// A machine that is powered off.
 pub struct Machine {
     scratch: tempfile::TempDir,
-    /// Where the console's text of each boot goes, and stays.
+    /// Directory of the console logs, one for each boot; it outlives the test.
     logs: PathBuf,
     boots: u32,
     deliveries: u32,
 }
 
 impl Machine {
-    /// A machine whose disk is `image` (raw or qcow2), of which nothing is changed. `variables` is what
-    /// [`Machine::save`] left beside it; without them the firmware is as it comes.
+    /// Returns a machine with an overlay over `image` (raw or qcow2), which stays unchanged. `variables` is the file that
+    /// [`Machine::save`] wrote; without it, the firmware has its defaults.
     pub fn on(image: &Path, format: &str, variables: Option<&Path>, logs: &Path) -> Machine {
         let _ = fs::remove_dir_all(logs);
         fs::create_dir_all(logs).unwrap();
@@ -46,25 +46,25 @@ impl Machine {
         machine
     }
 
-    /// Writes the disk as it is now, compressed, and the firmware's variables.
+    /// Saves the disk, compressed, and the firmware's variables.
     pub fn save(&self, disk: &Path, variables: &Path) {
         let convert = ["convert", "-O", "qcow2", "-c", "-o", "compression_type=zstd"];
         must(Command::new("qemu-img").args(convert).arg(self.disk()).arg(disk));
         fs::copy(self.variables(), variables).unwrap();
     }
 
-    /// Hands the content of `folder` to the next boots: `/dev/disk/by-id/virtio-delivery`, ext4.
-    pub fn deliver(&mut self, folder: &Path) {
+    /// Attaches the content of `directory` to the next boots as `/dev/disk/by-id/virtio-delivery`, ext4.
+    pub fn deliver(&mut self, directory: &Path) {
         self.deliveries += 1;
-        disk::delivery(folder, &self.delivery());
+        disk::delivery(directory, &self.delivery());
     }
 
-    /// Switches on: firmware, boot loader, kernel. Returns when the guest takes commands.
+    /// Powers on: firmware, boot loader, kernel. Returns when the guest accepts commands.
     pub fn boot(&mut self) -> Guest {
         self.start(&[])
     }
 
-    /// Switches on with a kernel from the host.
+    /// Powers on with a kernel from the host. Returns when the guest accepts commands.
     pub fn boot_directly(&mut self, direct: &Direct) -> Guest {
         let path = |path: &Path| path.to_str().unwrap().to_owned();
         self.start(&[
@@ -104,7 +104,7 @@ impl Machine {
         let mut drives = vec![
             format!("if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}"),
             format!("if=pflash,format=raw,unit=1,file={}", self.variables().display()),
-            // The file lives as long as the test: nothing has to reach the host's disk.
+            // The file is removed with the test, so QEMU does not need to flush it to the host's disk.
             format!("if=virtio,format=qcow2,cache=unsafe,file={}", self.disk().display()),
         ];
         let mut args = Vec::new();
@@ -118,8 +118,8 @@ impl Machine {
     }
 }
 
-/// TCG, which every host has. With `-no-reboot` a restart ends QEMU, and a panic (`panic=-1`) does: no boot
-/// is taken for another.
+/// TCG works on every host. With `-no-reboot`, a restart and a panic (`panic=-1`) end QEMU, so no test mistakes a second
+/// boot for the first.
 fn hardware() -> Vec<String> {
     let words = "-machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nodefaults -no-user-config \
                  -display none -monitor none -no-reboot -device virtio-rng-pci";

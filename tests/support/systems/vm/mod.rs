@@ -1,13 +1,13 @@
-//! Virtual machines made for a test: a disk image from a root folder, booted by its firmware.
+//! Virtual machines for tests: a disk image made from a root directory, booted by firmware.
 //!
-//! - [`disk`] makes the image, without loop devices and without mounting anything.
-//! - [`agent`] puts into the root what takes the test's commands.
-//! - [`Machine`] is the disk with the firmware's variables; each [`Machine::boot`] is a [`Guest`], one QEMU
-//!   from power-on until the guest switches off or restarts.
-//! - [`probe`] runs the boot test's probe there, and judges.
+//! - [`disk`] creates the image, without loop devices and mounts.
+//! - [`agent`] installs the service that runs the test's commands.
+//! - [`Machine`] is the disk with the firmware's variables. Each [`Machine::boot`] returns a [`Guest`]: one QEMU from
+//!   power-on until the guest powers off or restarts.
+//! - [`probe`] runs the boot test's probe in the guest and judges its observations.
 //!
-//! There is no `-kernel` here: firmware (OVMF), the boot loader on the EFI system partition, and
-//! what it loads. [`Machine::boot_directly`] is for making the image, before it has a boot loader.
+//! Firmware (OVMF) starts the boot loader on the EFI system partition, and the boot loader starts the kernel.
+//! [`Machine::boot_directly`] uses QEMU's `-kernel`, for an image that has no boot loader yet.
 
 pub mod agent;
 pub mod disk;
@@ -18,5 +18,5 @@ pub mod probe;
 pub use guest::{Finished, Guest};
 pub use machine::{Direct, Machine};
 
-/// What the host needs for all of it.
+/// Programs that the host needs.
 pub const PROGRAMS: [&str; 6] = ["qemu-system-x86_64", "qemu-img", "mke2fs", "mkfs.vfat", "mcopy", "sfdisk"];

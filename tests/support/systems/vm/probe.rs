@@ -1,4 +1,4 @@
-//! The boot test's probe, run in a system that other programs run in too.
+//! The boot test's probe, run in a system next to other programs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ use kpatch_build::stages::boot::{Records, programs};
 
 use super::Guest;
 
-/// Puts the probe's programs into the folder `probe` of what a guest is handed.
+/// Adds the probe's programs to the delivery, as the directory `probe`.
 pub fn add(delivery: &Path) {
     set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
     let scratch = tempfile::tempdir().unwrap();
@@ -27,16 +27,17 @@ pub fn add(delivery: &Path) {
         offline: true,
         logs: scratch.path().join("logs"),
     };
-    let folder = delivery.join("probe");
-    fs::create_dir(&folder).unwrap();
+    let directory = delivery.join("probe");
+    fs::create_dir(&directory).unwrap();
     for program in programs(&cx, Path::new("gcc")).unwrap() {
-        let path = folder.join(program.name);
+        let path = directory.join(program.name);
         fs::write(&path, program.content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
 
-/// Runs what lies in the guest's folder `programs`, and holds it to what `series` and every series claims.
+/// Runs the probe in the guest's directory `programs`, and asserts that its observations meet the claims of `series`
+/// and the claims that every series shares.
 pub fn passes(guest: &mut Guest, programs: &str, series: &str) {
     let copy = format!("rm -rf /root/probe && cp -r {programs} /root/probe");
     let seen = guest.must(&format!("{copy} && unshare --mount chroot /root/probe /init"));
@@ -49,7 +50,7 @@ pub fn passes(guest: &mut Guest, programs: &str, series: &str) {
     assert!(records.damage.is_none() && records.ended(), "{:?}\n{seen}", records.damage);
     assert!(records.missing.is_empty(), "{:?}", records.missing);
 
-    let running = records.release.as_deref().expect("the probe says what runs");
+    let running = records.release.as_deref().expect("the probe reports the kernel release");
     let release: Release = running.split('-').next().unwrap().parse().unwrap();
     let observed = Observed {
         line: Line::patches_for(&release),
@@ -61,6 +62,6 @@ pub fn passes(guest: &mut Guest, programs: &str, series: &str) {
     let judged = judge(&series::claims(series).unwrap(), &observed);
     let failed: Vec<_> = judged.iter().filter_map(|claim| claim.failure()).collect();
     assert!(failed.is_empty(), "{running}: {failed:#?}\nnotes: {:?}", records.notes);
-    assert!(!judged.is_empty(), "{running}: nothing was claimed");
+    assert!(!judged.is_empty(), "{running}: no claim was judged");
     eprintln!("the probe on {running}: {} claims held", judged.len());
 }
