@@ -171,7 +171,10 @@ mod tests {
             file("release = \"6.1.y\"\nkconfig = [\"boot\"]\nno-boot = true\nboot-deadline = 9\nout = \"x\"")
                 .unwrap();
         assert_eq!(settings.release.release.as_deref(), Some("6.1.y"));
-        assert_eq!((settings.no_boot.no_boot, settings.guest.boot_deadline), (Some(true), Some(9)));
+        assert_eq!(
+            (settings.no_boot.no_boot, settings.guest.boot_deadline.map(u64::from)),
+            (Some(true), Some(9))
+        );
         assert_eq!(settings.out.out, Some("x".into()));
     }
 

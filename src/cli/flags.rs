@@ -1,6 +1,6 @@
 //! Flags in groups: each command flattens the groups that it uses. The flags are the configuration file's keys too.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -179,8 +179,8 @@ pub(crate) struct GuestArgs {
     pub(crate) debuggers: Vec<String>,
 
     /// Boot timeout in seconds [default: 180]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) boot_deadline: Option<u64>,
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) boot_deadline: Option<NonZeroU64>,
 }
 
 /// The number of parallel jobs.

@@ -173,7 +173,7 @@ fn boot(settings: &Settings) -> Result<Option<BootRequest>, Error> {
         debian_mirror: settings.source.debian_mirror.clone(),
         keyring: settings.source.keyring.clone(),
     };
-    let deadline = Duration::from_secs(guest.boot_deadline.unwrap_or(BOOT_DEADLINE));
+    let deadline = Duration::from_secs(guest.boot_deadline.map_or(BOOT_DEADLINE, u64::from));
     let boots = !settings.no_boot.no_boot.unwrap_or(false);
     Ok(boots.then_some(BootRequest { accel: guest.accel, deadline, debuggers }))
 }

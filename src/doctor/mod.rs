@@ -83,9 +83,9 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::Missing { command: Some(command), .. } => {
-                Some(format!("run `{command}`, or let `kpatch-build doctor --install-deps` run it"))
-            }
+            Error::Missing { command: Some(command), .. } => Some(format!(
+                "run `{command}`, or `kpatch-build doctor --install-deps` with the flags of this run"
+            )),
             Error::NotRoot { command } => Some(format!("run as root: {command}")),
             Error::NoManager { .. } => Some("install these with the tools of your distribution".into()),
             Error::Missing { command: None, .. } => {

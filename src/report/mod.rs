@@ -71,7 +71,7 @@ pub struct Report {
     #[serde(default, deserialize_with = "known")]
     pub boot: Option<BootRecord>,
     /// Why the run failed. Null if it reached its end, whatever the verdict.
-    #[serde(default, deserialize_with = "known")]
+    #[serde(default, deserialize_with = "known_error")]
     pub error: Option<ErrorRecord>,
 }
 
@@ -91,6 +91,12 @@ pub(crate) fn schema_of<T: JsonSchema>() -> String {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let schema = generator.into_root_schema_for::<T>();
     serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n"
+}
+
+/// Reads the error; one that this version cannot read is still an error: the run failed.
+fn known_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ErrorRecord>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    Ok(value.map(|error| serde_json::from_value(error).unwrap_or_default()))
 }
 
 /// Reads a field, or leaves it empty if another version wrote words that this one does not know: `verify` and

@@ -58,7 +58,9 @@ pub(in crate::cli) fn run(args: &BootArgs, start: CommandLine) -> Result<Exit, F
     let invocation = start.read_file()?;
     let request = invocation.request()?;
     pipeline::check(&request, Goal::Boot)?;
-    install_missing(&invocation, &request, Goal::Boot)?;
+    if args.image.is_none() {
+        install_missing(&invocation, &request, Goal::Boot)?;
+    }
     let cx = invocation.context_of(&request.out)?;
     let image = match &args.image {
         Some(image) => image.clone(),

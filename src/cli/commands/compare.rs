@@ -187,6 +187,13 @@ fn request(settings: &Settings) -> Result<CompareRequest, Failure> {
 /// Returns the command line in a form to paste into a shell.
 fn command_line() -> String {
     let words = std::iter::once(program_name::get().to_owned()).chain(std::env::args().skip(1));
-    let words: Vec<_> = words.collect();
-    shlex::try_join(words.iter().map(String::as_str)).expect("an argument has no NUL")
+    let plain = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./,:=+@%#".contains(c))
+    };
+    // shlex would also quote `boot,debug` and `--out=x`, which no shell needs.
+    let quoted = |word: String| match plain(&word) {
+        true => word,
+        false => shlex::try_quote(&word).expect("an argument has no NUL").into_owned(),
+    };
+    words.map(quoted).collect::<Vec<_>>().join(" ")
 }
