@@ -10,7 +10,7 @@ fn parse(text: &str) -> Result<Report, ReadError> {
     Report::parse(Path::new("report.json"), text.as_bytes())
 }
 
-fn changed(change: impl FnOnce(&mut serde_json::Value)) -> String {
+fn changed(change: impl FnOnce(&mut Value)) -> String {
     let mut value = serde_json::from_str(REAL).unwrap();
     change(&mut value);
     value.to_string()
@@ -53,8 +53,8 @@ fn a_written_report_reads_back_equal() {
 fn a_new_report_has_every_field() {
     let request = parse(REAL).unwrap().request;
     let value = serde_json::to_value(Report::new(request)).unwrap();
-    let real: serde_json::Value = serde_json::from_str(REAL).unwrap();
-    let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let real: Value = serde_json::from_str(REAL).unwrap();
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&value), names(&real));
 }
 
@@ -90,7 +90,7 @@ fn a_boot_in_an_unknown_form_keeps_its_verdict() {
         assert_eq!(parse(&other).unwrap().verdict(), Some(verdict));
     }
     assert_eq!(parse(REAL).unwrap().verdict(), Some(Verdict::Pass));
-    assert_eq!(parse(&changed(|report| report["boot"] = serde_json::Value::Null)).unwrap().verdict(), None);
+    assert_eq!(parse(&changed(|report| report["boot"] = Value::Null)).unwrap().verdict(), None);
 }
 
 #[test]
@@ -123,16 +123,16 @@ fn a_real_report_satisfies_the_schema() {
 
 #[test]
 fn the_schema_refuses_what_no_report_has() {
-    type Change = fn(&mut serde_json::Value);
+    type Change = fn(&mut Value);
     let changes: [(&str, Change); 9] = [
         ("schema", |json| json["schema"] = "kpatch-build/report/2".into()),
         ("a missing field", |json| drop(json.as_object_mut().unwrap().remove("stages"))),
         ("a missing field of a part", |json| {
-            drop(json["kernel"].as_object_mut().unwrap().remove("timestamp"))
+            drop(json["kernel"].as_object_mut().unwrap().remove("timestamp"));
         }),
         ("type", |json| json["artifacts"][0]["bytes"] = "12".into()),
         ("enumeration", |json| json["stages"][0]["status"] = "finished".into()),
-        ("null", |json| json["request"]["revision"] = serde_json::Value::Null),
+        ("null", |json| json["request"]["revision"] = Value::Null),
         ("release", |json| json["release"] = "6.1.y".into()),
         ("register", |json| json["boot"]["observations"][1]["cs"] = "33".into()),
         ("verdict alone", |json| json["boot"] = serde_json::json!({"verdict": "pass"})),
