@@ -27,6 +27,10 @@ test *FILTER:
 ci:
     tests/run
 
+# Count the entries of src, and the import cycles between them and within their directories.
+layers:
+    cargo test --test fast layers:: -- --nocapture
+
 # Run the named slow suites (tests/README.md lists them), or all of them: `just suite all`.
 suite +NAME:
     tests/run "$@"

@@ -1,16 +1,17 @@
 //! The command line's definition: `--help`, completions, manual pages and the reference come from it.
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
     boot, cache, compare, completions, doctor, man, package_self, plan, releases, repo, reproduce, run,
     series, verify,
 };
+use super::flag_positions;
 use super::flags::{GlobalArgs, InstallArgs};
 use super::invocation::CommandLine;
 use super::request;
 use super::settings::Settings;
-use crate::base::error::{Exit, Explain, Failure};
+use crate::base::error::{Exit, Failure};
 use crate::base::options::Goal;
 use crate::base::program_name;
 use crate::base::stop::Stop;
@@ -117,7 +118,7 @@ pub(crate) fn command(name: &str) -> clap::Command {
 /// The failure that ended the command.
 pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
     let matches = command(program_name::get()).get_matches();
-    check_flag_positions(&matches).map_err(|error| Failure::new(None, &error))?;
+    flag_positions::check(&Cli::command(), &matches).map_err(|error| Failure::new(None, &error))?;
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let before = Settings { install: cli.install, global: cli.global, ..cli.settings };
     let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
@@ -187,64 +188,10 @@ impl Command {
     }
 }
 
-/// A flag before a subcommand that does not use it. Nothing has been written.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum FlagPositionError {
-    #[error("`--{flag}` has no effect on `{command}`")]
-    NoEffect { flag: String, command: String },
-    /// The subcommand has a flag of the same name with other values.
-    #[error("`--{flag}` before `{command}` has no effect")]
-    Before { flag: String, command: String },
-}
-
-impl Explain for FlagPositionError {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-
-    fn next_step(&self) -> Option<String> {
-        match self {
-            FlagPositionError::NoEffect { flag, .. } => Some(format!("leave out `--{flag}`")),
-            FlagPositionError::Before { flag, command } => {
-                Some(format!("write `--{flag}` after `{command}`"))
-            }
-        }
-    }
-}
-
-/// Refuses flags before a subcommand that does not use them; clap refuses those after it.
-fn check_flag_positions(matches: &ArgMatches) -> Result<(), FlagPositionError> {
-    let definition = Cli::command();
-    let (mut leaf, mut leaf_matches, mut names) = (&definition, matches, Vec::new());
-    while let Some((name, matches)) = leaf_matches.subcommand() {
-        leaf = leaf.find_subcommand(name).expect("clap matched it");
-        leaf_matches = matches;
-        names.push(name);
-    }
-    if names.is_empty() {
-        return Ok(());
-    }
-    let command = names.join(" ");
-    let is_given = |flag: &&clap::Arg| {
-        matches.value_source(flag.get_id().as_str()) == Some(clap::parser::ValueSource::CommandLine)
-    };
-    for flag in definition.get_arguments().filter(|flag| !flag.is_global_set()).filter(is_given) {
-        if leaf.get_arguments().any(|known| known.get_id() == flag.get_id()) {
-            continue;
-        }
-        let (long, command) = (flag.get_long(), command.clone());
-        let flag = long.expect("every argument here is a flag").to_owned();
-        return Err(match leaf.get_arguments().any(|known| known.get_long() == long) {
-            true => FlagPositionError::Before { flag, command },
-            false => FlagPositionError::NoEffect { flag, command },
-        });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::Explain;
 
     #[test]
     fn the_definition_is_consistent() {
@@ -270,8 +217,9 @@ mod tests {
         }
     }
 
-    fn position(words: &[&str]) -> Result<(), FlagPositionError> {
-        check_flag_positions(&Cli::command().try_get_matches_from(words).unwrap())
+    fn position(words: &[&str]) -> Result<(), flag_positions::FlagPositionError> {
+        let definition = Cli::command();
+        flag_positions::check(&definition, &definition.clone().try_get_matches_from(words).unwrap())
     }
 
     #[test]
@@ -286,6 +234,11 @@ mod tests {
         assert_eq!(text(&words), "`--release` has no effect on `series list`");
         let words = ["kpatch-build", "--format", "deb", "compare"];
         assert_eq!(text(&words), "`--format` before `compare` has no effect");
+        let words = ["kpatch-build", "--signing-key", "k", "fetch"];
+        assert_eq!(
+            position(&words).unwrap_err().facts(),
+            ["`--signing-key` is the old name of `--openpgp-key`"]
+        );
         let words = ["kpatch-build", "--install-deps", "plan"];
         assert_eq!(text(&words), "`--install-deps` has no effect on `plan`");
         for words in [

@@ -3,6 +3,7 @@
 pub mod args;
 mod commands;
 mod config_file;
+mod flag_positions;
 mod flags;
 mod invocation;
 mod output;

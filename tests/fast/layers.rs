@@ -10,10 +10,6 @@ use std::path::{Path, PathBuf};
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// The order within `src/stages`, the last stage first.
-const STAGES: [&str; 9] =
-    ["boot", "package", "secure_boot", "build", "configure", "patch", "unpack", "verify", "fetch"];
-
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -24,6 +20,14 @@ fn layers() -> Vec<String> {
     let (_, rest) = text.split_once("```layers\n").expect("ARCHITECTURE.md has a `layers` block");
     let (block, _) = rest.split_once("```").expect("the `layers` block ends");
     block.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// The stages in the sentence of ARCHITECTURE.md that gives their order, the last stage first.
+fn stages() -> Vec<String> {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, rest) = text.split_once("In `stages` the order is ").expect("ARCHITECTURE.md orders the stages");
+    let (order, _) = rest.split_once('.').expect("the order ends with a full stop");
+    order.split(',').map(|stage| stage.trim().to_owned()).collect()
 }
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -189,15 +193,16 @@ fn upward_uses(graph: &Graph, order: &[String]) -> Vec<String> {
 fn a_module_uses_only_lower_layers() {
     let directories = siblings(&graph());
     assert_eq!(upward_uses(&directories[""], &layers()), Vec::<String>::new());
-    let stages = STAGES.map(str::to_owned);
-    assert_eq!(upward_uses(&directories["stages"], &stages), Vec::<String>::new());
+    assert_eq!(upward_uses(&directories["stages"], &stages()), Vec::<String>::new());
 }
 
 #[test]
 fn no_directory_has_a_cycle_between_its_entries() {
     let directories = siblings(&graph());
     assert!(directories.len() > 15, "too few imports were parsed: {:?}", directories.keys());
-    assert_eq!(cycles(&directories), Vec::<String>::new());
+    let cycles = cycles(&directories);
+    println!("{} cycles in {} directories", cycles.len(), directories.len());
+    assert_eq!(cycles, Vec::<String>::new());
 }
 
 #[test]
@@ -206,6 +211,7 @@ fn each_entry_of_src_is_a_layer_and_there_are_at_most_14() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().replace(".rs", ""))
         .collect();
+    println!("{} entries in src", entries.len());
     assert!(entries.len() <= 14, "{entries:?}");
     entries.retain(|name| name != "lib" && name != "probe");
     entries.sort();

@@ -31,7 +31,10 @@ pub fn can_boot() -> bool {
 pub fn tool_in(store: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
     command.arg("--store").arg(store).args(args);
-    if !args.contains(&"--debuggers") {
+    // Without a subcommand, the first argument is a flag.
+    let boots =
+        args.first().is_none_or(|first| first.starts_with("--") || ["boot", "compare"].contains(first));
+    if boots && !args.contains(&"--debuggers") {
         command.args(["--debuggers", "none"]);
     }
     command
