@@ -19,8 +19,7 @@ use crate::base::error::{Exit, Explain};
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A file cannot be read; the error names operation and path.
-    // Not transparent: `full_disk` searches the sources for an `io::Error`.
-    #[error("{0}")]
+    #[error("cannot read the Secure Boot key or its certificate")]
     Io(#[from] io::Error),
     /// The file contains no private key.
     #[error("{} contains no private key in PEM format", path.display())]

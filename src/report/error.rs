@@ -10,7 +10,7 @@ use crate::base::error::{Exit, Explain};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file cannot be read.
-    #[error("{0}")]
+    #[error("cannot read the report")]
     Io(#[from] io::Error),
     /// The content is not JSON, or lacks required fields.
     #[error("{} is not a report of a run", path.display())]
@@ -36,7 +36,6 @@ impl Explain for ReadError {
     }
 
     fn next_step(&self) -> Option<String> {
-        let is_other = matches!(self, ReadError::Parse { .. } | ReadError::Schema { .. });
-        is_other.then(|| "name the report.json of a finished run".to_owned())
+        Some("name the report.json of a finished run".to_owned())
     }
 }

@@ -37,7 +37,7 @@ pub const PASSPHRASE_FILE: &str = "KPATCH_BUILD_SIGNING_PASSPHRASE_FILE";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read.
-    #[error("{0}")]
+    #[error("cannot read the OpenPGP key")]
     Io(#[from] io::Error),
     /// The file contains no secret key, but for example a public key.
     #[error("{} contains no OpenPGP secret key", path.display())]

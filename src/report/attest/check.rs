@@ -15,6 +15,7 @@ use super::sums::Sums;
 use super::{Error, PROVENANCE, SBOM, SIGNATURE, SUMS, provenance, spdx};
 use crate::base::digest::hash_file;
 use crate::base::error::Failure;
+use crate::base::openpgp::keyring::read_keyring;
 use crate::base::openpgp::sign;
 use crate::base::openpgp::verify::{Certificates, Signer};
 use crate::base::stop::Stop;
@@ -53,11 +54,7 @@ impl fmt::Display for Verification {
 /// # Errors
 /// The file cannot be read, or contains no certificate.
 pub fn keyring(path: &Path) -> Result<Certificates, Error> {
-    let certificates = Certificates::parse(&fs::read(path)?);
-    match certificates.is_empty() {
-        true => Err(Error::EmptyKeyring { path: path.to_owned() }),
-        false => Ok(certificates),
-    }
+    Ok(read_keyring(path)?)
 }
 
 /// Checks the directory `dir`: its checksums, that its documents agree, and with a keyring its

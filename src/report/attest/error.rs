@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::base::error::{Exit, Explain};
+use crate::base::openpgp::keyring::KeyringError;
 use crate::base::openpgp::sign;
 use crate::base::stop::Interrupted;
 
@@ -32,11 +33,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// The keyring cannot verify anything.
-    #[error("{} contains no OpenPGP certificate", path.display())]
-    EmptyKeyring {
-        /// The keyring.
-        path: PathBuf,
-    },
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// A signal ended the check.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -53,7 +51,7 @@ impl Explain for Error {
 
     fn exit(&self) -> Exit {
         match self {
-            Error::NotADirectory { .. } | Error::EmptyKeyring { .. } => Exit::Usage,
+            Error::NotADirectory { .. } | Error::Keyring(_) => Exit::Usage,
             Error::Interrupted(_) => Exit::Interrupted,
             _ => Exit::StageFailed,
         }
@@ -61,7 +59,7 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::EmptyKeyring { .. } => {
+            Error::Keyring(KeyringError::Empty { .. }) => {
                 Some("export one with `gpg --export --armor KEY > FILE`".to_owned())
             }
             _ => self.inner()?.next_step(),
