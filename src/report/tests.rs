@@ -99,7 +99,9 @@ fn other_files_are_refused_with_the_reason() {
     assert!(parse("no JSON").unwrap_err().to_string().contains("is not a report"));
     let other = parse(r#"{"schema": "kpatch-build/compare/1", "cells": []}"#).unwrap_err().to_string();
     assert!(other.contains("kpatch-build/compare/1") && other.contains(SCHEMA), "{other}");
-    assert!(Report::load(Path::new("/nowhere/x.json")).unwrap_err().to_string().contains("/nowhere/x.json"));
+    let missing = Report::load(Path::new("/nowhere/x.json")).unwrap_err();
+    let shown = crate::base::error::Failure::new(None, &missing).message();
+    assert!(shown.starts_with("cannot read the report: ") && shown.contains("/nowhere/x.json"), "{shown}");
 }
 
 fn validator() -> jsonschema::Validator {
