@@ -189,7 +189,10 @@ fn manual(root: &Root) {
     let page = root.must("MANPAGER=cat man kpatch-build-kernel");
     assert!(page.contains("NAME") && page.contains("kpatch-build-kernel --release 6.1.y"), "{page}");
     let about = root.must("mandb --quiet && whatis kpatch-build-kernel");
-    assert!(about.contains("kpatch-build-kernel (1) - Build, package and boot-test Linux kernels"), "{about}");
+    assert!(
+        about.contains("kpatch-build-kernel (1) - Build, package and boot-test Linux kernels"),
+        "{about}"
+    );
     for page in root.must("ls /usr/share/man/man1/kpatch-build-kernel*.1.gz").lines() {
         // Every message of groff is an error of the page.
         assert_eq!(root.must(&format!("zcat {page} | groff -ww -man -Kutf8 -Tutf8 -z 2>&1")), "", "{page}");
