@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::{Exit, Explain};
 use super::text_schema::text_schema;
 
 /// One upstream release: `5.12`, `6.1.187`, `7.2-rc3`.
@@ -47,8 +48,18 @@ pub enum ReleaseSpec {
 
 /// The text, the only field, is not a release.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a kernel release; use an exact one (5.12, 6.1.187), a line (6.1.y) or latest")]
+#[error("{0:?} is not a kernel release")]
 pub struct ParseError(pub String);
+
+impl Explain for ParseError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        Some("use an exact release (5.12, 6.1.187), a line (6.1.y) or latest".into())
+    }
+}
 
 impl Line {
     /// The line `major.minor.y`.

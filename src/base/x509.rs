@@ -59,6 +59,14 @@ pub enum KeyError {
         /// The certificate file.
         certificate: PathBuf,
     },
+    /// A key without its certificate, or the reverse.
+    #[error("--{given} requires --{missing}")]
+    IncompletePair {
+        /// The flag that is set.
+        given: &'static str,
+        /// The flag that is missing.
+        missing: &'static str,
+    },
     /// Firmware does not verify signatures of such a key.
     #[error("the private key in {} is {found}; firmware requires RSA with at least {MINIMUM_BITS} bits", path.display())]
     NotUsable {
@@ -87,6 +95,7 @@ impl Explain for KeyError {
                 "create one: openssl req -new -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=NAME/ -keyout KEY -out CERT"
                     .to_owned(),
             ),
+            KeyError::IncompletePair { missing, .. } => Some(format!("add --{missing} FILE")),
             KeyError::Mismatch { .. } => Some("use a key and a certificate that belong together".to_owned()),
             KeyError::Io(_) => Some("check --secure-boot-key and --secure-boot-cert".to_owned()),
             _ => None,
@@ -130,6 +139,20 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
+    /// Loads the pair that `--secure-boot-key` and `--secure-boot-cert` name; `None` if neither is set.
+    ///
+    /// # Errors
+    /// Only one of the two is set, or as [`Signer::load`].
+    pub fn load_pair(key: Option<&Path>, certificate: Option<&Path>) -> Result<Option<Signer>, KeyError> {
+        let (key_flag, certificate_flag) = ("secure-boot-key", "secure-boot-cert");
+        match (key, certificate) {
+            (None, None) => Ok(None),
+            (Some(key), Some(certificate)) => Signer::load(key, certificate).map(Some),
+            (Some(_), None) => Err(KeyError::IncompletePair { given: key_flag, missing: certificate_flag }),
+            (None, Some(_)) => Err(KeyError::IncompletePair { given: certificate_flag, missing: key_flag }),
+        }
+    }
+
     /// Reads a private key (PEM) and its certificate (PEM or DER); one file may contain both.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use super::{config_file, progress, request};
 use crate::base::context::Context;
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::events::Events;
-use crate::base::options::Goal;
-use crate::base::options::ProgressMode;
+use crate::base::openpgp::sign::SigningKey;
+use crate::base::options::{Goal, ProgressMode};
 use crate::base::stop::Stop;
 use crate::base::store::Store;
 use crate::pipeline::request::Request;
@@ -78,9 +78,8 @@ impl Invocation {
     /// Returns the request for a run up to `goal`, with the OpenPGP key if the run writes packages.
     pub(super) fn request_for(&self, goal: Goal) -> Result<Request, Failure> {
         let mut request = self.request()?;
-        if goal.packages() {
-            request.keys.openpgp = request::openpgp_key(&self.settings).map_err(|error| failure(&error))?;
-        }
+        let key = self.settings.package.openpgp_key.as_deref().filter(|_| goal.packages());
+        request.keys.openpgp = key.map(SigningKey::load).transpose().map_err(|error| failure(&error))?;
         Ok(request)
     }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::flags::FormatChoice;
 use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
-use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::{Format, Lang, Part, Timestamp};
 use crate::base::release::{self, ReleaseSpec};
+use crate::base::x509::{KeyError, Signer};
+use crate::kernel::kconfig::{self, Kconfig};
 use crate::kernel::series;
-use crate::pipeline::request::{self as pipeline, Keys, Request};
+use crate::pipeline::request::{Keys, Request};
 use crate::stages::boot::BootRequest;
 use crate::stages::boot::debuggers::{DebuggerRequest, Selection, SelectionError};
 use crate::stages::fetch::pins::Pins;
@@ -33,9 +34,12 @@ pub(crate) enum Error {
     /// `--debuggers` names an unknown debugger, or a contradictory combination.
     #[error(transparent)]
     Debuggers(#[from] SelectionError),
-    /// A key or a kconfig cannot be used.
+    /// A kconfig does not exist or cannot be read.
     #[error(transparent)]
-    Request(#[from] pipeline::Error),
+    Kconfig(#[from] kconfig::Error),
+    /// The Secure Boot key or its certificate cannot be used.
+    #[error(transparent)]
+    SecureBoot(#[from] KeyError),
     /// `--format` names `none` and other formats.
     #[error("`none` cannot be combined with other formats")]
     NoneAndOthers,
@@ -59,7 +63,11 @@ pub(crate) enum Error {
 impl Explain for Error {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Error::Request(error) => Some(error),
+            Error::Release(error) => Some(error),
+            Error::Source(error) => Some(error),
+            Error::Debuggers(error) => Some(error),
+            Error::Kconfig(error) => Some(error),
+            Error::SecureBoot(error) => Some(error),
             _ => None,
         }
     }
@@ -78,21 +86,23 @@ impl Explain for Error {
     }
 }
 
-/// Returns the request for one run, without the OpenPGP key: see [`openpgp_key`].
+/// Returns the request for one run, without the OpenPGP key: it may need a passphrase, which only a run that writes
+/// packages may require.
 ///
 /// # Errors
 /// A word of the settings is wrong, or a file that they name cannot be used.
 pub(super) fn request(settings: &Settings) -> Result<Request, Error> {
     let Settings { series, kernel, package, .. } = settings;
     let lang = one_language(&series.lang)?;
-    let keys = keys(settings)?;
+    let secure_boot =
+        Signer::load_pair(kernel.secure_boot_key.as_deref(), kernel.secure_boot_cert.as_deref())?;
     let kconfig_names = kconfig_names(settings);
     let out = settings.out.out.clone().unwrap_or_else(|| OUT.into());
     Ok(Request {
         sources: sources(settings)?,
         series: series.series.clone().unwrap_or_else(|| series::DEFAULT.into()),
         lang,
-        kconfig: Request::load_kconfig(&kconfig_names, lang, &keys)?,
+        kconfig: Kconfig::load_for(lang, secure_boot.is_some(), &kconfig_names)?,
         kconfig_names,
         formats: formats(&package.format)?,
         parts: parts(&package.packages),
@@ -102,7 +112,7 @@ pub(super) fn request(settings: &Settings) -> Result<Request, Error> {
         revision: kernel.revision.map_or(1, u32::from),
         jobs: settings.jobs.jobs.map(usize::from),
         timestamp: timestamp()?,
-        keys,
+        keys: Keys { secure_boot, openpgp: None },
         out: std::path::absolute(out).map_err(Error::CurrentDirectory)?,
         boot: boot(settings)?,
     })
@@ -140,23 +150,6 @@ pub(super) fn timestamp() -> Result<Timestamp, Error> {
             _ => Err(Error::SourceDateEpoch { given: text }),
         },
     }
-}
-
-fn keys(settings: &Settings) -> Result<Keys, pipeline::Error> {
-    let kernel = &settings.kernel;
-    let secure_boot =
-        pipeline::secure_boot_key(kernel.secure_boot_key.as_deref(), kernel.secure_boot_cert.as_deref())?;
-    Ok(Keys { secure_boot, openpgp: None })
-}
-
-/// Loads the key that signs the documents beside packages. Only a run that writes packages calls this: the key may
-/// need a passphrase, which other commands must not require.
-///
-/// # Errors
-/// The key cannot be read or unlocked.
-pub(super) fn openpgp_key(settings: &Settings) -> Result<Option<SigningKey>, Error> {
-    let key = settings.package.openpgp_key.as_deref().map(SigningKey::load).transpose();
-    Ok(key.map_err(pipeline::Error::from)?)
 }
 
 fn kconfig_names(settings: &Settings) -> Vec<String> {
@@ -240,14 +233,6 @@ mod tests {
         assert_eq!(debuggers.keyring, Some("k.gpg".into()));
         settings.guest.debuggers = vec!["gdb".into()];
         assert_eq!(request(&settings).unwrap_err().exit(), Exit::Usage);
-    }
-
-    #[test]
-    fn only_packaging_reads_the_openpgp_key() {
-        let mut settings = Settings::default();
-        settings.package.openpgp_key = Some("/no/such/key".into());
-        assert!(request(&settings).unwrap().keys.openpgp.is_none());
-        assert_eq!(openpgp_key(&settings).unwrap_err().exit(), Exit::Usage);
     }
 
     #[test]

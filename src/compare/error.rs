@@ -74,6 +74,7 @@ impl Explain for Error {
             Error::Parse { .. } | Error::Schema { .. } => {
                 Some(format!("name the {FILE} that `kpatch-build compare` wrote"))
             }
+            Error::Read(_) => Some("check the path".into()),
             Error::Markers { .. } => Some("put each marker on a separate line where the matrix goes".into()),
             _ => None,
         }

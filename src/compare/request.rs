@@ -183,6 +183,7 @@ mod tests {
 
     use super::*;
     use crate::base::options::{Compression, Timestamp};
+    use crate::kernel::kconfig::Kconfig;
     use crate::pipeline::request::Keys;
     use crate::stages::boot::BootRequest;
     use crate::stages::boot::debuggers::DebuggerRequest;
@@ -220,7 +221,7 @@ mod tests {
             },
             series: series::DEFAULT.into(),
             lang: Lang::C,
-            kconfig: Request::load_kconfig(&kconfig_names, Lang::C, &Keys::default()).unwrap(),
+            kconfig: Kconfig::load_for(Lang::C, false, &kconfig_names).unwrap(),
             kconfig_names,
             formats: Vec::new(),
             parts: None,

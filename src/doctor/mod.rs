@@ -87,9 +87,8 @@ impl Explain for Error {
                 "run `{command}`, or `kpatch-build doctor --install-deps` with the flags of this run"
             )),
             Error::NotRoot { command } => Some(format!("run as root: {command}")),
-            Error::NoManager { .. } => Some("install these with the tools of your distribution".into()),
-            Error::Missing { command: None, .. } => {
-                Some("install these manually; no package is known for this host".into())
+            Error::Missing { command: None, .. } | Error::NoManager { .. } => {
+                Some("install these with the tools of your distribution".into())
             }
             _ => None,
         }

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::base::error::{Exit, Explain, Failure};
-use crate::base::openpgp::sign::SigningKey;
-use crate::report::{self, ErrorRecord, Report, RequestRecord, attest};
+use crate::report::{self, ErrorRecord, Report, RequestRecord};
 
 /// The report of the current run, and its path.
 pub(super) struct Recorder {
     pub(super) report: Report,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 /// The report cannot be written.
@@ -38,15 +37,6 @@ impl Recorder {
     /// Replaces `report.json`.
     pub(super) fn write(&self) -> Result<(), Failure> {
         self.report.write(&self.path).map(drop).map_err(failed)
-    }
-
-    /// Writes the last report of a run that reached its goal; with packages, also the checksums of
-    /// every file that it names.
-    pub(super) fn seal(&mut self, key: Option<&SigningKey>) -> Result<(), Failure> {
-        if self.report.artifacts.is_empty() {
-            return self.write();
-        }
-        attest::seal(&mut self.report, &self.path, key).map_err(|error| Failure::new(None, &error))
     }
 
     /// Writes the last report of a run that failed.

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Exit, Explain};
-use crate::base::openpgp::sign::{self, SigningKey};
+use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::{Compression, Format, Goal, Lang, Part, Timestamp};
 use crate::base::release::{self, Release, ReleaseSpec};
-use crate::base::x509::{KeyError, Signer};
+use crate::base::x509::Signer;
 use crate::doctor;
 use crate::kernel::kconfig::{self, Kconfig};
 use crate::report::RequestRecord;
@@ -24,7 +24,7 @@ pub struct Request {
     pub lang: Lang,
     /// Shipped names or paths; later fragments override earlier ones.
     pub kconfig_names: Vec<String>,
-    /// The fragments, plus the options that `lang` and `keys` need; see [`Request::load_kconfig`].
+    /// The fragments, plus the options that `lang` and `keys` need; see [`Kconfig::load_for`].
     pub kconfig: Kconfig,
     /// Package formats, each once; empty for no packages.
     pub formats: Vec<Format>,
@@ -63,23 +63,6 @@ pub struct Keys {
 /// Why a request is invalid. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The Secure Boot key or its certificate cannot be used.
-    #[error(transparent)]
-    SecureBoot(#[from] KeyError),
-    /// The OpenPGP key cannot be used.
-    #[error(transparent)]
-    OpenPgp(#[from] sign::Error),
-    /// A kconfig does not exist or cannot be read.
-    #[error(transparent)]
-    Kconfig(#[from] kconfig::Error),
-    /// A Secure Boot key without its certificate, or the reverse.
-    #[error("--{given} requires --{missing}")]
-    IncompleteKeyPair {
-        /// The flag that is set.
-        given: &'static str,
-        /// The flag that is missing.
-        missing: &'static str,
-    },
     /// A release without io threads.
     #[error("{release} has no io threads, so no series applies to it")]
     NoIoThreads {
@@ -101,15 +84,6 @@ pub enum Error {
 }
 
 impl Explain for Error {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Error::SecureBoot(error) => Some(error),
-            Error::OpenPgp(error) => Some(error),
-            Error::Kconfig(error) => Some(error),
-            _ => None,
-        }
-    }
-
     fn exit(&self) -> Exit {
         Exit::Usage
     }
@@ -120,7 +94,7 @@ impl Explain for Error {
                 "io_uring's workers are threads of the user's process since 5.12, and in 5.10.y since 5.10.162"
                     .into(),
             ],
-            _ => self.inner().map_or_else(Vec::new, Explain::facts),
+            _ => Vec::new(),
         }
     }
 
@@ -130,43 +104,20 @@ impl Explain for Error {
                 let lines: Vec<_> = release::Line::SUPPORTED.iter().map(ToString::to_string).collect();
                 Some(format!("use a release from a supported line: {}", lines.join(", ")))
             }
-            Error::IncompleteKeyPair { missing, .. } => Some(format!("add --{missing} FILE")),
-            _ => self.inner()?.next_step(),
+            _ => None,
         }
     }
 }
 
-/// Loads the Secure Boot key with its certificate; `None` if neither is named.
-///
-/// # Errors
-/// A file cannot be used, or only one of key and certificate is named.
-pub fn secure_boot_key(key: Option<&Path>, certificate: Option<&Path>) -> Result<Option<Signer>, Error> {
-    let (key_flag, certificate_flag) = ("secure-boot-key", "secure-boot-cert");
-    match (key, certificate) {
-        (None, None) => Ok(None),
-        (Some(key), Some(certificate)) => Ok(Some(Signer::load(key, certificate)?)),
-        (Some(_), None) => Err(Error::IncompleteKeyPair { given: key_flag, missing: certificate_flag }),
-        (None, Some(_)) => Err(Error::IncompleteKeyPair { given: certificate_flag, missing: key_flag }),
-    }
-}
-
 impl Request {
-    /// Loads the kconfig of a request with this language and these keys.
-    ///
-    /// # Errors
-    /// A fragment does not exist, cannot be read, or has a line that is not an option.
-    pub fn load_kconfig(names: &[String], lang: Lang, keys: &Keys) -> Result<Kconfig, Error> {
-        Ok(Kconfig::load_for(lang, keys.secure_boot.is_some(), names)?)
-    }
-
     /// Returns this request for patches in another language, with the kconfig that it needs.
     ///
     /// # Errors
-    /// As [`Request::load_kconfig`].
-    pub fn with_lang(&self, lang: Lang) -> Result<Request, Error> {
+    /// As [`Kconfig::load_for`].
+    pub fn with_lang(&self, lang: Lang) -> Result<Request, kconfig::Error> {
         let mut request = self.clone();
         if lang != self.lang {
-            request.kconfig = Request::load_kconfig(&self.kconfig_names, lang, &self.keys)?;
+            request.kconfig = Kconfig::load_for(lang, self.keys.secure_boot.is_some(), &self.kconfig_names)?;
             request.lang = lang;
         }
         Ok(request)
@@ -263,12 +214,5 @@ mod tests {
         ] {
             assert_eq!(check_localversion(text).is_ok(), good, "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_key_without_its_certificate_is_refused() {
-        let error = secure_boot_key(Some("k.pem".as_ref()), None).unwrap_err();
-        assert_eq!(error.to_string(), "--secure-boot-key requires --secure-boot-cert");
-        assert_eq!(error.next_step().unwrap(), "add --secure-boot-cert FILE");
     }
 }

@@ -252,11 +252,21 @@ impl<'a> Run<'a> {
         Ok(value)
     }
 
+    /// Writes the last report of a run that reached its goal; with packages, also the checksums of
+    /// every file that it names.
+    fn seal(&mut self) -> Result<(), Failure> {
+        let Recorder { report, path } = &mut self.recorder;
+        if report.artifacts.is_empty() {
+            return self.recorder.write();
+        }
+        attest::seal(report, path, self.openpgp_key).map_err(|error| Failure::new(None, &error))
+    }
+
     /// Writes the last report.
     fn end(mut self, outcome: Result<Results, Failure>) -> Result<Finished, Failure> {
         match outcome {
             Ok(Results { plan, boot }) => {
-                self.recorder.seal(self.openpgp_key)?;
+                self.seal()?;
                 let (report, path) = self.recorder.into_report();
                 Ok(Finished { report, path, plan, boot })
             }

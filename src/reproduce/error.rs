@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::base::error::{Exit, Explain};
 use crate::base::store;
-use crate::base::x509::Identity;
-use crate::pipeline::request;
+use crate::base::x509::{Identity, KeyError};
+use crate::kernel::kconfig;
 use crate::report::ReadError;
 use crate::stages::fetch::SourceSpecError;
 
@@ -16,9 +16,12 @@ pub(crate) enum Error {
     /// The report cannot be read.
     #[error(transparent)]
     Report(#[from] ReadError),
-    /// The recorded request cannot be repeated.
+    /// A recorded kconfig does not exist or cannot be read.
     #[error(transparent)]
-    Request(#[from] request::Error),
+    Kconfig(#[from] kconfig::Error),
+    /// The Secure Boot key or its certificate cannot be used.
+    #[error(transparent)]
+    SecureBoot(#[from] KeyError),
     /// The recorded source cannot be expressed as `--source`.
     #[error(transparent)]
     Source(#[from] SourceSpecError),
@@ -86,7 +89,9 @@ impl Explain for Error {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
             Error::Report(error) => Some(error),
-            Error::Request(error) => Some(error),
+            Error::Kconfig(error) => Some(error),
+            Error::Source(error) => Some(error),
+            Error::SecureBoot(error) => Some(error),
             Error::Store(error) => Some(error),
             _ => None,
         }

@@ -15,9 +15,10 @@ use crate::base::release::{Release, ReleaseSpec};
 use crate::base::store::{Bucket, Store};
 use crate::base::store_archives;
 use crate::base::x509::{Identity, Signer};
+use crate::kernel::kconfig::Kconfig;
 use crate::pipeline;
 use crate::pipeline::plan::{self, Plan};
-use crate::pipeline::request::{Keys, Request, secure_boot_key};
+use crate::pipeline::request::{Keys, Request};
 use crate::report::{Artifact, Kernel, Report, RequestRecord, Source, Tool, ToolchainRecord};
 use crate::stages::fetch::pins::Pins;
 use crate::stages::fetch::{Origin, SourceRequest, SourceSpec};
@@ -130,8 +131,8 @@ fn request(
     store: &Store,
 ) -> Result<Request, Error> {
     let (key, certificate) = &wanted.secure_boot;
-    let keys = Keys { secure_boot: secure_boot_key(key.as_deref(), certificate.as_deref())?, openpgp: None };
-    check_signer(recorded.kernel.signed_by.as_ref(), keys.secure_boot.as_ref().map(Signer::identity))?;
+    let secure_boot = Signer::load_pair(key.as_deref(), certificate.as_deref())?;
+    check_signer(recorded.kernel.signed_by.as_ref(), secure_boot.as_ref().map(Signer::identity))?;
     let mut packages = recorded.each::<Part>(|artifact| artifact.part);
     packages.sort();
     Ok(Request {
@@ -150,7 +151,7 @@ fn request(
         },
         series: earlier.series.clone(),
         lang: earlier.lang,
-        kconfig: Request::load_kconfig(&earlier.kconfig, earlier.lang, &keys)?,
+        kconfig: Kconfig::load_for(earlier.lang, secure_boot.is_some(), &earlier.kconfig)?,
         kconfig_names: earlier.kconfig.clone(),
         formats: recorded.each(|artifact| artifact.kind),
         parts: Some(packages),
@@ -160,7 +161,7 @@ fn request(
         revision: earlier.revision,
         jobs: wanted.jobs,
         timestamp: recorded.kernel.timestamp.map_or(Timestamp::OfSource, Timestamp::Given),
-        keys,
+        keys: Keys { secure_boot, openpgp: None },
         out: std::path::absolute(&wanted.out).map_err(Error::CurrentDirectory)?,
         boot: None,
     })

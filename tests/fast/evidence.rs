@@ -293,3 +293,16 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_written() {
     // The key is accepted; the release is not available.
     assert_eq!(run("locked.asc", "right").status.code(), Some(3));
 }
+
+/// The key may need a passphrase, which a run without packages must not require.
+#[test]
+fn only_a_run_that_writes_packages_reads_the_openpgp_key() {
+    let workspace = Workspace::new();
+    workspace.write("signed.toml", "openpgp-key = \"nowhere.asc\"\n");
+    for (goal, code) in [("build", 3), ("package", 2)] {
+        let mut tool = workspace.tool();
+        tool.args([goal, "--config", "signed.toml", "--release", "6.1.5", "--series", "none", "--offline"]);
+        let output = tool.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{goal}: {}", stderr(&output));
+    }
+}

@@ -60,17 +60,6 @@ pub struct Kconfig {
 }
 
 impl Kconfig {
-    /// Adds requests for the symbols (without `CONFIG_`) that enable the code of the series `series`.
-    pub fn with_switches(mut self, symbols: &[String], series: &str) -> Kconfig {
-        for symbol in symbols {
-            let from = format!("the series {series}");
-            let option =
-                RequestedOption { value: "y".to_owned(), optional: false, generated: false, from, line: 0 };
-            self.set(symbol.clone(), option);
-        }
-        self
-    }
-
     /// Requests an option; an earlier request for another value is overridden with a note.
     pub(super) fn set(&mut self, symbol: String, option: RequestedOption) {
         if let Some(earlier) = self.options.get(&symbol).filter(|earlier| earlier.value != option.value) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::base::digest::parse_sha256;
+use crate::base::error::{Exit, Explain};
 
 /// Where to look for a release: the value of `--source`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +38,26 @@ pub enum SourceSpec {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The value has none of the forms.
-    #[error(
-        "{0:?} is not a source; use auto, kernel.org, debian, git:URL-or-path[#ref], \
-         tarball:PATH-or-URL[#sha256] or dir:PATH"
-    )]
+    #[error("{0:?} is not a source")]
     Form(String),
     /// The checksum of a tarball is malformed.
-    #[error("{0:?} is not a SHA-256: expected 64 hexadecimal digits after the #")]
+    #[error("{0:?} is not a SHA-256")]
     Checksum(String),
+}
+
+impl Explain for ParseError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        Some(match self {
+            ParseError::Form(_) => "use auto, kernel.org, debian, git:URL-or-path[#ref], \
+                                    tarball:PATH-or-URL[#sha256] or dir:PATH"
+                .into(),
+            ParseError::Checksum(_) => "write the 64 hexadecimal digits of the checksum after the #".into(),
+        })
+    }
 }
 
 impl FromStr for SourceSpec {
@@ -124,7 +137,10 @@ mod tests {
     fn other_forms_are_refused_with_the_list_of_forms() {
         for text in ["", "kernelorg", "git:", "git:#v6.1", "git:x#", "dir:", "ftp://example.org", "svn:x"] {
             let error = text.parse::<SourceSpec>().unwrap_err();
-            assert!(matches!(error, ParseError::Form(_)) && error.to_string().contains("dir:PATH"), "{text}");
+            assert!(
+                matches!(error, ParseError::Form(_)) && error.next_step().unwrap().contains("dir:PATH"),
+                "{text}"
+            );
         }
         let error = "tarball:x.tar#12".parse::<SourceSpec>().unwrap_err();
         assert!(matches!(error, ParseError::Checksum(_)));

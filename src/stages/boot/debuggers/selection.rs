@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::base::error::{Exit, Explain};
+
 /// The name of a debugger, or of the host's debuggers, in `--debuggers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DebuggerName {
@@ -82,16 +84,27 @@ impl DebuggerRequest {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
     /// No debugger has this name.
-    #[error("unknown debugger {0:?}: use {known}", known = known())]
+    #[error("unknown debugger {0:?}")]
     Unknown(String),
     /// `all` or `none` is combined with another value.
     #[error("`{0}` cannot be combined with other debuggers")]
     NotAlone(&'static str),
 }
 
-fn known() -> String {
-    let names: Vec<_> = DebuggerName::ALL.iter().map(|name| name.text()).collect();
-    format!("any of {}, or all, or none", names.join(", "))
+impl Explain for SelectionError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn next_step(&self) -> Option<String> {
+        Some(match self {
+            SelectionError::Unknown(_) => {
+                let names: Vec<_> = DebuggerName::ALL.iter().map(|name| name.text()).collect();
+                format!("use any of {}, or all, or none", names.join(", "))
+            }
+            SelectionError::NotAlone(word) => format!("use {word} alone"),
+        })
+    }
 }
 
 impl Selection {
@@ -165,9 +178,11 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_reported_with_the_known_ones() {
-        let error = parse(&["gdb-11"]).unwrap_err().to_string();
-        for name in ["gdb-11", "gdb-10", "gdb-13", "gdb-16", "host", "all", "none"] {
-            assert!(error.contains(name), "{error}");
+        let error = parse(&["gdb-11"]).unwrap_err();
+        assert_eq!(error.to_string(), "unknown debugger \"gdb-11\"");
+        let step = error.next_step().unwrap();
+        for name in ["gdb-10", "gdb-13", "gdb-16", "host", "all", "none"] {
+            assert!(step.contains(name), "{step}");
         }
         assert_eq!(parse(&["all", "host"]), Err(SelectionError::NotAlone("all")));
         assert_eq!(parse(&["gdb-10", "none"]), Err(SelectionError::NotAlone("none")));

@@ -1,4 +1,4 @@
-//! The options that kpatch-build adds to those of the fragments.
+//! The options that a series and kpatch-build add to those of the fragments.
 
 use std::path::Path;
 
@@ -8,6 +8,17 @@ use super::options::{Kconfig, RequestedOption};
 pub const CERTIFICATE: &str = "certs/kpatch-build.pem";
 
 impl Kconfig {
+    /// Adds requests for the symbols (without `CONFIG_`) that enable the code of the series `series`.
+    pub fn with_switches(mut self, symbols: &[String], series: &str) -> Kconfig {
+        for symbol in symbols {
+            let from = format!("the series {series}");
+            let option =
+                RequestedOption { value: "y".to_owned(), optional: false, generated: false, from, line: 0 };
+            self.set(symbol.clone(), option);
+        }
+        self
+    }
+
     /// Returns the options to configure with: those of the plan, plus those that make the kernel depend on
     /// the plan alone. `signed`: the run signs image and modules. `tree` is the source tree, which need not
     /// exist yet.
