@@ -129,7 +129,8 @@ fn chain(error: &dyn Explain) -> Vec<String> {
     texts
 }
 
-const FREE_SPACE: &str = "free space on that file system (`kpatch-build cache list` shows what the store uses), \
+/// The next step when a file system is full.
+pub(crate) const FREE_SPACE: &str = "free space on that file system (`kpatch-build cache list` shows what the store uses), \
      or use another --store or --out";
 
 /// Whether a full disk or an exhausted quota caused `error`, in any stage.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::base::error::{Exit, Explain};
+use crate::base::error::{Exit, Explain, FREE_SPACE};
 use crate::base::process::{self, Command};
 use crate::base::stop::Stop;
 use crate::kernel::host_packages::{Manager, Need};
@@ -42,6 +42,12 @@ pub enum Error {
         missing: Vec<String>,
         /// The command that installs them; `None` if no package is known.
         command: Option<String>,
+    },
+    /// This host lacks nothing but free space.
+    #[error("missing on this host: {}", missing.join(", "))]
+    NoSpace {
+        /// The missing needs.
+        missing: Vec<String>,
     },
     /// The installation needs root.
     #[error("installing packages requires root")]
@@ -86,6 +92,7 @@ impl Explain for Error {
             Error::Missing { command: Some(command), .. } => Some(format!(
                 "run `{command}`, or `kpatch-build doctor --install-deps` with the flags of this run"
             )),
+            Error::NoSpace { .. } => Some(FREE_SPACE.into()),
             Error::NotRoot { command } => Some(format!("run as root: {command}")),
             Error::Missing { command: None, .. } | Error::NoManager { .. } => {
                 Some("install these with the tools of your distribution".into())
@@ -147,14 +154,22 @@ fn missing(findings: &[Finding]) -> Vec<String> {
     findings.iter().filter(|finding| !finding.present).map(|finding| finding.need.what.clone()).collect()
 }
 
+/// Whether all missing needs are free space.
+fn lacks_only_space(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.present || finding.need.is_disk_space())
+}
+
 /// Fails if a need is missing.
 ///
 /// # Errors
-/// [`Error::Missing`], with the command that installs the missing needs.
+/// [`Error::Missing`], with the command that installs the missing needs; [`Error::NoSpace`].
 pub fn require(findings: &[Finding]) -> Result<(), Error> {
     let missing = missing(findings);
     if missing.is_empty() {
         return Ok(());
+    }
+    if lacks_only_space(findings) {
+        return Err(Error::NoSpace { missing });
     }
     let command = manager().and_then(|manager| install_command(findings, manager));
     Err(Error::Missing { missing, command })
@@ -163,13 +178,16 @@ pub fn require(findings: &[Finding]) -> Result<(), Error> {
 /// Installs the missing needs and checks again. Shows the command and its output on standard error.
 ///
 /// # Errors
-/// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoManager`] and [`Error::Missing`]
-/// if no command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if a need
+/// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoSpace`], [`Error::NoManager`] and
+/// [`Error::Missing`] if no command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if a need
 /// is still missing.
 pub fn install(request: HostRequest, findings: &[Finding], stop: &Stop) -> Result<Vec<Finding>, Error> {
     let missing = missing(findings);
     if missing.is_empty() {
         return Ok(findings.to_vec());
+    }
+    if lacks_only_space(findings) {
+        return Err(Error::NoSpace { missing });
     }
     let Some(manager) = manager() else { return Err(Error::NoManager { missing }) };
     let Some(command) = install_command(findings, manager) else {
@@ -243,6 +261,16 @@ mod tests {
         for name in ["HOME", "RUST_LOG", "LD_PRELOAD", "PROXY"] {
             assert!(!is_for_downloads(name), "{name}");
         }
+    }
+
+    #[test]
+    fn missing_space_is_not_answered_with_an_installation() {
+        let space = Need::disk_space("6 GiB of free space".into(), "the store", Path::new("/"), u64::MAX);
+        let mut findings =
+            vec![Finding { need: space, present: false }, needs::finding("a", true, ["one"; 3])];
+        assert!(require(&findings).unwrap_err().next_step().unwrap().starts_with("free space"));
+        findings[1].present = false;
+        assert!(matches!(require(&findings), Err(Error::Missing { .. })));
     }
 
     #[test]

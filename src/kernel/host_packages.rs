@@ -79,6 +79,11 @@ impl Need {
         Need { what, used_for, test, packages: Packages::default() }
     }
 
+    /// Whether the need is free space, which no package provides.
+    pub(crate) fn is_disk_space(&self) -> bool {
+        matches!(self.test, Test::DiskSpace { .. })
+    }
+
     /// The program `name`, with its package for each of apt, dnf and zypper.
     pub(crate) fn program(name: &str, used_for: &'static str, packages: [&str; 3]) -> Need {
         let (test, packages) = (Test::Program(name.into()), Packages::each(packages));

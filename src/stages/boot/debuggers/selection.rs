@@ -102,7 +102,7 @@ impl Explain for SelectionError {
                 let names: Vec<_> = DebuggerName::ALL.iter().map(|name| name.text()).collect();
                 format!("use any of {}, or all, or none", names.join(", "))
             }
-            SelectionError::NotAlone(word) => format!("use {word} alone"),
+            SelectionError::NotAlone(word) => format!("use `{word}` alone"),
         })
     }
 }
