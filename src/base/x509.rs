@@ -1,10 +1,22 @@
-//! The Secure Boot key: an RSA private key with its X.509 certificate.
+//! The Secure Boot key: an RSA private key with its X.509 certificate, and its signatures.
+//!
+//! A signature is `SignedData` of the Cryptographic Message Syntax (RFC 5652), for Authenticode and for modules.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use cms::cert::x509::Certificate;
-use cms::cert::x509::der::{self, Decode, Encode};
+use cms::cert::x509::attr::Attribute;
+use cms::cert::x509::der::asn1::{ObjectIdentifier, OctetString, SetOfVec};
+use cms::cert::x509::der::oid::db::{rfc5911, rfc5912};
+use cms::cert::x509::der::{self, Any, Decode, Encode};
+use cms::cert::x509::spki::AlgorithmIdentifierOwned;
+use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
+use cms::content_info::{CmsVersion, ContentInfo};
+use cms::signed_data::{
+    CertificateSet, EncapsulatedContentInfo, SignedAttributes, SignedData, SignerIdentifier, SignerInfo,
+    SignerInfos,
+};
 use fs_err as fs;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -103,6 +115,43 @@ impl Explain for KeyError {
     }
 }
 
+/// Why a key that can sign did not.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// OpenSSL failed.
+    #[error("OpenSSL cannot sign")]
+    OpenSsl(#[from] ErrorStack),
+    /// A signature cannot be encoded as DER.
+    #[error("cannot encode a signature")]
+    Encoding(#[from] der::Error),
+}
+
+/// A hash algorithm, by its name in OpenSSL and the kernel and by its object identifier.
+#[derive(Clone, Copy)]
+pub(crate) struct Hash {
+    name: &'static str,
+    oid: ObjectIdentifier,
+}
+
+pub(crate) const SHA256: Hash = Hash { name: "sha256", oid: rfc5912::ID_SHA_256 };
+const SHA384: Hash = Hash { name: "sha384", oid: rfc5912::ID_SHA_384 };
+const SHA512: Hash = Hash { name: "sha512", oid: rfc5912::ID_SHA_512 };
+
+impl Hash {
+    /// Returns the hash for a value of `CONFIG_MODULE_SIG_HASH`; `None` for one that is not implemented here.
+    pub(crate) fn named(name: &str) -> Option<Hash> {
+        [SHA256, SHA384, SHA512].into_iter().find(|hash| hash.name == name)
+    }
+
+    pub(crate) fn algorithm(self) -> AlgorithmIdentifierOwned {
+        AlgorithmIdentifierOwned { oid: self.oid, parameters: Some(Any::null()) }
+    }
+
+    fn in_openssl(self) -> MessageDigest {
+        MessageDigest::from_name(self.name).expect("OpenSSL implements SHA-2")
+    }
+}
+
 /// A private key with its certificate.
 ///
 /// Signatures are reproducible: RSA with PKCS #1 v1.5 uses no random number.
@@ -190,15 +239,86 @@ impl Signer {
         &self.pem
     }
 
-    /// Returns the certificate.
-    pub(crate) fn certificate(&self) -> &Certificate {
-        &self.certificate
+    /// Signs data that the signature does not include, without certificate and attributes, as the kernel's
+    /// scripts/sign-file does.
+    pub(crate) fn sign_detached(&self, data: &[u8], hash: Hash) -> Result<Vec<u8>, SignError> {
+        let content = EncapsulatedContentInfo { econtent_type: rfc5911::ID_DATA, econtent: None };
+        let signer = self.info(hash, None, data)?;
+        signed_data(content, hash, None, signer)
     }
 
-    /// Returns the signature of `data` (RSA with PKCS #1 v1.5).
-    pub(crate) fn sign(&self, hash: MessageDigest, data: &[u8]) -> Result<Vec<u8>, ErrorStack> {
-        openssl::sign::Signer::new(hash, &self.key)?.sign_oneshot_to_vec(data)
+    /// Signs content that the signature includes, with the certificate.
+    ///
+    /// The only attributes are the two that content other than plain data requires (RFC 5652, section 5.3): with
+    /// a signing time, no two signatures would be equal.
+    pub(crate) fn sign_enclosed(
+        &self,
+        kind: ObjectIdentifier,
+        content: Any,
+        hash: Hash,
+    ) -> Result<Vec<u8>, SignError> {
+        let digest = openssl::hash::hash(hash.in_openssl(), content.value())?.to_vec();
+        let attribute = |oid, value| -> Result<_, SignError> {
+            Ok(Attribute { oid, values: SetOfVec::try_from(vec![value])? })
+        };
+        let attributes = SetOfVec::try_from(vec![
+            attribute(rfc5911::ID_CONTENT_TYPE, Any::from(kind))?,
+            attribute(rfc5911::ID_MESSAGE_DIGEST, Any::encode_from(&OctetString::new(digest)?)?)?,
+        ])?;
+        // The signature covers them as a SET OF, whatever their tag in SignerInfo (RFC 5652, section 5.4).
+        let signed = attributes.to_der()?;
+        let info = self.info(hash, Some(attributes), &signed)?;
+        let certificate = CertificateChoices::Certificate(self.certificate.clone());
+        let certificates = CertificateSet(SetOfVec::try_from(vec![certificate])?);
+        let content = EncapsulatedContentInfo { econtent_type: kind, econtent: Some(content) };
+        signed_data(content, hash, Some(certificates), info)
     }
+
+    /// Signs the bytes `signed` (RSA with PKCS #1 v1.5).
+    fn info(
+        &self,
+        hash: Hash,
+        signed_attrs: Option<SignedAttributes>,
+        signed: &[u8],
+    ) -> Result<SignerInfo, SignError> {
+        let signature =
+            openssl::sign::Signer::new(hash.in_openssl(), &self.key)?.sign_oneshot_to_vec(signed)?;
+        let certificate = &self.certificate.tbs_certificate;
+        let sid = SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
+            issuer: certificate.issuer.clone(),
+            serial_number: certificate.serial_number.clone(),
+        });
+        Ok(SignerInfo {
+            version: CmsVersion::V1,
+            sid,
+            digest_alg: hash.algorithm(),
+            signed_attrs,
+            signature_algorithm: AlgorithmIdentifierOwned {
+                oid: rfc5912::RSA_ENCRYPTION,
+                parameters: Some(Any::null()),
+            },
+            signature: OctetString::new(signature)?,
+            unsigned_attrs: None,
+        })
+    }
+}
+
+fn signed_data(
+    content: EncapsulatedContentInfo,
+    hash: Hash,
+    certificates: Option<CertificateSet>,
+    signer: SignerInfo,
+) -> Result<Vec<u8>, SignError> {
+    let data = SignedData {
+        version: CmsVersion::V1,
+        digest_algorithms: SetOfVec::try_from(vec![hash.algorithm()])?,
+        encap_content_info: content,
+        certificates,
+        crls: None,
+        signer_infos: SignerInfos(SetOfVec::try_from(vec![signer])?),
+    };
+    let info = ContentInfo { content_type: rfc5911::ID_SIGNED_DATA, content: Any::encode_from(&data)? };
+    Ok(info.to_der()?)
 }
 
 fn private_key(path: &Path) -> Result<PKey<Private>, KeyError> {

@@ -137,7 +137,7 @@ pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
 pub fn request(words: &[&str]) -> Result<Request, Failure> {
     let cli = Cli::parse_from(words);
     let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
-    request::request(&after.or(cli.settings)).map_err(|error| Failure::new(None, &error))
+    request::request(&after.or(cli.settings), Goal::Everything).map_err(|error| Failure::new(None, &error))
 }
 
 impl Command {

@@ -9,7 +9,6 @@ use super::{config_file, progress, request};
 use crate::base::context::Context;
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::events::Events;
-use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::{Goal, ProgressMode};
 use crate::base::stop::Stop;
 use crate::base::store::Store;
@@ -72,15 +71,12 @@ impl CommandLine {
 impl Invocation {
     /// Returns the request for a run that writes no packages.
     pub(super) fn request(&self) -> Result<Request, Failure> {
-        request::request(&self.settings).map_err(|error| failure(&error))
+        self.request_for(Goal::Build)
     }
 
-    /// Returns the request for a run up to `goal`, with the OpenPGP key if the run writes packages.
+    /// Returns the request for a run up to `goal`.
     pub(super) fn request_for(&self, goal: Goal) -> Result<Request, Failure> {
-        let mut request = self.request()?;
-        let key = self.settings.package.openpgp_key.as_deref().filter(|_| goal.packages());
-        request.keys.openpgp = key.map(SigningKey::load).transpose().map_err(|error| failure(&error))?;
-        Ok(request)
+        request::request(&self.settings, goal).map_err(|error| failure(&error))
     }
 
     /// Opens the store. `logs` is the directory of the stages' logs.

@@ -69,8 +69,8 @@ pub(super) fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
         vec!["boot".into(), if plan.boot.is_some() { "yes".into() } else { "no".into() }],
         vec!["out".into(), plan.kernel.out.display().to_string()],
     ];
-    if let Some(signer) = &plan.kernel.signer {
-        rows.push(vec!["signed by".into(), signer.identity().subject.clone()]);
+    if let Some(identity) = plan.kernel.signed_by() {
+        rows.push(vec!["signed by".into(), identity.subject.clone()]);
     }
     for patch in plan.kernel.series.in_order() {
         rows.push(vec!["patch".into(), patch.name.clone()]);

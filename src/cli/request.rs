@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::flags::FormatChoice;
 use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
-use crate::base::options::{Format, Lang, Part, Timestamp};
+use crate::base::openpgp::sign::{self, SigningKey};
+use crate::base::options::{Format, Goal, Lang, Part, Timestamp};
 use crate::base::release::{self, ReleaseSpec};
 use crate::base::x509::{KeyError, Signer};
 use crate::kernel::kconfig::{self, Kconfig};
-use crate::kernel::series;
-use crate::pipeline::request::{Keys, Request};
+use crate::kernel::{Keys, series};
+use crate::pipeline::request::Request;
 use crate::stages::boot::BootRequest;
 use crate::stages::boot::debuggers::{DebuggerRequest, Selection, SelectionError};
 use crate::stages::fetch::pins::Pins;
@@ -40,6 +41,9 @@ pub(crate) enum Error {
     /// The Secure Boot key or its certificate cannot be used.
     #[error(transparent)]
     SecureBoot(#[from] KeyError),
+    /// The OpenPGP key cannot be used.
+    #[error(transparent)]
+    OpenPgp(#[from] sign::Error),
     /// `--format` names `none` and other formats.
     #[error("`none` cannot be combined with other formats")]
     NoneAndOthers,
@@ -68,6 +72,7 @@ impl Explain for Error {
             Error::Debuggers(error) => Some(error),
             Error::Kconfig(error) => Some(error),
             Error::SecureBoot(error) => Some(error),
+            Error::OpenPgp(error) => Some(error),
             _ => None,
         }
     }
@@ -86,23 +91,21 @@ impl Explain for Error {
     }
 }
 
-/// Returns the request for one run, without the OpenPGP key: it may need a passphrase, which only a run that writes
-/// packages may require.
+/// Returns the request for one run up to `goal`.
 ///
 /// # Errors
 /// A word of the settings is wrong, or a file that they name cannot be used.
-pub(super) fn request(settings: &Settings) -> Result<Request, Error> {
+pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error> {
     let Settings { series, kernel, package, .. } = settings;
     let lang = one_language(&series.lang)?;
-    let secure_boot =
-        Signer::load_pair(kernel.secure_boot_key.as_deref(), kernel.secure_boot_cert.as_deref())?;
+    let keys = keys(settings, goal)?;
     let kconfig_names = kconfig_names(settings);
     let out = settings.out.out.clone().unwrap_or_else(|| OUT.into());
     Ok(Request {
         sources: sources(settings)?,
         series: series.series.clone().unwrap_or_else(|| series::DEFAULT.into()),
         lang,
-        kconfig: Kconfig::load_for(lang, secure_boot.is_some(), &kconfig_names)?,
+        kconfig: Kconfig::load_for(lang, keys.secure_boot.is_some(), &kconfig_names)?,
         kconfig_names,
         formats: formats(&package.format)?,
         parts: parts(&package.packages),
@@ -112,9 +115,23 @@ pub(super) fn request(settings: &Settings) -> Result<Request, Error> {
         revision: kernel.revision.map_or(1, u32::from),
         jobs: settings.jobs.jobs.map(usize::from),
         timestamp: timestamp()?,
-        keys: Keys { secure_boot, openpgp: None },
+        keys,
         out: std::path::absolute(out).map_err(Error::CurrentDirectory)?,
         boot: boot(settings)?,
+    })
+}
+
+/// Loads the keys. Only a run that writes packages needs the OpenPGP key, and only that run may require its
+/// passphrase.
+fn keys(settings: &Settings, goal: Goal) -> Result<Keys, Error> {
+    let kernel = &settings.kernel;
+    let openpgp = settings.package.openpgp_key.as_deref().filter(|_| goal.packages());
+    Ok(Keys {
+        secure_boot: Signer::load_pair(
+            kernel.secure_boot_key.as_deref(),
+            kernel.secure_boot_cert.as_deref(),
+        )?,
+        openpgp: openpgp.map(SigningKey::load).transpose()?,
     })
 }
 
@@ -210,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_of_the_bare_command() {
-        let request = request(&Settings::default()).unwrap();
+        let request = request(&Settings::default(), Goal::Everything).unwrap();
         assert_eq!(request.sources.release, ReleaseSpec::NewestLongTerm);
         assert_eq!(
             (request.series.as_str(), &request.kconfig_names[..]),
@@ -227,12 +244,12 @@ mod tests {
         settings.guest.debuggers = vec!["gdb-10".into()];
         settings.source.debian_mirror = Some("http://m.example.org/debian".into());
         settings.source.keyring = Some("k.gpg".into());
-        let debuggers = request(&settings).unwrap().boot.unwrap().debuggers;
+        let debuggers = request(&settings, Goal::Boot).unwrap().boot.unwrap().debuggers;
         assert_eq!(debuggers.selection, Selection::These(vec![DebuggerName::Gdb10]));
         assert_eq!(debuggers.debian_mirror.as_deref(), Some("http://m.example.org/debian"));
         assert_eq!(debuggers.keyring, Some("k.gpg".into()));
         settings.guest.debuggers = vec!["gdb".into()];
-        assert_eq!(request(&settings).unwrap_err().exit(), Exit::Usage);
+        assert_eq!(request(&settings, Goal::Boot).unwrap_err().exit(), Exit::Usage);
     }
 
     #[test]

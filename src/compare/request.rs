@@ -183,8 +183,9 @@ mod tests {
 
     use super::*;
     use crate::base::options::{Compression, Timestamp};
+    use crate::kernel::Keys;
     use crate::kernel::kconfig::Kconfig;
-    use crate::pipeline::request::Keys;
+
     use crate::stages::boot::BootRequest;
     use crate::stages::boot::debuggers::DebuggerRequest;
     use crate::stages::fetch::pins::Pins;

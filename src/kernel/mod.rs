@@ -8,4 +8,4 @@ pub mod series;
 pub mod toolchain;
 pub(crate) mod version;
 
-pub use plan::KernelPlan;
+pub use plan::{KernelPlan, Keys};

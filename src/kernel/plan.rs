@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use super::kconfig::Kconfig;
 use super::series::Series;
 use super::toolchain::{RustToolchain, Toolchain};
+use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::{Compression, Format, Lang, Part, Timestamp};
 use crate::base::release::Release;
-use crate::base::x509::Signer;
+use crate::base::x509::{Identity, Signer};
 
 /// A fully determined kernel: the input of the stages from patch to package.
 #[derive(Clone, Debug)]
@@ -34,8 +35,8 @@ pub struct KernelPlan {
     pub compression: Compression,
     /// The time in image and packages.
     pub timestamp: Timestamp,
-    /// Signs image and modules.
-    pub signer: Option<Signer>,
+    /// The secret keys.
+    pub keys: Keys,
     /// Number of parallel jobs.
     pub jobs: usize,
     /// Directory of the packages and the report.
@@ -44,7 +45,21 @@ pub struct KernelPlan {
     pub boot_tested: bool,
 }
 
+/// The user's secret keys, loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// Signs image and modules, for Secure Boot.
+    pub secure_boot: Option<Signer>,
+    /// Signs `SHA256SUMS`, the bill of materials and the provenance.
+    pub openpgp: Option<SigningKey>,
+}
+
 impl KernelPlan {
+    /// Whose key signs image and modules; `None` for an unsigned kernel.
+    pub fn signed_by(&self) -> Option<&Identity> {
+        self.keys.secure_boot.as_ref().map(Signer::identity)
+    }
+
     /// The time in image and packages, in seconds since the epoch. `released_at` is the time of the release,
     /// `None` before the source is unpacked; the result is `None` if it depends on `released_at`.
     pub fn time(&self, released_at: Option<i64>) -> Option<i64> {

@@ -54,7 +54,7 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
     };
     let signed = built
         .as_ref()
-        .zip(plan.kernel.signer.as_ref())
+        .zip(plan.kernel.keys.secure_boot.as_ref())
         .map(|(built, signer)| secure_boot::key(built, signer));
     let mut rows = vec![
         row(Stage::Fetch, Some(Bucket::Tarballs), source),
@@ -63,7 +63,7 @@ fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
         row(Stage::Configure, None, config),
         row(Stage::Build, Some(Bucket::Results), built),
     ];
-    if plan.kernel.signer.is_some() {
+    if plan.kernel.signed_by().is_some() {
         rows.push(row(Stage::Sign, Some(Bucket::Results), signed));
     }
     rows

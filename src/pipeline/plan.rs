@@ -77,7 +77,7 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         parts,
         compression: request.compression,
         timestamp: request.timestamp,
-        signer: request.keys.secure_boot.clone(),
+        keys: request.keys.clone(),
         jobs: request.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         out: request.out.clone(),
         boot_tested: boot.is_some(),

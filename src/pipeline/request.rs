@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Exit, Explain};
-use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::{Compression, Format, Goal, Lang, Part, Timestamp};
 use crate::base::release::{self, Release, ReleaseSpec};
-use crate::base::x509::Signer;
 use crate::doctor;
+use crate::kernel::Keys;
 use crate::kernel::kconfig::{self, Kconfig};
 use crate::report::RequestRecord;
 use crate::stages::boot::BootRequest;
@@ -49,15 +48,6 @@ pub struct Request {
     pub out: PathBuf,
     /// The boot test; `None` for none.
     pub boot: Option<BootRequest>,
-}
-
-/// The user's secret keys, loaded.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    /// Signs image and modules, for Secure Boot.
-    pub secure_boot: Option<Signer>,
-    /// Signs `SHA256SUMS`, the bill of materials and the provenance.
-    pub openpgp: Option<SigningKey>,
 }
 
 /// Why a request is invalid. Nothing has been written.

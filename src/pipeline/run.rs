@@ -10,7 +10,6 @@ use super::recorder::Recorder;
 use crate::base::context::Context;
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::events::{Event, Stage, Status};
-use crate::base::openpgp::sign::SigningKey;
 use crate::base::options::Goal;
 use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
@@ -83,7 +82,6 @@ pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Finis
 struct Run<'a> {
     cx: &'a Context,
     recorder: Recorder,
-    openpgp_key: Option<&'a SigningKey>,
 }
 
 /// The results of the stages besides the report.
@@ -166,10 +164,10 @@ impl Run<'_> {
     }
 
     fn sign(&mut self, plan: &Plan, build: KernelBuild) -> Result<KernelBuild, Failure> {
-        let (cx, Some(signer)) = (self.cx, &plan.kernel.signer) else { return Ok(build) };
-        let build =
-            self.stage(Stage::Sign, &signer.identity().subject, || secure_boot::sign(cx, signer, build))?;
-        self.recorder.report.kernel = Some(Kernel::new(&plan.kernel, &build));
+        let (cx, kernel) = (self.cx, &plan.kernel);
+        let Some(identity) = kernel.signed_by() else { return Ok(build) };
+        let build = self.stage(Stage::Sign, &identity.subject, || secure_boot::sign(cx, kernel, build))?;
+        self.recorder.report.kernel = Some(Kernel::new(kernel, &build));
         Ok(build)
     }
 
@@ -184,7 +182,7 @@ impl Run<'_> {
             build,
             packages,
         };
-        let documents = attest::describe(&facts, self.openpgp_key, &plan.kernel.out);
+        let documents = attest::describe(&facts);
         report.evidence = documents.map_err(|error| Failure::new(Some(Stage::Package), &error))?;
         self.recorder.write()
     }
@@ -221,7 +219,7 @@ impl Run<'_> {
 impl<'a> Run<'a> {
     fn begin(cx: &'a Context, request: &'a Request) -> Result<Run<'a>, Failure> {
         let recorder = Recorder::begin(RequestRecord::from(request), &request.out)?;
-        Ok(Run { cx, recorder, openpgp_key: request.keys.openpgp.as_ref() })
+        Ok(Run { cx, recorder })
     }
 
     /// Runs one stage, and announces, times and records it however it ends.
@@ -254,19 +252,21 @@ impl<'a> Run<'a> {
 
     /// Writes the last report of a run that reached its goal; with packages, also the checksums of
     /// every file that it names.
-    fn seal(&mut self) -> Result<(), Failure> {
+    fn seal(&mut self, plan: Option<&Plan>) -> Result<(), Failure> {
         let Recorder { report, path } = &mut self.recorder;
-        if report.artifacts.is_empty() {
-            return self.recorder.write();
+        match plan {
+            Some(plan) if !report.artifacts.is_empty() => {
+                attest::seal(report, path, &plan.kernel).map_err(|error| Failure::new(None, &error))
+            }
+            _ => self.recorder.write(),
         }
-        attest::seal(report, path, self.openpgp_key).map_err(|error| Failure::new(None, &error))
     }
 
     /// Writes the last report.
     fn end(mut self, outcome: Result<Results, Failure>) -> Result<Finished, Failure> {
         match outcome {
             Ok(Results { plan, boot }) => {
-                self.seal()?;
+                self.seal(plan.as_ref())?;
                 let (report, path) = self.recorder.into_report();
                 Ok(Finished { report, path, plan, boot })
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::base::error::{Exit, Explain, Failure};
-use crate::base::options::Lang;
+use crate::base::options::{Goal, Lang};
 use crate::base::program_name;
 use crate::cli::flags::{
     CompilerArgs, GuestArgs, JobsArgs, KernelArgs, NoBootArgs, OutArgs, ReleaseArgs, SeriesArgs, SourceArgs,
@@ -180,7 +180,7 @@ fn request(settings: &Settings) -> Result<CompareRequest, Failure> {
     cell.series =
         SeriesArgs { series: None, lang: settings.series.lang.first().copied().into_iter().collect() };
     cell.package.format.clear();
-    let cell = crate::cli::request::request(&cell).map_err(|error| failure(&error))?;
+    let cell = crate::cli::request::request(&cell, Goal::Boot).map_err(|error| failure(&error))?;
     CompareRequest::new(cell, &names, &settings.series.lang)
 }
 

@@ -25,6 +25,7 @@ pub(crate) use self::facts::Facts;
 use crate::base::digest::sha256;
 use crate::base::files;
 use crate::base::openpgp::sign::SigningKey;
+use crate::kernel::KernelPlan;
 use crate::report::{Document, DocumentKind, Report};
 
 /// Name of the file with the checksums.
@@ -36,12 +37,13 @@ const PROVENANCE: &str = "provenance.intoto.json";
 /// Suffix of a signature's name.
 const SIGNATURE: &str = ".asc";
 
-/// Writes bill of materials and provenance into the directory `out`; with a key, also their
+/// Writes bill of materials and provenance into the output directory; with an OpenPGP key in the plan, also their
 /// signatures. Returns the written files.
 ///
 /// # Errors
 /// A file cannot be written, the key cannot sign, or the timestamp is out of range.
-pub(crate) fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> Result<Vec<Document>, Error> {
+pub(crate) fn describe(facts: &Facts) -> Result<Vec<Document>, Error> {
+    let KernelPlan { keys, out, .. } = facts.plan;
     let mut written = Vec::new();
     for (name, kind, text) in [
         (SBOM, DocumentKind::BillOfMaterials, spdx::document(facts)?),
@@ -49,17 +51,18 @@ pub(crate) fn describe(facts: &Facts, key: Option<&SigningKey>, out: &Path) -> R
     ] {
         let path = out.join(name);
         written.push(write(&path, kind, text.as_bytes())?);
-        written.extend(sign(&path, text.as_bytes(), key, facts.timestamp())?);
+        written.extend(sign(&path, text.as_bytes(), keys.openpgp.as_ref(), facts.timestamp())?);
     }
     Ok(written)
 }
 
 /// Adds the checksums to a finished report, writes the report to `path`, and next to it the checksums
-/// of the report and of every file that it names; with a key, also their signature.
+/// of the report and of every file that it names; with an OpenPGP key in the plan, also their signature.
 ///
 /// # Errors
 /// A file cannot be written, or the key cannot sign.
-pub(crate) fn seal(report: &mut Report, path: &Path, key: Option<&SigningKey>) -> Result<(), Error> {
+pub(crate) fn seal(report: &mut Report, path: &Path, plan: &KernelPlan) -> Result<(), Error> {
+    let key = plan.keys.openpgp.as_ref();
     let timestamp = report.kernel.as_ref().and_then(|kernel| kernel.timestamp).unwrap_or(0);
     let sums_path = path.with_file_name(SUMS);
     let unhashed = |path: &Path, kind| Document { path: path.to_owned(), kind, sha256: None };

@@ -48,7 +48,7 @@ pub struct KernelBuild {
     pub timestamp: i64,
     /// The key of the entry.
     pub key: Key,
-    /// The certificate of the signer; `None` until [`crate::stages::secure_boot::sign`].
+    /// The certificate of the signer; `None` until [`crate::stages::secure_boot::sign_with`].
     pub signed_by: Option<Identity>,
     /// An earlier run built the kernel.
     pub cached: bool,

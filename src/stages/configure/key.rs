@@ -50,7 +50,7 @@ struct Inputs<'a> {
 /// The key of the stage before it runs. `patched` is the key of the patched tree; `tree` is the path that the
 /// source tree has or will have.
 pub(crate) fn key(plan: &KernelPlan, patched: &Key, tree: &Path) -> Key {
-    config_key(plan, patched, &plan.kconfig.effective(plan.signer.is_some(), tree))
+    config_key(plan, patched, &plan.kconfig.effective(plan.signed_by().is_some(), tree))
 }
 
 /// The key of the configuration of the tree with key `patched`.
@@ -71,7 +71,7 @@ fn inputs_key(stage: &str, plan: &KernelPlan, tree: &Key, kconfig: &Kconfig) -> 
         options: &kconfig.options,
         tools: Tools::of(plan),
         lang: plan.lang,
-        trusted_certificate: plan.signer.as_ref().map(|signer| signer.identity().sha256.as_str()),
+        trusted_certificate: plan.signed_by().map(|identity| identity.sha256.as_str()),
     };
     Key::of(stage, &inputs)
 }

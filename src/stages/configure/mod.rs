@@ -78,7 +78,7 @@ impl StageResult for KernelConfig {
 /// A requested option is lost, the tools of the host do not fit the release, kconfig fails, or a stop is requested.
 pub fn configure(cx: &Context, plan: &KernelPlan, tree: &PatchedTree) -> Result<KernelConfig, Error> {
     let source = tree.path();
-    let kconfig = plan.kconfig.effective(plan.signer.is_some(), &source);
+    let kconfig = plan.kconfig.effective(plan.signed_by().is_some(), &source);
     for note in &kconfig.overrides {
         cx.events.note(Stage::Configure, note);
     }
@@ -120,7 +120,7 @@ fn configure_in_build_dir(
 /// Writes the certificate that the kernel trusts, and only the certificate, to the path that the kernel's build
 /// reads.
 fn write_certificate(plan: &KernelPlan, build_dir: &Path) -> Result<(), Error> {
-    let Some(signer) = &plan.signer else { return Ok(()) };
+    let Some(signer) = &plan.keys.secure_boot else { return Ok(()) };
     let path = build_dir.join(CERTIFICATE);
     let text = signer.certificate_pem();
     // A new modification time would cause a rebuild.

@@ -3,11 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use openssl::error::ErrorStack;
-
 use crate::base::error::Explain;
 use crate::base::stop::Interrupted;
 use crate::base::store;
+use crate::base::x509::SignError;
 
 /// Why the kernel was not signed.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +35,9 @@ pub enum Error {
         /// The module.
         path: PathBuf,
     },
-    /// OpenSSL failed.
-    #[error("OpenSSL cannot sign")]
-    OpenSsl(#[from] ErrorStack),
-    /// A signature cannot be encoded as DER.
-    #[error("cannot encode a signature")]
-    Encoding(#[from] cms::cert::x509::der::Error),
+    /// The key cannot sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -16,8 +16,7 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 use sha2_for_authenticode::{Digest, Sha256};
 
 use super::error::Error;
-use super::signed_data::{SHA256, sign_enclosed};
-use crate::base::x509::Signer;
+use crate::base::x509::{SHA256, SignError};
 
 const SPC_PE_IMAGE_DATA_OBJID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.1.15");
 /// An empty `SpcPeImageData`: no flags and an empty file name.
@@ -25,12 +24,16 @@ const SPC_PE_IMAGE_DATA: &[u8] = &[0x30, 9, 0x03, 1, 0, 0xa0, 4, 0xa2, 2, 0x80, 
 /// Bytes to which entries of the certificate table are aligned.
 const ALIGNMENT: usize = 8;
 
-/// Returns the signed image; `path` appears only in messages.
-pub(super) fn sign(mut image: Vec<u8>, path: &Path, signer: &Signer) -> Result<Vec<u8>, Error> {
+/// Returns the signed image; `path` appears only in messages. `sign` returns the signature of content of a type.
+pub(super) fn sign(
+    mut image: Vec<u8>,
+    path: &Path,
+    sign: impl FnOnce(ObjectIdentifier, Any) -> Result<Vec<u8>, SignError>,
+) -> Result<Vec<u8>, Error> {
     // The signature covers the padding.
     image.resize(image.len().next_multiple_of(ALIGNMENT), 0);
     let (digest, offsets) = examine(&image).map_err(|why| Error::Image { path: path.to_owned(), why })?;
-    let signature = sign_enclosed(signer, SPC_INDIRECT_DATA_OBJID, indirect_data(digest)?, SHA256)?;
+    let signature = sign(SPC_INDIRECT_DATA_OBJID, indirect_data(digest)?)?;
     let start = image.len();
     append_certificate(&mut image, &signature);
     let entry = [start as u32, (image.len() - start) as u32].map(u32::to_le_bytes).concat();
@@ -54,7 +57,7 @@ fn examine(image: &[u8]) -> Result<(Vec<u8>, PeOffsets), &'static str> {
     Ok((digest.finalize().to_vec(), offsets))
 }
 
-fn indirect_data(digest: Vec<u8>) -> Result<Any, Error> {
+fn indirect_data(digest: Vec<u8>) -> Result<Any, SignError> {
     let content = SpcIndirectDataContent {
         data: SpcAttributeTypeAndOptionalValue {
             value_type: SPC_PE_IMAGE_DATA_OBJID,

@@ -6,7 +6,6 @@
 mod error;
 mod image;
 mod module;
-mod signed_data;
 
 use std::path::Path;
 
@@ -19,11 +18,11 @@ use crate::base::context::Context;
 use crate::base::digest::sha256;
 use crate::base::events::Stage;
 use crate::base::store::{Bucket, Lookup};
-use crate::base::x509::Signer;
+use crate::base::x509::{Hash, SHA256, Signer};
+use crate::kernel::KernelPlan;
 use crate::stages::build::KernelBuild;
 
 pub use error::Error;
-use signed_data::Hash;
 
 /// Version of the signing procedure, part of the cache key.
 const RECIPE: u32 = 1;
@@ -39,12 +38,23 @@ pub fn key(kernel: &Key, signer: &Signer) -> Key {
     Key::of("sign", &Inputs { recipe: RECIPE, kernel, certificate: &signer.identity().sha256 })
 }
 
+/// Signs the kernel with the Secure Boot key of its plan; without one, returns it unchanged.
+///
+/// # Errors
+/// As [`sign_with`].
+pub(crate) fn sign(cx: &Context, plan: &KernelPlan, build: KernelBuild) -> Result<KernelBuild, Error> {
+    match &plan.keys.secure_boot {
+        Some(signer) => sign_with(cx, signer, build),
+        None => Ok(build),
+    }
+}
+
 /// Signs a kernel, or returns the signed kernel from the store. The same key and kernel yield the same bytes.
 ///
 /// # Errors
 /// [`Error::Image`] if the image cannot hold a signature, [`Error::Hash`] and [`Error::Compressed`] if its
 /// modules cannot be signed.
-pub fn sign(cx: &Context, signer: &Signer, build: KernelBuild) -> Result<KernelBuild, Error> {
+pub fn sign_with(cx: &Context, signer: &Signer, build: KernelBuild) -> Result<KernelBuild, Error> {
     let key = key(&build.key, signer);
     let (entry, cached) = match cx.lookup(Stage::Sign, Bucket::Results, key.as_str())? {
         Lookup::Hit(entry) => (entry, true),
@@ -61,7 +71,8 @@ pub fn sign(cx: &Context, signer: &Signer, build: KernelBuild) -> Result<KernelB
 /// Writes the signed kernel in the layout of [`KernelBuild`]'s directory.
 fn fill(cx: &Context, signer: &Signer, build: &KernelBuild, to: &Path) -> Result<(), Error> {
     let path = build.image();
-    let image = image::sign(fs::read(&path)?, &path, signer)?;
+    let image =
+        image::sign(fs::read(&path)?, &path, |kind, content| signer.sign_enclosed(kind, content, SHA256))?;
     fs::write(to.join("bzImage"), &image)?;
     fs::copy(build.system_map(), to.join("System.map"))?;
     fs::copy(build.config(), to.join("config"))?;
@@ -84,6 +95,12 @@ struct ModuleTree<'a> {
 }
 
 impl ModuleTree<'_> {
+    fn signed(&self, module: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let hash = Hash::named(self.hash).ok_or_else(|| Error::Hash { name: self.hash.to_owned() })?;
+        let signature = self.signer.sign_detached(&module, hash)?;
+        Ok(module::with_signature(module, &signature))
+    }
+
     /// Copies the directory `from` to `to` and signs the modules in it.
     fn sign(&self, from: &Path, to: &Path) -> Result<(), Error> {
         fs::create_dir_all(to)?;
@@ -98,7 +115,7 @@ impl ModuleTree<'_> {
             } else if kind.is_symlink() {
                 symlink(fs::read_link(&path)?, &target)?;
             } else if name.ends_with(".ko") {
-                fs::write(&target, module::sign(fs::read(&path)?, Hash::named(self.hash)?, self.signer)?)?;
+                fs::write(&target, self.signed(fs::read(&path)?)?)?;
             } else if name.contains(".ko.") {
                 return Err(Error::Compressed { path });
             } else {
