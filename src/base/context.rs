@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::events::{Events, Stage};
 use crate::base::stop::Stop;
-use crate::base::store::{Bucket, Entry, Error, Lookup, Store};
+use crate::base::store::{Bucket, Entry, Error, Lookup, Notice, Store};
 
 /// The argument that every stage shares.
 #[derive(Debug)]
@@ -27,13 +27,20 @@ impl Context {
         self.logs.join(format!("{stage}.log"))
     }
 
-    /// Calls [`Store::lookup`], and sends a note if it has to wait for another run.
+    /// Calls [`Store::lookup`], and sends a note if it waits for another run or removes a damaged entry.
     ///
     /// # Errors
     /// See [`Store::lookup`].
     pub fn lookup(&self, stage: Stage, bucket: Bucket, key: &str) -> Result<Lookup, Error> {
-        self.store.lookup(bucket, key, &self.stop, || {
-            self.events.note(stage, format!("waiting for another run that uses {}/{key}", bucket.dir_name()));
+        let entry = format!("{}/{key}", bucket.dir_name());
+        self.store.lookup(bucket, key, &self.stop, |notice| {
+            let text = match notice {
+                Notice::Waiting => format!("waiting for another run that uses {entry}"),
+                Notice::Damaged(damage) => {
+                    format!("{entry} of the store is damaged and made again: {damage}")
+                }
+            };
+            self.events.note(stage, text);
         })
     }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use fs_err as fs;
 
-/// Replaces the content of `path` atomically: a reader sees the old content or the new one, never a part.
-/// The file has mode 0644, whatever the umask.
+/// Replaces the content of `path` atomically: a reader sees the old content or the new one, never a part, and so
+/// does a reader after a power loss. The file has mode 0644, whatever the umask.
 ///
 /// # Errors
 /// The directory of `path` is missing or cannot be written to.
@@ -17,9 +17,29 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".kpatch-build-").tempfile_in(parent)?;
         file.write_all(content)?;
         file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        file.persist(path).map_err(|error| error.error)
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        std::fs::File::open(parent)?.sync_all()
     };
-    write().map(drop).map_err(|error| at("replace", path, error))
+    write().map_err(|error| at("replace", path, error))
+}
+
+/// Waits until the name `path`, new or renamed, is on the disk.
+///
+/// # Errors
+/// The directory of `path` cannot be synchronised.
+pub fn sync_dir_of(path: &Path) -> io::Result<()> {
+    fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+/// Waits until all data of the file system of `path` is on the disk: for many files, faster than to synchronise
+/// each.
+///
+/// # Errors
+/// The data cannot be written.
+pub fn sync_file_system(path: &Path) -> io::Result<()> {
+    let file = fs::File::open(path)?;
+    rustix::fs::syncfs(file.file()).map_err(|error| at("synchronise", path, error.into()))
 }
 
 /// Removes the file `path`; returns whether it existed.

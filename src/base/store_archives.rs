@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
+use super::digest::hash_file;
 use super::events::Stage;
 use super::files;
 use super::store::{Bucket, Entry, Error, Lookup};
@@ -32,15 +33,21 @@ pub(crate) fn write_record(entry: &Path, content: &impl Serialize) -> io::Result
     files::replace(&record(entry), &serde_json::to_vec_pretty(content)?)
 }
 
-/// The entry of the archive with this SHA-256, if the store has it.
+/// The entry of the archive with this SHA-256, if the store has it. A damaged archive is removed, with a note.
 pub(crate) fn find(cx: &Context, sha256: &str) -> Result<Option<Entry>, Error> {
     if !cx.store.contains(Bucket::Tarballs, sha256) {
         return Ok(None);
     }
-    match cx.lookup(Stage::Fetch, Bucket::Tarballs, sha256)? {
-        Lookup::Hit(entry) => Ok(Some(entry)),
-        Lookup::Miss(_) => Ok(None),
+    let Lookup::Hit(entry) = cx.lookup(Stage::Fetch, Bucket::Tarballs, sha256)? else { return Ok(None) };
+    match hash_file::<Error>(&archive(entry.path()), &cx.stop) {
+        Ok(found) if found == sha256 => return Ok(Some(entry)),
+        Ok(_) | Err(Error::Io(_)) => {}
+        Err(error) => return Err(error),
     }
+    cx.events.note(Stage::Fetch, format!("the archive {sha256} of the store is damaged and fetched again"));
+    drop(entry);
+    cx.store.remove(Bucket::Tarballs, sha256, &cx.stop)?;
+    Ok(None)
 }
 
 /// Moves a complete file, which must be on the store's file system, into the store.
@@ -50,6 +57,9 @@ pub(crate) fn insert<E>(cx: &Context, file: &Path, sha256: &str, content: &impl 
 where
     E: From<Error> + From<io::Error>,
 {
+    if let Some(entry) = find(cx, sha256)? {
+        return Ok(entry);
+    }
     match cx.lookup(Stage::Fetch, Bucket::Tarballs, sha256)? {
         Lookup::Hit(entry) => Ok(entry),
         Lookup::Miss(slot) => {

@@ -22,5 +22,6 @@ mod reproduce;
 mod sign;
 mod skips;
 mod sources;
+mod store;
 mod tool;
 mod toolchain;

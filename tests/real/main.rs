@@ -14,6 +14,7 @@ mod chain;
 mod compare;
 mod configure;
 mod conformance;
+mod damage;
 mod debuggers;
 mod dnf;
 mod evidence;

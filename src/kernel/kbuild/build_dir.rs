@@ -1,8 +1,9 @@
 //! The `O=` directory. Many runs use it in turn, and any of them may be killed.
 //!
 //! Two things must never happen: make uses a half-written file, or make treats an object as newer than a
-//! source that it was not built from. Against the first, a mark exists while make runs; the next run that finds the
-//! mark removes every file that may be half-written. Against the second, the directory records the source tree
+//! source that it was not built from. Against the first, a mark exists while make runs and until its files are on
+//! the disk; the next run that finds the mark removes every file that may be half-written, or all files if the
+//! machine has started again since. Against the second, the directory records the source tree
 //! that its objects were built from.
 
 use std::io;
@@ -17,7 +18,7 @@ use crate::base::files;
 use crate::base::stop::{Interrupted, Stop};
 use crate::base::store::Entry;
 
-/// Exists while make runs.
+/// Exists while make runs, and holds [`boot_id`].
 const MARK: &str = ".kpatch-build-running";
 /// Identifies the source tree of the objects.
 const BUILT_FROM: &str = ".kpatch-build-source";
@@ -78,7 +79,8 @@ pub struct BuildDir {
 
 impl BuildDir {
     /// Opens the directory of `entry` for objects of the source tree `tree`. Empties it if its objects are from
-    /// another tree; removes files that may be half-written if an earlier run was killed.
+    /// another tree, or if the machine went down while make ran; removes files that may be half-written if an earlier
+    /// run was killed.
     ///
     /// # Errors
     /// A file cannot be read, written or removed, or a stop is requested.
@@ -87,10 +89,12 @@ impl BuildDir {
         let source = identity(tree)?;
         files::remove_dir_if_exists(&temp_dir(dir.path()))?;
         let built_from = dir.path().join(BUILT_FROM);
-        if fs::read_to_string(&built_from).unwrap_or_default() != source {
+        let mark = fs::read_to_string(dir.path().join(MARK)).ok();
+        let went_down = mark.as_ref().is_some_and(|mark| *mark != boot_id());
+        if went_down || fs::read_to_string(&built_from).unwrap_or_default() != source {
             clear(dir.path(), stop)?;
             fs::write(&built_from, source)?;
-        } else if dir.path().join(MARK).exists() {
+        } else if mark.is_some() {
             repair(dir.path(), stop)?;
         }
         dir.write_pahole()?;
@@ -114,14 +118,15 @@ impl BuildDir {
     /// The mark cannot be written.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
         fs::create_dir_all(temp_dir(self.path()))?;
-        Ok(fs::write(self.path().join(MARK), "")?)
+        Ok(files::replace(&self.path().join(MARK), boot_id().as_bytes())?)
     }
 
-    /// Removes the mark: make exited, and has removed its unfinished targets.
+    /// Removes the mark once all files are on the disk: make exited, and has removed its unfinished targets.
     ///
     /// # Errors
-    /// The mark cannot be removed.
+    /// The files cannot be written, or the mark cannot be removed.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        files::sync_file_system(self.path())?;
         Ok(fs::remove_file(self.path().join(MARK))?)
     }
 
@@ -149,6 +154,12 @@ impl BuildDir {
         })?;
         Ok(count)
     }
+}
+
+/// Identifies the time since the machine started (random(4)). Files that a killed make wrote in an earlier time may
+/// be empty now.
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
 /// The program that kbuild runs as pahole, in the build directory `dir`.
@@ -273,7 +284,7 @@ mod tests {
 
         fn open(&self) -> BuildDir {
             let stop = Stop::default();
-            let entry = match self.store.lookup(Bucket::Builds, "k", &stop, || {}).unwrap() {
+            let entry = match self.store.lookup(Bucket::Builds, "k", &stop, |_| {}).unwrap() {
                 Lookup::Hit(entry) => entry,
                 Lookup::Miss(slot) => slot.commit().unwrap(),
             };
@@ -326,6 +337,17 @@ mod tests {
             left(&fixture.open()),
             [".rebuilt.o.cmd", ".vmlinux.cmd", ".whole.o.cmd", "generated.h", "whole.o"]
         );
+    }
+
+    #[test]
+    fn nothing_stays_if_the_machine_went_down_while_make_ran() {
+        let fixture = Fixture::new();
+        let mut dir = fixture.open();
+        dir.begin().unwrap();
+        files(&dir, &[("whole.o", 900), (".whole.o.cmd", 899)]);
+        fs::write(dir.path().join(MARK), "another start").unwrap();
+        drop(dir);
+        assert!(left(&fixture.open()).is_empty());
     }
 
     #[test]

@@ -36,10 +36,10 @@ fn deliver(cx: &Context, http: &Http, offer: &Offer) -> Result<FetchedSource, Er
     let (content, cached) = match &offer.location {
         Location::Directory { path } => (Content::Directory { path: path.clone() }, false),
         Location::Git { url, reference, keys } => (git_content(cx, http, url, reference, keys)?, false),
+        // If the archive is damaged, it is fetched again from where it came.
         Location::Stored { sha256 } => {
-            let entry = store_archives::find(cx, sha256)?;
-            let entry = entry.ok_or_else(|| Error::Offline { what: offer.url.clone() })?;
-            (Content::Archive { entry, sha256: sha256.clone() }, true)
+            let expected = Expected { sha256: Some(sha256), bytes: None };
+            remote_content(cx, http, offer, std::slice::from_ref(&offer.url), expected)?
         }
         Location::File { path, sha256 } => {
             let (entry, sha256) = download::copy_in(cx, path, sha256.as_deref(), &record(offer))?;

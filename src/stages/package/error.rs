@@ -130,7 +130,7 @@ impl Explain for Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
-            store::Error::Interrupted { .. } => Error::Interrupted(Interrupted),
+            store::Error::Waiting { .. } | store::Error::Interrupted(_) => Error::Interrupted(Interrupted),
             error => Error::Store(error),
         }
     }

@@ -237,7 +237,7 @@ impl Journal {
 
     fn keep(&self, path: &Path, file: &File) -> Result<(), Error> {
         let original = self.original(path);
-        write_synced(&original, &file.content)?;
+        self.write_synced(&original, &file.content)?;
         // The new directories must be on disk before the journal names the file.
         for dir in original.ancestors().skip(1).take_while(|dir| dir.starts_with(&self.entry)) {
             sync_dir(dir)?;
@@ -245,11 +245,22 @@ impl Journal {
         Ok(())
     }
 
+    /// Replaces the file atomically; its content is on disk before its name is. The temporary file has the same
+    /// name for all files and lies beside `linux` and the originals, so no file of a series can have its path.
+    fn write_synced(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+        let temporary = self.entry.join("new");
+        let mut out = fs::File::create(&temporary)?;
+        out.write_all(content)?;
+        out.sync_all()?;
+        fs::rename(&temporary, path)
+    }
+
     fn record(&self, state: &State) -> Result<(), Error> {
         let path = self.state_path();
         let text = serde_json::to_vec_pretty(state)
             .map_err(|source| Error::Journal { path: path.clone(), source })?;
-        write_synced(&path, &text)?;
+        self.write_synced(&path, &text)?;
         Ok(sync_dir(&self.entry)?)
     }
 
@@ -350,23 +361,6 @@ impl Journal {
 /// Whether a file of `target` is below the directory.
 fn is_needed(dir: &Path, target: &FileSet) -> bool {
     target.iter().any(|(path, file)| file.is_some() && path.starts_with(dir))
-}
-
-/// A name in the same directory, from which a file can be renamed to `path`.
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
-}
-
-/// Replaces the file atomically; its content is on disk before its name is.
-fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-    let temporary = temporary(path);
-    let mut out = fs::File::create(&temporary)?;
-    out.write_all(content)?;
-    out.sync_all()?;
-    fs::rename(&temporary, path)
 }
 
 fn sync_dir(path: &Path) -> io::Result<()> {

@@ -86,6 +86,16 @@ fn a_switched_tree_equals_a_fresh_one() {
 }
 
 #[test]
+fn a_series_may_touch_a_file_and_its_name_with_new_appended() {
+    let dir = entry(&[("x", "x\n"), ("x.new", "x.new\n")]);
+    let clean = snapshot(&dir.path().join("linux"));
+    switch(dir.path(), &series(&[("x.new", Some("1\n"))]), "1");
+    switch(dir.path(), &series(&[("x", Some("2\n")), ("x.new", Some("2\n"))]), "2");
+    switch(dir.path(), &FileSet::new(), "0");
+    assert_eq!(snapshot(&dir.path().join("linux")), clean);
+}
+
+#[test]
 fn nothing_is_written_if_the_tree_is_right() {
     let dir = entry(&TREE);
     switch(dir.path(), &one(), "1");

@@ -15,8 +15,8 @@ use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
-use crate::base::store::{Bucket, Entry, Lookup};
-use crate::base::{files, store_archives};
+use crate::base::store::{Bucket, Entry, Lookup, Slot};
+use crate::base::store_archives;
 use crate::kernel::version::Version;
 use crate::stages::fetch::Content;
 use crate::stages::verify::VerifiedSource;
@@ -93,9 +93,8 @@ pub fn released_at(cx: &Context, key: &Key) -> Option<i64> {
 pub fn unpack(cx: &Context, source: &VerifiedSource) -> Result<SourceTree, Error> {
     let key = key(&source.key);
     let release = source.release;
-    let slot = match cx.lookup(Stage::Unpack, Bucket::Sources, key.as_str())? {
-        Lookup::Hit(entry) => {
-            let record = read_record(entry.path())?;
+    let slot = match stored(cx, &key)? {
+        Stored::Tree(entry, record) => {
             // The Makefile in the tree may be patched; the record is older than any patch.
             if record.release != release {
                 let (url, found) = (source.url.clone(), record.release.into());
@@ -103,7 +102,7 @@ pub fn unpack(cx: &Context, source: &VerifiedSource) -> Result<SourceTree, Error
             }
             return Ok(SourceTree { entry, release, key, released_at: record.released_at, cached: true });
         }
-        Lookup::Miss(slot) => slot,
+        Stored::Nothing(slot) => slot,
     };
     let root = slot.path().join("linux");
     let released_at = match &source.content {
@@ -122,10 +121,30 @@ pub fn unpack(cx: &Context, source: &VerifiedSource) -> Result<SourceTree, Error
     Ok(SourceTree { entry: slot.commit()?, release, key, released_at, cached: false })
 }
 
-fn read_record(entry: &Path) -> Result<Record, Error> {
-    let path = entry.join(RECORD);
-    let parsed = serde_json::from_slice(&fs::read(&path)?);
-    Ok(parsed.map_err(|error| files::at("parse", &path, error.into()))?)
+enum Stored {
+    Tree(Entry, Record),
+    Nothing(Slot),
+}
+
+/// Finds the tree with this key. A tree whose record cannot be read is removed, with a note.
+fn stored(cx: &Context, key: &Key) -> Result<Stored, Error> {
+    loop {
+        let entry = match cx.lookup(Stage::Unpack, Bucket::Sources, key.as_str())? {
+            Lookup::Miss(slot) => return Ok(Stored::Nothing(slot)),
+            Lookup::Hit(entry) => entry,
+        };
+        let text = fs::read(entry.path().join(RECORD)).unwrap_or_default();
+        match serde_json::from_slice(&text) {
+            Ok(record) => return Ok(Stored::Tree(entry, record)),
+            Err(error) => {
+                let text =
+                    format!("sources/{key} of the store is damaged and unpacked again: {RECORD}: {error}");
+                cx.events.note(Stage::Unpack, text);
+                drop(entry);
+                cx.store.remove(Bucket::Sources, key.as_str(), &cx.stop)?;
+            }
+        }
+    }
 }
 
 fn check_release(source: &VerifiedSource, root: &Path) -> Result<(), Error> {

@@ -4,6 +4,12 @@
 //! committing renames that directory into place, dropping the slot leaves nothing behind. Entries
 //! of [`Bucket::Sources`] and [`Bucket::Builds`] change in place while a run holds them, so they
 //! stay locked for as long as the [`Entry`] lives; all other entries are written once.
+//!
+//! An entry is on the disk before it has its name, so a power loss leaves it whole or not at all. An entry that
+//! is written once has a manifest, which every lookup compares with the entry: a damaged entry is removed, and
+//! the lookup is a miss.
+
+mod manifest;
 
 use std::fs::TryLockError;
 use std::io;
@@ -12,9 +18,10 @@ use std::time::Duration;
 
 use fs_err::{self as fs, File};
 
+use self::manifest::Manifest;
 use crate::base::error::{Exit, Explain};
 use crate::base::files;
-use crate::base::stop::Stop;
+use crate::base::stop::{Interrupted, Stop};
 
 /// A bucket: one directory of the store, named after its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +74,26 @@ impl Bucket {
     fn changes_in_place(self) -> bool {
         matches!(self, Bucket::Partial | Bucket::Sources | Bucket::Builds)
     }
+
+    /// Archives are named after their SHA-256, and their records change.
+    fn has_manifests(self) -> bool {
+        !self.changes_in_place() && self != Bucket::Tarballs
+    }
 }
+
+/// What [`Store::lookup`] reports while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Another run holds the lock.
+    Waiting,
+    /// The entry was damaged and is removed; the text names the first file that differs.
+    Damaged(String),
+}
+
+/// Directory of the lock files.
+const LOCKS: &str = "locks";
+/// Directory of the manifests.
+const MANIFESTS: &str = "manifests";
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,24 +103,27 @@ pub enum Error {
     Io(#[from] io::Error),
     /// The run was interrupted while another one held the lock.
     #[error("interrupted while waiting for {}", path.display())]
-    Interrupted {
+    Waiting {
         /// The lock.
         path: PathBuf,
     },
+    /// The run was interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::Io(_) => Exit::StageFailed,
-            Error::Interrupted { .. } => Exit::Interrupted,
+            Error::Waiting { .. } | Error::Interrupted(_) => Exit::Interrupted,
         }
     }
 
     fn next_step(&self) -> Option<String> {
         match self {
             Error::Io(_) => Some("use another --store, or fix this directory's permissions".into()),
-            Error::Interrupted { .. } => None,
+            Error::Waiting { .. } | Error::Interrupted(_) => None,
         }
     }
 }
@@ -126,7 +155,9 @@ pub struct Entry {
 pub struct Slot {
     temporary: PathBuf,
     destination: PathBuf,
+    manifest: PathBuf,
     bucket: Bucket,
+    stop: Stop,
     /// `None` once committed.
     lock: Option<File>,
 }
@@ -137,7 +168,7 @@ impl Store {
     /// # Errors
     /// The directory cannot be created or written to.
     pub fn open(root: &Path) -> Result<Store, Error> {
-        for bucket in Bucket::ALL.map(Bucket::dir_name).iter().chain(&["locks"]) {
+        for bucket in Bucket::ALL.map(Bucket::dir_name).iter().chain(&[LOCKS, MANIFESTS]) {
             let path = root.join(bucket);
             fs::create_dir_all(&path)?;
         }
@@ -159,7 +190,7 @@ impl Store {
                 else {
                     continue;
                 };
-                let path = self.root.join("locks").join(format!("{}-{key}", bucket.dir_name()));
+                let path = self.beside(LOCKS, bucket, key);
                 let lock = File::create(&path)?;
                 if lock.file().try_lock().is_ok() {
                     files::remove_dir_if_exists(&entry.path())?;
@@ -184,33 +215,64 @@ impl Store {
         self.path(bucket, key).exists()
     }
 
-    /// Finds or reserves an entry. Waits for its lock; `waiting` is called once if another run holds it.
+    /// Finds or reserves an entry. Waits for its lock. A damaged entry is removed and counts as missing, and so does
+    /// an entry without a manifest, which an older version wrote. `notify` gets at most one notice of each kind.
     ///
     /// # Errors
-    /// A file operation fails, or `stop` is set while waiting.
+    /// A file operation fails, or `stop` is set meanwhile.
     pub fn lookup(
         &self,
         bucket: Bucket,
         key: &str,
         stop: &Stop,
-        waiting: impl FnOnce(),
+        mut notify: impl FnMut(Notice),
     ) -> Result<Lookup, Error> {
         let destination = self.path(bucket, key);
         if !bucket.changes_in_place() && destination.exists() {
             let lock = self.lock(bucket, key, std::fs::File::try_lock_shared, stop, || {})?;
-            if destination.exists() {
+            if destination.exists() && self.damage(bucket, key, stop)?.is_none() {
                 return Ok(Lookup::Hit(Entry { path: destination, _lock: lock }));
             }
         }
-        let lock = self.lock(bucket, key, std::fs::File::try_lock, stop, waiting)?;
+        let lock = self.lock(bucket, key, std::fs::File::try_lock, stop, || notify(Notice::Waiting))?;
         if destination.exists() {
-            return Ok(Lookup::Hit(Entry::new(destination, bucket, lock)?));
+            match self.damage(bucket, key, stop)? {
+                None => return Ok(Lookup::Hit(Entry::new(destination, bucket, lock)?)),
+                Some(damage) => {
+                    notify(Notice::Damaged(damage));
+                    self.discard(bucket, key)?;
+                }
+            }
         }
         let temporary = self.root.join(bucket.dir_name()).join(format!(".{key}.new"));
         // A killed run left this directory: this run holds the lock, so no other run is writing to it.
         files::remove_dir_if_exists(&temporary)?;
         fs::create_dir(&temporary)?;
-        Ok(Lookup::Miss(Slot { temporary, destination, bucket, lock: Some(lock) }))
+        let manifest = self.beside(MANIFESTS, bucket, key);
+        Ok(Lookup::Miss(Slot {
+            temporary,
+            destination,
+            manifest,
+            bucket,
+            stop: stop.clone(),
+            lock: Some(lock),
+        }))
+    }
+
+    /// Names the first file of the entry that differs from the manifest.
+    fn damage(&self, bucket: Bucket, key: &str, stop: &Stop) -> Result<Option<String>, Error> {
+        if !bucket.has_manifests() {
+            return Ok(None);
+        }
+        let manifest = fs::read(self.beside(MANIFESTS, bucket, key)).ok();
+        match manifest.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok()) {
+            Some(manifest) => manifest.difference(&self.path(bucket, key), stop),
+            None => Ok(Some("it has no manifest".to_owned())),
+        }
+    }
+
+    fn beside(&self, dir: &str, bucket: Bucket, key: &str) -> PathBuf {
+        self.root.join(dir).join(format!("{}-{key}", bucket.dir_name()))
     }
 
     /// Removes an entry once no run uses it; returns whether it existed.
@@ -219,6 +281,11 @@ impl Store {
     /// A file operation fails, or `stop` is set while waiting.
     pub fn remove(&self, bucket: Bucket, key: &str, stop: &Stop) -> Result<bool, Error> {
         let _lock = self.lock(bucket, key, std::fs::File::try_lock, stop, || {})?;
+        self.discard(bucket, key)
+    }
+
+    /// Removes an entry that this run has locked.
+    fn discard(&self, bucket: Bucket, key: &str) -> Result<bool, Error> {
         let path = self.path(bucket, key);
         let existed = path.exists();
         // Renaming first means that a kill in the middle never leaves half an entry under its name.
@@ -228,6 +295,7 @@ impl Store {
             fs::rename(&path, &doomed)?;
             files::remove_dir_if_exists(&doomed)?;
         }
+        files::remove_if_exists(&self.beside(MANIFESTS, bucket, key))?;
         Ok(existed)
     }
 
@@ -256,7 +324,7 @@ impl Store {
         stop: &Stop,
         waiting: impl FnOnce(),
     ) -> Result<File, Error> {
-        let path = self.root.join("locks").join(format!("{}-{key}", bucket.dir_name()));
+        let path = self.beside(LOCKS, bucket, key);
         let file = File::create(&path)?;
         let mut waiting = Some(waiting);
         loop {
@@ -266,7 +334,7 @@ impl Store {
                 Err(TryLockError::Error(source)) => return Err(files::at("lock", &path, source).into()),
             }
             if stop.is_set() {
-                return Err(Error::Interrupted { path });
+                return Err(Error::Waiting { path });
             }
             if let Some(waiting) = waiting.take() {
                 waiting();
@@ -296,12 +364,19 @@ impl Slot {
         &self.temporary
     }
 
-    /// Renames the directory into place.
+    /// Writes the manifest, waits until every byte is on the disk, and renames the directory into place.
     ///
     /// # Errors
-    /// The directory cannot be renamed.
+    /// A file cannot be read or written, or the run was interrupted.
     pub fn commit(mut self) -> Result<Entry, Error> {
+        if self.bucket.has_manifests() {
+            let manifest = Manifest::of(&self.temporary, &self.stop)?;
+            let text = serde_json::to_vec(&manifest).expect("a manifest is plain data");
+            files::replace(&self.manifest, &text)?;
+        }
+        files::sync_file_system(&self.temporary)?;
         fs::rename(&self.temporary, &self.destination)?;
+        files::sync_dir_of(&self.destination)?;
         let lock = self.lock.take().expect("a slot is committed once");
         Entry::new(self.destination.clone(), self.bucket, lock)
     }
@@ -327,7 +402,7 @@ mod tests {
     }
 
     fn lookup(store: &Store, key: &str) -> Lookup {
-        store.lookup(Bucket::Results, key, &Stop::default(), || {}).unwrap()
+        store.lookup(Bucket::Results, key, &Stop::default(), |_| {}).unwrap()
     }
 
     fn slot(store: &Store, key: &str) -> Slot {
@@ -345,6 +420,51 @@ mod tests {
         drop(slot.commit().unwrap());
         let Lookup::Hit(entry) = lookup(&store, "k") else { panic!("no hit") };
         assert_eq!(fs::read_to_string(entry.path().join("file")).unwrap(), "content");
+    }
+
+    /// Commits an entry, lets `change` damage it, and returns the result of the next lookup and its notices.
+    fn after(change: impl FnOnce(&Path)) -> (bool, Vec<Notice>) {
+        let (_dir, store) = store();
+        let slot = slot(&store, "k");
+        fs::create_dir(slot.path().join("lib")).unwrap();
+        fs::write(slot.path().join("lib/a.ko"), "module").unwrap();
+        std::os::unix::fs::symlink("a.ko", slot.path().join("lib/link")).unwrap();
+        let path = slot.commit().unwrap().path().to_owned();
+        change(&path);
+        let mut notices = Vec::new();
+        let found =
+            store.lookup(Bucket::Results, "k", &Stop::default(), |notice| notices.push(notice)).unwrap();
+        let is_hit = matches!(found, Lookup::Hit(_));
+        assert_eq!(is_hit, path.exists(), "a damaged entry is removed");
+        (is_hit, notices)
+    }
+
+    #[test]
+    fn a_damaged_entry_is_named_and_removed() {
+        assert_eq!(after(|_| {}), (true, vec![]));
+        let damaged = |text: &str| (false, vec![Notice::Damaged(text.into())]);
+        assert_eq!(
+            after(|path| fs::write(path.join("lib/a.ko"), "modulf").unwrap()),
+            damaged("lib/a.ko has another content")
+        );
+        assert_eq!(
+            after(|path| fs::write(path.join("lib/a.ko"), "").unwrap()),
+            damaged("lib/a.ko has another content")
+        );
+        assert_eq!(
+            after(|path| fs::remove_file(path.join("lib/a.ko")).unwrap()),
+            damaged("lib/a.ko is missing")
+        );
+        assert_eq!(after(|path| fs::write(path.join("b"), "").unwrap()), damaged("b was added"));
+        let relink = |path: &Path| {
+            fs::remove_file(path.join("lib/link")).unwrap();
+            std::os::unix::fs::symlink("b.ko", path.join("lib/link")).unwrap();
+        };
+        assert_eq!(after(relink), damaged("lib/link has another content"));
+        let lose = |path: &Path| fs::remove_file(path.join("../../manifests/results-k")).unwrap();
+        assert_eq!(after(lose), damaged("it has no manifest"));
+        let empty = |path: &Path| fs::write(path.join("../../manifests/results-k"), "").unwrap();
+        assert_eq!(after(empty), damaged("it has no manifest"));
     }
 
     #[test]
@@ -380,8 +500,8 @@ mod tests {
         let (_dir, store) = store();
         let _held = slot(&store, "k");
         let stop = Stop::default();
-        let error = store.lookup(Bucket::Results, "k", &stop, || stop.set()).unwrap_err();
-        assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
+        let error = store.lookup(Bucket::Results, "k", &stop, |_| stop.set()).unwrap_err();
+        assert!(matches!(error, Error::Waiting { .. }), "{error:?}");
     }
 
     #[test]
@@ -391,9 +511,9 @@ mod tests {
         assert!(matches!(lookup(&store, "k"), Lookup::Hit(_)));
 
         let stop = Stop::default();
-        let Lookup::Miss(slot) = store.lookup(Bucket::Sources, "t", &stop, || {}).unwrap() else { panic!() };
+        let Lookup::Miss(slot) = store.lookup(Bucket::Sources, "t", &stop, |_| {}).unwrap() else { panic!() };
         let _tree = slot.commit().unwrap();
-        assert!(store.lookup(Bucket::Sources, "t", &stop, || stop.set()).is_err());
+        assert!(store.lookup(Bucket::Sources, "t", &stop, |_| stop.set()).is_err());
     }
 
     #[test]
