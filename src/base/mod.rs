@@ -11,6 +11,7 @@ pub mod events;
 pub mod files;
 pub mod http;
 pub(crate) mod interruptible;
+pub(crate) mod manifest;
 pub mod openpgp;
 pub mod options;
 pub mod process;

@@ -232,6 +232,11 @@ pub(crate) struct GlobalArgs {
         value_name = "BOOL", hide_possible_values = true)]
     pub(crate) offline: Option<bool>,
 
+    /// Check every file of the source tree and of the build directory before a build
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_name = "BOOL", hide_possible_values = true)]
+    pub(crate) verify_store: Option<bool>,
+
     /// Progress display; json writes one event per line to standard output [default: auto]
     #[arg(long, global = true, value_enum, value_name = "MODE")]
     pub(crate) progress: Option<ProgressMode>,

@@ -85,11 +85,13 @@ impl Invocation {
         if root.to_string_lossy().contains([' ', ':']) {
             return Err(failure(&Error::StorePath { path: root }));
         }
+        let global = &self.settings.global;
+        let store = Store::open(&root).map_err(|error| failure(&error))?;
         Ok(Context {
-            store: Store::open(&root).map_err(|error| failure(&error))?,
+            store: store.with_verification(global.verify_store.unwrap_or(false)),
             events: self.events(),
             stop: self.stop.clone(),
-            offline: self.settings.global.offline.unwrap_or(false),
+            offline: global.offline.unwrap_or(false),
             logs,
         })
     }

@@ -99,7 +99,7 @@ merge! {
     GuestArgs { accel, debuggers, boot_deadline }
     OutArgs { out }
     JobsArgs { jobs }
-    GlobalArgs { store, config, offline, progress }
+    GlobalArgs { store, config, offline, verify_store, progress }
     Settings { release, source, series, kernel, compiler, package, no_boot, guest, out, jobs, install, global }
 }
 

@@ -6,6 +6,7 @@ pub mod kconfig;
 mod plan;
 pub mod series;
 pub mod toolchain;
+pub(crate) mod tree_journal;
 pub(crate) mod version;
 
 pub use plan::{KernelPlan, Keys};

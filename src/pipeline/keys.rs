@@ -1,4 +1,4 @@
-//! The cache keys of a plan, for `plan --explain`.
+//! The cache keys of a plan, for `plan --explain` and to know which results the store has.
 
 use super::check::check;
 use super::plan::{self, Plan};
@@ -10,7 +10,8 @@ use crate::base::options::Goal;
 use crate::base::store::Bucket;
 use crate::kernel::kbuild::result_key;
 use crate::pipeline::request::Request;
-use crate::stages::{configure, patch, secure_boot, unpack};
+use crate::stages::unpack::{self, TreeCheck};
+use crate::stages::{configure, patch, secure_boot};
 
 /// The cache key of one stage.
 #[derive(Debug)]
@@ -35,35 +36,66 @@ pub fn plan(cx: &Context, request: &Request) -> Result<(Plan, Vec<StageKey>), Fa
     Ok((plan, keys))
 }
 
+/// The cache keys of the stages as far as they are known before the stages run.
+struct Keys {
+    source: Option<Key>,
+    tree: Option<Key>,
+    patched: Option<Key>,
+    config: Option<Key>,
+    build_dir: Option<Key>,
+    built: Option<Key>,
+}
+
+impl Keys {
+    fn new(cx: &Context, plan: &Plan, source: Option<Key>) -> Keys {
+        let kernel = &plan.kernel;
+        let tree = source.as_ref().map(unpack::key);
+        let patched = tree.as_ref().map(|tree| patch::key(tree, &kernel.series));
+        let path = |tree: &Key| cx.store.path(Bucket::Sources, tree.as_str()).join("linux");
+        let config = tree.as_ref().zip(patched.as_ref());
+        let config = config.map(|(tree, patched)| configure::key(kernel, patched, &path(tree)));
+        let build_dir = tree.as_ref().map(|tree| configure::build_dir_key_of(kernel, tree, &path(tree)));
+        // Without SOURCE_DATE_EPOCH the time in the image comes from the source.
+        let released_at = tree.as_ref().and_then(|tree| unpack::released_at(cx, tree));
+        let built = config.as_ref().zip(kernel.time(released_at));
+        let built = built.map(|(config, time)| result_key(kernel, time, config));
+        Keys { source, tree, patched, config, build_dir, built }
+    }
+}
+
+/// How thoroughly to check the stored tree of the source with key `source`: not at all if the store has the kernel, and
+/// completely if every object will be compiled.
+pub(super) fn tree_check(cx: &Context, plan: &Plan, source: &Key) -> TreeCheck {
+    let keys = Keys::new(cx, plan, Some(source.clone()));
+    let is_stored =
+        |bucket, key: &Option<Key>| key.as_ref().is_some_and(|key| cx.store.contains(bucket, key.as_str()));
+    if cx.store.verifies() {
+        TreeCheck::Contents
+    } else if is_stored(Bucket::Results, &keys.built) {
+        TreeCheck::Nothing
+    } else if is_stored(Bucket::Builds, &keys.build_dir) {
+        TreeCheck::Times
+    } else {
+        TreeCheck::Contents
+    }
+}
+
 fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
-    let source = plan.offers[0].sha256().map(Key::from_sha256);
-    let tree = source.as_ref().map(unpack::key);
-    let patched = tree.as_ref().map(|tree| patch::key(tree, &plan.kernel.series));
-    let released_at = tree.as_ref().and_then(|tree| unpack::released_at(cx, tree));
-    let config = tree.as_ref().zip(patched.as_ref()).map(|(tree, patched)| {
-        configure::key(&plan.kernel, patched, &cx.store.path(Bucket::Sources, tree.as_str()).join("linux"))
-    });
-    // Without SOURCE_DATE_EPOCH the time in the image comes from the source.
-    let built = config
-        .as_ref()
-        .zip(plan.kernel.time(released_at))
-        .map(|(config, time)| result_key(&plan.kernel, time, config));
+    let keys = Keys::new(cx, plan, plan.offers[0].sha256().map(Key::from_sha256));
     let row = |stage, bucket: Option<Bucket>, key: Option<Key>| {
         let contains = |(bucket, key): (Bucket, &Key)| cx.store.contains(bucket, key.as_str());
         StageKey { stage, stored: bucket.zip(key.as_ref()).is_some_and(contains), key }
     };
-    let signed = built
-        .as_ref()
-        .zip(plan.kernel.keys.secure_boot.as_ref())
-        .map(|(built, signer)| secure_boot::key(built, signer));
+    let signer = plan.kernel.keys.secure_boot.as_ref();
+    let signed = keys.built.as_ref().zip(signer).map(|(built, signer)| secure_boot::key(built, signer));
     let mut rows = vec![
-        row(Stage::Fetch, Some(Bucket::Tarballs), source),
-        row(Stage::Unpack, Some(Bucket::Sources), tree),
-        row(Stage::Patch, None, patched),
-        row(Stage::Configure, None, config),
-        row(Stage::Build, Some(Bucket::Results), built),
+        row(Stage::Fetch, Some(Bucket::Tarballs), keys.source),
+        row(Stage::Unpack, Some(Bucket::Sources), keys.tree),
+        row(Stage::Patch, None, keys.patched),
+        row(Stage::Configure, None, keys.config),
+        row(Stage::Build, Some(Bucket::Results), keys.built),
     ];
-    if plan.kernel.signed_by().is_some() {
+    if signer.is_some() {
         rows.push(row(Stage::Sign, Some(Bucket::Results), signed));
     }
     rows

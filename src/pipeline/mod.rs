@@ -22,7 +22,8 @@ use crate::base::events::Stage;
 use crate::base::options::Goal;
 use crate::pipeline::request::Request;
 use crate::stages::patch::check::SeriesCheck;
-use crate::stages::{boot, fetch, patch, unpack, verify};
+use crate::stages::unpack::{self, TreeCheck};
+use crate::stages::{boot, fetch, patch, verify};
 
 /// `series check`: tries every shipped series on the request's release, without building.
 ///
@@ -37,7 +38,7 @@ pub fn check_series(cx: &Context, request: Request) -> Result<Vec<SeriesCheck>, 
     let plan = plan::resolve(cx, &request, Goal::Patch)?;
     let tarball = fetch::fetch(cx, &plan.offers).map_err(failed(Stage::Fetch))?;
     let source = verify::verify(cx, tarball).map_err(failed(Stage::Verify))?;
-    let tree = unpack::unpack(cx, &source).map_err(failed(Stage::Unpack))?;
+    let tree = unpack::unpack(cx, &source, TreeCheck::Times).map_err(failed(Stage::Unpack))?;
     patch::check::check(&tree, &plan.kernel.toolchain).map_err(failed(Stage::Patch))
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::check::{boot_request, check};
+use super::keys;
 use super::plan::{self, Plan};
 use super::recorder::Recorder;
 use crate::base::context::Context;
@@ -107,7 +108,8 @@ impl Run<'_> {
     fn kernel(&mut self, plan: &Plan, goal: Goal) -> Result<Option<BootResult>, Failure> {
         let (cx, kernel) = (self.cx, &plan.kernel);
         let source = self.source(kernel.release, &plan.offers)?;
-        let tree = self.stage(Stage::Unpack, &kernel.release, || unpack::unpack(cx, &source))?;
+        let check = keys::tree_check(cx, plan, &source.key);
+        let tree = self.stage(Stage::Unpack, &kernel.release, || unpack::unpack(cx, &source, check))?;
         let tree =
             self.stage(Stage::Patch, &kernel.series.name, || patch::patch(cx, &kernel.series, tree))?;
         self.recorder.report.patches.clone_from(&tree.patches);

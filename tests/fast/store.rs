@@ -37,30 +37,84 @@ fn a_flipped_byte_in_any_result_is_noticed_and_the_packages_stay_the_same() {
             None => content.push(0),
         }
         std::fs::write(&path, content).unwrap();
-        let tree = format!("dir:{}", workspace.tree.path().display());
-        let args =
-            ["--release", "6.1.5", "--source", &tree, "--series", "./own", "--kconfig", "./mine.config"];
-        let output = workspace
-            .tool()
-            .arg("package")
-            .args(args)
-            .args(["--packages", "image", "--store", "store", "--out", "again"])
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(0), "{path:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains("is damaged and made again"), "{path:?}: {}", stderr(&output));
-        assert!(packages(&workspace.path("again")) == expected, "{path:?}: other packages");
+        let (notes, packages) = again(&workspace, &["--series", "./own"]);
+        assert!(notes.contains("is damaged and made again"), "{path:?}: {notes}");
+        assert!(packages == expected, "{path:?}: other packages");
+    }
+}
+
+/// Runs again on the same store; returns the messages and the packages.
+fn again(workspace: &Workspace, more: &[&str]) -> (String, Vec<(String, Vec<u8>)>) {
+    let tree = format!("dir:{}", workspace.tree.path().display());
+    let mut tool = workspace.tool();
+    tool.args(["package", "--release", "6.1.5", "--source", &tree, "--kconfig", "./mine.config"]);
+    tool.args(["--packages", "image", "--store", "store", "--out", "again"]).args(more);
+    let output = tool.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    (stderr(&output), packages(&workspace.path("again")))
+}
+
+fn find(dir: &Path, name: &str) -> PathBuf {
+    let found = below(dir).into_iter().find(|path| path.ends_with(name));
+    found.unwrap_or_else(|| panic!("{} lacks {name}", dir.display()))
+}
+
+#[test]
+fn a_damaged_source_tree_is_unpacked_again() {
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &["--store", "store"]) else { return };
+    let expected = packages(&out);
+    let sources = workspace.path("store/sources");
+    for (name, content, reason) in [
+        ("meta.json", "", "meta.json"),
+        ("state.json", "", "EOF"),
+        ("linux/Kconfig", "", "Kconfig has another content"),
+        ("pristine/lost", "NOTHINGS\n", "the original of lost is lost"),
+    ] {
+        // The kernel is built again, so the tree is used.
+        std::fs::remove_dir_all(workspace.path("store/results")).unwrap();
+        std::fs::write(find(&sources, name), content).unwrap();
+        let (notes, packages) = again(&workspace, &["--series", "./own"]);
+        assert!(notes.contains("is damaged and unpacked again") && notes.contains(reason), "{name}: {notes}");
+        assert!(packages == expected, "{name}: other packages");
     }
 }
 
 #[test]
-fn a_source_tree_with_an_unreadable_record_is_unpacked_again() {
+fn a_byte_that_changed_without_a_new_time_is_found_before_a_new_build_directory_is_used() {
     let workspace = Workspace::new();
     let Some(out) = workspace.packages("dist", &["--store", "store"]) else { return };
     let expected = packages(&out);
-    let sources = below(&workspace.path("store/sources"));
-    let record = sources.iter().find(|path| path.ends_with("meta.json")).unwrap();
-    std::fs::write(record, "").unwrap();
-    let again = workspace.packages("again", &["--store", "store"]).unwrap();
-    assert!(packages(&again) == expected);
+    for (remove, flag, noticed) in [
+        ("results", "--verify-store=false", false),
+        ("results", "--verify-store", true),
+        ("builds", "--verify-store=false", true),
+    ] {
+        let path = find(&workspace.path("store/sources"), "linux/Kconfig");
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let content = std::fs::read_to_string(&path).unwrap().replace("modules", "modulez");
+        std::fs::write(&path, &content).unwrap();
+        std::fs::File::open(&path).unwrap().set_modified(modified).unwrap();
+        std::fs::remove_dir_all(workspace.path("store/results")).unwrap();
+        if remove == "builds" {
+            std::fs::remove_dir_all(workspace.path("store/builds")).unwrap();
+        }
+        let (notes, packages) = again(&workspace, &["--series", "./own", flag]);
+        assert_eq!(notes.contains("Kconfig has another content"), noticed, "{remove} {flag}: {notes}");
+        assert!(packages == expected, "{remove} {flag}: other packages");
+    }
+}
+
+#[test]
+fn a_changed_object_is_built_again_with_verify_store() {
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &["--store", "store"]) else { return };
+    let expected = packages(&out);
+    let object = find(&workspace.path("store/builds"), "one.o");
+    std::fs::write(&object, "whale\n").unwrap();
+    std::fs::remove_dir_all(workspace.path("store/results")).unwrap();
+    let (notes, packages) = again(&workspace, &["--series", "./own", "--verify-store"]);
+    assert!(notes.contains("is damaged and built again: one.o has another content"), "{notes}");
+    assert!(packages == expected);
+    assert_eq!(std::fs::read_to_string(object).unwrap(), "whole\n");
 }

@@ -15,6 +15,7 @@ use fs_err as fs;
 
 use crate::base::error::Explain;
 use crate::base::files;
+use crate::base::manifest::{self, Depth, Manifest};
 use crate::base::stop::{Interrupted, Stop};
 use crate::base::store::Entry;
 
@@ -24,6 +25,9 @@ const MARK: &str = ".kpatch-build-running";
 const BUILT_FROM: &str = ".kpatch-build-source";
 /// Holds the number of objects of the last complete build.
 const OBJECTS: &str = ".kpatch-build-objects";
+
+/// Lists the files after each run of make, for `--verify-store`.
+const MANIFEST: &str = ".kpatch-build-manifest";
 
 /// `TMPDIR` of the compilers, which leave their files there when they are killed.
 const TEMP_DIR: &str = ".kpatch-build-tmp";
@@ -62,6 +66,15 @@ pub enum Error {
     Interrupted(#[from] Interrupted),
 }
 
+impl From<manifest::Error> for Error {
+    fn from(error: manifest::Error) -> Error {
+        match error {
+            manifest::Error::Io(error) => Error::Io(error),
+            manifest::Error::Interrupted(interrupted) => Error::Interrupted(interrupted),
+        }
+    }
+}
+
 impl Explain for Error {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
@@ -80,11 +93,17 @@ pub struct BuildDir {
 impl BuildDir {
     /// Opens the directory of `entry` for objects of the source tree `tree`. Empties it if its objects are from
     /// another tree, or if the machine went down while make ran; removes files that may be half-written if an earlier
-    /// run was killed.
+    /// run was killed. With `verify`, reads every file; if one differs from the last run of make, empties the directory
+    /// and names the file.
     ///
     /// # Errors
     /// A file cannot be read, written or removed, or a stop is requested.
-    pub fn open(entry: Entry, tree: &Path, stop: &Stop) -> Result<BuildDir, Error> {
+    pub fn open(
+        entry: Entry,
+        tree: &Path,
+        verify: bool,
+        stop: &Stop,
+    ) -> Result<(BuildDir, Option<String>), Error> {
         let dir = BuildDir { entry };
         let source = identity(tree)?;
         files::remove_dir_if_exists(&temp_dir(dir.path()))?;
@@ -93,12 +112,25 @@ impl BuildDir {
         let went_down = mark.as_ref().is_some_and(|mark| *mark != boot_id());
         if went_down || fs::read_to_string(&built_from).unwrap_or_default() != source {
             clear(dir.path(), stop)?;
-            fs::write(&built_from, source)?;
+            fs::write(&built_from, &source)?;
         } else if mark.is_some() {
             repair(dir.path(), stop)?;
         }
+        let damage = if verify && mark.is_none() { dir.damage(stop)? } else { None };
+        if damage.is_some() {
+            clear(dir.path(), stop)?;
+            fs::write(&built_from, source)?;
+        }
         dir.write_pahole()?;
-        Ok(dir)
+        Ok((dir, damage))
+    }
+
+    /// Names the first file that differs from the last run of make; nothing before the first run.
+    fn damage(&self, stop: &Stop) -> Result<Option<String>, Error> {
+        let Some(manifest) = Manifest::read(&self.path().join(MANIFEST)) else {
+            return Ok(self.objects().map(|_| "it has no manifest".to_owned()));
+        };
+        Ok(manifest.difference(self.path(), Depth::Contents, stop, &is_of_make)?)
     }
 
     fn write_pahole(&self) -> Result<(), Error> {
@@ -121,11 +153,15 @@ impl BuildDir {
         Ok(files::replace(&self.path().join(MARK), boot_id().as_bytes())?)
     }
 
-    /// Removes the mark once all files are on the disk: make exited, and has removed its unfinished targets.
+    /// Lists the files, and removes the mark once they are on the disk: make exited, and has removed its unfinished
+    /// targets.
     ///
     /// # Errors
-    /// The files cannot be written, or the mark cannot be removed.
-    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+    /// The files cannot be read or written, the mark cannot be removed, or a stop is requested.
+    pub(crate) fn finish(&mut self, stop: &Stop) -> Result<(), Error> {
+        let path = self.path().join(MANIFEST);
+        let earlier = Manifest::read(&path).unwrap_or_default();
+        Manifest::of(self.path(), &earlier, stop, &is_of_make)?.write(&path)?;
         files::sync_file_system(self.path())?;
         Ok(fs::remove_file(self.path().join(MARK))?)
     }
@@ -224,7 +260,12 @@ fn repair(dir: &Path, stop: &Stop) -> Result<(), Error> {
 
 /// Whether kpatch-build wrote the file, and not make.
 fn is_ours(path: &Path, dir: &Path) -> bool {
-    [MARK, BUILT_FROM, OBJECTS, PAHOLE].iter().any(|name| path == dir.join(name))
+    [MARK, BUILT_FROM, OBJECTS, MANIFEST, PAHOLE].iter().any(|name| path == dir.join(name))
+}
+
+/// Whether the path, relative to the directory, is none of kpatch-build's own files.
+fn is_of_make(path: &str) -> bool {
+    !path.starts_with(".kpatch-build-") && path != "kpatch-build.config"
 }
 
 /// Kbuild writes `.X.cmd` after X (scripts/Kbuild.include, if_changed).
@@ -288,7 +329,7 @@ mod tests {
                 Lookup::Hit(entry) => entry,
                 Lookup::Miss(slot) => slot.commit().unwrap(),
             };
-            BuildDir::open(entry, &self.tree(), &stop).unwrap()
+            BuildDir::open(entry, &self.tree(), false, &stop).unwrap().0
         }
     }
 
@@ -366,7 +407,7 @@ mod tests {
         let mut dir = fixture.open();
         dir.begin().unwrap();
         files(&dir, &[("a.o", 0), ("b.h", 0)]);
-        dir.finish().unwrap();
+        dir.finish(&Stop::default()).unwrap();
         drop(dir);
         assert_eq!(left(&fixture.open()), ["a.o", "b.h"]);
     }

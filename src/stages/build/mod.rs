@@ -157,7 +157,7 @@ fn build_in(
     let result = run.build(&mut counter).and_then(|()| slots.fill(run, |to| run.collect(to, &mut counter)));
     // The mark stays if make was killed: only a make that exits removes unfinished files.
     if !matches!(result, Err(Error::Interrupted(_) | Error::Make { .. })) {
-        dir.finish()?;
+        dir.finish(&cx.stop)?;
     }
     let finished = result?;
     if !is_complete {

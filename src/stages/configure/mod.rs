@@ -29,7 +29,7 @@ use crate::kernel::kconfig::{Base, CERTIFICATE, Kconfig};
 use crate::stages::patch::PatchedTree;
 
 pub use self::error::Error;
-pub(crate) use self::key::key;
+pub(crate) use self::key::{build_dir_key_of, key};
 
 /// kconfig reads no input: a run of minutes hangs.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -107,12 +107,16 @@ fn configure_in_build_dir(
     let source = tree.path();
     let key = build_dir_key(plan, &tree.tree.key, kconfig);
     let entry = cx.lease(Stage::Configure, Bucket::Builds, key.as_str())?;
-    let mut dir = BuildDir::open(entry, &source, &cx.stop)?;
+    let (mut dir, damage) = BuildDir::open(entry, &source, cx.store.verifies(), &cx.stop)?;
+    if let Some(damage) = damage {
+        let text = format!("builds/{key} of the store is damaged and built again: {damage}");
+        cx.events.note(Stage::Configure, text);
+    }
     dir.begin()?;
     write_certificate(plan, dir.path())?;
     let make = Make { cx, plan, tree: &source, build_dir: dir.path(), stage: Stage::Configure };
     make_config(&make, kconfig)?;
-    dir.finish()?;
+    dir.finish(&cx.stop)?;
     check_options(cx, kconfig, &dir.path().join(".config"), &source)?;
     Ok(dir)
 }

@@ -58,7 +58,7 @@ pub enum Error {
         /// Path of the journal.
         path: PathBuf,
         /// The reason.
-        source: serde_json::Error,
+        source: io::Error,
     },
     /// The stored original of a patched file is missing or altered.
     #[error("the stored original of {} is missing or altered", path.display())]

@@ -6,38 +6,18 @@
 //! original and then its name in `state.json` are safe on disk. The desired content of the tree is always computed
 //! from the originals and compared with the actual content.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::tree::{self, File, FileSet, Pristine, ReadError};
 use crate::base::digest;
 use crate::base::files;
-
-/// `state.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct State {
-    /// Key of the series in the tree; `None` during a switch.
-    applied: Option<String>,
-    /// Every file that may differ from its original.
-    touched: BTreeMap<PathBuf, Original>,
-    /// Directories that a series created.
-    #[serde(rename = "folders")]
-    directories: BTreeSet<PathBuf>,
-}
-
-/// The original of a touched file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Original {
-    Absent,
-    File { sha256: String, mode: u32 },
-}
+use crate::kernel::tree_journal::{Original, TreeJournal};
 
 /// One change on disk, in the order of a switch. Paths are relative to the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +68,7 @@ impl Switched {
 pub(super) struct Journal {
     entry: PathBuf,
     /// `None` if no series was ever applied.
-    state: Option<State>,
+    state: Option<TreeJournal>,
 }
 
 /// Called before each change on disk; an error ends the switch before it.
@@ -113,18 +93,14 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read, or an original is missing or altered.
     pub(super) fn open(entry: &Path) -> Result<Journal, Error> {
-        let mut journal = Journal { entry: entry.to_owned(), state: None };
-        let path = journal.state_path();
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(journal),
-            text => text?,
-        };
-        let state: State = serde_json::from_slice(&text).map_err(|source| Error::Journal { path, source })?;
-        for (path, original) in &state.touched {
-            journal.check_original(path, original)?;
+        let unreadable = |source| Error::Journal { path: TreeJournal::path(entry), source };
+        let state = TreeJournal::read(entry).map_err(unreadable)?;
+        if let Some(state) = &state
+            && let Some(path) = state.lost_original(entry)?
+        {
+            return Err(Error::OriginalLost { path: path.to_owned() });
         }
-        journal.state = Some(state);
-        Ok(journal)
+        Ok(Journal { entry: entry.to_owned(), state })
     }
 
     fn linux(&self) -> PathBuf {
@@ -132,28 +108,12 @@ impl Journal {
     }
 
     fn original(&self, path: &Path) -> PathBuf {
-        self.entry.join("pristine").join(path)
+        TreeJournal::original(&self.entry, path)
     }
 
     /// Inside the entry: renaming from here into the tree does not cross file systems.
     fn staged(&self) -> PathBuf {
         self.entry.join("staged")
-    }
-
-    fn state_path(&self) -> PathBuf {
-        self.entry.join("state.json")
-    }
-
-    fn check_original(&self, path: &Path, original: &Original) -> Result<(), Error> {
-        let Original::File { sha256, .. } = original else { return Ok(()) };
-        match fs::read(self.original(path)) {
-            Ok(content) if digest::sha256(&content) == *sha256 => Ok(()),
-            Ok(_) => Err(Error::OriginalLost { path: path.to_owned() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Error::OriginalLost { path: path.to_owned() })
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Changes the tree to its originals plus `target`. `key` identifies the series.
@@ -196,7 +156,12 @@ impl Journal {
     }
 
     /// Returns the originals of all files that the old or the new series touches; stores the new ones first.
-    fn keep_originals(&self, state: &mut State, target: &FileSet, watch: Watch) -> Result<FileSet, Error> {
+    fn keep_originals(
+        &self,
+        state: &mut TreeJournal,
+        target: &FileSet,
+        watch: Watch,
+    ) -> Result<FileSet, Error> {
         let mut originals = FileSet::new();
         for path in state.touched.keys().chain(target.keys()) {
             let file = self.file(path).map_err(|source| self.unreadable(path, source))?;
@@ -221,7 +186,7 @@ impl Journal {
 
     /// The file in the tree now. A link or directory in its place is an error, unless a series created the
     /// directory.
-    fn current(&self, path: &Path, state: &State) -> Result<Option<File>, Error> {
+    fn current(&self, path: &Path, state: &TreeJournal) -> Result<Option<File>, Error> {
         match tree::read(&self.linux(), path) {
             Err(ReadError::NotAFile) if state.directories.contains(path) => Ok(None),
             file => file.map_err(|source| self.unreadable(path, source)),
@@ -256,10 +221,9 @@ impl Journal {
         fs::rename(&temporary, path)
     }
 
-    fn record(&self, state: &State) -> Result<(), Error> {
-        let path = self.state_path();
-        let text = serde_json::to_vec_pretty(state)
-            .map_err(|source| Error::Journal { path: path.clone(), source })?;
+    fn record(&self, state: &TreeJournal) -> Result<(), Error> {
+        let path = TreeJournal::path(&self.entry);
+        let text = serde_json::to_vec_pretty(state).expect("a journal is plain data");
         self.write_synced(&path, &text)?;
         Ok(sync_dir(&self.entry)?)
     }
@@ -275,7 +239,7 @@ impl Journal {
     fn change(
         &self,
         wrong: &FileSet,
-        state: &State,
+        state: &TreeJournal,
         target: &FileSet,
         watch: Watch,
         switched: &mut Switched,
@@ -327,8 +291,8 @@ impl Journal {
     /// Records the series, and forgets the originals of files that it does not touch.
     fn finish(
         &mut self,
-        mut state: State,
-        before: Option<&State>,
+        mut state: TreeJournal,
+        before: Option<&TreeJournal>,
         target: &FileSet,
         key: &str,
         watch: Watch,

@@ -5,6 +5,7 @@ mod directory;
 mod error;
 mod git_tree;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -13,10 +14,12 @@ use serde::{Deserialize, Serialize};
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::Stage;
+use crate::base::manifest::{Depth, Manifest};
 use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
 use crate::base::store::{Bucket, Entry, Lookup, Slot};
 use crate::base::store_archives;
+use crate::kernel::tree_journal::TreeJournal;
 use crate::kernel::version::Version;
 use crate::stages::fetch::Content;
 use crate::stages::verify::VerifiedSource;
@@ -24,6 +27,7 @@ use crate::stages::verify::VerifiedSource;
 pub use self::error::Error;
 
 const RECORD: &str = "meta.json";
+const MANIFEST: &str = "manifest.json";
 /// Version of the form in which trees are stored; part of their key.
 const FORM: u32 = 1;
 
@@ -84,16 +88,27 @@ pub fn released_at(cx: &Context, key: &Key) -> Option<i64> {
     serde_json::from_slice::<Record>(&text).ok().map(|record| record.released_at)
 }
 
-/// Copies the source into the store, unless the store has its tree.
+/// How thoroughly a tree that the store has is checked. Files that a series touches are the patch stage's concern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeCheck {
+    /// Not at all: no program reads the tree.
+    Nothing,
+    /// The length and the time of every file, and the content of those that differ.
+    Times,
+    /// The content of every file.
+    Contents,
+}
+
+/// Copies the source into the store, unless the store has its tree. A damaged tree is removed and unpacked again.
 ///
 /// Files get mode 0755 or 0644, and keep the times of the source.
 ///
 /// # Errors
 /// The source is damaged or unsafe, or its top Makefile names another release.
-pub fn unpack(cx: &Context, source: &VerifiedSource) -> Result<SourceTree, Error> {
+pub fn unpack(cx: &Context, source: &VerifiedSource, check: TreeCheck) -> Result<SourceTree, Error> {
     let key = key(&source.key);
     let release = source.release;
-    let slot = match stored(cx, &key)? {
+    let slot = match stored(cx, &key, check)? {
         Stored::Tree(entry, record) => {
             // The Makefile in the tree may be patched; the record is older than any patch.
             if record.release != release {
@@ -118,6 +133,8 @@ pub fn unpack(cx: &Context, source: &VerifiedSource) -> Result<SourceTree, Error
     }
     let text = serde_json::to_vec_pretty(&Record { release, released_at }).expect("a record is plain data");
     fs::write(slot.path().join(RECORD), text)?;
+    let manifest = Manifest::of(&root, &Manifest::default(), &cx.stop, &is_source)?;
+    manifest.write(&slot.path().join(MANIFEST))?;
     Ok(SourceTree { entry: slot.commit()?, release, key, released_at, cached: false })
 }
 
@@ -126,25 +143,55 @@ enum Stored {
     Nothing(Slot),
 }
 
-/// Finds the tree with this key. A tree whose record cannot be read is removed, with a note.
-fn stored(cx: &Context, key: &Key) -> Result<Stored, Error> {
+/// Finds the tree with this key. A damaged tree is removed, with a note.
+fn stored(cx: &Context, key: &Key, check: TreeCheck) -> Result<Stored, Error> {
     loop {
         let entry = match cx.lookup(Stage::Unpack, Bucket::Sources, key.as_str())? {
             Lookup::Miss(slot) => return Ok(Stored::Nothing(slot)),
             Lookup::Hit(entry) => entry,
         };
-        let text = fs::read(entry.path().join(RECORD)).unwrap_or_default();
-        match serde_json::from_slice(&text) {
-            Ok(record) => return Ok(Stored::Tree(entry, record)),
-            Err(error) => {
-                let text =
-                    format!("sources/{key} of the store is damaged and unpacked again: {RECORD}: {error}");
-                cx.events.note(Stage::Unpack, text);
-                drop(entry);
-                cx.store.remove(Bucket::Sources, key.as_str(), &cx.stop)?;
-            }
-        }
+        let damage = match read_record(entry.path()) {
+            Ok(record) => match damage(cx, entry.path(), check)? {
+                None => return Ok(Stored::Tree(entry, record)),
+                Some(damage) => damage,
+            },
+            Err(error) => format!("{RECORD}: {error}"),
+        };
+        let text = format!("the source tree {key} of the store is damaged and unpacked again: {damage}");
+        cx.events.note(Stage::Unpack, text);
+        drop(entry);
+        cx.store.remove(Bucket::Sources, key.as_str(), &cx.stop)?;
     }
+}
+
+fn read_record(entry: &Path) -> io::Result<Record> {
+    Ok(serde_json::from_slice(&fs::read(entry.join(RECORD))?)?)
+}
+
+/// Names the first file that is not as unpacked, although no series touches it.
+fn damage(cx: &Context, entry: &Path, check: TreeCheck) -> Result<Option<String>, Error> {
+    let depth = match check {
+        TreeCheck::Nothing => return Ok(None),
+        TreeCheck::Times => Depth::Times,
+        TreeCheck::Contents => Depth::Contents,
+    };
+    let journal = match TreeJournal::read(entry) {
+        Ok(journal) => journal.unwrap_or_default(),
+        Err(error) => return Ok(Some(error.to_string())),
+    };
+    if let Some(path) = journal.lost_original(entry)? {
+        return Ok(Some(format!("the original of {} is lost", path.display())));
+    }
+    let Some(manifest) = Manifest::read(&entry.join(MANIFEST)) else {
+        return Ok(Some("it has no manifest".to_owned()));
+    };
+    let is_listed = |path: &str| is_source(path) && !journal.touched.contains_key(Path::new(path));
+    Ok(manifest.difference(&entry.join("linux"), depth, &cx.stop, &is_listed)?)
+}
+
+/// Python programs of the tree leave compiled modules beside themselves.
+fn is_source(path: &str) -> bool {
+    !path.contains("__pycache__/")
 }
 
 fn check_release(source: &VerifiedSource, root: &Path) -> Result<(), Error> {

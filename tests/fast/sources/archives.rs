@@ -2,7 +2,7 @@
 
 use kpatch_build::base::archive::path::Unsafe;
 use kpatch_build::base::error::Explain;
-use kpatch_build::stages::unpack::Error;
+use kpatch_build::stages::unpack::{Error, TreeCheck};
 use tar::EntryType;
 
 use super::world::{Failure, Tar, World, kernel, makefile, xz};
@@ -160,7 +160,7 @@ fn an_interrupted_unpack_leaves_no_tree() {
     let sum = super::world::sha256(&kernel("6.1.5"));
     let source = world.obtain(&world.request("6.1.5", &format!("tarball:{}#{sum}", path.display()))).unwrap();
     world.cx.stop.set();
-    let error = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap_err();
+    let error = kpatch_build::stages::unpack::unpack(&world.cx, &source, TreeCheck::Contents).unwrap_err();
     assert!(matches!(error, Error::Interrupted(_)) && error.exit() as u8 == 130);
     assert_eq!(world.bucket("sources"), Vec::<String>::new());
 }

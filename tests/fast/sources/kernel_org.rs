@@ -3,6 +3,7 @@
 use kpatch_build::base::download;
 use kpatch_build::base::error::Explain;
 use kpatch_build::stages::fetch::{self, Error};
+use kpatch_build::stages::unpack::TreeCheck;
 use kpatch_build::stages::verify;
 use pgp::composed::KeyType;
 use pgp::crypto::hash::HashAlgorithm;
@@ -23,7 +24,7 @@ fn a_signed_release_becomes_a_tree() {
     assert!(by.contains("checksum list") && by.contains("detached signature by releaser"), "{by}");
     assert_eq!(source.sha256, sha256(&xz(&kernel("6.1.5"))));
 
-    let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap();
+    let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source, TreeCheck::Contents).unwrap();
     assert_eq!(tree.released_at, RELEASED_AT as i64);
     assert!(tree.path().join("Makefile").is_file());
     assert_eq!(mode(&tree.path().join("Makefile")), 0o644);

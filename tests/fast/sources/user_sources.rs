@@ -8,7 +8,7 @@ use kpatch_build::base::error::Explain;
 use kpatch_build::base::release::ReleaseSpec;
 use kpatch_build::stages::fetch::source::Error::MissingObjects;
 use kpatch_build::stages::fetch::{self, Error};
-use kpatch_build::stages::unpack::Error as UnpackError;
+use kpatch_build::stages::unpack::{Error as UnpackError, TreeCheck};
 use kpatch_build::stages::verify;
 use pgp::crypto::hash::HashAlgorithm;
 
@@ -56,7 +56,7 @@ fn a_signed_tag_becomes_a_tree() {
     repository(&world, Some(&world.releaser));
     let source = world.obtain(&world.request("6.1.5", &git(&world, ""))).unwrap();
     assert!(source.verified_by.as_ref().unwrap().contains("the tag v6.1.5 signed by releaser"));
-    let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source).unwrap();
+    let tree = kpatch_build::stages::unpack::unpack(&world.cx, &source, TreeCheck::Contents).unwrap();
     assert_eq!(tree.released_at, 1_600_000_000);
     assert_eq!(mode(&tree.path().join("scripts/run.sh")), 0o755);
     assert_eq!(std::fs::read_link(tree.path().join("scripts/here")).unwrap(), Path::new("../Makefile"));

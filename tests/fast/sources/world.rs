@@ -12,7 +12,7 @@ use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::Store;
 use kpatch_build::stages::fetch::pins::{Pin, Pins};
 use kpatch_build::stages::fetch::{self, SourceRequest, SourceSpec};
-use kpatch_build::stages::unpack::{self, SourceTree};
+use kpatch_build::stages::unpack::{self, SourceTree, TreeCheck};
 use kpatch_build::stages::verify::{self, VerifiedSource};
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, DetachedSignature, KeyType, SecretKeyParamsBuilder, SignedSecretKey,
@@ -197,7 +197,7 @@ impl World {
 
     /// Fetches, verifies and unpacks.
     pub fn tree(&self, request: &SourceRequest) -> Result<SourceTree, Failure> {
-        unpack::unpack(&self.cx, &self.obtain(request)?).map_err(Failure::Unpack)
+        unpack::unpack(&self.cx, &self.obtain(request)?, TreeCheck::Contents).map_err(Failure::Unpack)
     }
 
     /// Returns the names of the entries of a bucket in the store, including incomplete ones.

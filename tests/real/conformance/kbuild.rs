@@ -15,7 +15,8 @@ use kpatch_build::kernel::kbuild::make::{Make, build_timestamp};
 use kpatch_build::pipeline;
 use kpatch_build::pipeline::plan::{self, Plan};
 use kpatch_build::stages::patch::{PatchedTree, patch};
-use kpatch_build::stages::{fetch, unpack, verify};
+use kpatch_build::stages::unpack::{self, TreeCheck};
+use kpatch_build::stages::{fetch, verify};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -137,7 +138,7 @@ impl Kernel {
         let name = cx.store.entries(Bucket::Builds).unwrap().into_iter().find(has);
         let name = name.expect("a build directory has the kernel's configuration");
         match cx.lookup(Stage::Build, Bucket::Builds, &name).unwrap() {
-            Lookup::Hit(entry) => BuildDir::open(entry, source, &cx.stop).unwrap(),
+            Lookup::Hit(entry) => BuildDir::open(entry, source, false, &cx.stop).unwrap().0,
             Lookup::Miss(_) => panic!("the store lacks {name}"),
         }
     }
@@ -146,7 +147,7 @@ impl Kernel {
 /// Returns the kernel's source with its series applied, locked.
 fn patched(cx: &Context, plan: &Plan) -> PatchedTree {
     let source = verify::verify(cx, fetch::fetch(cx, &plan.offers).unwrap()).unwrap();
-    patch(cx, &plan.kernel.series, unpack::unpack(cx, &source).unwrap()).unwrap()
+    patch(cx, &plan.kernel.series, unpack::unpack(cx, &source, TreeCheck::Contents).unwrap()).unwrap()
 }
 
 /// Runs the test `name` of this suite in a separate process with private mounts. Returns true in that

@@ -7,9 +7,7 @@
 //!
 //! An entry is on the disk before it has its name, so a power loss leaves it whole or not at all. An entry that
 //! is written once has a manifest, which every lookup compares with the entry: a damaged entry is removed, and
-//! the lookup is a miss.
-
-mod manifest;
+//! the lookup is a miss. Manifests lie outside their entries, because some entries are packaged as a whole.
 
 use std::fs::TryLockError;
 use std::io;
@@ -18,9 +16,9 @@ use std::time::Duration;
 
 use fs_err::{self as fs, File};
 
-use self::manifest::Manifest;
 use crate::base::error::{Exit, Explain};
 use crate::base::files;
+use crate::base::manifest::{self, Depth, Manifest};
 use crate::base::stop::{Interrupted, Stop};
 
 /// A bucket: one directory of the store, named after its content.
@@ -128,10 +126,20 @@ impl Explain for Error {
     }
 }
 
+impl From<manifest::Error> for Error {
+    fn from(error: manifest::Error) -> Error {
+        match error {
+            manifest::Error::Io(error) => Error::Io(error),
+            manifest::Error::Interrupted(interrupted) => Error::Interrupted(interrupted),
+        }
+    }
+}
+
 /// The store, opened.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    verifies: bool,
 }
 
 /// The result of [`Store::lookup`].
@@ -173,9 +181,20 @@ impl Store {
             fs::create_dir_all(&path)?;
         }
         let root = fs::canonicalize(root)?;
-        let store = Store { root };
+        let store = Store { root, verifies: false };
         store.sweep()?;
         Ok(store)
+    }
+
+    /// Sets whether runs read every file of the source tree and of the build directory that they use.
+    #[must_use]
+    pub fn with_verification(self, verifies: bool) -> Store {
+        Store { verifies, ..self }
+    }
+
+    /// See [`Store::with_verification`].
+    pub fn verifies(&self) -> bool {
+        self.verifies
     }
 
     /// Removes the leftovers of killed runs: temporary directories whose lock no process holds.
@@ -264,9 +283,10 @@ impl Store {
         if !bucket.has_manifests() {
             return Ok(None);
         }
-        let manifest = fs::read(self.beside(MANIFESTS, bucket, key)).ok();
-        match manifest.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok()) {
-            Some(manifest) => manifest.difference(&self.path(bucket, key), stop),
+        match Manifest::read(&self.beside(MANIFESTS, bucket, key)) {
+            Some(manifest) => {
+                Ok(manifest.difference(&self.path(bucket, key), Depth::Contents, stop, &|_| true)?)
+            }
             None => Ok(Some("it has no manifest".to_owned())),
         }
     }
@@ -370,9 +390,8 @@ impl Slot {
     /// A file cannot be read or written, or the run was interrupted.
     pub fn commit(mut self) -> Result<Entry, Error> {
         if self.bucket.has_manifests() {
-            let manifest = Manifest::of(&self.temporary, &self.stop)?;
-            let text = serde_json::to_vec(&manifest).expect("a manifest is plain data");
-            files::replace(&self.manifest, &text)?;
+            let manifest = Manifest::of(&self.temporary, &Manifest::default(), &self.stop, &|_| true)?;
+            manifest.write(&self.manifest)?;
         }
         files::sync_file_system(&self.temporary)?;
         fs::rename(&self.temporary, &self.destination)?;
