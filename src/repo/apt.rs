@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::date::rfc5322;
 use super::error::Error;
 use super::found::{self, Deb};
-use super::generation::{Draft, Repository, link_or_copy};
+use super::generation::{Draft, Repository, copy};
 use super::request::Publication;
 use crate::base::digest::sha256;
 
@@ -68,7 +68,7 @@ fn add_to_pool(
 ) -> Result<(), Error> {
     let target = repository.root.join(path);
     if !target.exists() {
-        link_or_copy(&deb.path, &target)?;
+        copy(&deb.path, &target)?;
     }
     // An existing file must be the same package, from an earlier run.
     if found::deb(&target, publication.stop)?.sha256 == deb.sha256 {

@@ -63,6 +63,14 @@ pub enum Error {
         /// The cause.
         source: Box<::rpm::Error>,
     },
+    /// The headers of an `.rpm` contradict themselves or the length of the file.
+    #[error("{} is not a readable rpm package: {reason}", path.display())]
+    RpmHeader {
+        /// The file.
+        path: PathBuf,
+        /// The contradiction.
+        reason: &'static str,
+    },
     /// The header has the checksum of another payload.
     #[error("the payload of {} does not match the checksum in its header", path.display())]
     Payload {
@@ -181,7 +189,7 @@ impl Explain for Error {
             Error::Address { .. } => {
                 Some("use a URL such as https://example.org/kernels, without spaces".into())
             }
-            Error::Deb { .. } | Error::Rpm { .. } | Error::Payload { .. } => {
+            Error::Deb { .. } | Error::Rpm { .. } | Error::RpmHeader { .. } | Error::Payload { .. } => {
                 Some("build the package again, or remove the file".into())
             }
             Error::Differ { .. } => Some("remove one of them, or build one with a higher --revision".into()),

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::control;
 use super::error::Error;
+use super::rpm_header;
 use crate::base::digest::{Hashed, Hashing, hex};
 use crate::base::stop::{Interrupted, Stop};
 
@@ -153,6 +154,11 @@ pub(super) fn rpm(path: &Path, stop: &Stop) -> Result<Rpm, Error> {
         false => Error::from(error),
     };
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
+    let length = reader.get_ref().metadata()?.len();
+    if let Err(reason) = rpm_header::check(&mut reader, length) {
+        return Err(Error::RpmHeader { path: path.to_owned(), reason });
+    }
+    reader.seek(SeekFrom::Start(0)).map_err(failed)?;
     let metadata = PackageMetadata::parse(&mut reader).map_err(not_an_rpm(path))?;
     metadata.verify_digests().map_err(not_an_rpm(path))?;
     reader.seek(SeekFrom::Start(0)).map_err(failed)?;

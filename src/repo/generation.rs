@@ -214,8 +214,8 @@ fn make_parent(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path.parent().expect("below a directory"))
 }
 
-/// Links a file under a second name, or copies it if the file system or its owner does not allow a link.
-pub(super) fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
+/// Links a file of the repository under a second name, or copies it if the file system does not allow a link.
+fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
     make_parent(to)?;
     match fs::hard_link(from, to) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => copy(from, to),
@@ -223,7 +223,9 @@ pub(super) fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+/// Copies a package into the repository. A link would let a later change of the package reach the repository, whose
+/// indexes have the checksum of the old content.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     let mut source = File::open(from)?;
     let failed = |error| files::at("write", to, error);
     write_atomically(to, |file| Ok(io::copy(&mut source, file).map(drop).map_err(failed)?))

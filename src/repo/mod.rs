@@ -12,6 +12,7 @@ mod error;
 mod found;
 mod generation;
 mod request;
+mod rpm_header;
 
 use std::fs::TryLockError;
 use std::path::Path;

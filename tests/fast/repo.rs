@@ -261,6 +261,55 @@ fn an_unreadable_package_is_named_and_nothing_is_published() {
     }
 }
 
+/// Every number in the indexes of both headers (format_header.md) takes values that a length or an offset never has.
+#[test]
+fn an_rpm_with_a_damaged_header_is_refused_without_a_crash() {
+    let fixture = Fixture::new();
+    let path = fixture.add(ONE, 1, &[Rpm]).remove(0);
+    let original = fs::read(&path).unwrap();
+    let number = |at: usize| u32::from_be_bytes(original[at..at + 4].try_into().unwrap()) as usize;
+    let (lead, start, entry) = (96, 16, 16);
+    let signature = start + number(lead + 8) * entry + number(lead + 12);
+    let main = lead + signature.next_multiple_of(8);
+    let mut refused = 0;
+    for header in [lead, main] {
+        let words = (0..number(header + 8) * entry / 4).map(|word| header + start + word * 4);
+        for place in [header, header + 8, header + 12].into_iter().chain(words) {
+            let values = [0x7fff_ffff_u32, 0xffff_fff0, number(place) as u32 ^ 0x100];
+            let value = values[place / 4 % values.len()];
+            let mut damaged = original.clone();
+            damaged[place..place + 4].copy_from_slice(&value.to_be_bytes());
+            fs::write(&path, damaged).unwrap();
+            match fixture.publish() {
+                // No checksum covers the signature header, and publishing replaces it.
+                Ok(_) => assert_eq!(header, lead, "{value:#x} at {place}"),
+                Err(error) => {
+                    assert_eq!(error.exit(), Exit::StageFailed, "{value:#x} at {place}: {error}");
+                    assert!(error.to_string().contains(".rpm"), "{value:#x} at {place}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 150, "{refused}");
+}
+
+#[test]
+fn a_later_change_of_a_package_does_not_reach_the_repository() {
+    let fixture = Fixture::new();
+    let paths = fixture.add(ONE, 1, &[Deb, Rpm]);
+    let kept = fixture.dir.path().join("kept.deb");
+    fs::rename(&paths[0], &kept).unwrap();
+    std::os::unix::fs::symlink(&kept, &paths[0]).unwrap();
+    fixture.publish().unwrap();
+    for path in paths {
+        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, b"!").unwrap();
+    }
+    // Both compare every file with the signed indexes.
+    assert_eq!((fixture.apt().len(), fixture.dnf().len()), (1, 1));
+}
+
 #[test]
 fn usage_errors_write_nothing() {
     let fixture = Fixture::new();
