@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::base::events::Stage;
 use crate::base::program_name as name;
 use crate::base::stop::Interrupted;
+use crate::base::text::visible;
 
 /// Exit codes of the tool; a public interface (docs/src/reference/exit-status.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,11 +89,11 @@ impl Failure {
         Failure {
             stage,
             exit: if full { Exit::HostLacks } else { error.exit() },
-            chain: chain(error),
-            facts: error.facts(),
-            next_step: if full { Some(FREE_SPACE.into()) } else { error.next_step() },
+            chain: chain(error).iter().map(shown).collect(),
+            facts: error.facts().iter().map(shown).collect(),
+            next_step: if full { Some(FREE_SPACE.into()) } else { error.next_step().as_ref().map(shown) },
             log: log.map(Path::to_owned),
-            tail: tail.to_vec(),
+            tail: tail.iter().map(shown).collect(),
         }
     }
 
@@ -113,6 +114,10 @@ impl Failure {
     pub fn message(&self) -> String {
         self.chain.join(": ")
     }
+}
+
+fn shown(text: &String) -> String {
+    visible(text).into_owned()
 }
 
 fn chain(error: &dyn Explain) -> Vec<String> {

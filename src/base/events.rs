@@ -1,10 +1,13 @@
 //! Events that the stages send while they work; `cli/progress.rs` renders them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::text::visible;
 
 /// The stages in pipeline order, named as in `report.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -152,8 +155,18 @@ impl Events {
         Events::new(Silent)
     }
 
-    /// Sends any event.
-    pub fn send(&self, event: Event) {
+    /// Sends any event. Its texts become [`visible()`]: names and messages of strangers are in them.
+    pub fn send(&self, mut event: Event) {
+        match &mut event {
+            Event::Started { what: text, .. }
+            | Event::Note { text, .. }
+            | Event::Finished { summary: text, .. } => {
+                if let Cow::Owned(shown) = visible(text) {
+                    *text = shown;
+                }
+            }
+            Event::Progress { .. } => {}
+        }
         self.0.event(&event);
     }
 

@@ -4,7 +4,11 @@
 //! with a pipe (the lifeline) from the tool as its standard input. When the lifeline closes,
 //! because the tool closed it or was killed, the supervisor kills its descendants and ends.
 //! The supervisor is their subreaper, so it finds even those in another process group or session.
-//! Nothing outlives the run, not even after SIGKILL.
+//!
+//! The supervisor has a guard between itself and the program, with a lifeline of its own, which does the same. If one of
+//! tool, supervisor and guard is killed, or tool and supervisor are, another one ends the program; if supervisor and
+//! guard are killed, the tool ends their process group. The guard's command line does not name the tool, so a pkill(1)
+//! of the tool's name does not find the guard. Nothing outlives the run, not even after SIGKILL.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -14,16 +18,19 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::base::program_name as name;
 use crate::base::stop::Stop;
+use crate::base::text::visible;
 
 /// First argument that makes this binary the supervisor.
 pub const SUPERVISE: &str = "__supervise";
 /// Like [`SUPERVISE`], for a program that runs on the user's terminal.
 pub const SUPERVISE_TERMINAL: &str = "__supervise-terminal";
+/// First argument that makes this binary the guard; the mode of its supervisor follows.
+const GUARD: &str = "__guard";
 
 /// Lines kept for the error message when a program fails.
 const TAIL_LINES: usize = 20;
@@ -31,6 +38,13 @@ const TAIL_LINES: usize = 20;
 const CAPTURE_LIMIT: u64 = 64 << 20;
 /// Longest line in bytes; a program that prints no newline must not fill the memory.
 const LINE_LIMIT: u64 = 64 << 10;
+/// Lines that wait for the tool; then the program waits.
+const QUEUED_LINES: usize = 64;
+/// Bytes of output, besides captured output, after which a program is ended. A build that prints every command takes
+/// some megabytes.
+const OUTPUT_LIMIT: u64 = 256 << 20;
+/// A shorter line counts as this many bytes, because each line costs time.
+const SHORTEST_LINE: u64 = 64;
 
 static SUPERVISOR: OnceLock<PathBuf> = OnceLock::new();
 
@@ -66,6 +80,16 @@ pub enum Error {
         /// The last lines of output.
         tail: Vec<String>,
         /// The log, if one was requested.
+        log: Option<PathBuf>,
+    },
+    /// The program printed more than any build does.
+    #[error("{program} printed more than {} MiB", OUTPUT_LIMIT >> 20)]
+    Flood {
+        /// Its name or path.
+        program: String,
+        /// The last lines of output.
+        tail: Vec<String>,
+        /// The log with the output.
         log: Option<PathBuf>,
     },
     /// The program exceeded its deadline.
@@ -108,7 +132,9 @@ impl Error {
     /// The path of the log and the last lines of output, if any.
     pub fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
-            Error::Failed { log, tail, .. } | Error::TimedOut { log, tail, .. } => (log.as_deref(), tail),
+            Error::Failed { log, tail, .. }
+            | Error::TimedOut { log, tail, .. }
+            | Error::Flood { log, tail, .. } => (log.as_deref(), tail),
             _ => (None, &[]),
         }
     }
@@ -243,7 +269,7 @@ impl<'a> Command<'a> {
         let mut log = self.open_log()?;
         let mut child = self.spawn(Stdio::piped(), Stdio::piped(), SUPERVISE)?;
         let lifeline = child.stdin.take();
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(QUEUED_LINES);
         let stderr = pump(child.stderr.take().expect("piped"), sender.clone());
         let stdout = child.stdout.take().expect("piped");
         let stdout = if self.capture {
@@ -260,7 +286,7 @@ impl<'a> Command<'a> {
         };
 
         let mut tail = VecDeque::new();
-        let end = self.follow(&lines, &mut tail, log.as_mut(), stop);
+        let end = self.follow(&mut child, &lines, &mut tail, log.as_mut(), stop);
         // Closing the lifeline ends a program that is still running.
         drop(lifeline);
         let status = child.wait();
@@ -274,6 +300,7 @@ impl<'a> Command<'a> {
         match end {
             End::Stopped => Err(Error::Interrupted { program }),
             End::Deadline(deadline) => Err(Error::TimedOut { program, deadline, tail, log: self.log }),
+            End::Flood => Err(Error::Flood { program, tail, log: self.log }),
             End::Enough => Ok(Output { stdout, tail, status: ExitStatus::default() }),
             End::Exit if status.success() || self.any_status => Ok(Output { stdout, tail, status }),
             End::Exit if status.code() == Some(NOT_STARTED) => {
@@ -348,18 +375,26 @@ impl<'a> Command<'a> {
 
     fn follow(
         &mut self,
+        supervisor: &mut Child,
         lines: &Receiver<String>,
         tail: &mut VecDeque<String>,
         mut log: Option<&mut (PathBuf, File)>,
         stop: &Stop,
     ) -> Result<End, Error> {
         let started = Instant::now();
+        let mut bytes = 0;
         loop {
             match lines.recv_timeout(Duration::from_millis(50)) {
-                Ok(line) => {
+                Ok(mut line) => {
+                    bytes += (line.len() as u64).max(SHORTEST_LINE);
+                    if bytes > OUTPUT_LIMIT {
+                        return Ok(End::Flood);
+                    }
                     if let Some((path, file)) = log.as_mut() {
-                        writeln!(file, "{line}")
+                        line.push('\n');
+                        file.write_all(line.as_bytes())
                             .map_err(|source| Error::Log { path: path.clone(), source })?;
+                        line.pop();
                     }
                     let flow = self.on_line.as_mut().map_or(Flow::Continue, |handler| handler(&line));
                     if tail.len() == TAIL_LINES {
@@ -370,7 +405,7 @@ impl<'a> Command<'a> {
                         return Ok(End::Enough);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => end_orphans(supervisor),
                 Err(RecvTimeoutError::Disconnected) => return Ok(End::Exit),
             }
             if stop.is_set() {
@@ -383,16 +418,25 @@ impl<'a> Command<'a> {
     }
 }
 
+/// Ends the program if its supervisor is gone and its output is still open: supervisor and guard were killed.
+fn end_orphans(supervisor: &mut Child) {
+    if let Ok(Some(_)) = supervisor.try_wait() {
+        let group = rustix::process::Pid::from_child(supervisor);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
 enum End {
     Exit,
     Enough,
     Stopped,
     Deadline(Duration),
+    Flood,
 }
 
 fn pump(
     stream: impl Read + Send + 'static,
-    sender: Sender<String>,
+    sender: SyncSender<String>,
 ) -> std::thread::JoinHandle<io::Result<()>> {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
@@ -405,7 +449,7 @@ fn pump(
             let end = line.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
             // The receiver is gone once the program is being ended; reading on keeps the program
             // from blocking on a full pipe meanwhile.
-            let _ = sender.send(String::from_utf8_lossy(&line[..end]).into_owned());
+            let _ = sender.send(visible(&String::from_utf8_lossy(&line[..end])).into_owned());
         }
     })
 }
@@ -440,14 +484,24 @@ const NOT_STARTED: i32 = 127;
 
 /// Whether `first`, the first argument, makes this process a supervisor.
 pub fn is_supervisor(first: &OsStr) -> bool {
-    first == SUPERVISE || first == SUPERVISE_TERMINAL
+    first == SUPERVISE || first == SUPERVISE_TERMINAL || first == GUARD
 }
 
-/// Runs as the supervisor of `args`, a program with its arguments, and returns the exit code.
+/// Runs as the supervisor of `args`, a program with its arguments, or as the guard, and returns the exit code.
 pub fn supervise(mode: &str, args: &[OsString]) -> i32 {
+    let (mode, is_guard, args) = match args.split_first() {
+        Some((outer, rest)) if mode == GUARD => (outer.to_string_lossy(), true, rest),
+        _ => (mode.into(), false, args),
+    };
     let Some((program, args)) = args.split_first() else { return NOT_STARTED };
-    match run_supervised(mode, program, args) {
-        Ok(code) => code,
+    let ended = become_subreaper().and_then(|()| match is_guard {
+        true => run_program(&mode, program, args),
+        false => run_guard(&mode, program, args),
+    });
+    // Children and background processes of the program must not outlive it.
+    kill_descendants();
+    match ended {
+        Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         Err(error) => {
             eprintln!("{}: {error}", program.to_string_lossy());
             NOT_STARTED
@@ -455,29 +509,46 @@ pub fn supervise(mode: &str, args: &[OsString]) -> i32 {
     }
 }
 
-fn run_supervised(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<i32> {
+fn become_subreaper() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         // The lifeline closes only after the tool has seen the signal: the tool alone decides when to end.
         signal_hook::flag::register(signal, ignored.clone())?;
     }
+    Ok(())
+}
+
+/// Calls `end` when the lifeline, the standard input, closes.
+fn when_lifeline_closes(end: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        // The other side writes nothing, so any return but an interrupted one means that the pipe is closed.
+        while io::stdin().read(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+        end();
+    });
+}
+
+fn run_guard(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<ExitStatus> {
+    let mut guard = std::process::Command::new("/proc/self/exe");
+    guard.arg0("guard").args([GUARD, mode]).arg(program).args(args).stdin(Stdio::piped());
+    let mut guard = guard.spawn()?;
+    let lifeline = guard.stdin.take();
+    when_lifeline_closes(move || drop(lifeline));
+    guard.wait()
+}
+
+fn run_program(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<ExitStatus> {
     let stdin = match mode {
         SUPERVISE_TERMINAL => Stdio::from(File::open("/dev/tty")?),
         _ => Stdio::null(),
     };
     let mut child = std::process::Command::new(program).args(args).stdin(stdin).spawn()?;
     let pid = rustix::process::Pid::from_child(&child);
-    std::thread::spawn(move || {
-        let mut byte = [0];
-        // The tool writes nothing, so any return but an interrupted one means that the pipe is closed.
-        while io::stdin().read(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+    when_lifeline_closes(move || {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     });
-    let status = child.wait()?;
-    // Children and background processes of the program must not outlive it.
-    kill_descendants();
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+    child.wait()
 }
 
 /// Kills children until none is left: grandchildren become children when their parent dies.

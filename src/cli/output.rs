@@ -6,7 +6,7 @@ use std::io;
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::options::{Format, Lang};
 use crate::base::release::Line;
-use crate::base::text::columns;
+use crate::base::text::{columns, visible_lines};
 use crate::doctor::Finding;
 use crate::kernel::series::{self, PatchFile, VariantDetails};
 use crate::kernel::toolchain::Toolchain;
@@ -31,7 +31,7 @@ impl Explain for OutputError {
 pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     use io::Write;
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(visible_lines(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Passed),
         Err(source) => Err(Failure::new(None, &OutputError(source))),
         Ok(()) => Ok(Exit::Passed),

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::base::error::{Exit, Explain, FREE_SPACE};
 use crate::base::process::{self, Command};
 use crate::base::stop::Stop;
+use crate::base::text::visible;
 use crate::kernel::host_packages::{Manager, Need};
 use crate::kernel::kconfig::Kconfig;
 
@@ -125,17 +126,32 @@ pub fn manager() -> Option<Manager> {
 
 /// Returns the shell command that installs the missing needs; `None` if none is missing or no package is known.
 pub fn install_command(findings: &[Finding], manager: Manager) -> Option<String> {
+    let commands = install_commands(findings, manager);
+    // Every word is plain: no shell would read it as more than one word.
+    (!commands.is_empty())
+        .then(|| commands.iter().map(|command| command.join(" ")).collect::<Vec<_>>().join(" && "))
+}
+
+/// The commands of [`install_command`] in the order to run them, each a program with its arguments.
+fn install_commands(findings: &[Finding], manager: Manager) -> Vec<Vec<String>> {
     let packages = missing_packages(findings, manager);
-    let list = packages.join(" ");
-    let packages = (!packages.is_empty()).then(|| match manager {
-        Manager::Apt => format!("apt-get update && apt-get install -y --no-install-recommends {list}"),
-        Manager::Dnf => format!("dnf install -y --setopt=install_weak_deps=False {list}"),
-        Manager::Zypper => format!("zypper --non-interactive install --no-recommends {list}"),
-    });
+    let mut commands: Vec<Vec<String>> = Vec::new();
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    if !packages.is_empty() {
+        let mut install = match manager {
+            Manager::Apt => {
+                commands.push(words("apt-get update"));
+                words("apt-get install -y --no-install-recommends")
+            }
+            Manager::Dnf => words("dnf install -y --setopt=install_weak_deps=False"),
+            Manager::Zypper => words("zypper --non-interactive install --no-recommends"),
+        };
+        install.extend(packages.into_iter().map(str::to_owned));
+        commands.push(install);
+    }
     let missing = findings.iter().filter(|finding| !finding.present);
-    let others = missing.filter_map(|finding| finding.need.command(manager)).map(str::to_owned);
-    let commands: Vec<String> = packages.into_iter().chain(others).collect();
-    (!commands.is_empty()).then(|| commands.join(" && "))
+    commands.extend(missing.filter_map(|finding| finding.need.command(manager)).map(words));
+    commands
 }
 
 fn missing_packages(findings: &[Finding], manager: Manager) -> Vec<&str> {
@@ -196,16 +212,20 @@ pub fn install(request: HostRequest, findings: &[Finding], stop: &Stop) -> Resul
     if !missing_packages(findings, manager).is_empty() && !rustix::process::geteuid().is_root() {
         return Err(Error::NotRoot { command });
     }
-    let mut install = Command::new("sh").args(["-c", &command]).env("DEBIAN_FRONTEND", "noninteractive");
-    for (name, value) in std::env::vars_os().filter(|(name, _)| is_for_downloads(&name.to_string_lossy())) {
-        install = install.env(name, value);
+    eprintln!("$ {}", visible(&command));
+    for command in install_commands(findings, manager) {
+        let mut install =
+            Command::new(&command[0]).args(&command[1..]).env("DEBIAN_FRONTEND", "noninteractive");
+        for (name, value) in std::env::vars_os().filter(|(name, _)| is_for_downloads(&name.to_string_lossy()))
+        {
+            install = install.env(name, value);
+        }
+        let shown = |line: &str| {
+            eprintln!("{line}");
+            process::Flow::Continue
+        };
+        install.on_line(shown).run(stop).map_err(|source| Error::Install { source })?;
     }
-    eprintln!("$ {command}");
-    let shown = |line: &str| {
-        eprintln!("{line}");
-        process::Flow::Continue
-    };
-    install.on_line(shown).run(stop).map_err(|source| Error::Install { source })?;
     let findings = examine(request, stop);
     match self::missing(&findings) {
         left if left.is_empty() => Ok(findings),
@@ -271,6 +291,19 @@ mod tests {
         assert!(require(&findings).unwrap_err().next_step().unwrap().starts_with("free space"));
         findings[1].present = false;
         assert!(matches!(require(&findings), Err(Error::Missing { .. })));
+    }
+
+    #[test]
+    fn a_compilers_name_never_adds_a_word_to_a_command() {
+        for cc in ["clang;touch X;", "clang-19 evil", "clang$(id)", "./clang`id`"] {
+            let needs = crate::kernel::host_packages::build(cc);
+            let findings: Vec<_> = needs.into_iter().map(|need| Finding { need, present: false }).collect();
+            for command in install_commands(&findings, Manager::Apt) {
+                let plain =
+                    |word: &String| word.chars().all(|c| c.is_ascii_alphanumeric() || "-+._".contains(c));
+                assert!(command.iter().all(plain), "{cc}: {command:?}");
+            }
+        }
     }
 
     #[test]

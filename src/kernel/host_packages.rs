@@ -180,7 +180,9 @@ pub(crate) fn boot() -> Vec<Need> {
 /// The compiler and the binary utilities that kbuild uses with it.
 fn compiler(cc: &str) -> Vec<Need> {
     let name = Path::new(cc).file_name().and_then(|name| name.to_str()).unwrap_or(cc);
-    let Some(suffix) = name.strip_prefix("clang") else {
+    // The suffix becomes part of packages' names.
+    let is_version = |suffix: &&str| suffix.chars().all(|c| c.is_ascii_digit() || "-.".contains(c));
+    let Some(suffix) = name.strip_prefix("clang").filter(is_version) else {
         let packages = Packages::each(["gcc libc6-dev", "gcc glibc-devel", "gcc glibc-devel"]);
         return vec![
             Need {

@@ -120,3 +120,81 @@ fn programs_end_when_the_tool_is_killed() {
     supervisor.wait().unwrap();
     assert_eq!(alive(&marker), 0);
 }
+
+/// Processes below this one whose command line contains all of `words`.
+fn processes(words: &[&str]) -> Vec<i32> {
+    let matches = |path: &PathBuf| {
+        let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        words.iter().all(|word| line.contains(word))
+    };
+    let found = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).filter(matches);
+    found.filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
+}
+
+fn kill(pids: &[i32]) {
+    for pid in pids {
+        let pid = rustix::process::Pid::from_raw(*pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+}
+
+/// Neither the supervisor's death nor the guard's nor both leave a program behind or block the tool.
+#[test]
+fn programs_end_when_supervisor_or_guard_is_killed() {
+    for victims in [&["__supervise sh"][..], &["__guard"], &["__supervise sh", "__guard"]] {
+        let marker = marker();
+        // No process in a session of its own: after the death of both, only the process group is known.
+        let script = format!("sleep {marker} & sleep {marker}");
+        let run = std::thread::spawn(move || sh(&script).run(&Stop::default()).map(drop));
+        wait_for("the sleeps start", || alive(&marker) == 2);
+        for victim in victims {
+            let found = processes(&[victim, &marker]);
+            assert_eq!(found.len(), 1, "{victim}");
+            kill(&found);
+        }
+        wait_for("the sleeps end", || alive(&marker) == 0);
+        wait_for("the tool notices", || run.is_finished());
+        let error = run.join().unwrap().unwrap_err();
+        assert!(error.to_string().contains("killed by signal 9"), "{victims:?}: {error}");
+    }
+}
+
+/// The guard's command line does not contain the tool's name, so `pkill -f` of that name misses the guard.
+#[test]
+fn programs_end_when_tool_and_supervisor_are_killed() {
+    let marker = marker();
+    let mut supervisor = std::process::Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
+        .args(["__supervise", "sh", "-c", &sleepers(&marker)])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the sleeps start", || alive(&marker) == 3);
+    assert!(processes(&["kpatch-build", "__guard", &marker]).is_empty());
+    supervisor.kill().unwrap();
+    drop(supervisor.stdin.take());
+    supervisor.wait().unwrap();
+    wait_for("the sleeps end", || alive(&marker) == 0);
+}
+
+#[test]
+fn endless_output_ends_the_program_without_filling_the_memory() {
+    let marker = marker();
+    let error = sh(&format!("sleep {marker} & yes")).run(&Stop::default()).unwrap_err();
+    assert_eq!(error.to_string(), "sh printed more than 256 MiB");
+    assert_eq!(alive(&marker), 0);
+    let peak = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kibibytes < 300 << 10, "{kibibytes} KiB");
+}
+
+#[test]
+fn output_cannot_deceive_the_reader_of_a_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("x.log");
+    let error = sh(r"printf '\033]0;title\007x\n'; exit 1").log(&log).run(&Stop::default()).unwrap_err();
+    let tail = error.log_and_tail().1.to_vec();
+    assert_eq!(tail, [r"\u{1b}]0;title\u{7}x"]);
+    assert!(!std::fs::read(log).unwrap().contains(&0x1b));
+}
