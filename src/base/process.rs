@@ -44,7 +44,7 @@ const QUEUED_LINES: usize = 64;
 /// some megabytes.
 const OUTPUT_LIMIT: u64 = 256 << 20;
 /// A shorter line counts as this many bytes, because each line costs time.
-const SHORTEST_LINE: u64 = 64;
+const SHORTEST_LINE: u64 = 256;
 
 static SUPERVISOR: OnceLock<PathBuf> = OnceLock::new();
 
@@ -289,6 +289,8 @@ impl<'a> Command<'a> {
         let end = self.follow(&mut child, &lines, &mut tail, log.as_mut(), stop);
         // Closing the lifeline ends a program that is still running.
         drop(lifeline);
+        // A pump that waits for room in the queue would wait for ever.
+        drop(lines);
         let status = child.wait();
         let program = self.name();
         let read =

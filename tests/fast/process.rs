@@ -121,38 +121,40 @@ fn programs_end_when_the_tool_is_killed() {
     assert_eq!(alive(&marker), 0);
 }
 
-/// Processes below this one whose command line contains all of `words`.
-fn processes(words: &[&str]) -> Vec<i32> {
+/// Processes whose command line has `marker` in it and starts with `words`, the name of the program aside.
+fn processes(words: &[&str], marker: &str) -> Vec<i32> {
     let matches = |path: &PathBuf| {
         let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        words.iter().all(|word| line.contains(word))
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let mut arguments = line.split('\0').skip(1);
+        words.iter().all(|word| arguments.next() == Some(word)) && line.contains(marker)
     };
     let found = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).filter(matches);
     found.filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
 }
 
+/// Kills all of them before one of them can notice the death of another.
 fn kill(pids: &[i32]) {
-    for pid in pids {
-        let pid = rustix::process::Pid::from_raw(*pid).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    use rustix::process::{Pid, Signal, kill_process};
+    for signal in [Signal::STOP, Signal::KILL] {
+        for pid in pids {
+            kill_process(Pid::from_raw(*pid).unwrap(), signal).unwrap();
+        }
     }
 }
 
 /// Neither the supervisor's death nor the guard's nor both leave a program behind or block the tool.
 #[test]
 fn programs_end_when_supervisor_or_guard_is_killed() {
-    for victims in [&["__supervise sh"][..], &["__guard"], &["__supervise sh", "__guard"]] {
+    for victims in [&["__supervise"][..], &["__guard"], &["__supervise", "__guard"]] {
         let marker = marker();
         // No process in a session of its own: after the death of both, only the process group is known.
         let script = format!("sleep {marker} & sleep {marker}");
         let run = std::thread::spawn(move || sh(&script).run(&Stop::default()).map(drop));
         wait_for("the sleeps start", || alive(&marker) == 2);
-        for victim in victims {
-            let found = processes(&[victim, &marker]);
-            assert_eq!(found.len(), 1, "{victim}");
-            kill(&found);
-        }
+        let found: Vec<_> = victims.iter().flat_map(|victim| processes(&[victim], &marker)).collect();
+        assert_eq!(found.len(), victims.len(), "{victims:?}");
+        kill(&found);
         wait_for("the sleeps end", || alive(&marker) == 0);
         wait_for("the tool notices", || run.is_finished());
         let error = run.join().unwrap().unwrap_err();
@@ -170,7 +172,8 @@ fn programs_end_when_tool_and_supervisor_are_killed() {
         .spawn()
         .unwrap();
     wait_for("the sleeps start", || alive(&marker) == 3);
-    assert!(processes(&["kpatch-build", "__guard", &marker]).is_empty());
+    let [guard] = processes(&["__guard"], &marker)[..] else { panic!("there is one guard") };
+    assert!(!std::fs::read_to_string(format!("/proc/{guard}/cmdline")).unwrap().contains("kpatch-build"));
     supervisor.kill().unwrap();
     drop(supervisor.stdin.take());
     supervisor.wait().unwrap();

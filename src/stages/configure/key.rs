@@ -66,7 +66,7 @@ pub(super) fn build_dir_key(plan: &KernelPlan, tree: &Key, kconfig: &Kconfig) ->
 
 /// The key of the `O=` directory before the stage runs; see [`key`]. `unpacked` is the key of the tree without a series.
 pub(crate) fn build_dir_key_of(plan: &KernelPlan, unpacked: &Key, tree: &Path) -> Key {
-    build_dir_key(plan, unpacked, &plan.kconfig.effective(plan.signer.is_some(), tree))
+    build_dir_key(plan, unpacked, &plan.kconfig.effective(plan.signed_by().is_some(), tree))
 }
 
 fn inputs_key(stage: &str, plan: &KernelPlan, tree: &Key, kconfig: &Kconfig) -> Key {
