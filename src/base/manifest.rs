@@ -123,7 +123,7 @@ impl Manifest {
             match found.get(path) {
                 None => return Ok(Some(format!("{path} is missing"))),
                 Some(other) if !other.has_content_of(item) => {
-                    return Ok(Some(format!("{path} has another content")));
+                    return Ok(Some(format!("{path} differs")));
                 }
                 Some(_) => {}
             }
@@ -247,10 +247,10 @@ mod tests {
         let manifest = manifest(dir.path());
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, "b").unwrap();
-        assert_eq!(difference(&manifest, dir.path(), Depth::Times).unwrap(), "a has another content");
+        assert_eq!(difference(&manifest, dir.path(), Depth::Times).unwrap(), "a differs");
         fs::OpenOptions::new().write(true).open(&path).unwrap().file().set_modified(modified).unwrap();
         assert_eq!(difference(&manifest, dir.path(), Depth::Times), None);
-        assert_eq!(difference(&manifest, dir.path(), Depth::Contents).unwrap(), "a has another content");
+        assert_eq!(difference(&manifest, dir.path(), Depth::Contents).unwrap(), "a differs");
     }
 
     #[test]

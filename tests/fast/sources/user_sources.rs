@@ -205,6 +205,8 @@ fn a_source_directory_is_copied_and_never_changed() {
     std::fs::write(tree.path().join("Makefile"), "patched").unwrap();
     assert_eq!(std::fs::read_to_string(path.join("Makefile")).unwrap(), makefile("6.1.5"));
     drop(tree);
+    // The copy was changed, so it is made again.
+    assert!(!world.tree(&request).unwrap().cached);
     assert!(world.tree(&request).unwrap().cached);
     // An edited directory is another tree.
     std::fs::write(path.join("scripts/run.sh"), "#!/bin/bash\n").unwrap();
