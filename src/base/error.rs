@@ -91,7 +91,7 @@ impl Failure {
             exit: if full { Exit::HostLacks } else { error.exit() },
             chain: chain(error).iter().map(shown).collect(),
             facts: error.facts().iter().map(shown).collect(),
-            next_step: if full { Some(FREE_SPACE.into()) } else { error.next_step().as_ref().map(shown) },
+            next_step: if full { Some(FREE_SPACE.into()) } else { error.next_step().map(shown) },
             log: log.map(Path::to_owned),
             tail: tail.iter().map(shown).collect(),
         }
@@ -116,8 +116,8 @@ impl Failure {
     }
 }
 
-fn shown(text: &String) -> String {
-    visible(text).into_owned()
+fn shown(text: impl AsRef<str>) -> String {
+    visible(text.as_ref()).into_owned()
 }
 
 fn chain(error: &dyn Explain) -> Vec<String> {
