@@ -175,10 +175,8 @@ fn collect(mail: &ParsedMail, body: &mut Vec<u8>) -> Result<(), mailparse::MailP
 
 fn contains_diff(body: &[u8]) -> bool {
     let lines: Vec<&[u8]> = body.split(|&byte| byte == b'\n').collect();
-    let header = |trio: &[&[u8]]| {
-        trio[0].starts_with(b"--- ") && trio[1].starts_with(b"+++ ") && trio[2].starts_with(b"@@ -")
-    };
-    lines.iter().any(|line| line.starts_with(b"diff --git ")) || lines.windows(3).any(header)
+    let names = |pair: &[&[u8]]| pair[0].starts_with(b"--- ") && pair[1].starts_with(b"+++ ");
+    lines.iter().any(|line| line.starts_with(b"diff --git ")) || lines.windows(2).any(names)
 }
 
 fn is_reply(subject: &str) -> bool {

@@ -99,6 +99,10 @@ pub(super) fn stripped(name: &[u8], strip: usize) -> Result<Vec<u8>, BadName> {
 
 /// The name in `a/name b/name`, without prefix: the only one of an empty file or a change of mode.
 pub(super) fn of_git_command(names: &[u8], strip: usize) -> Option<Vec<u8>> {
+    // Linux has no longer paths (PATH_MAX), and the search below takes the square of the length.
+    if names.len() > 2 * 4096 {
+        return None;
+    }
     if names.first() == Some(&b'"') {
         let (old, rest) = unquoted(names)?;
         let (new, _) = header(rest.strip_prefix(b" ")?)?;

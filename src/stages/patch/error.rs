@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::apply::Misfit;
+use super::apply::{Ambiguous, Misfit};
 use crate::base::error::{Exit, Explain};
 use crate::base::stop::Interrupted;
 use crate::kernel::series::{BadName, diff};
@@ -86,6 +86,22 @@ pub enum Fault {
         /// Numbers of the hunks whose change is already in the release.
         present: Vec<usize>,
     },
+    /// A hunk fits in several places.
+    #[error("hunk {} fits {} in {} places, none of them the expected one", places.number, path.display(), places.lines.len())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// The places.
+        places: Ambiguous,
+    },
+    /// The patch can be applied, and so can its reverse, nearer to the lines in its headers.
+    #[error("it fits at {forward}, and its change may already be at {present}")]
+    BothWays {
+        /// Where the first moved hunk fits, as `file:line`.
+        forward: String,
+        /// Where the change is, as `file:line`.
+        present: String,
+    },
     /// The file to change does not exist.
     #[error("{} does not exist", path.display())]
     Missing {
@@ -116,7 +132,11 @@ impl Explain for Error {
 
     fn facts(&self) -> Vec<String> {
         let Error::Conflict { patch, fault } = self else { return Vec::new() };
-        let Fault::Misfit { path, misfit, hunks, present } = &**fault else { return Vec::new() };
+        let (path, misfit, hunks, present) = match &**fault {
+            Fault::Misfit { path, misfit, hunks, present } => (path, misfit, hunks, present),
+            Fault::Ambiguous { path, places } => return places_as_facts(patch, path, places),
+            _ => return Vec::new(),
+        };
         let mut facts = vec![
             format!("patch: {patch}, line {}", misfit.patch_line),
             format!("file: {}, line {}", path.display(), misfit.line),
@@ -132,6 +152,14 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
+            Error::Conflict { fault, .. } if matches!(**fault, Fault::Ambiguous { .. }) => {
+                Some("write the patch for this release, or with more lines of context (git diff -U8)".into())
+            }
+            Error::Conflict { fault, .. } if matches!(**fault, Fault::BothWays { .. }) => Some(
+                "compare both places: if the release has the change, remove the patch from the series, else write it for \
+                 this release"
+                    .into(),
+            ),
             Error::Conflict { .. } => Some(
                 "nothing was changed; run `kpatch-build series check` to see which series apply to this release"
                     .into(),
@@ -144,4 +172,15 @@ impl Explain for Error {
             _ => None,
         }
     }
+}
+
+fn places_as_facts(patch: &str, path: &std::path::Path, places: &Ambiguous) -> Vec<String> {
+    const SHOWN: usize = 8;
+    let lines: Vec<String> = places.lines.iter().take(SHOWN).map(usize::to_string).collect();
+    let more = if places.lines.len() > SHOWN { ", …" } else { "" };
+    vec![
+        format!("patch: {patch}, line {}", places.patch_line),
+        format!("file: {}, expected at line {}", path.display(), places.expected),
+        format!("fits at lines: {}{more}", lines.join(", ")),
+    ]
 }

@@ -102,8 +102,9 @@ fn apply_all(cx: &Context, overlay: &mut Overlay, series: &Series) -> Result<Vec
     for patch in series.in_order() {
         cx.stop.check()?;
         let applied = overlay.apply(patch)?;
-        if applied.status == PatchStatus::AlreadyUpstream {
-            cx.events.note(Stage::Patch, format!("{} is already in this release", applied.file));
+        if let Some((patch, place)) = overlay.present.pop() {
+            cx.events
+                .note(Stage::Patch, format!("{patch} is already in this release: its change is at {place}"));
         }
         patches.push(applied);
     }

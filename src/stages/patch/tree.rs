@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
-use super::apply;
+use super::apply::{self, Place, Refusal};
 use super::error::{Error, Fault};
 use super::status::{AppliedPatch, PatchStatus};
 use crate::kernel::series::diff::{self, Change, FileDiff};
@@ -106,13 +106,23 @@ pub struct Overlay<'p> {
     files: FileSet,
     /// The hunks so far that apply at another line than their header says.
     pub moves: Vec<Move>,
+    /// The patches so far whose change the tree already has: name of the patch, and where, as `file:line`.
+    pub present: Vec<(String, String)>,
 }
 
 /// The effect of one patch on the overlay.
 #[derive(Default)]
 struct Attempt {
     files: FileSet,
-    moves: Vec<(PathBuf, usize, i64)>,
+    /// Each hunk with its file and its number in the file.
+    places: Vec<(PathBuf, usize, Place)>,
+}
+
+/// What becomes of a patch.
+enum Outcome {
+    Applied(Attempt),
+    /// The tree has the change, at this `file:line`.
+    Present(String),
 }
 
 enum Obstacle {
@@ -128,14 +138,32 @@ impl From<Fault> for Obstacle {
 
 impl Attempt {
     fn max_offset(&self) -> u64 {
-        self.moves.iter().map(|(_, _, lines)| lines.unsigned_abs()).max().unwrap_or(0)
+        self.places.iter().map(|(_, _, place)| place.offset.unsigned_abs()).max().unwrap_or(0)
+    }
+
+    fn moved(&self) -> impl Iterator<Item = &(PathBuf, usize, Place)> {
+        self.places.iter().filter(|(_, _, place)| place.offset != 0)
+    }
+
+    /// Whether each moved hunk is in the function that its header names; `None` if no header names one.
+    fn is_in_its_functions(&self) -> Option<bool> {
+        let answers: Vec<bool> = self.moved().filter_map(|(_, _, place)| place.in_function).collect();
+        (!answers.is_empty()).then(|| answers.into_iter().all(|answer| answer))
+    }
+
+    /// The first hunk that moved, else the first file, as `file:line`.
+    fn somewhere(&self) -> String {
+        match self.moved().next().or(self.places.first()) {
+            Some((path, _, place)) => format!("{}:{}", path.display(), place.line),
+            None => self.files.keys().next().map(|path| path.display().to_string()).unwrap_or_default(),
+        }
     }
 }
 
 impl<'p> Overlay<'p> {
     /// A tree without patches.
     pub fn new(pristine: &'p dyn Pristine) -> Overlay<'p> {
-        Overlay { pristine, files: FileSet::new(), moves: Vec::new() }
+        Overlay { pristine, files: FileSet::new(), moves: Vec::new(), present: Vec::new() }
     }
 
     /// Every file that the patches so far touch, with its new content.
@@ -155,35 +183,48 @@ impl<'p> Overlay<'p> {
             _ => Error::Unreadable { patch: patch.name.clone(), source },
         })?;
         let forward = self.attempt(&diffs);
-        let forward = self.unless_upstream(forward, patch, &diffs)?;
-        let (status, max_offset) = match forward {
-            Some(attempt) => {
+        let (status, max_offset) = match self.unless_upstream(forward, patch, &diffs)? {
+            Outcome::Applied(attempt) => {
                 let max_offset = attempt.max_offset();
                 self.accept(attempt, patch);
                 (PatchStatus::Applied, max_offset)
             }
-            None => (PatchStatus::AlreadyUpstream, 0),
+            Outcome::Present(place) => {
+                self.present.push((patch.name.clone(), place));
+                (PatchStatus::AlreadyUpstream, 0)
+            }
         };
         Ok(AppliedPatch { file: patch.name.clone(), sha256: patch.sha256(), status, max_offset })
     }
 
-    /// Returns `None` if the tree already contains the patch.
+    /// Decides whether the tree already contains the patch.
     fn unless_upstream(
         &self,
         forward: Result<Attempt, Obstacle>,
         patch: &PatchFile,
         diffs: &[FileDiff],
-    ) -> Result<Option<Attempt>, Error> {
+    ) -> Result<Outcome, Error> {
+        let conflict = |fault| Err(Error::Conflict { patch: patch.name.clone(), fault });
         match forward {
             Err(Obstacle::Read(path, source)) => Err(read_error(patch, path, source, diffs)),
-            Ok(attempt) if self.changes_nothing(&attempt) => Ok(None),
-            // A fit far away may be similar code, while the code that the patch is for is already changed.
-            Ok(attempt) => match self.undo_offset(diffs) {
-                Some(offset) if offset < attempt.max_offset() => Ok(None),
-                _ => Ok(Some(attempt)),
+            Ok(attempt) if self.changes_nothing(&attempt) => Ok(Outcome::Present(attempt.somewhere())),
+            Ok(attempt) => match self.undo(diffs).filter(|undo| undo.max_offset() < attempt.max_offset()) {
+                None => Ok(Outcome::Applied(attempt)),
+                // A fit far away may be similar code, while the code that the patch is for is already changed.
+                Some(undo) => match (attempt.is_in_its_functions(), undo.is_in_its_functions()) {
+                    (Some(true), Some(false)) => Ok(Outcome::Applied(attempt)),
+                    (Some(false), _) => Ok(Outcome::Present(undo.somewhere())),
+                    _ if undo.max_offset() == 0 => Ok(Outcome::Present(undo.somewhere())),
+                    _ => conflict(Box::new(Fault::BothWays {
+                        forward: attempt.somewhere(),
+                        present: undo.somewhere(),
+                    })),
+                },
             },
-            Err(Obstacle::Fault(_)) if self.undo_offset(diffs).is_some() => Ok(None),
-            Err(Obstacle::Fault(fault)) => Err(Error::Conflict { patch: patch.name.clone(), fault }),
+            Err(Obstacle::Fault(fault)) => match self.undo(diffs) {
+                Some(undo) => Ok(Outcome::Present(undo.somewhere())),
+                None => conflict(fault),
+            },
         }
     }
 
@@ -191,22 +232,20 @@ impl<'p> Overlay<'p> {
         attempt.files.iter().all(|(path, file)| self.file(path).is_ok_and(|now| now == *file))
     }
 
-    /// Largest offset of the hunks if the patch can be undone here.
-    fn undo_offset(&self, diffs: &[FileDiff]) -> Option<u64> {
+    /// The effect of undoing the patch, if it can be undone here.
+    fn undo(&self, diffs: &[FileDiff]) -> Option<Attempt> {
         let undo: Vec<FileDiff> = diffs.iter().rev().map(FileDiff::reversed).collect();
-        let attempt = self.attempt(&undo).ok()?;
-        (!self.changes_nothing(&attempt)).then(|| attempt.max_offset())
+        self.attempt(&undo).ok().filter(|attempt| !self.changes_nothing(attempt))
     }
 
     fn accept(&mut self, attempt: Attempt, patch: &PatchFile) {
-        self.files.extend(attempt.files);
-        let moves = attempt.moves.into_iter().map(|(path, hunk, lines)| Move {
+        self.moves.extend(attempt.moved().map(|(path, hunk, place)| Move {
             patch: patch.name.clone(),
-            path,
-            hunk,
-            lines,
-        });
-        self.moves.extend(moves);
+            path: path.clone(),
+            hunk: *hunk,
+            lines: place.offset,
+        }));
+        self.files.extend(attempt.files);
     }
 
     fn file(&self, path: &Path) -> Result<Option<File>, Obstacle> {
@@ -296,14 +335,18 @@ fn leaves(diff: &FileDiff) -> Option<&Path> {
 }
 
 fn changed(diff: &FileDiff, path: &Path, file: File, attempt: &mut Attempt) -> Result<File, Obstacle> {
-    let applied = apply::apply(&file.content, &diff.hunks).map_err(|misfit| Fault::Misfit {
-        path: path.to_owned(),
-        misfit,
-        hunks: diff.hunks.len(),
-        present: apply::present(&file.content, &diff.hunks),
+    let path = || path.to_owned();
+    let applied = apply::apply(&file.content, &diff.hunks).map_err(|refusal| match refusal {
+        Refusal::Misfit(misfit) => Fault::Misfit {
+            path: path(),
+            misfit,
+            hunks: diff.hunks.len(),
+            present: apply::present(&file.content, &diff.hunks),
+        },
+        Refusal::Ambiguous(places) => Fault::Ambiguous { path: path(), places },
     })?;
-    let moved = applied.offsets.iter().enumerate().filter(|(_, lines)| **lines != 0);
-    attempt.moves.extend(moved.map(|(index, lines)| (path.to_owned(), index + 1, *lines)));
+    let places = applied.places.iter().enumerate();
+    attempt.places.extend(places.map(|(index, place)| (path(), index + 1, *place)));
     let mode = match diff.new_executable {
         Some(true) => file.mode | (file.mode & 0o444) >> 2,
         Some(false) => file.mode & !0o111,

@@ -83,6 +83,27 @@ fn a_fit_far_away_does_not_hide_that_the_change_is_already_present() {
 }
 
 #[test]
+fn the_function_decides_whether_the_change_is_already_present() {
+    let function =
+        |name: &str, check: &str| format!("int {name}(void)\n{{\n\tlock();\n{check}\twork();\n}}\n\n");
+    let content = function("first", "\tcheck();\n") + &function("second", "");
+    let patch = |function: &str| {
+        format!(
+            "--- a/f\n+++ b/f\n@@ -3,3 +3,4 @@ int {function}(void)\n {{\n \tlock();\n+\tcheck();\n \twork();\n"
+        )
+    };
+    let status = |function: &str| apply(&[("f", &content)], &[&patch(function)]).unwrap().1[0].0;
+    assert_eq!(status("first"), PatchStatus::AlreadyUpstream);
+    assert_eq!(status("second"), PatchStatus::Applied);
+    // Without a function, a change that is not at its own line may be either.
+    let patch = patch("x").replace(" int x(void)", "");
+    match fault(&[("f", &content)], &patch) {
+        Fault::BothWays { forward, present } => assert_eq!([forward, present], ["f:9", "f:2"]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_partly_present_patch_is_a_conflict_that_names_the_present_part() {
     let patch = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n 1\n-2\n+two\n 3\n@@ -5,3 +5,3 @@\n 5\n-6\n+six\n 7\n";
     match fault(&[("f", "1\n2\n3\n4\n5\nsix\n7\n")], patch) {

@@ -31,6 +31,32 @@ pub enum Problem {
     /// A hunk without a file header.
     #[error("this hunk belongs to no file")]
     Orphan,
+    /// The names of a file without a hunk.
+    #[error("this file has no hunk: {found}")]
+    NoHunk {
+        /// The `---` line.
+        found: String,
+    },
+    /// A `diff --git` line without any change.
+    #[error("this part of the patch changes nothing: {found}")]
+    NoChange {
+        /// The `diff --git` line.
+        found: String,
+    },
+    /// A format with two columns of signs, which git prints for merges, or the context format of diff -c.
+    #[error("it is a {format}, not a unified diff: {found}")]
+    Format {
+        /// `combined diff` or `context diff`.
+        format: &'static str,
+        /// The line.
+        found: String,
+    },
+    /// The last line of the patch is part of a hunk and has no line feed.
+    #[error("the patch ends in the middle of a line: {found}")]
+    Cut {
+        /// The line.
+        found: String,
+    },
     /// The patch ends inside a hunk.
     #[error("the hunk is {missing} lines shorter than its header says")]
     Short {
@@ -54,6 +80,14 @@ pub enum Problem {
     FileName {
         /// The line.
         found: String,
+    },
+    /// The `---` or `+++` line names another file than the `diff --git` line, as after a cut in between.
+    #[error("its hunks are for {name}, another file than in: {found}")]
+    OtherName {
+        /// The `diff --git` line.
+        found: String,
+        /// The name before the hunks.
+        name: String,
     },
     /// A name outside of the tree.
     #[error("it leaves the tree: {path} ({why})")]

@@ -70,6 +70,9 @@ pub struct Hunk {
     pub old_start: usize,
     /// First line of the hunk in the new file, from 1; 0 if the new file has no lines.
     pub new_start: usize,
+    /// The text after the second `@@`: the start of the nearest line above the hunk that could begin a function, at
+    /// most 80 bytes in git. May be empty.
+    pub function: Vec<u8>,
     /// The lines of both files, in order.
     pub lines: Vec<HunkLine>,
 }
@@ -114,7 +117,13 @@ impl Hunk {
     pub fn reversed(&self) -> Hunk {
         let lines =
             self.lines.iter().map(|line| HunkLine { side: line.side.other(), text: line.text.clone() });
-        Hunk { line: self.line, old_start: self.new_start, new_start: self.old_start, lines: lines.collect() }
+        Hunk {
+            line: self.line,
+            old_start: self.new_start,
+            new_start: self.old_start,
+            function: self.function.clone(),
+            lines: lines.collect(),
+        }
     }
 }
 

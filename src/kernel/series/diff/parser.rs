@@ -10,7 +10,7 @@ use super::text::{displayed, trimmed};
 use crate::kernel::series::names;
 
 /// Parses a patch into the parts of its files, in their order. Text around them (a mail header, a commit
-/// message, a diffstat, a signature) is skipped.
+/// message, a diffstat, a signature) is skipped, but nothing that could be a part of a diff.
 ///
 /// # Errors
 /// The first line that makes the patch unreadable, with the reason.
@@ -47,25 +47,68 @@ struct GitHeader {
 impl<'a> Parser<'a> {
     fn files(&mut self) -> Result<Vec<FileDiff>, Error> {
         let mut files = Vec::new();
-        // A commit message may contain any text, but after the first diff no hunk may be lost.
-        let mut in_diff = false;
+        let mut message_end = self.message_end(0);
         while let Some(line) = self.peek(0) {
-            if line.starts_with(b"diff --git ") {
-                files.push(self.git_file()?);
-            } else if self.at_file_header() {
-                files.push(self.plain_file()?);
-            } else if in_diff && line.starts_with(b"@@ -") {
-                return Err(self.error(Problem::Orphan));
-            } else if in_diff && is_binary_marker(line) {
-                return Err(self.error(Problem::Binary { path: displayed(line) }));
-            } else {
-                in_diff |= line.starts_with(b"diff ");
-                self.at += 1;
-                continue;
+            if !files.is_empty() && starts_message(line) {
+                message_end = self.message_end(self.at);
             }
-            in_diff = true;
+            if self.at < message_end {
+                self.at += 1;
+            } else if line.starts_with(b"diff --git ") && self.at_git_header() {
+                files.push(self.git_file()?);
+            } else if self.at_file_names() {
+                files.push(self.plain_file()?);
+            } else if let Some(problem) = self.lost_part(!files.is_empty()) {
+                return Err(self.error(problem));
+            } else {
+                self.at += 1;
+            }
         }
         Ok(files)
+    }
+
+    /// The line with the `---` that ends the commit message at line `start`; `start` if no line is certain to be part
+    /// of a message. A message may contain any text, even a quoted diff.
+    fn message_end(&self, start: usize) -> usize {
+        for at in start..self.lines.len() {
+            let line = self.lines[at];
+            if trimmed(line) == b"---" {
+                return at;
+            }
+            let names = line.starts_with(b"--- ")
+                && self.lines.get(at + 1).is_some_and(|next| next.starts_with(b"+++ "));
+            if names || line.starts_with(b"diff -") || line.starts_with(b"Index: ") {
+                return start;
+            }
+        }
+        start
+    }
+
+    /// What this line, which is outside of every file and message, has lost. `in_diff`: a file came before.
+    fn lost_part(&self, in_diff: bool) -> Option<Problem> {
+        let line = self.peek(0)?;
+        let starts = |ahead, with: &[u8]| self.peek(ahead).is_some_and(|line| line.starts_with(with));
+        let is_hunk = || {
+            let body = self.peek(1).and_then(|line| line.first());
+            ranges(line).is_some() && matches!(body, Some(b' ' | b'+' | b'-' | b'\\'))
+        };
+        let found = || displayed(line);
+        if line.starts_with(b"@@ -") && (in_diff || is_hunk()) {
+            Some(Problem::Orphan)
+        } else if line.starts_with(b"diff --cc ")
+            || line.starts_with(b"diff --combined ")
+            || line.starts_with(b"@@@ -")
+        {
+            Some(Problem::Format { format: "combined diff", found: found() })
+        } else if line.starts_with(b"*** ") && starts(1, b"--- ") && starts(2, b"***************") {
+            Some(Problem::Format { format: "context diff", found: found() })
+        } else if in_diff && line.starts_with(b"diff --git ") {
+            Some(Problem::NoChange { found: found() })
+        } else if is_binary_marker(line) && (in_diff || starts(1, b"literal ") || starts(1, b"delta ")) {
+            Some(Problem::Binary { path: found() })
+        } else {
+            None
+        }
     }
 
     fn peek(&self, ahead: usize) -> Option<&'a [u8]> {
@@ -76,16 +119,35 @@ impl<'a> Parser<'a> {
         Error { line: self.at + 1, problem }
     }
 
-    /// Whether the next three lines start the part of a file, which is the same in every dialect.
-    fn at_file_header(&self) -> bool {
+    /// Whether the next two lines name a file, which is the same in every dialect.
+    fn at_file_names(&self) -> bool {
         let starts = |ahead, with: &[u8]| self.peek(ahead).is_some_and(|line| line.starts_with(with));
-        starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
+        starts(0, b"--- ") && starts(1, b"+++ ")
+    }
+
+    /// Whether a line of git's header follows the `diff --git` line: in a commit message, none does.
+    fn at_git_header(&self) -> bool {
+        const WORDS: [&str; 11] = [
+            "old mode ",
+            "new mode ",
+            "new file mode ",
+            "deleted file mode ",
+            "rename ",
+            "copy ",
+            "index ",
+            "similarity index ",
+            "dissimilarity index ",
+            "--- ",
+            "GIT binary patch",
+        ];
+        let next = self.peek(1).unwrap_or_default();
+        WORDS.iter().any(|word| next.starts_with(word.as_bytes())) || is_binary_marker(next)
     }
 
     fn plain_file(&mut self) -> Result<FileDiff, Error> {
         let line = self.at + 1;
         let (old, new) = self.file_header()?;
-        let hunks = self.hunks()?;
+        let hunks = self.hunks_of(line)?;
         let change = match (old, new) {
             (None, Some(path)) => Change::Create(path),
             (Some(path), None) => Change::Delete(path),
@@ -140,29 +202,50 @@ impl<'a> Parser<'a> {
         let command = trimmed(self.lines[self.at]);
         self.at += 1;
         let header = self.git_header()?;
-        let names = match self.at_file_header() {
-            true => Some(self.file_header()?),
-            false => None,
-        };
-        let hunks = if names.is_some() { self.hunks()? } else { Vec::new() };
-        let modes = (header.old_mode, header.new_mode);
-        let change = match header {
-            GitHeader { rename: (Some(from), Some(to)), .. } => Change::Rename { from, to },
-            GitHeader { copy: (Some(from), Some(to)), .. } => Change::Copy { from, to },
-            GitHeader { created, deleted, .. } => {
-                let path = match names.and_then(|(old, new)| new.or(old)) {
-                    Some(path) => path,
-                    None => self.command_path(command, line)?,
-                };
-                match (created, deleted) {
-                    (true, _) => Change::Create(path),
-                    (_, true) => Change::Delete(path),
-                    _ => Change::Modify(path),
-                }
+        let (names, hunks) = match self.at_file_names() {
+            true => {
+                let line = self.at + 1;
+                (Some(self.file_header()?), self.hunks_of(line)?)
             }
+            false if header.changes_a_file() => (None, Vec::new()),
+            false => return Err(Error { line, problem: Problem::NoChange { found: displayed(command) } }),
         };
+        let modes = (header.old_mode, header.new_mode);
+        let change = self.git_change(header, names, command, line)?;
         let file = FileDiff { line, change, old_executable: modes.0, new_executable: modes.1, hunks };
         check_lengths(file)
+    }
+
+    /// The change by git's header and by the names before the hunks, if there are hunks.
+    fn git_change(
+        &self,
+        header: GitHeader,
+        names: Option<(Option<PathBuf>, Option<PathBuf>)>,
+        command: &[u8],
+        line: usize,
+    ) -> Result<Change, Error> {
+        let (created, deleted) = match header {
+            GitHeader { rename: (Some(from), Some(to)), .. } => return Ok(Change::Rename { from, to }),
+            GitHeader { copy: (Some(from), Some(to)), .. } => return Ok(Change::Copy { from, to }),
+            GitHeader { created, deleted, .. } => (created, deleted),
+        };
+        let (is_new, is_gone) =
+            names.as_ref().map_or((false, false), |(old, new)| (old.is_none(), new.is_none()));
+        let in_command = self.command_path(command, line);
+        let path = match names.and_then(|(old, new)| new.or(old)) {
+            Some(path) if in_command.as_ref().is_ok_and(|other| *other != path) => {
+                let problem =
+                    Problem::OtherName { found: displayed(command), name: path.display().to_string() };
+                return Err(Error { line, problem });
+            }
+            Some(path) => path,
+            None => in_command?,
+        };
+        Ok(match (created || is_new, deleted || is_gone) {
+            (true, _) => Change::Create(path),
+            (_, true) => Change::Delete(path),
+            _ => Change::Modify(path),
+        })
     }
 
     /// The name in the `diff --git` line at `line`; without hunks it is the only one.
@@ -231,6 +314,15 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Reads the hunks after the names of a file at `line`.
+    fn hunks_of(&mut self, line: usize) -> Result<Vec<Hunk>, Error> {
+        let hunks = self.hunks()?;
+        match hunks.is_empty() {
+            true => Err(Error { line, problem: Problem::NoHunk { found: displayed(self.lines[line - 1]) } }),
+            false => Ok(hunks),
+        }
+    }
+
     fn hunks(&mut self) -> Result<Vec<Hunk>, Error> {
         let mut hunks = Vec::new();
         while self.peek(0).is_some_and(|line| line.starts_with(b"@@ -")) {
@@ -238,8 +330,9 @@ impl<'a> Parser<'a> {
         }
         if let Some(line) = self.peek(0) {
             let more = matches!(line.first(), Some(b' ' | b'+' | b'-'));
-            // `-- ` alone precedes the signature of a mail.
-            if more && !matches!(trimmed(line), b"-- " | b"--") && !self.at_file_header() {
+            // `-- ` precedes the signature of a mail, `---` the diffstat of the next commit.
+            let is_text = matches!(trimmed(line), b"-- " | b"--" | b"---") || is_diffstat(trimmed(line));
+            if more && !is_text && !self.at_file_names() {
                 return Err(self.error(Problem::Long { found: displayed(line) }));
             }
         }
@@ -250,7 +343,13 @@ impl<'a> Parser<'a> {
         let header = self.lines[self.at];
         let (old, new) =
             ranges(header).ok_or_else(|| self.error(Problem::HunkHeader { found: displayed(header) }))?;
-        let mut hunk = Hunk { line: self.at + 1, old_start: old.0, new_start: new.0, lines: Vec::new() };
+        let mut hunk = Hunk {
+            line: self.at + 1,
+            old_start: old.0,
+            new_start: new.0,
+            function: function_in(header).to_vec(),
+            lines: Vec::new(),
+        };
         self.at += 1;
         let (mut old_left, mut new_left) = (old.1, new.1);
         while old_left > 0 || new_left > 0 {
@@ -279,6 +378,9 @@ impl<'a> Parser<'a> {
             count(&mut old_left, side != Side::New)
                 .and_then(|()| count(&mut new_left, side != Side::Old))
                 .map_err(|()| self.error(Problem::Long { found: displayed(line) }))?;
+            if !line.ends_with(b"\n") {
+                return Err(self.error(Problem::Cut { found: displayed(line) }));
+            }
             hunk.lines.push(HunkLine { side, text: text.to_vec() });
             self.at += 1;
         }
@@ -297,6 +399,48 @@ impl<'a> Parser<'a> {
         self.at += 1;
         Ok(())
     }
+}
+
+impl GitHeader {
+    /// Whether the header alone changes a file.
+    fn changes_a_file(&self) -> bool {
+        self.created
+            || self.deleted
+            || (self.old_mode.is_some() && self.new_mode.is_some())
+            || (self.rename.0.is_some() && self.rename.1.is_some())
+            || (self.copy.0.is_some() && self.copy.1.is_some())
+    }
+}
+
+/// Whether a commit of `git format-patch`, a mail or a commit of `git log` starts here.
+fn starts_message(line: &[u8]) -> bool {
+    let hash = |rest: &[u8]| rest.len() > 40 && rest[..40].iter().all(u8::is_ascii_hexdigit);
+    let after = |word: &str| line.strip_prefix(word.as_bytes());
+    after("From ").or(after("commit ")).is_some_and(hash)
+        || after("From: ").is_some()
+        || after("Subject: ").is_some()
+}
+
+/// Whether the line is ` path | 12 +-` or ` 3 files changed, …` of a diffstat.
+fn is_diffstat(line: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(line) else { return false };
+    let Some(text) = text.strip_prefix(' ') else { return false };
+    let is_sum =
+        text.contains(" changed, ") && (text.contains(" file changed") || text.contains(" files changed"));
+    let count = text.rsplit_once(" | ").map(|(_, count)| count.trim_start());
+    let is_count = |count: &str| {
+        let rest = count.trim_start_matches(|c: char| c.is_ascii_digit());
+        count.starts_with("Bin")
+            || (rest.len() < count.len() && rest.trim().bytes().all(|byte| b"+-".contains(&byte)))
+    };
+    is_sum || count.is_some_and(is_count)
+}
+
+/// The text after the second `@@` of a hunk header.
+fn function_in(header: &[u8]) -> &[u8] {
+    let rest = &header[2..];
+    let end = rest.windows(2).position(|pair| pair == b"@@").map_or(rest.len(), |at| at + 2);
+    rest[end..].trim_ascii()
 }
 
 /// A new file has no old lines, a deleted file no new lines.

@@ -232,9 +232,84 @@ fn damaged_hunks_are_refused_with_their_line() {
 
 #[test]
 fn a_patch_without_a_diff_is_refused() {
-    for text in ["", "only words\n", "--- a/f\n+++ b/f\n"] {
+    for text in ["", "only words\n", "diff --git of this file\n", "-- \n2.47.3\n"] {
         assert_eq!(problem(text), (1, Problem::NoDiff));
     }
+}
+
+/// What is not understood outside of a commit message is an error, also before the first file.
+#[test]
+fn no_part_of_a_diff_is_passed_over() {
+    let good = format!("--- a/g\n+++ b/g\n{HUNK}");
+    let cases = [
+        (format!("--- a/f\n+++ b/f\nstray\n{HUNK}{good}"), 1),
+        (format!("--- a/f\n+++ b/f\n\n{HUNK}{good}"), 1),
+        (format!("text\n+++ b/f\n{HUNK}{good}"), 3),
+        (format!("text\n--- a/f\n{HUNK}{good}"), 3),
+        (format!("text\n{HUNK}{good}"), 2),
+        (format!("{good}diff --git a/f b/f\nindex 1..2 100644\n"), 6),
+        (format!("diff --git a/f b/f\nindex 1..2 100644\n{good}"), 1),
+        (format!("diff --git a/f b/f\nindex 1..2 100644\n--- a/f\n+++ b/f\n{good}"), 3),
+        (format!("{good}diff --git a/f b/f\n"), 6),
+        (format!("{good}diff --cc f\nindex 1,2..3\n--- a/f\n+++ b/f\n@@@ -1 -1 +1 @@@\n- a\n -b\n++c\n"), 6),
+        (format!("{good}@@@ -1 -1 +1 @@@\n- a\n -b\n++c\n"), 6),
+        (format!("{good}*** a/f\n--- b/f\n***************\n*** 1 ****\n! a\n--- 1 ----\n! b\n"), 6),
+        (format!("*** a/f\n--- b/f\n***************\n*** 1 ****\n! a\n--- 1 ----\n! b\n{good}"), 1),
+        ("--- a/f\n+++ b/f\n@@ -1 +1,2 @@\n a\n+half a li".to_owned(), 5),
+        ("--- a/f\n+++ b/f\n@@ -1,2 +1 @@\n-a\n b".to_owned(), 5),
+    ];
+    for (patch, line) in cases {
+        assert_eq!(
+            parse(patch.as_bytes(), Reading::default()).map_err(|error| error.line),
+            Err(line),
+            "{patch}"
+        );
+    }
+}
+
+#[test]
+fn a_commit_message_may_quote_a_diff() {
+    let commit = |text: &str, path: &str| {
+        let hash = "41394d654b64f02a3b7b246990679a808bacf697";
+        format!(
+            "From {hash} Mon Sep 17 00:00:00 2001\nSubject: [PATCH] x\n\n{text}\n---\n {path} | 2 +-\n 1 file changed, 1 \
+             insertion(+)\n\ndiff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n{HUNK}-- \n2.47.3\n\n"
+        )
+    };
+    let quoted = format!("The hunk was lost:\n\n{HUNK}\nand diff --git too");
+    let patch = commit(&quoted, "f") + &commit(&quoted, "g");
+    let files = parse(patch.as_bytes(), Reading::default()).unwrap();
+    assert_eq!(
+        files.iter().map(|file| &file.change).collect::<Vec<_>>(),
+        [&Change::Modify("f".into()), &Change::Modify("g".into())]
+    );
+}
+
+#[test]
+fn text_right_behind_a_hunk_is_not_part_of_it() {
+    for text in
+        ["---\nnotes\n", "--\nnotes\n", "-- \n2.47.3\n", " f | 2 +-\n 1 file changed, 1 insertion(+)\n"]
+    {
+        let patch = format!("--- a/f\n+++ b/f\n{HUNK}{text}");
+        assert_eq!(parse(patch.as_bytes(), Reading::default()).unwrap().len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn git_needs_no_mode_to_create_or_delete_a_file() {
+    let create = "diff --git a/f b/f\nindex 0..1\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+a\n";
+    let delete = "diff --git a/f b/f\nindex 1..0\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
+    let change = |patch: &str| parse(patch.as_bytes(), Reading::default()).unwrap().remove(0).change;
+    assert_eq!(change(create), Change::Create("f".into()));
+    assert_eq!(change(delete), Change::Delete("f".into()));
+}
+
+#[test]
+fn a_long_line_takes_no_longer() {
+    let patch = format!("diff --git {}\nold mode 100644\nnew mode 100755\n", "a ".repeat(60_000));
+    let started = std::time::Instant::now();
+    assert!(matches!(problem(&patch), (1, Problem::FileName { .. })));
+    assert!(started.elapsed().as_secs() < 5);
 }
 
 #[test]
