@@ -89,6 +89,9 @@ impl Error {
     }
 }
 
+/// Limit in bytes of a file without a stated size. The largest archive of a kernel is a quarter of it.
+const UNKNOWN_SIZE: u64 = 1 << 30;
+
 /// The checksum and size that a list states for a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected<'a> {
@@ -214,26 +217,28 @@ fn transfer(
 ) -> Result<bool, Error> {
     let mut resumed = false;
     let mut idle = 0;
+    let mut most = partial.length();
     loop {
-        let length = partial.length();
         let error = match attempt(cx, http, url, expected, partial, &mut resumed) {
             Ok(()) => return Ok(resumed),
             Err(Failure::Network(error)) => error,
             Err(Failure::Disk(error)) => return Err(error.into()),
         };
-        // A connection that breaks often but advances each time completes the download.
-        idle = if partial.length() > length { 1 } else { idle + 1 };
+        // A connection that breaks often but advances each time completes the download. A server that starts over and
+        // over again does not advance.
+        idle = if partial.length() > most { 1 } else { idle + 1 };
+        most = most.max(partial.length());
         cx.stop.check()?;
         if !error.is_transient() || idle >= ATTEMPTS {
-            return Err(truncated(url, expected, partial).unwrap_or_else(|| Error::http(url, error)));
+            return Err(truncated(url, expected, most).unwrap_or_else(|| Error::http(url, error)));
         }
         cx.events.note(Stage::Fetch, format!("{error}; retrying"));
         http.pause(idle, &error)?;
     }
 }
 
-fn truncated(url: &str, expected: Expected, partial: &Partial) -> Option<Error> {
-    let (actual, expected) = (partial.length(), expected.bytes?);
+fn truncated(url: &str, expected: Expected, actual: u64) -> Option<Error> {
+    let expected = expected.bytes?;
     let short = 0 < actual && actual < expected;
     short.then(|| Error::Truncated { url: url.to_owned(), expected, actual })
 }
@@ -290,7 +295,8 @@ fn attempt(
         file.write_all(&chunk)?;
         done += chunk.len() as u64;
         cx.events.progress(Stage::Fetch, done, total, Unit::Bytes);
-        if let Some(limit) = expected.bytes.filter(|limit| done > *limit) {
+        let limit = expected.bytes.unwrap_or(UNKNOWN_SIZE);
+        if done > limit {
             // The signed list names a smaller file: this is another one.
             partial.reset()?;
             return Err(http::Error::TooLarge { url: url.to_owned(), limit }.into());

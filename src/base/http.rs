@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RANGE, RETRY_AFTER};
+use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Method, StatusCode, Url};
 
 use super::interruptible;
@@ -15,6 +16,12 @@ use super::stop::{Interrupted, Stop};
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest silence in the middle of an exchange.
 const SILENCE: Duration = Duration::from_secs(30);
+/// A transfer that brings less than [`PACE`] bytes in this time is given up.
+const WINDOW: Duration = Duration::from_secs(60);
+/// 1 KiB/s, slower than a modem.
+const PACE: u64 = 60 << 10;
+/// Redirections that are followed for one request, as in browsers.
+const REDIRECTIONS: usize = 10;
 /// Pause before the second attempt; every later pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// A server whose `Retry-After` is longer than this counts as down.
@@ -52,6 +59,12 @@ pub enum Error {
     /// The server sent nothing for too long.
     #[error("{url} stopped responding")]
     TimedOut {
+        /// The requested address.
+        url: String,
+    },
+    /// The server sends too little for anyone to wait for the rest.
+    #[error("{url} is too slow: less than {} KiB in {} s", PACE >> 10, WINDOW.as_secs())]
+    TooSlow {
         /// The requested address.
         url: String,
     },
@@ -156,6 +169,7 @@ impl Http {
                 .user_agent(concat!("kpatch-build/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT)
                 .timeout(SILENCE)
+                .redirect(Policy::custom(follow))
         };
         // A minimal host may lack certificate authorities and still have a Debian mirror.
         let client = builder().build().or_else(|_| builder().tls_certs_only(shipped_authorities()).build());
@@ -169,15 +183,7 @@ impl Http {
             let (client, address) = (self.client.clone(), url.to_owned());
             self.interruptibly(move || {
                 let response = send(&client, Method::GET, &address, HeaderMap::new())?;
-                let mut body = Vec::new();
-                response
-                    .take(limit + 1)
-                    .read_to_end(&mut body)
-                    .map_err(|error| Error::Broken { url: address.clone(), reason: root(&error) })?;
-                if body.len() as u64 > limit {
-                    return Err(Error::TooLarge { url: address, limit });
-                }
-                Ok(body)
+                whole(response, &address, limit)
             })
         })
     }
@@ -241,7 +247,8 @@ impl Http {
             });
             Ok(head)
         })?;
-        Ok((head, Body { url: url.to_owned(), chunks, stop: self.stop.clone() }))
+        let pace = Pace::default();
+        Ok((head, Body { url: url.to_owned(), chunks, pace, stop: self.stop.clone() }))
     }
 
     /// Repeats `attempt` with growing pauses while its failures are transient, [`ATTEMPTS`] times at most.
@@ -278,6 +285,73 @@ impl Http {
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         interruptible::run(&self.stop, work)?
+    }
+}
+
+/// Follows a redirection, but not from an encrypted address to one that anyone on the way can change.
+fn follow(attempt: Attempt) -> Action {
+    if attempt.previous().len() > REDIRECTIONS {
+        attempt.error(format!("more than {REDIRECTIONS} redirections"))
+    } else if loses_encryption(attempt.previous(), attempt.url()) {
+        let target = attempt.url().host_str().unwrap_or_default().to_owned();
+        attempt.error(format!("it redirects to {target} without encryption"))
+    } else {
+        attempt.follow()
+    }
+}
+
+fn loses_encryption(previous: &[Url], next: &Url) -> bool {
+    previous.iter().any(|url| url.scheme() == "https") && next.scheme() != "https"
+}
+
+/// Reads a document of `limit` bytes at most.
+fn whole(mut response: Response, url: &str, limit: u64) -> Result<Vec<u8>, Error> {
+    let (mut body, mut pace) = (Vec::new(), Pace::default());
+    let mut chunk = vec![0; 64 << 10];
+    loop {
+        let read = response.read(&mut chunk);
+        match read.map_err(|error| Error::Broken { url: url.to_owned(), reason: root(&error) })? {
+            0 => return Ok(body),
+            count => body.extend_from_slice(&chunk[..count]),
+        }
+        if body.len() as u64 > limit {
+            return Err(Error::TooLarge { url: url.to_owned(), limit });
+        }
+        if pace.is_too_slow(body.len() - pace.total) {
+            return Err(Error::TooSlow { url: url.to_owned() });
+        }
+    }
+}
+
+/// Measures how fast a body arrives.
+#[derive(Debug)]
+struct Pace {
+    since: Instant,
+    bytes: u64,
+    total: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { since: Instant::now(), bytes: 0, total: 0 }
+    }
+}
+
+impl Pace {
+    /// Counts `more` bytes; whether the last [`WINDOW`] brought less than [`PACE`].
+    fn is_too_slow(&mut self, more: usize) -> bool {
+        self.is_too_slow_at(Instant::now(), more)
+    }
+
+    fn is_too_slow_at(&mut self, now: Instant, more: usize) -> bool {
+        self.bytes += more as u64;
+        self.total += more;
+        if now.duration_since(self.since) < WINDOW {
+            return false;
+        }
+        let is_slow = self.bytes < PACE;
+        (self.since, self.bytes) = (now, 0);
+        is_slow
     }
 }
 
@@ -320,6 +394,7 @@ impl Head {
 pub(crate) struct Body {
     url: String,
     chunks: Receiver<Result<Vec<u8>, String>>,
+    pace: Pace,
     stop: Stop,
 }
 
@@ -330,11 +405,41 @@ impl Body {
             self.stop.check()?;
             match self.chunks.recv_timeout(Duration::from_millis(50)) {
                 Ok(Ok(chunk)) if chunk.is_empty() => return Ok(None),
+                Ok(Ok(chunk)) if self.pace.is_too_slow(chunk.len()) => {
+                    return Err(Error::TooSlow { url: self.url.clone() });
+                }
                 Ok(Ok(chunk)) => return Ok(Some(chunk)),
                 Ok(Err(reason)) => return Err(Error::Broken { url: self.url.clone(), reason }),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_redirection_leads_away_from_encryption() {
+        let urls = |texts: &[&str]| texts.iter().map(|text| Url::parse(text).unwrap()).collect::<Vec<_>>();
+        let loses =
+            |previous: &[&str], next: &str| loses_encryption(&urls(previous), &Url::parse(next).unwrap());
+        assert!(loses(&["https://a.example.org/x"], "http://a.example.org/x"));
+        assert!(loses(&["http://a.example.org/x", "https://a.example.org/x"], "http://b.example.org/x"));
+        assert!(!loses(&["https://a.example.org/x"], "https://b.example.org/x"));
+        assert!(!loses(&["http://a.example.org/x"], "https://a.example.org/x"));
+        assert!(!loses(&["http://a.example.org/x"], "http://b.example.org/x"));
+    }
+
+    #[test]
+    fn a_body_that_trickles_is_given_up_and_a_slow_one_is_not() {
+        let start = Instant::now();
+        let mut pace = Pace { since: start, bytes: 0, total: 0 };
+        let at = |seconds| start + Duration::from_secs(seconds);
+        // 2 KiB/s
+        assert!((1..200).all(|second| !pace.is_too_slow_at(at(second), 2 << 10)));
+        assert!((200..300).any(|second| pace.is_too_slow_at(at(second), 1)));
     }
 }

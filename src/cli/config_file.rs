@@ -1,5 +1,7 @@
 //! The configuration file, `kpatch-build.toml`: its keys are the long flags without the leading dashes.
 
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
@@ -9,6 +11,7 @@ use toml::de::DeTable;
 use super::flags::GlobalArgs;
 use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
+use crate::kernel::toolchain;
 
 /// The file in the working directory that is read without `--config`.
 pub(crate) const FILE: &str = "kpatch-build.toml";
@@ -18,7 +21,7 @@ pub(crate) const FILE: &str = "kpatch-build.toml";
 pub(crate) enum Error {
     /// The file that `--config` names does not exist or cannot be read.
     #[error("cannot read the configuration file")]
-    Read(#[source] std::io::Error),
+    Read(#[source] io::Error),
     /// The file is not TOML, or a value has the wrong type.
     #[error("the configuration file {} is not valid: {reason}", path.display())]
     Parse {
@@ -26,6 +29,22 @@ pub(crate) enum Error {
         path: PathBuf,
         /// Line, column and message of the parser.
         reason: String,
+    },
+    /// The file of the working directory could be a stranger's.
+    #[error("the configuration file {} {why}", path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why, as a predicate.
+        why: String,
+    },
+    /// The file of the working directory names a program by its path.
+    #[error("the configuration file {} names the compiler {cc:?}, which is more than a name", path.display())]
+    Compiler {
+        /// The file.
+        path: PathBuf,
+        /// The compiler.
+        cc: String,
     },
     /// A key that is not a long flag.
     #[error("the configuration file {} has the unknown key `{key}` in line {line}", path.display())]
@@ -73,6 +92,13 @@ impl Explain for Error {
                 Some(format!("write `{nearest}` if that is what you mean"))
             }
             Error::SameSetting { name, .. } => Some(format!("keep `{name}`")),
+            Error::Untrusted { path, .. } => {
+                Some(format!("if you trust it, name it: --config {}", path.display()))
+            }
+            Error::Compiler { path, .. } => Some(format!(
+                "use gcc, clang or one of their versions, such as clang-19; if you trust the file, name it: --config {}",
+                path.display()
+            )),
             Error::Read(_) | Error::Parse { .. } => None,
             Error::UnknownKey { nearest: None, .. } => {
                 Some("use the long flags of `kpatch-build --help` as keys, without the leading dashes".into())
@@ -81,24 +107,61 @@ impl Explain for Error {
     }
 }
 
+/// The settings of a configuration file.
+#[derive(Debug)]
+pub(super) struct ConfigFile {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// Its settings.
+    pub(super) settings: Settings,
+}
+
 /// Reads the file that `--config` names, else [`FILE`] if it exists. Relative paths in the file are relative to it.
 ///
 /// # Errors
-/// The file cannot be read, is not TOML, or has an unknown key or a value of the wrong type.
-pub(super) fn load(given: Option<&Path>) -> Result<Settings, Error> {
+/// The file cannot be read, is not TOML, or has an unknown key or a value of the wrong type; or nobody named it and it
+/// could be a stranger's, or names a compiler by its path.
+pub(super) fn load(given: Option<&Path>) -> Result<Option<ConfigFile>, Error> {
     let path = given.unwrap_or(Path::new(FILE));
-    let text = match fs::read_to_string(path) {
-        Err(error) if given.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Settings::default());
-        }
-        text => text.map_err(Error::Read)?,
+    let mut file = match fs::File::open(path) {
+        Err(error) if given.is_none() && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(Error::Read)?,
     };
+    if given.is_none() {
+        check_owner(path, &file.metadata().map_err(Error::Read)?)?;
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(Error::Read)?;
+    let settings = parse(path, &text)?;
+    match &settings.compiler.cc {
+        Some(cc) if given.is_none() && !toolchain::is_known_name(cc) => {
+            Err(Error::Compiler { path: path.to_owned(), cc: cc.clone() })
+        }
+        _ => Ok(Some(ConfigFile { path: path.to_owned(), settings })),
+    }
+}
+
+/// Refuses a file of another user than this one, root and the one who called sudo(8), and a file that anyone can change.
+fn check_owner(path: &Path, meta: &std::fs::Metadata) -> Result<(), Error> {
+    let untrusted = |why| Err(Error::Untrusted { path: path.to_owned(), why });
+    let sudo = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+    let trusted = [Some(rustix::process::geteuid().as_raw()), Some(0), sudo];
+    match (meta.uid(), meta.mode()) {
+        (uid, _) if !trusted.contains(&Some(uid)) => {
+            untrusted(format!("belongs to another user (uid {uid})"))
+        }
+        (_, mode) if mode & 0o002 != 0 => untrusted("is writable for everyone".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Settings, Error> {
     let invalid = |error: toml::de::Error| Error::Parse {
         path: path.to_owned(),
         reason: error.to_string().trim_end().to_owned(),
     };
-    check_keys(path, &text, DeTable::parse(&text).map_err(invalid)?.get_ref())?;
-    let mut settings = Settings::parse(&text).map_err(invalid)?;
+    check_keys(path, text, DeTable::parse(text).map_err(invalid)?.get_ref())?;
+    let mut settings = Settings::parse(text).map_err(invalid)?;
     settings.resolve_paths(path.parent().unwrap_or(Path::new("")));
     Ok(settings)
 }
@@ -158,7 +221,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.toml");
         fs::write(&path, text).unwrap();
-        let mut settings = load(Some(&path))?;
+        let mut settings = load(Some(&path))?.unwrap().settings;
         for path in [&mut settings.out.out, &mut settings.kernel.secure_boot_key].into_iter().flatten() {
             *path = path.strip_prefix(dir.path()).unwrap_or(path).to_owned();
         }
@@ -208,7 +271,7 @@ mod tests {
         let path = dir.path().join("c.toml");
         let text = "source = \"dir:linux\"\nseries = \"./own\"\ncc = \"gcc\"\nstore = \"s\"\noffline = true";
         fs::write(&path, text).unwrap();
-        let settings = load(Some(&path)).unwrap();
+        let settings = load(Some(&path)).unwrap().unwrap().settings;
         let below = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
         assert_eq!(settings.source.source, Some(format!("dir:{}", below("linux"))));
         assert_eq!(settings.series.series, Some(below("./own")));

@@ -10,8 +10,10 @@ use crate::base::context::Context;
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::events::Events;
 use crate::base::options::{Goal, ProgressMode};
+use crate::base::program_name;
 use crate::base::stop::Stop;
 use crate::base::store::Store;
+use crate::base::text::visible;
 use crate::pipeline::request::Request;
 
 /// The parsed command line. Reading the configuration file consumes it: no command can read the file twice.
@@ -57,13 +59,19 @@ impl Explain for Error {
 }
 
 impl CommandLine {
-    /// Reads the configuration file.
+    /// Reads the configuration file, and says which one.
     ///
     /// # Errors
     /// See [`config_file::Error`].
     pub(super) fn read_file(self) -> Result<Invocation, Failure> {
         let file = config_file::load(self.flags.global.config.as_deref()).map_err(|error| failure(&error))?;
-        let settings = self.flags.clone().or(file);
+        let settings = match file {
+            Some(file) => {
+                eprintln!("{}: settings from {}", program_name::get(), visible(&file.path.to_string_lossy()));
+                self.flags.clone().or(file.settings)
+            }
+            None => self.flags.clone(),
+        };
         Ok(Invocation { flags: self.flags, settings, stop: self.stop })
     }
 }

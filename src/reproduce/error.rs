@@ -74,6 +74,9 @@ pub(crate) enum Error {
         /// The differences, one line each.
         differences: Vec<String>,
     },
+    /// The report names something of this machine that runs in a build, and a stranger's report could choose it.
+    #[error("the report names {} of this machine, which the build would run", names(.0))]
+    Unvouched(Vec<Restated>),
     /// The current directory, which the output directory is relative to, is unknown.
     #[error("cannot determine the current directory")]
     CurrentDirectory(#[source] io::Error),
@@ -83,6 +86,21 @@ pub(crate) enum Error {
     /// The temporary store cannot be removed.
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+/// A value of the report that the command line must repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Restated {
+    /// What it is: `a compiler`.
+    pub(crate) what: &'static str,
+    /// The flag that repeats it, without dashes.
+    pub(crate) flag: &'static str,
+    /// The value.
+    pub(crate) value: String,
+}
+
+fn names(restated: &[Restated]) -> String {
+    restated.iter().map(|name| name.what).collect::<Vec<_>>().join(", ")
 }
 
 impl Explain for Error {
@@ -112,6 +130,9 @@ impl Explain for Error {
                 vec![format!("recorded: {recorded}"), format!("found: {found}")]
             }
             Error::OtherPatches { differences } => differences.clone(),
+            Error::Unvouched(names) => {
+                names.iter().map(|name| format!("{}: {}", name.what, name.value)).collect()
+            }
             Error::Signed { recorded } => vec![format!("signed by: {recorded}")],
             Error::OtherSigner { recorded, given } => {
                 vec![format!("signed by: {recorded}"), format!("given: {given}")]
@@ -127,6 +148,11 @@ impl Explain for Error {
             }
             Error::Signed { .. } | Error::OtherSigner { .. } => {
                 Some("name its key and certificate with --secure-boot-key and --secure-boot-cert".into())
+            }
+            Error::Unvouched(names) => {
+                let flags: Vec<_> =
+                    names.iter().map(|name| format!("--{} '{}'", name.flag, name.value)).collect();
+                Some(format!("if you trust the report, repeat what it names: {}", flags.join(" ")))
             }
             Error::NotSigned => Some("omit --secure-boot-key and --secure-boot-cert".into()),
             Error::OtherSource { .. } => Some("name the recorded source with --source".into()),

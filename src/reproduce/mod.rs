@@ -15,8 +15,8 @@ use crate::base::release::{Release, ReleaseSpec};
 use crate::base::store::{Bucket, Store};
 use crate::base::store_archives;
 use crate::base::x509::{Identity, Signer};
-use crate::kernel::Keys;
 use crate::kernel::kconfig::Kconfig;
+use crate::kernel::{Keys, series, toolchain};
 use crate::pipeline;
 use crate::pipeline::plan::{self, Plan};
 use crate::pipeline::request::Request;
@@ -27,6 +27,7 @@ use crate::stages::patch::AppliedPatch;
 
 pub(crate) use comparison::{Compared, Comparison};
 pub(crate) use error::Error;
+use error::Restated;
 
 /// The run to repeat, and the settings that differ from it.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,14 @@ pub(crate) struct ReproduceRequest {
     pub(crate) report: PathBuf,
     /// Where the source is now; `None` for where it was.
     pub(crate) source: Option<SourceSpec>,
+    /// Accept a source without a signature or checksum.
+    pub(crate) no_verify: bool,
+    /// Certificates to verify the source with, besides the host's.
+    pub(crate) keyring: Option<PathBuf>,
+    /// The series in the report, repeated.
+    pub(crate) series: Option<String>,
+    /// The kconfig in the report, repeated; empty if it is not.
+    pub(crate) kconfig: Vec<String>,
     /// The C compiler; `None` for the same name or path.
     pub(crate) cc: Option<String>,
     /// Private key and certificate of a kernel that is signed for Secure Boot.
@@ -60,6 +69,7 @@ pub(crate) fn reproduce(cx: &Context, wanted: &ReproduceRequest) -> Result<Compa
     let failed = |error: Error| Failure::new(None, &error);
     let report = Report::load(&wanted.report).map_err(|error| failed(error.into()))?;
     let recorded = Recorded::of(&report, &wanted.report).map_err(failed)?;
+    check_names(&report.request, &recorded, wanted, &cx.store).map_err(failed)?;
     let request = request(&report.request, &recorded, wanted, &cx.store).map_err(failed)?;
     check_out(&request.out, &wanted.report).map_err(failed)?;
     pipeline::check(&request, Goal::Package)?;
@@ -76,10 +86,9 @@ pub(crate) fn reproduce(cx: &Context, wanted: &ReproduceRequest) -> Result<Compa
         inner.events.note(Stage::Plan, format!("the toolchain differs from the recorded one: {difference}"));
     }
     check_patches(&report.patches, &plan, &toolchain).map_err(failed)?;
-    if !is_pinned(&request, recorded.source) {
-        check_source(recorded.source, &pipeline::run(&inner, &request, Goal::Fetch)?.report)
-            .map_err(failed)?;
-    }
+    let fetched = pipeline::run(&inner, &request, Goal::Fetch)?.report;
+    check_source(recorded.source, &fetched).map_err(failed)?;
+    inner.events.note(Stage::Plan, build_system(&fetched));
     let rebuilt = pipeline::run(&inner, &request, Goal::Package)?.report;
     let store = request.out.join(STORE);
     // Unlocks the store.
@@ -136,24 +145,28 @@ fn request(
     check_signer(recorded.kernel.signed_by.as_ref(), secure_boot.as_ref().map(Signer::identity))?;
     let mut packages = recorded.each::<Part>(|artifact| artifact.part);
     packages.sort();
+    let kconfig = if wanted.kconfig.is_empty() { earlier.kconfig.clone() } else { wanted.kconfig.clone() };
     Ok(Request {
         sources: SourceRequest {
             release: ReleaseSpec::Exact(recorded.release),
             source: match &wanted.source {
+                Some(SourceSpec::Tarball { location, sha256: None }) => SourceSpec::Tarball {
+                    location: location.clone(),
+                    sha256: Some(recorded.source.sha256.clone()),
+                },
                 Some(source) => source.clone(),
                 None => source(recorded.source, store).parse()?,
             },
-            // The source must have the recorded checksum instead.
-            no_verify: true,
-            keyring: None,
+            no_verify: wanted.no_verify,
+            keyring: wanted.keyring.clone(),
             kernel_org: Vec::new(),
             debian_mirror: None,
             pins: Pins::default(),
         },
-        series: earlier.series.clone(),
+        series: wanted.series.clone().unwrap_or_else(|| earlier.series.clone()),
         lang: earlier.lang,
-        kconfig: Kconfig::load_for(earlier.lang, secure_boot.is_some(), &earlier.kconfig)?,
-        kconfig_names: earlier.kconfig.clone(),
+        kconfig: Kconfig::load_for(earlier.lang, secure_boot.is_some(), &kconfig)?,
+        kconfig_names: kconfig,
         formats: recorded.each(|artifact| artifact.kind),
         parts: Some(packages),
         compression: earlier.compression,
@@ -180,19 +193,66 @@ fn check_signer(recorded: Option<&Identity>, given: Option<&Identity>) -> Result
     }
 }
 
-/// The recorded source in the form of `--source`. An archive is identified by its checksum, and used from
-/// `store` if it is there.
+/// Refuses a report that names a directory, a file or a program of this machine, unless the command line repeats it:
+/// a report may be a stranger's, and a build runs what these contain.
+fn check_names(
+    earlier: &RequestRecord,
+    recorded: &Recorded,
+    wanted: &ReproduceRequest,
+    store: &Store,
+) -> Result<(), Error> {
+    let mut names = Vec::new();
+    let mut restate = |what, flag, value: String| names.push(Restated { what, flag, value });
+    let Source { origin, url, sha256, .. } = recorded.source;
+    match origin {
+        _ if wanted.source.is_some() => {}
+        Origin::Directory => restate("a source", "source", format!("dir:{url}")),
+        Origin::Tarball if stored(sha256, store).is_none() => {
+            restate("a source", "source", format!("tarball:{url}"))
+        }
+        _ => {}
+    }
+    let is_shipped = |name: &String, shipped: &[String]| shipped.contains(name) || name == series::NONE;
+    if wanted.series.is_none() && !is_shipped(&earlier.series, &series::shipped_names()) {
+        restate("a series", "series", earlier.series.clone());
+    }
+    if wanted.kconfig.is_empty() && !earlier.kconfig.iter().all(|name| is_shipped(name, &Kconfig::shipped()))
+    {
+        restate("a kconfig", "kconfig", earlier.kconfig.join(","));
+    }
+    if wanted.cc.is_none() && !toolchain::is_known_name(&earlier.cc) {
+        restate("a compiler", "cc", earlier.cc.clone());
+    }
+    if names.is_empty() { Ok(()) } else { Err(Error::Unvouched(names)) }
+}
+
+/// The path of the archive with this SHA-256 if an earlier run on the store of this machine accepted it.
+fn stored(sha256: &str, store: &Store) -> Option<PathBuf> {
+    let key = Key::from_sha256(sha256);
+    Some(store_archives::archive(&store.path(Bucket::Tarballs, key.as_str()))).filter(|path| path.exists())
+}
+
+/// The recorded source in the form of `--source`: an archive of the store, else the kind of source. It is verified as in
+/// any run, because the report is no proof.
 fn source(source: &Source, store: &Store) -> String {
     let Source { url, sha256, .. } = source;
-    match source.origin {
-        Origin::Git => format!("git:{url}"),
-        Origin::Directory => format!("dir:{url}"),
-        Origin::KernelOrg | Origin::Debian | Origin::Tarball => {
-            let key = Key::from_sha256(sha256);
-            let stored = store_archives::archive(&store.path(Bucket::Tarballs, key.as_str()));
-            let place = if stored.exists() { stored.display().to_string() } else { url.clone() };
-            format!("tarball:{place}#{sha256}")
-        }
+    match (source.origin, stored(sha256, store)) {
+        (Origin::Git, _) => format!("git:{url}"),
+        (Origin::Directory, _) => format!("dir:{url}"),
+        (_, Some(path)) => format!("tarball:{}#{sha256}", path.display()),
+        (Origin::KernelOrg, None) => "kernel.org".to_owned(),
+        (Origin::Debian, None) => "debian".to_owned(),
+        (Origin::Tarball, None) => format!("tarball:{url}"),
+    }
+}
+
+/// Whose code the build is about to run, and who vouches for it.
+fn build_system(fetched: &Report) -> String {
+    let source = fetched.source.as_ref();
+    let url = source.map(|source| source.url.as_str()).unwrap_or_default();
+    match source.and_then(|source| source.verified_by.as_deref()) {
+        Some(chain) => format!("builds {url}, verified by {chain}"),
+        None => format!("builds {url}, which nobody vouches for"),
     }
 }
 
@@ -244,11 +304,6 @@ fn check_patches(recorded: &[AppliedPatch], plan: &Plan, toolchain: &[String]) -
     differences.extend(only_in("recorded", &recorded, &here));
     differences.extend(only_in("here", &here, &recorded));
     Err(Error::OtherPatches { differences })
-}
-
-/// Whether the request accepts only the recorded archive. Any other source is checked before the build.
-fn is_pinned(request: &Request, recorded: &Source) -> bool {
-    matches!(&request.sources.source, SourceSpec::Tarball { sha256: Some(sha256), .. } if *sha256 == recorded.sha256)
 }
 
 fn check_source(recorded: &Source, fetched: &Report) -> Result<(), Error> {

@@ -56,6 +56,38 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
     }
 }
 
+/// The file of the working directory may be a stranger's: `cd` must not run anything.
+#[test]
+fn a_strangers_configuration_file_is_not_read() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let fixture = Fixture::new();
+    let file = fixture.path("kpatch-build.toml");
+    std::fs::write(&file, "cc = \"./evil\"\n").unwrap();
+    let evil = fixture.path("evil");
+    std::fs::write(&evil, "#!/bin/sh\ntouch executed\n").unwrap();
+    std::fs::set_permissions(&evil, PermissionsExt::from_mode(0o755)).unwrap();
+    let refused = |reason: &str, next: &str| {
+        let output = fixture.run(&["doctor"]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(reason) && text.contains(next), "{text}");
+        assert!(!fixture.path("executed").exists());
+    };
+    refused("names the compiler", "--config kpatch-build.toml");
+    std::fs::write(&file, "release = \"6.1.y\"\n").unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o646)).unwrap();
+    refused("is writable for everyone", "--config kpatch-build.toml");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    let text = stderr(&fixture.run(&["plan", "--offline"]));
+    assert!(text.contains("settings from kpatch-build.toml"), "{text}");
+    if rustix::process::geteuid().is_root() {
+        chown(&file, Some(65534), None).unwrap();
+        refused("belongs to another user (uid 65534)", "--config kpatch-build.toml");
+        let text = stderr(&fixture.run(&["plan", "--offline", "--config", "kpatch-build.toml"]));
+        assert!(text.contains("settings from kpatch-build.toml"), "{text}");
+    }
+}
+
 #[test]
 fn an_error_in_the_configuration_file_is_reported_with_its_line() {
     let fixture = Fixture::new();

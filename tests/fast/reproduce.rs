@@ -9,6 +9,14 @@ use crate::support::keys::Keys;
 use crate::support::output::{stderr, stdout};
 use crate::support::pe;
 
+/// Runs `reproduce` with the flags that repeat what the report names of this machine.
+fn reproduce(workspace: &Workspace, more: &[&str]) -> std::process::Output {
+    let tree = format!("dir:{}", workspace.tree.path().display());
+    let mut tool = workspace.tool();
+    tool.args(["reproduce", "dist/report.json", "--source", &tree, "--series", "./own"]);
+    tool.args(["--kconfig", "./mine.config"]).args(more).output().unwrap()
+}
+
 fn change_report(workspace: &Workspace, change: impl FnOnce(&mut Value)) {
     let path = workspace.path("dist/report.json");
     let mut report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -21,7 +29,7 @@ fn the_packages_of_a_report_are_reproduced_identically() {
     let workspace = Workspace::new();
     let more = ["--revision", "3", "--compression", "gzip", "--localversion", "-again", "--jobs", "1"];
     let Some(out) = workspace.packages("dist", &more) else { return };
-    let again = workspace.run(&["reproduce", "dist/report.json", "--out", "rebuilt", "--jobs", "2"]);
+    let again = reproduce(&workspace, &["--out", "rebuilt", "--jobs", "2"]);
     let text = stdout(&again);
     assert_eq!(again.status.code(), Some(0), "{text}{}", stderr(&again));
     assert_eq!(text.matches(": identical\n").count(), 4, "{text}");
@@ -47,7 +55,7 @@ fn a_difference_outside_the_image_is_found_in_the_packages() {
     let workspace = Workspace::new();
     workspace.change_tree("Makefile", "@echo map >", "@date +%N >");
     let Some(_) = workspace.packages("dist", &["--format", "deb"]) else { return };
-    let again = workspace.run(&["reproduce", "dist/report.json"]);
+    let again = reproduce(&workspace, &[]);
     let text = stdout(&again);
     assert_eq!(again.status.code(), Some(1), "{text}{}", stderr(&again));
     assert!(text.contains("kernel's image: identical\n"), "{text}");
@@ -60,7 +68,7 @@ fn a_different_toolchain_is_named_first() {
     let workspace = Workspace::new();
     let Some(_) = workspace.packages("dist", &[]) else { return };
     change_report(&workspace, |report| report["toolchain"]["cc_text"] = "gcc (Other) 14.1".into());
-    let again = workspace.run(&["reproduce", "dist/report.json"]);
+    let again = reproduce(&workspace, &[]);
     assert!(stdout(&again).starts_with("toolchain: gcc "), "{}{}", stdout(&again), stderr(&again));
     assert!(stdout(&again).lines().next().unwrap().ends_with("gcc (Other) 14.1 recorded"));
 }
@@ -71,13 +79,13 @@ fn a_different_source_or_patch_is_refused() {
     let Some(_) = workspace.packages("dist", &[]) else { return };
     let patch = fs::read_to_string(workspace.path("own/one.patch")).unwrap();
     workspace.write("own/one.patch", patch.replace("AT ALL", "MORE"));
-    let other = workspace.run(&["reproduce", "dist/report.json"]);
+    let other = reproduce(&workspace, &[]);
     assert_eq!(other.status.code(), Some(3), "{}", stderr(&other));
     assert!(stderr(&other).contains("the patches are not the recorded ones"), "{}", stderr(&other));
     workspace.write("own/one.patch", patch);
 
     workspace.change_tree("Makefile", "@echo map >", "@echo mop >");
-    let other = workspace.run(&["reproduce", "dist/report.json"]);
+    let other = reproduce(&workspace, &[]);
     assert_eq!(other.status.code(), Some(3), "{}", stderr(&other));
     assert!(stderr(&other).contains("the source is not the recorded one"), "{}", stderr(&other));
 }
@@ -100,9 +108,8 @@ fn a_signed_kernel_is_reproduced_only_with_its_own_key() {
         ["--secure-boot-key", keys.key.to_str().unwrap(), "--secure-boot-cert", keys.cert.to_str().unwrap()]
             .map(str::to_owned)
     };
-    let reproduce = |signer: &[String]| {
-        workspace.tool().args(["reproduce", "dist/report.json"]).args(signer).output().unwrap()
-    };
+    let reproduce =
+        |signer: &[String]| reproduce(&workspace, &signer.iter().map(String::as_str).collect::<Vec<_>>());
     let own = signer(&keys);
     let Some(_) = workspace.packages("dist", &own.each_ref().map(String::as_str)) else { return };
     let again = reproduce(&own);
@@ -139,7 +146,48 @@ fn a_report_that_cannot_be_reproduced_is_a_usage_error() {
     };
     assert!(run(&["reproduce", "nowhere.json"]).contains("nowhere.json"));
     assert!(run(&["reproduce", "not.json"]).contains("not a report"));
-    assert!(run(&["reproduce", "dist/report.json", "--out", "dist"]).contains("the directory of the report"));
+    let own = ["--source", "dir:tree", "--series", "./own", "--kconfig", "./mine.config"];
+    assert!(
+        run(&[&["reproduce", "dist/report.json", "--out", "dist"], &own[..]].concat())
+            .contains("the directory of the report")
+    );
     change_report(&workspace, |report| report["artifacts"] = Value::Array(Vec::new()));
     assert!(run(&["reproduce", "dist/report.json"]).contains("lists no packages"));
+}
+
+/// A report may be a stranger's: it alone must not make a build use files and programs of this machine.
+#[test]
+fn a_report_names_no_file_and_no_program_that_a_build_would_run() {
+    let workspace = Workspace::new();
+    let Some(_) = workspace.packages("dist", &[]) else { return };
+    let evil = workspace.write("evil", "#!/bin/sh\ntouch executed\n");
+    fs::set_permissions(&evil, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    change_report(&workspace, |report| report["request"]["cc"] = evil.to_str().unwrap().into());
+    let refused = workspace.run(&["reproduce", "dist/report.json"]);
+    let text = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    for value in ["a source: dir:/", "a series: ./own", "a kconfig: ./mine.config", "a compiler: /"] {
+        assert!(text.contains(value), "{value}: {text}");
+    }
+    assert!(text.contains("--series './own' --kconfig './mine.config' --cc '/"), "{text}");
+    assert!(!workspace.path("executed").exists() && !workspace.path("reproduced").exists());
+}
+
+/// The checksum of an archive comes from the same report, so it proves nothing.
+#[test]
+fn an_archive_that_only_the_report_vouches_for_is_not_built() {
+    let workspace = Workspace::new();
+    let Some(_) = workspace.packages("dist", &[]) else { return };
+    for origin in ["kernel.org", "debian", "git", "tarball"] {
+        change_report(&workspace, |report| {
+            report["source"]["origin"] = origin.into();
+            report["source"]["url"] = workspace.tree.path().to_str().unwrap().into();
+            report["source"]["verified_by"] = "the detached signature by Greg Kroah-Hartman".into();
+        });
+        let own = ["--series", "./own", "--kconfig", "./mine.config", "--offline"];
+        let refused = workspace.run(&[&["reproduce", "dist/report.json"], &own[..]].concat());
+        let text = stderr(&refused);
+        assert!(matches!(refused.status.code(), Some(2 | 3)), "{origin}: {text}");
+        assert!(!text.contains("unpack  done") && !text.contains("builds /"), "{origin}: {text}");
+    }
 }

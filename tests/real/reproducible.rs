@@ -40,7 +40,7 @@ fn packages_are_bit_identical_in_another_directory_later_with_other_jobs_and_fro
         .arg(store())
         .arg("reproduce")
         .arg(&report)
-        .args(["--jobs", "1", "--out"])
+        .args(["--kconfig", TYPES, "--jobs", "1", "--out"])
         .arg(&out)
         .envs([("HOME", "/nonexistent"), ("TZ", "Asia/Kathmandu"), ("LC_ALL", "C.UTF-8"), ("USER", "other")])
         .output()

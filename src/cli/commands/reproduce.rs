@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::base::error::{Exit, Failure};
-use crate::cli::flags::{CompilerArgs, JobsArgs, KernelArgs, OutArgs, SourceArgs};
+use crate::cli::flags::{CompilerArgs, JobsArgs, KernelArgs, OutArgs, SeriesArgs, SourceArgs};
 use crate::cli::invocation::{CommandLine, failure};
 use crate::cli::output::print;
 use crate::cli::request;
@@ -22,7 +22,20 @@ pub(crate) struct ReproduceArgs {
     /// dir:PATH [default: as in the report]
     #[arg(long)]
     source: Option<String>,
-    /// C compiler [default: as in the report]
+    /// OpenPGP certificates to verify the source with, besides the host's and kernel.org's [default: none]
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<PathBuf>,
+    /// Accept a source without a signature or checksum
+    #[arg(long)]
+    no_verify: bool,
+    /// Your own series, as in the report: a report alone cannot make a build use your files
+    /// [default: the report's, if it is a shipped one]
+    #[arg(long, value_name = "PATH")]
+    series: Option<String>,
+    /// The kconfig, as in the report, if it has files of your own [default: the report's, if all of it is shipped]
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE")]
+    kconfig: Vec<String>,
+    /// C compiler; a path only by this flag [default: as in the report]
     #[arg(long, value_name = "COMPILER")]
     cc: Option<String>,
     /// RSA private key that signed the kernel for Secure Boot [default: none]
@@ -42,12 +55,18 @@ pub(crate) struct ReproduceArgs {
 impl ReproduceArgs {
     /// Returns the flags as settings.
     pub(crate) fn settings(&self) -> Settings {
-        let ReproduceArgs { report: _, source, cc, secure_boot_key, secure_boot_cert, out, jobs } =
-            self.clone();
+        let ReproduceArgs { source, keyring, no_verify, series, kconfig, .. } = self.clone();
+        let ReproduceArgs { cc, secure_boot_key, secure_boot_cert, out, jobs, .. } = self.clone();
         Settings {
-            source: SourceArgs { source, ..SourceArgs::default() },
+            source: SourceArgs {
+                source,
+                keyring,
+                no_verify: no_verify.then_some(true),
+                ..SourceArgs::default()
+            },
+            series: SeriesArgs { series, ..SeriesArgs::default() },
             compiler: CompilerArgs { cc },
-            kernel: KernelArgs { secure_boot_key, secure_boot_cert, ..KernelArgs::default() },
+            kernel: KernelArgs { kconfig, secure_boot_key, secure_boot_cert, ..KernelArgs::default() },
             out: OutArgs { out },
             jobs: JobsArgs { jobs },
             ..Settings::default()
@@ -64,6 +83,10 @@ pub(in crate::cli) fn run(args: ReproduceArgs, start: CommandLine) -> Result<Exi
     let request = ReproduceRequest {
         report: args.report,
         source: source.map_err(|error| failure(&request::Error::Source(error)))?,
+        no_verify: flags.source.no_verify.unwrap_or(false),
+        keyring: flags.source.keyring.clone(),
+        series: flags.series.series.clone(),
+        kconfig: flags.kernel.kconfig.clone(),
         cc: flags.compiler.cc.clone(),
         secure_boot: (flags.kernel.secure_boot_key.clone(), flags.kernel.secure_boot_cert.clone()),
         out: flags.out.out.clone().unwrap_or_else(|| reproduce::OUT.into()),

@@ -19,6 +19,7 @@ use crate::kernel::toolchain::Toolchain;
 pub use error::Error;
 pub use names::{BadName, LinkPosition};
 pub use resolved::{NONE, PatchFile, Series};
+pub(crate) use shipped::names as shipped_names;
 pub use shipped::{SeriesDetails, SeriesSummary, VariantDetails, list, show};
 
 /// The default of `--series`.

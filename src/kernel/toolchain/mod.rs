@@ -76,6 +76,18 @@ pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
     })
 }
 
+/// Whether `cc` is `gcc` or `clang`, with or without a version (`clang-19`), and so can only be a program of the `PATH`.
+pub(crate) fn is_known_name(cc: &str) -> bool {
+    let version = cc.strip_prefix("gcc").or(cc.strip_prefix("clang"));
+    version.is_some_and(|version| {
+        version.is_empty()
+            || version.strip_prefix('-').is_some_and(|version| {
+                version.starts_with(|c: char| c.is_ascii_digit())
+                    && version.chars().all(|c| c.is_ascii_digit() || c == '.')
+            })
+    })
+}
+
 /// The LLVM tools that kbuild uses instead of the GNU tools, each with the make variable that names it
 /// (Documentation/kbuild/llvm.rst).
 pub(crate) const LLVM_TOOLS: [(&str, &str); 8] = [
