@@ -208,7 +208,7 @@ fn check_names(
         _ if wanted.source.is_some() => {}
         Origin::Directory => restate("a source", "source", format!("dir:{url}")),
         Origin::Tarball if stored(sha256, store).is_none() => {
-            restate("a source", "source", format!("tarball:{url}"))
+            restate("a source", "source", format!("tarball:{url}"));
         }
         _ => {}
     }
