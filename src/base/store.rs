@@ -30,6 +30,8 @@ pub enum Bucket {
     Tarballs,
     /// Signed indexes and the data read from them.
     Indexes,
+    /// The newest `InRelease` of each suite and mirror.
+    Releases,
     /// One source tree for each release, with the series currently applied to it.
     Sources,
     /// One `O=` directory for each release, kconfig, toolchain and language.
@@ -44,10 +46,11 @@ pub enum Bucket {
 
 impl Bucket {
     /// All buckets.
-    pub const ALL: [Bucket; 8] = [
+    pub const ALL: [Bucket; 9] = [
         Bucket::Partial,
         Bucket::Tarballs,
         Bucket::Indexes,
+        Bucket::Releases,
         Bucket::Sources,
         Bucket::Builds,
         Bucket::Results,
@@ -61,6 +64,7 @@ impl Bucket {
             Bucket::Partial => "partial",
             Bucket::Tarballs => "tarballs",
             Bucket::Indexes => "indexes",
+            Bucket::Releases => "releases",
             Bucket::Sources => "sources",
             Bucket::Builds => "builds",
             Bucket::Results => "results",
@@ -70,7 +74,7 @@ impl Bucket {
     }
 
     fn changes_in_place(self) -> bool {
-        matches!(self, Bucket::Partial | Bucket::Sources | Bucket::Builds)
+        matches!(self, Bucket::Partial | Bucket::Releases | Bucket::Sources | Bucket::Builds)
     }
 
     /// Archives are named after their SHA-256, and their records change.

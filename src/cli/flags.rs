@@ -37,6 +37,11 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) debian_mirror: Option<String>,
 
+    /// Use indexes of the Debian mirror that are no longer valid (Valid-Until): they may lack releases that repair holes
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+        hide_possible_values = true)]
+    pub(crate) accept_stale_index: Option<bool>,
+
     /// OpenPGP certificates to verify sources with, besides the host's and kernel.org's
     /// [default: none]
     #[arg(long, value_name = "FILE")]

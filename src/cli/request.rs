@@ -151,6 +151,7 @@ pub(super) fn sources(settings: &Settings) -> Result<SourceRequest, Error> {
         keyring: source.keyring.clone(),
         kernel_org: source.kernel_org_mirror.clone(),
         debian_mirror: source.debian_mirror.clone(),
+        accept_stale_index: source.accept_stale_index.unwrap_or(false),
         pins: Pins::default(),
     })
 }
@@ -181,6 +182,7 @@ fn boot(settings: &Settings) -> Result<Option<BootRequest>, Error> {
     let debuggers = DebuggerRequest {
         selection: Selection::parse(&guest.debuggers)?,
         debian_mirror: settings.source.debian_mirror.clone(),
+        accept_stale_index: settings.source.accept_stale_index.unwrap_or(false),
         keyring: settings.source.keyring.clone(),
     };
     let deadline = Duration::from_secs(guest.boot_deadline.map_or(BOOT_DEADLINE, u64::from));

@@ -90,7 +90,7 @@ macro_rules! merge {
 
 merge! {
     ReleaseArgs { release }
-    SourceArgs { source, kernel_org_mirror, debian_mirror, keyring, no_verify }
+    SourceArgs { source, kernel_org_mirror, debian_mirror, accept_stale_index, keyring, no_verify }
     SeriesArgs { series, lang }
     KernelArgs { kconfig, localversion, revision, secure_boot_key, secure_boot_cert }
     CompilerArgs { cc }

@@ -218,6 +218,7 @@ mod tests {
                 keyring: None,
                 kernel_org: Vec::new(),
                 debian_mirror: None,
+                accept_stale_index: false,
                 pins: Pins::default(),
             },
             series: series::DEFAULT.into(),

@@ -113,6 +113,9 @@ pub struct Source {
     pub sha256: String,
     /// The chain of trust in words. Null only with `--no-verify`.
     pub verified_by: Option<String>,
+    /// What weakens the chain of trust: an index that is no longer valid, accepted with `--accept-stale-index`.
+    #[serde(default)]
+    pub caveats: Vec<String>,
 }
 
 impl From<&VerifiedSource> for Source {
@@ -122,6 +125,7 @@ impl From<&VerifiedSource> for Source {
             url: source.url.clone(),
             sha256: source.sha256.clone(),
             verified_by: source.verified_by.clone(),
+            caveats: source.caveat.iter().cloned().collect(),
         }
     }
 }

@@ -161,6 +161,7 @@ fn request(
             keyring: wanted.keyring.clone(),
             kernel_org: Vec::new(),
             debian_mirror: None,
+            accept_stale_index: false,
             pins: Pins::default(),
         },
         series: wanted.series.clone().unwrap_or_else(|| earlier.series.clone()),

@@ -46,6 +46,7 @@ fn request(release: &str, source: SourceSpec) -> SourceRequest {
         keyring: None,
         kernel_org: Vec::new(),
         debian_mirror: None,
+        accept_stale_index: false,
         pins: Pins::default(),
     }
 }

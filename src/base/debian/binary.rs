@@ -116,6 +116,7 @@ impl Debian {
     /// followed too: a transitional package depends on its successor.
     pub(crate) fn binaries(
         &self,
+        cx: &Context,
         http: &Http,
         suite: &str,
         wanted: &str,
@@ -126,10 +127,11 @@ impl Debian {
         }
         let mut attempts = Vec::new();
         for repository in self.repositories(suite) {
-            let reason = match repository.binaries(http, suite, wanted, also) {
+            let reason = match repository.binaries(cx, http, suite, wanted, also) {
                 Ok(Some(closure)) => return Ok(closure),
                 Ok(None) => format!("its suite {suite} has no package {wanted}"),
                 Err(SuiteError::Interrupted(interrupted)) => return Err(interrupted.into()),
+                Err(SuiteError::Store(error)) => return Err(error.into()),
                 Err(SuiteError::Absent) => format!("it has no suite {suite} (404)"),
                 Err(SuiteError::Unreachable(reason) | SuiteError::Unusable(reason)) => reason,
             };
@@ -142,12 +144,13 @@ impl Debian {
 impl Repository {
     fn binaries(
         &self,
+        cx: &Context,
         http: &Http,
         name: &str,
         wanted: &str,
         also: &[&str],
     ) -> Result<Option<Closure>, SuiteError> {
-        let (suite, signer) = self.in_release(http, name)?;
+        let (suite, signer) = self.in_release(cx, http, name)?;
         let Some(index) = &suite.packages else {
             return Err(SuiteError::Unusable(format!("its suite {name} lists no packages for amd64")));
         };

@@ -4,6 +4,7 @@ use crate::base::download;
 use crate::base::error::Explain;
 use crate::base::http;
 use crate::base::stop::Interrupted;
+use crate::base::store;
 
 /// A failed attempt to download from one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub enum Error {
     /// A package could not be downloaded or stored.
     #[error(transparent)]
     Download(#[from] download::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// A stop was requested.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -52,6 +56,7 @@ impl Explain for Error {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
             Error::Download(source) => Some(source),
+            Error::Store(source) => Some(source),
             Error::Interrupted(source) => Some(source),
             _ => None,
         }
@@ -80,6 +85,8 @@ pub(crate) enum SuiteError {
     Absent,
     /// The mirror cannot be reached at all.
     Unreachable(String),
+    /// The store failed.
+    Store(store::Error),
     /// The mirror has the suite, and its metadata is damaged or not trusted.
     Unusable(String),
     Interrupted(Interrupted),
@@ -94,6 +101,15 @@ impl From<http::Error> for SuiteError {
                 SuiteError::Unreachable(error.to_string())
             }
             error => SuiteError::Unusable(error.to_string()),
+        }
+    }
+}
+
+impl From<store::Error> for SuiteError {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Interrupted(interrupted) => SuiteError::Interrupted(interrupted),
+            error => SuiteError::Store(error),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Suite {
     pub(super) origin: String,
     suite: String,
     codename: String,
+    /// When the index was made.
+    pub(super) date: Option<Timestamp>,
     /// When the mirror should have a newer index.
     pub(crate) valid_until: Option<Timestamp>,
     /// Whether the mirror serves indexes under the name of their checksum.
@@ -63,6 +65,7 @@ impl Suite {
             origin: field("Origin"),
             suite: field("Suite"),
             codename: field("Codename"),
+            date: fields.get("Date").and_then(date),
             valid_until: fields.get("Valid-Until").and_then(date),
             by_hash: field("Acquire-By-Hash") == "yes",
             sources: listed(checksums, "main/source/Sources"),

@@ -11,14 +11,22 @@ pub(crate) mod index;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
+use jiff::{SignedDuration, Timestamp};
+
 use self::apt::{AptSource, SignedBy};
 use self::error::SuiteError;
 use self::index::{IndexFile, Suite};
 use super::archive::decompress::Compression;
+use super::cache_key::Key;
+use super::context::Context;
 use super::digest::sha256;
+use super::events::Stage;
+use super::files;
 use super::http::{self, Http};
 use super::openpgp::keyring::{KeyringError, files_of, read_keyring, read_keyrings};
 use super::openpgp::verify::{Certificates, Signer};
+use super::store::{self, Bucket};
 
 /// The name of this source in lists and reports.
 pub(crate) const NAME: &str = "debian";
@@ -48,19 +56,41 @@ pub(crate) struct Repository {
     /// Without a slash at the end.
     base: String,
     keys: Certificates,
+    accept_stale: bool,
+}
+
+/// An `InRelease` whose signature is good.
+struct Signed {
+    document: Vec<u8>,
+    suite: Suite,
+    signer: Signer,
 }
 
 impl Debian {
-    /// `mirror`, or the mirrors that the host's apt uses. The certificates of `keyring` may sign too.
-    pub(crate) fn new(mirror: Option<&str>, keyring: Option<&Path>) -> Result<Debian, KeyringError> {
+    /// `mirror`, or the mirrors that the host's apt uses. The certificates of `keyring` may sign too. `accept_stale`: use
+    /// indexes that are no longer valid.
+    pub(crate) fn new(
+        mirror: Option<&str>,
+        keyring: Option<&Path>,
+        accept_stale: bool,
+    ) -> Result<Debian, KeyringError> {
         let added = keyring.map(read_keyring).transpose()?.unwrap_or_default();
-        let Some(mirror) = mirror else { return Ok(Debian::of_apt(Path::new("/etc/apt"), &added)) };
-        let base = mirror.trim_end_matches('/').to_owned();
-        let keys = joined(default_keys(), &added);
-        Ok(Debian {
-            security: vec![Repository { base: format!("{base}-security"), keys: keys.clone() }],
-            archive: vec![Repository { base, keys }],
-        })
+        let mut debian = match mirror {
+            Some(mirror) => Debian::at(mirror, joined(default_keys(), &added)),
+            None => Debian::of_apt(Path::new("/etc/apt"), &added),
+        };
+        for repository in debian.archive.iter_mut().chain(&mut debian.security) {
+            repository.accept_stale = accept_stale;
+        }
+        Ok(debian)
+    }
+
+    fn at(mirror: &str, keys: Certificates) -> Debian {
+        let base = mirror.trim_end_matches('/');
+        Debian {
+            security: vec![Repository::new(format!("{base}-security"), keys.clone())],
+            archive: vec![Repository::new(base.to_owned(), keys)],
+        }
     }
 
     fn of_apt(etc: &Path, added: &Certificates) -> Debian {
@@ -78,13 +108,12 @@ impl Debian {
             let keys = joined(keys_of(&source), added);
             let list = if is_security { &mut debian.security } else { &mut debian.archive };
             if !list.iter().any(|known: &Repository| known.base == source.uri) {
-                list.push(Repository { base: source.uri, keys });
+                list.push(Repository::new(source.uri, keys));
             }
         }
         // Mirrors of the archive usually have the security updates next to it.
-        let guessed = debian.archive.iter().map(|repository| Repository {
-            base: format!("{}-security", repository.base),
-            keys: repository.keys.clone(),
+        let guessed = debian.archive.iter().map(|repository| {
+            Repository::new(format!("{}-security", repository.base), repository.keys.clone())
         });
         if debian.security.is_empty() {
             debian.security = guessed.collect();
@@ -115,14 +144,38 @@ impl Debian {
 }
 
 impl Repository {
+    fn new(base: String, keys: Certificates) -> Repository {
+        Repository { base, keys, accept_stale: false }
+    }
+
     /// The address of a file that an index names, below the repository.
     pub(crate) fn address(&self, path: &str) -> String {
         format!("{}/{path}", self.base)
     }
 
     /// Downloads the suite's `InRelease` and checks its signature. Returns its content and the signer.
-    pub(crate) fn in_release(&self, http: &Http, name: &str) -> Result<(Suite, Signer), SuiteError> {
+    ///
+    /// If an earlier run got a newer one from this mirror, returns that one, as apt does: an attacker or a lagging
+    /// mirror must not hide releases that were published already.
+    pub(crate) fn in_release(
+        &self,
+        cx: &Context,
+        http: &Http,
+        name: &str,
+    ) -> Result<(Suite, Signer), SuiteError> {
         let document = http.get(&self.address(&format!("dists/{name}/InRelease")), IN_RELEASE_LIMIT)?;
+        let signed = self.newest(cx, name, self.signed(document, name)?)?;
+        let stale = signed.suite.valid_until.filter(|until| *until < Timestamp::now());
+        match stale {
+            Some(until) if !self.accept_stale => Err(SuiteError::Unusable(format!(
+                "its index was valid until {until} and may lack newer releases; --accept-stale-index uses it"
+            ))),
+            _ => Ok((signed.suite, signed.signer)),
+        }
+    }
+
+    /// Checks signature, name, publisher and date.
+    fn signed(&self, document: Vec<u8>, name: &str) -> Result<Signed, SuiteError> {
         let (text, signer) = self
             .keys
             .check_clearsigned(&document)
@@ -135,7 +188,32 @@ impl Repository {
         if !suite.is_debian() {
             return Err(SuiteError::Unusable(format!("its publisher is {:?}, not Debian", suite.origin)));
         }
-        Ok((suite, signer))
+        let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
+        match suite.date.filter(|date| *date > tomorrow) {
+            Some(date) => Err(SuiteError::Unusable(format!("its InRelease is dated in the future: {date}"))),
+            None => Ok(Signed { document, suite, signer }),
+        }
+    }
+
+    /// The newer one of `fetched` and the one that an earlier run kept in the store, which then has it.
+    fn newest(&self, cx: &Context, name: &str, fetched: Signed) -> Result<Signed, SuiteError> {
+        let key = Key::of("in-release", &(&self.base, name));
+        let entry = cx.lease(Stage::Fetch, Bucket::Releases, key.as_str())?;
+        let path = entry.path().join("InRelease");
+        let stored = fs::read(&path).ok().and_then(|document| self.signed(document, name).ok());
+        match stored.filter(|stored| stored.suite.date > fetched.suite.date) {
+            Some(stored) => {
+                let note = format!(
+                    "the mirror's index of {name} is older than the one of an earlier run, which is used"
+                );
+                cx.events.note(Stage::Fetch, note);
+                Ok(stored)
+            }
+            None => {
+                files::replace(&path, &fetched.document).map_err(store::Error::from)?;
+                Ok(fetched)
+            }
+        }
     }
 
     /// Downloads an index of the suite and checks its SHA-256. Returns a reader of its plain text.

@@ -53,8 +53,10 @@ pub enum Refusal {
     Expires,
     /// A critical subpacket that this reader does not know.
     UnknownCritical,
-    /// The key had expired at the time of the signature.
+    /// The key had expired at the time of the signature, or it has expired since and the document must be current.
     KeyExpired,
+    /// The signature is from more than a day ahead.
+    Future,
     /// The key is revoked.
     KeyRevoked,
     /// The signature is older than the key.
@@ -75,7 +77,8 @@ impl fmt::Display for Refusal {
             Refusal::NoTime => "it has no creation time",
             Refusal::Expires => "it has an expiry time",
             Refusal::UnknownCritical => "it has an unknown critical subpacket",
-            Refusal::KeyExpired => "the key had expired at that time",
+            Refusal::KeyExpired => "the key has expired",
+            Refusal::Future => "it is dated in the future",
             Refusal::KeyRevoked => "the key is revoked",
             Refusal::KeyYounger => "it is older than its key",
             Refusal::NoSelfSignature => "the key's certificate has no valid self-signature",
@@ -195,11 +198,13 @@ impl Certificates {
             .map(|signature| signature.map(|detached| detached.signature))
             .collect::<Result<_, _>>()
             .map_err(malformed)?;
-        self.check(&signatures, open)
+        self.check(&signatures, Lifetime::AtSignature, open)
     }
 
     /// Verifies a clearsigned document (RFC 9580, section 7). Returns the signed text, with `\n` line ends: use
     /// nothing else of the document.
+    ///
+    /// Indexes are signed this way, and must be current: a key that has expired since signs no more.
     ///
     /// # Errors
     /// See [`SignatureError`]; one good signature among several is enough.
@@ -208,8 +213,9 @@ impl Certificates {
             .map_err(|source| SignatureError::Malformed { source: Box::new(source) })?;
         let text = message.signed_text();
         let bytes = text.as_bytes().to_vec();
-        let signer = self
-            .check(message.signatures(), || Ok(Box::new(io::Cursor::new(bytes.clone())) as Box<dyn Read>))?;
+        let signer = self.check(message.signatures(), Lifetime::Now, || {
+            Ok(Box::new(io::Cursor::new(bytes.clone())) as Box<dyn Read>)
+        })?;
         Ok((text.replace("\r\n", "\n"), signer))
     }
 
@@ -218,13 +224,14 @@ impl Certificates {
     fn check(
         &self,
         signatures: &[Signature],
+        lifetime: Lifetime,
         mut open: impl FnMut() -> io::Result<Box<dyn Read>>,
     ) -> Result<Signer, SignatureError> {
         let mut failure = None;
         for signature in signatures {
             for certificate in &self.0 {
                 for key in keys_of(certificate).filter(|key| key.is_named_by(signature)) {
-                    match check_one(signature, certificate, key, &mut open) {
+                    match check_one(signature, certificate, key, lifetime, &mut open) {
                         Ok(signer) => return Ok(signer),
                         Err(error @ SignatureError::Read { .. }) => return Err(error),
                         Err(error) => failure = Some(error),
@@ -254,6 +261,18 @@ fn issuer(signature: &Signature) -> Option<String> {
         None => signature.issuer_key_id().first().map(|id| hex(id.as_ref()).to_ascii_uppercase()),
     }
 }
+
+/// When a key must not have expired.
+#[derive(Clone, Copy)]
+enum Lifetime {
+    /// When it signed: what it signed stays valid.
+    AtSignature,
+    /// Now: the document must be current.
+    Now,
+}
+
+/// Clocks may differ by this many seconds.
+const DAY: u32 = 24 * 60 * 60;
 
 /// A key of a certificate that may have made a signature.
 #[derive(Clone, Copy)]
@@ -288,11 +307,12 @@ fn check_one(
     signature: &Signature,
     certificate: &SignedPublicKey,
     key: Candidate<'_>,
+    lifetime: Lifetime,
     open: &mut impl FnMut() -> io::Result<Box<dyn Read>>,
 ) -> Result<Signer, SignatureError> {
     let signer = Signer { fingerprint: fingerprint(certificate), name: name(&certificate.details) };
     // The policy is checked first: that is cheap, and the data may be a gigabyte.
-    may_have_signed(signature, certificate, key)
+    may_have_signed(signature, certificate, key, lifetime)
         .map_err(|refusal| SignatureError::Refused { signer: signer.to_string(), refusal })?;
     let failed = RefCell::new(None);
     let data = open().map_err(|source| SignatureError::Read { source })?;
@@ -329,6 +349,7 @@ fn may_have_signed(
     signature: &Signature,
     certificate: &SignedPublicKey,
     key: Candidate<'_>,
+    lifetime: Lifetime,
 ) -> Result<(), Refusal> {
     if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
         return Err(Refusal::NotOverData);
@@ -347,10 +368,18 @@ fn may_have_signed(
         return Err(Refusal::UnknownCritical);
     }
     let signed_at = signature.created().ok_or(Refusal::NoTime)?.as_secs();
-    primary_is_valid(certificate, signed_at, matches!(key, Candidate::Primary(_)))?;
+    let now = u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX);
+    if signed_at > now.saturating_add(DAY) {
+        return Err(Refusal::Future);
+    }
+    let used_at = match lifetime {
+        Lifetime::AtSignature => signed_at,
+        Lifetime::Now => now.max(signed_at),
+    };
+    primary_is_valid(certificate, signed_at, used_at, matches!(key, Candidate::Primary(_)))?;
     match key {
         Candidate::Primary(_) => Ok(()),
-        Candidate::Subkey(subkey) => subkey_is_valid(certificate, subkey, signed_at),
+        Candidate::Subkey(subkey) => subkey_is_valid(certificate, subkey, signed_at, used_at),
     }
 }
 
@@ -359,7 +388,12 @@ fn has_strong_hash(signature: &Signature) -> bool {
     matches!(signature.hash_alg(), Some(Sha224 | Sha256 | Sha384 | Sha512 | Sha3_256 | Sha3_512))
 }
 
-fn primary_is_valid(certificate: &SignedPublicKey, signed_at: u32, signs: bool) -> Result<(), Refusal> {
+fn primary_is_valid(
+    certificate: &SignedPublicKey,
+    signed_at: u32,
+    used_at: u32,
+    signs: bool,
+) -> Result<(), Refusal> {
     let key = &certificate.primary_key;
     let details = &certificate.details;
     let revocations = details.revocation_signatures.iter().filter(|sig| sig.verify_key(key).is_ok());
@@ -372,7 +406,7 @@ fn primary_is_valid(certificate: &SignedPublicKey, signed_at: u32, signs: bool) 
     let direct = details.direct_signatures.iter().filter(|sig| sig.verify_key(key).is_ok());
     // The newest one counts: the holder moves the expiry time with a new self-signature.
     let newest = by_user.chain(direct).max_by_key(|sig| sig.created()).ok_or(Refusal::NoSelfSignature)?;
-    check_lifetime(key.created_at().as_secs(), newest, signed_at)?;
+    check_lifetime(key.created_at().as_secs(), newest, signed_at, used_at)?;
     if signs && states_flags(newest) && !newest.key_flags().sign() {
         return Err(Refusal::MayNotSign);
     }
@@ -383,6 +417,7 @@ fn subkey_is_valid(
     certificate: &SignedPublicKey,
     subkey: &SignedPublicSubKey,
     signed_at: u32,
+    used_at: u32,
 ) -> Result<(), Refusal> {
     let primary = &certificate.primary_key;
     let of_type = |wanted| {
@@ -402,7 +437,7 @@ fn subkey_is_valid(
     if !has_strong_hash(back) || back.verify_primary_key_binding(&subkey.key, primary).is_err() {
         return Err(Refusal::WeakBinding);
     }
-    check_lifetime(subkey.key.created_at().as_secs(), binding, signed_at)
+    check_lifetime(subkey.key.created_at().as_secs(), binding, signed_at, used_at)
 }
 
 fn check_revocations<'a>(
@@ -422,12 +457,12 @@ fn check_revocations<'a>(
     Ok(())
 }
 
-fn check_lifetime(created: u32, statement: &Signature, signed_at: u32) -> Result<(), Refusal> {
+fn check_lifetime(created: u32, statement: &Signature, signed_at: u32, used_at: u32) -> Result<(), Refusal> {
     if signed_at < created {
         return Err(Refusal::KeyYounger);
     }
     match statement.key_expiration_time().map(|lifetime| lifetime.as_secs()) {
-        Some(lifetime) if lifetime > 0 && signed_at - created >= lifetime => Err(Refusal::KeyExpired),
+        Some(lifetime) if lifetime > 0 && used_at - created >= lifetime => Err(Refusal::KeyExpired),
         _ => Ok(()),
     }
 }
@@ -456,7 +491,7 @@ mod tests {
         assert_eq!(certificates.len(), 3);
         for certificate in &certificates {
             let name = name(&certificate.details);
-            assert_eq!(primary_is_valid(certificate, RECENTLY, true), Ok(()), "{name}");
+            assert_eq!(primary_is_valid(certificate, RECENTLY, RECENTLY, true), Ok(()), "{name}");
         }
         let uses_sha_1 = |certificate: &&SignedPublicKey| {
             let signatures = certificate.details.users.iter().flat_map(|user| &user.signatures);
@@ -470,7 +505,7 @@ mod tests {
     fn no_subkey_of_the_release_signers_may_sign() {
         for certificate in &real() {
             for subkey in &certificate.public_subkeys {
-                assert!(subkey_is_valid(certificate, subkey, RECENTLY).is_err());
+                assert!(subkey_is_valid(certificate, subkey, RECENTLY, RECENTLY).is_err());
             }
         }
     }
@@ -478,7 +513,10 @@ mod tests {
     #[test]
     fn a_signature_older_than_its_key_does_not_count() {
         for certificate in &real() {
-            assert_eq!(primary_is_valid(certificate, 1_000_000_000, true), Err(Refusal::KeyYounger));
+            assert_eq!(
+                primary_is_valid(certificate, 1_000_000_000, RECENTLY, true),
+                Err(Refusal::KeyYounger)
+            );
         }
     }
 
@@ -487,6 +525,6 @@ mod tests {
         let mut certificates = real();
         let mut foreign = certificates.pop().unwrap();
         foreign.details = certificates.pop().unwrap().details;
-        assert_eq!(primary_is_valid(&foreign, RECENTLY, true), Err(Refusal::NoSelfSignature));
+        assert_eq!(primary_is_valid(&foreign, RECENTLY, RECENTLY, true), Err(Refusal::NoSelfSignature));
     }
 }

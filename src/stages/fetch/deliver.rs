@@ -57,6 +57,7 @@ fn deliver(cx: &Context, http: &Http, offer: &Offer) -> Result<FetchedSource, Er
         content,
         proofs: offer.proofs.clone(),
         accept_unverified: offer.accept_unverified,
+        caveat: offer.caveat.clone(),
         cached,
     })
 }
@@ -115,7 +116,7 @@ fn git_content(
     let failed = |source| Error::Git { url: url.to_owned(), source };
     let certificates = match revision.signed_tag().map_err(failed)? {
         None => Certificates::default(),
-        Some(_) => match keys.certificates(http, &keys.pins.releases) {
+        Some(_) => match keys.of_users_source(http) {
             Ok(certificates) => certificates,
             Err(KeysMissing::Interrupted(interrupted)) => return Err(interrupted.into()),
             Err(missing) => {

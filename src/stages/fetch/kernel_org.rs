@@ -191,6 +191,7 @@ impl KernelOrg {
             location: Location::Remote { urls, sha256, bytes: None },
             proofs,
             accept_unverified,
+            caveat: None,
         }))
     }
 

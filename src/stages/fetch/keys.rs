@@ -58,6 +58,26 @@ impl KeySource {
         if found.is_empty() { Err(KeysMissing::Unavailable(reason)) } else { Ok(found) }
     }
 
+    /// The certificates that may sign a repository or an archive that the user names: all of the user's keyring, and
+    /// those of kernel.org's releases.
+    ///
+    /// # Errors
+    /// As [`KeySource::certificates`]; a keyring with any certificate is enough.
+    pub(super) fn of_users_source(&self, http: &Http) -> Result<Certificates, KeysMissing> {
+        let own = match &self.keyring {
+            Some(path) => read_keyring(path).map_err(|error| KeysMissing::Unavailable(error.to_string()))?,
+            None => Certificates::default(),
+        };
+        match self.certificates(http, &self.pins.releases) {
+            Ok(mut pinned) => {
+                pinned.add(own);
+                Ok(pinned)
+            }
+            Err(KeysMissing::NotInKeyring(_) | KeysMissing::Unavailable(_)) if !own.is_empty() => Ok(own),
+            Err(missing) => Err(missing),
+        }
+    }
+
     fn look_up(&self, http: &Http, pin: &Pin) -> Result<Certificates, http::Error> {
         let mut failure = None;
         for base in &self.directories {

@@ -59,6 +59,8 @@ pub struct Offer {
     pub proofs: Vec<Proof>,
     /// Accept an archive without proof (`--no-verify`).
     pub accept_unverified: bool,
+    /// What weakens the proofs, for the user and the report.
+    pub caveat: Option<String>,
 }
 
 /// Where the content of an [`Offer`] is.
@@ -148,6 +150,8 @@ pub struct FetchedSource {
     pub proofs: Vec<Proof>,
     /// Accept an archive without proof (`--no-verify`).
     pub accept_unverified: bool,
+    /// What weakens the proofs, for the user and the report.
+    pub caveat: Option<String>,
     /// Whether the store already had the content.
     pub cached: bool,
 }

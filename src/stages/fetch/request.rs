@@ -23,6 +23,8 @@ pub struct SourceRequest {
     pub kernel_org: Vec<String>,
     /// Base address of a Debian mirror; `None` for the mirror that apt on this host uses.
     pub debian_mirror: Option<String>,
+    /// Use indexes of the Debian mirror that are no longer valid.
+    pub accept_stale_index: bool,
     /// The trusted keys and checksums of kernel.org; tests replace the default.
     pub pins: Pins,
 }

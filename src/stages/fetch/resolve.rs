@@ -54,7 +54,7 @@ impl<'a> Archives<'a> {
             .then(|| KernelOrg::new(&request.kernel_org, request.key_source(cx)));
         let mirror = request.debian_mirror.as_deref();
         let debian = match wants(&SourceSpec::Debian) {
-            true => Some(Debian::new(mirror, request.keyring.as_deref())?),
+            true => Some(Debian::new(mirror, request.keyring.as_deref(), request.accept_stale_index)?),
             false => None,
         };
         let mut archives = Archives { cx, request, http, kernel_org, debian, stored: Vec::new() };
@@ -273,5 +273,6 @@ fn stored_offer(sha256: &str, record: &ArchiveRecord) -> Offer {
         location: Location::Stored { sha256: sha256.to_owned() },
         proofs: record.proof(sha256).into_iter().collect(),
         accept_unverified: false,
+        caveat: None,
     }
 }

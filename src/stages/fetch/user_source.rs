@@ -49,6 +49,7 @@ pub(super) fn git(
         location: Location::Git { url: url.to_owned(), reference, keys },
         proofs: Vec::new(),
         accept_unverified: request.no_verify,
+        caveat: None,
     })
 }
 
@@ -98,6 +99,7 @@ pub(super) fn directory(request: &SourceRequest, path: &Path) -> Result<Offer, E
         location: Location::Directory { path },
         proofs: Vec::new(),
         accept_unverified: request.no_verify,
+        caveat: None,
     })
 }
 
@@ -132,7 +134,7 @@ pub(super) fn tarball(
     };
     let (location, url) = locate(location, sha256)?;
     let accept_unverified = request.no_verify;
-    Ok(Offer { origin: Origin::Tarball, release, url, location, proofs, accept_unverified })
+    Ok(Offer { origin: Origin::Tarball, release, url, location, proofs, accept_unverified, caveat: None })
 }
 
 /// Where the archive is, and its address or absolute path.
@@ -168,7 +170,7 @@ fn signature(
         false => fs::read(&name).ok(),
     };
     let Some(document) = document else { return Ok(Err(format!("{name} does not exist"))) };
-    match keys.certificates(http, &keys.pins.releases) {
+    match keys.of_users_source(http) {
         Ok(certificates) => Ok(Ok(Proof::Signature { document, certificates })),
         Err(KeysMissing::Interrupted(interrupted)) => Err(interrupted.into()),
         Err(missing) => Ok(Err(missing.to_string())),

@@ -28,6 +28,8 @@ pub struct VerifiedSource {
     pub sha256: String,
     /// The chain of trust as a sentence; `None` only with `--no-verify`.
     pub verified_by: Option<String>,
+    /// What weakens the chain.
+    pub caveat: Option<String>,
     /// Names the content, whatever its origin.
     pub key: Key,
     /// The content to unpack.
@@ -55,7 +57,7 @@ impl StageResult for VerifiedSource {
 /// A proof fails ([`Error::Altered`], [`Error::Signature`], [`Error::OtherTag`]), or there is none
 /// ([`Error::Unverified`]).
 pub fn verify(cx: &Context, fetched: FetchedSource) -> Result<VerifiedSource, Error> {
-    let FetchedSource { origin, release, url, content, proofs, accept_unverified, .. } = fetched;
+    let FetchedSource { origin, release, url, content, proofs, accept_unverified, caveat, .. } = fetched;
     let (content, sha256, verified_by) = match content {
         Content::Archive { entry, sha256 } => {
             let claimed = archive::Claimed { release, origin, url: &url, accept_unverified };
@@ -74,5 +76,5 @@ pub fn verify(cx: &Context, fetched: FetchedSource) -> Result<VerifiedSource, Er
         }
     };
     let key = Key::from_sha256(&sha256);
-    Ok(VerifiedSource { release, origin, url, sha256, verified_by, key, content })
+    Ok(VerifiedSource { release, origin, url, sha256, verified_by, caveat, key, content })
 }

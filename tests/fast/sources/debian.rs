@@ -76,7 +76,7 @@ fn a_suite_with_an_unknown_signer_is_not_used() {
         &[("6.1.5", b"x")],
         &stranger,
         "bookworm",
-        "Sat, 01 Jan 2050 00:00:00 UTC",
+        "Valid-Until: Sat, 01 Jan 2050 00:00:00 UTC",
     );
     let error = fetch::offers(&world.cx, &world.request("6.1.5", "debian")).unwrap_err();
     let facts = error.facts().join("\n");
@@ -86,20 +86,53 @@ fn a_suite_with_an_unknown_signer_is_not_used() {
 #[test]
 fn a_suite_served_under_another_name_is_not_used() {
     let world = World::new();
-    let until = "Sat, 01 Jan 2050 00:00:00 UTC";
+    let until = "Valid-Until: Sat, 01 Jan 2050 00:00:00 UTC";
     world.publish_suite_as("bookworm", &[("6.1.5", b"x")], &world.archive, "buster", until);
     let error = fetch::offers(&world.cx, &world.request("6.1.5", "debian")).unwrap_err();
     assert!(error.facts().join("\n").contains("another suite"), "{:?}", error.facts());
 }
 
 #[test]
-fn an_expired_index_is_used_with_a_note() {
+fn an_index_that_is_no_longer_valid_is_used_only_if_the_user_accepts_it() {
     let world = World::new();
     let file = xz(&kernel("6.1.5"));
-    let until = "Wed, 01 Jan 2020 00:00:00 UTC";
+    let until = "Valid-Until: Wed, 01 Jan 2020 00:00:00 UTC";
     world.publish_suite_as("bookworm", &[("6.1.5", &file)], &world.archive, "bookworm", until);
-    assert!(world.obtain(&world.request("6.1.y", "debian")).is_ok());
+    let mut request = world.request("6.1.y", "debian");
+    let facts = fetch::offers(&world.cx, &request).unwrap_err().facts().join("\n");
+    assert!(facts.contains("valid until 2020-01-01") && facts.contains("--accept-stale-index"), "{facts}");
+    request.accept_stale_index = true;
+    let verified = world.obtain(&request).unwrap();
+    assert!(verified.caveat.unwrap().contains("was valid until 2020-01-01"));
     assert!(world.notes().contains("was valid until 2020-01-01"), "{}", world.notes());
+}
+
+#[test]
+fn an_index_from_the_future_is_not_used() {
+    let world = World::new();
+    let date = "Date: Sat, 01 Jan 2050 00:00:00 UTC";
+    world.publish_suite_as("bookworm", &[("6.1.5", b"x")], &world.archive, "bookworm", date);
+    let error = fetch::offers(&world.cx, &world.request("6.1.5", "debian")).unwrap_err();
+    assert!(error.facts().join("\n").contains("dated in the future"), "{:?}", error.facts());
+}
+
+#[test]
+fn an_index_older_than_one_that_was_seen_does_not_hide_a_release() {
+    let world = World::new();
+    let (old, new) = (xz(&kernel("6.1.5")), xz(&kernel("6.1.6")));
+    let (june, july) = ("Date: Mon, 01 Jun 2026 00:00:00 UTC", "Date: Wed, 01 Jul 2026 00:00:00 UTC");
+    let publish = |files: &[(&str, &[u8])], date: &str| {
+        world.publish_suite_as("bookworm", files, &world.archive, "bookworm", date);
+    };
+    let newest = || fetch::offers(&world.cx, &world.request("6.1.y", "debian")).unwrap().0.to_string();
+    publish(&[("6.1.5", &old)], june);
+    assert_eq!(newest(), "6.1.5");
+    publish(&[("6.1.5", &old), ("6.1.6", &new)], july);
+    assert_eq!(newest(), "6.1.6");
+    assert!(world.notes().is_empty(), "{}", world.notes());
+    publish(&[("6.1.5", &old)], june);
+    assert_eq!(newest(), "6.1.6");
+    assert!(world.notes().contains("older than the one of an earlier run"), "{}", world.notes());
 }
 
 #[test]

@@ -136,6 +136,7 @@ fn request(world: &World, names: &[DebuggerName]) -> DebuggerRequest {
     DebuggerRequest {
         selection: Selection::These(names.to_vec()),
         debian_mirror: request.debian_mirror,
+        accept_stale_index: false,
         keyring: request.keyring,
     }
 }

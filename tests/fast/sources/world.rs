@@ -108,6 +108,7 @@ impl World {
             keyring: Some(keyring),
             kernel_org: vec![self.server.url.clone()],
             debian_mirror: Some(format!("{}/debian", self.server.url)),
+            accept_stale_index: false,
             pins: self.pins(),
         }
     }
@@ -154,7 +155,13 @@ impl World {
 
     /// Publishes a Debian suite whose index lists these upstream archives.
     pub fn publish_suite(&self, suite: &str, files: &[(&str, &[u8])]) {
-        self.publish_suite_as(suite, files, &self.archive, suite, "Sat, 01 Jan 2050 00:00:00 UTC");
+        self.publish_suite_as(
+            suite,
+            files,
+            &self.archive,
+            suite,
+            "Valid-Until: Sat, 01 Jan 2050 00:00:00 UTC",
+        );
     }
 
     pub fn publish_suite_as(
@@ -163,7 +170,7 @@ impl World {
         files: &[(&str, &[u8])],
         signer: &Signer,
         codename: &str,
-        valid_until: &str,
+        dates: &str,
     ) {
         let root = if suite.ends_with("-security") { "/debian-security" } else { "/debian" };
         let paragraphs: Vec<_> = files
@@ -181,7 +188,7 @@ impl World {
         let index = xz(paragraphs.concat().as_bytes());
         let (sum, bytes) = (sha256(&index), index.len());
         let release = format!(
-            "Origin: Debian\nSuite: {codename}\nCodename: {codename}\nValid-Until: {valid_until}\n\
+            "Origin: Debian\nSuite: {codename}\nCodename: {codename}\n{dates}\n\
              SHA256:\n {sum} {bytes} main/source/Sources.xz\n"
         );
         self.server.put(&format!("{root}/dists/{suite}/main/source/Sources.xz"), index);

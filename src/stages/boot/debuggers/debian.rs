@@ -55,7 +55,11 @@ pub(super) struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     pub(super) fn new(cx: &'a Context, request: &DebuggerRequest) -> Result<Archive<'a>, Error> {
-        let debian = Debian::new(request.debian_mirror.as_deref(), request.keyring.as_deref());
+        let debian = Debian::new(
+            request.debian_mirror.as_deref(),
+            request.keyring.as_deref(),
+            request.accept_stale_index,
+        );
         let debian = debian.map_err(|source| Error::Keyring { source })?;
         Ok(Archive { cx, debian, http: Http::new(&cx.stop) })
     }
@@ -79,7 +83,8 @@ impl<'a> Archive<'a> {
             let what = format!("{PACKAGE} of Debian's {suite} with its libraries");
             return Err(failed(DebianError::Offline { what }));
         }
-        let closure = self.debian.binaries(&self.http, suite, PACKAGE, &[REPLACEMENT]).map_err(failed)?;
+        let closure =
+            self.debian.binaries(self.cx, &self.http, suite, PACKAGE, &[REPLACEMENT]).map_err(failed)?;
         let version = version_of(name, suite, &closure)?;
         let sums: Vec<_> = closure.packages.iter().map(|package| &package.sha256).collect();
         let key = Key::of("debugger", &(FORM, PROGRAM, sums));

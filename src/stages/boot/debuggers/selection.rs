@@ -69,6 +69,8 @@ pub struct DebuggerRequest {
     pub selection: Selection,
     /// URL of the Debian mirror; `None` for the host's.
     pub debian_mirror: Option<String>,
+    /// Use indexes of the mirror that are no longer valid.
+    pub accept_stale_index: bool,
     /// A file of trusted certificates, in addition to the host's.
     pub keyring: Option<PathBuf>,
 }

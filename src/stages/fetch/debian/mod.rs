@@ -45,6 +45,7 @@ pub(super) fn catalogue(debian: &Debian, cx: &Context, http: &Http) -> Result<Ca
             Ok(candidates) => catalogue.candidates.extend(candidates),
             Err(ListError::Stage(error)) => return Err(error),
             Err(ListError::Suite(SuiteError::Interrupted(interrupted))) => return Err(interrupted.into()),
+            Err(ListError::Suite(SuiteError::Store(error))) => return Err(error.into()),
             Err(ListError::Suite(SuiteError::Absent)) => {}
             Err(ListError::Suite(SuiteError::Unreachable(reason))) => unreachable.push(reason),
             Err(ListError::Suite(SuiteError::Unusable(reason))) => {
@@ -78,6 +79,7 @@ pub(super) fn offer(http: &Http, candidate: &Candidate) -> Result<Result<Offer, 
         location: Location::Remote { urls, sha256: candidate.sha256.clone(), bytes: candidate.bytes },
         proofs: candidate.checksum().into_iter().collect(),
         accept_unverified: false,
+        caveat: candidate.caveat.clone(),
     }))
 }
 
@@ -126,7 +128,7 @@ fn candidates(
     http: &Http,
     name: &str,
 ) -> Result<Vec<Candidate>, ListError> {
-    let (suite, signer) = repository.in_release(http, name)?;
+    let (suite, signer) = repository.in_release(cx, http, name)?;
     let Some(sources) = &suite.sources else { return Ok(Vec::new()) };
     let upstreams = extract(repository, cx, http, name, &suite, sources)?;
     let caveat = suite.valid_until.filter(|until| *until < Timestamp::now()).map(|until| {
