@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::base::events::Stage;
 use crate::base::program_name as name;
 use crate::base::stop::Interrupted;
-use crate::base::text::visible;
+use crate::base::text::{visible, without_secrets};
 
 /// Exit codes of the tool; a public interface (docs/src/reference/exit-status.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Failure {
 }
 
 fn shown(text: impl AsRef<str>) -> String {
-    visible(text.as_ref()).into_owned()
+    visible(&without_secrets(text.as_ref())).into_owned()
 }
 
 fn chain(error: &dyn Explain) -> Vec<String> {

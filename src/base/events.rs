@@ -1,13 +1,12 @@
 //! Events that the stages send while they work; `cli/progress.rs` renders them.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::visible;
+use super::text::{visible, without_secrets};
 
 /// The stages in pipeline order, named as in `report.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -155,15 +154,13 @@ impl Events {
         Events::new(Silent)
     }
 
-    /// Sends any event. Its texts become [`visible()`]: names and messages of strangers are in them.
+    /// Sends any event. Its texts become [`visible()`] and lose secrets: names and messages of strangers, and addresses, are in them.
     pub fn send(&self, mut event: Event) {
         match &mut event {
             Event::Started { what: text, .. }
             | Event::Note { text, .. }
             | Event::Finished { summary: text, .. } => {
-                if let Cow::Owned(shown) = visible(text) {
-                    *text = shown;
-                }
+                *text = visible(&without_secrets(text)).into_owned();
             }
             Event::Progress { .. } => {}
         }

@@ -12,7 +12,8 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for row in rows {
         let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(text, "{}", visible(cells.join("  ").trim_end())).expect("writing to a String cannot fail");
+        writeln!(text, "{}", visible(&without_secrets(cells.join("  ").trim_end())))
+            .expect("writing to a String cannot fail");
     }
     text
 }
@@ -44,6 +45,46 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.split('\n').map(visible).collect::<Vec<_>>().join("\n"))
 }
 
+/// What stands for the secret parts of an address.
+pub(crate) const MASK: &str = "***";
+
+/// `text` with [`MASK`] for the user information and the query of every address in it (RFC 3986): both may hold a password
+/// or a token. The user of an ssh address is no secret, only its password.
+pub fn without_secrets(text: &str) -> Cow<'_, str> {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("://") {
+        let (before, after) = rest.split_at(start + 3);
+        masked += before;
+        let end = after.find(|c: char| c.is_whitespace() || "\"'<>`".contains(c)).unwrap_or(after.len());
+        let end = after[..end].trim_end_matches([':', ',', ';', '.', ')']).len();
+        let (address, remainder) = after.split_at(end);
+        masked += &masked_address(address, before.trim_end_matches("://").ends_with("ssh"));
+        rest = remainder;
+    }
+    masked += rest;
+    if masked == text { Cow::Borrowed(text) } else { Cow::Owned(masked) }
+}
+
+/// `address` is what follows `://`.
+fn masked_address(address: &str, is_ssh: bool) -> String {
+    let end = address.find(['/', '?', '#']).unwrap_or(address.len());
+    let (authority, rest) = address.split_at(end);
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            None if is_ssh => authority.to_owned(),
+            Some((user, _)) if is_ssh => format!("{user}:{MASK}@{host}"),
+            _ => format!("{MASK}@{host}"),
+        },
+        None => authority.to_owned(),
+    };
+    let (path, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
+    match path.split_once('?') {
+        Some((path, query)) if !query.is_empty() => format!("{authority}{path}?{MASK}{fragment}"),
+        _ => format!("{authority}{rest}"),
+    }
+}
+
 /// `text` with its first letter in upper case.
 pub fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
@@ -53,6 +94,28 @@ pub fn capitalized(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_lose_their_passwords_and_tokens() {
+        for (text, shown) in [
+            ("no address: a@b ? c", "no address: a@b ? c"),
+            (
+                "tarball:http://bob:hunter2@h.example.org/a.tar.xz#0f",
+                "tarball:http://***@h.example.org/a.tar.xz#0f",
+            ),
+            (
+                "cannot get https://token@h/x?sig=1&t=2#3: it broke",
+                "cannot get https://***@h/x?***#3: it broke",
+            ),
+            ("https://h/a https://u:p@h/b", "https://h/a https://***@h/b"),
+            ("git:ssh://git@h/linux.git#v6.1", "git:ssh://git@h/linux.git#v6.1"),
+            ("git+ssh://git:pw@h/linux.git", "git+ssh://git:***@h/linux.git"),
+            ("https://u:p@ss@h/x", "https://***@h/x"),
+            ("(https://h/x?t): no", "(https://h/x?***): no"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+        }
+    }
 
     #[test]
     fn a_text_cannot_deceive_the_reader_of_a_terminal() {

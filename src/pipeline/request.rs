@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::base::error::{Exit, Explain};
 use crate::base::options::{Compression, Format, Goal, Lang, Part, Timestamp};
 use crate::base::release::{self, Release, ReleaseSpec};
+use crate::base::text::without_secrets;
 use crate::doctor;
 use crate::kernel::Keys;
 use crate::kernel::kconfig::{self, Kconfig};
@@ -137,7 +138,7 @@ impl From<&Request> for RequestRecord {
             lang: request.lang,
             kconfig: request.kconfig_names.clone(),
             formats: request.formats.clone(),
-            source: request.sources.source.to_string(),
+            source: without_secrets(&request.sources.source.to_string()).into_owned(),
             packages: request.parts.clone(),
             compression: request.compression,
             localversion: request.localversion.clone(),

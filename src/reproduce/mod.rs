@@ -14,6 +14,7 @@ use crate::base::options::{Goal, Part, Timestamp};
 use crate::base::release::{Release, ReleaseSpec};
 use crate::base::store::{Bucket, Store};
 use crate::base::store_archives;
+use crate::base::text::MASK;
 use crate::base::x509::{Identity, Signer};
 use crate::kernel::kconfig::Kconfig;
 use crate::kernel::{Keys, series, toolchain};
@@ -207,6 +208,7 @@ fn check_names(
     let Source { origin, url, sha256, .. } = recorded.source;
     match origin {
         _ if wanted.source.is_some() => {}
+        Origin::Git if url.contains(MASK) => restate("a source", "source", format!("git:{url}")),
         Origin::Directory => restate("a source", "source", format!("dir:{url}")),
         Origin::Tarball if stored(sha256, store).is_none() => {
             restate("a source", "source", format!("tarball:{url}"));

@@ -16,6 +16,7 @@ use crate::base::download::{self, Expected, download};
 use crate::base::http::Http;
 use crate::base::openpgp::verify::Signer;
 use crate::base::store_archives;
+use crate::base::text::without_secrets;
 
 /// Library packages whose names predate the naming rule.
 const LIBRARIES: [&str; 1] = ["zlib1g"];
@@ -213,7 +214,7 @@ impl Closure {
     fn record(&self, package: &Package, url: &str) -> Record {
         Record {
             package: format!("{} {}", package.name, package.version),
-            url: url.to_owned(),
+            url: without_secrets(url).into_owned(),
             verified_by: self.chain.clone(),
             signer: self.signer.clone(),
         }

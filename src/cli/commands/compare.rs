@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::options::{Goal, Lang};
 use crate::base::program_name;
+use crate::base::text::without_secrets;
 use crate::cli::flags::{
     CompilerArgs, GuestArgs, JobsArgs, KernelArgs, NoBootArgs, OutArgs, ReleaseArgs, SeriesArgs, SourceArgs,
 };
@@ -184,7 +185,7 @@ fn request(settings: &Settings) -> Result<CompareRequest, Failure> {
     CompareRequest::new(cell, &names, &settings.series.lang)
 }
 
-/// Returns the command line in a form to paste into a shell.
+/// Returns the command line in a form to paste into a shell, without secrets: it is published.
 fn command_line() -> String {
     let words = std::iter::once(program_name::get().to_owned()).chain(std::env::args().skip(1));
     let plain = |word: &str| {
@@ -195,5 +196,5 @@ fn command_line() -> String {
         true => word,
         false => shlex::try_quote(&word).expect("an argument has no NUL").into_owned(),
     };
-    words.map(quoted).collect::<Vec<_>>().join(" ")
+    without_secrets(&words.map(quoted).collect::<Vec<_>>().join(" ")).into_owned()
 }

@@ -12,6 +12,7 @@ use crate::base::http::Http;
 use crate::base::openpgp::verify::Certificates;
 use crate::base::store::Entry;
 use crate::base::store_archives;
+use crate::base::text::without_secrets;
 
 /// Fetches the first offer whose source works. `offers` must not be empty.
 ///
@@ -53,7 +54,7 @@ fn deliver(cx: &Context, http: &Http, offer: &Offer) -> Result<FetchedSource, Er
     Ok(FetchedSource {
         origin: offer.origin,
         release: offer.release,
-        url: offer.url.clone(),
+        url: without_secrets(&offer.url).into_owned(),
         content,
         proofs: offer.proofs.clone(),
         accept_unverified: offer.accept_unverified,
@@ -101,7 +102,7 @@ fn from_any(
 
 /// The record of an archive that is not verified yet.
 fn record(offer: &Offer) -> ArchiveRecord {
-    let url = offer.url.clone();
+    let url = without_secrets(&offer.url).into_owned();
     ArchiveRecord { release: offer.release, origin: offer.origin, url, verified_by: None, signer: None }
 }
 

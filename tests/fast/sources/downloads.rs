@@ -7,7 +7,7 @@ use kpatch_build::base::stop::Stop;
 use kpatch_build::stages::fetch::{self, Error, Location, SourceRequest};
 
 use super::server::Behaviour;
-use super::world::{Failure, World, kernel, sha256};
+use super::world::{Failure, World, kernel, sha256, xz};
 
 /// A request for `/linux-6.1.5.tar` with its checksum.
 fn request(world: &World, file: &[u8], behaviour: Behaviour) -> SourceRequest {
@@ -127,7 +127,7 @@ fn an_altered_download_is_an_error_and_is_not_kept() {
 #[test]
 fn a_truncated_download_is_an_error_and_the_next_run_resumes_it() {
     let world = World::new();
-    let file = super::world::xz(&kernel("6.1.5"));
+    let file = xz(&kernel("6.1.5"));
     world.publish_suite("bookworm", &[("6.1.5", &file)]);
     let pool = "/debian/pool/main/l/linux/linux_6.1.5.orig.tar.xz";
     // No attempt gets a new byte, so the retries end.
@@ -163,7 +163,7 @@ fn unreachable_servers_are_named_within_seconds() {
 #[test]
 fn debian_replaces_an_unreachable_kernel_org_with_a_note() {
     let world = World::new();
-    let file = super::world::xz(&kernel("6.1.5"));
+    let file = xz(&kernel("6.1.5"));
     world.publish_suite("bookworm", &[("6.1.5", &file)]);
     let mut request = world.request("6.1.y", "auto");
     request.kernel_org = vec!["http://kernel.invalid".to_owned()];
@@ -190,4 +190,34 @@ fn a_stop_request_ends_a_silent_download_at_once() {
     );
     assert_eq!(failure.exit(), 130);
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+/// An address may hold a password or a token; report, store and output are published or shared.
+#[test]
+fn no_secret_of_an_address_is_written_or_shown() {
+    let world = World::new();
+    let file = xz(&kernel("6.1.5"));
+    world.server.put("/linux-6.1.5.tar.xz", file.clone());
+    let host = world.server.url.strip_prefix("http://").unwrap();
+    let source =
+        format!("tarball:http://bob:hunter2@{host}/linux-6.1.5.tar.xz?token=hunter3#{}", sha256(&file));
+    let run = |source: &str| {
+        let mut tool = std::process::Command::new(env!("CARGO_BIN_EXE_kpatch-build"));
+        tool.args(["fetch", "--release", "6.1.5", "--source", source, "--progress", "json"])
+            .current_dir(world.dir.path());
+        let output = tool.env("XDG_CACHE_HOME", world.path("cache")).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        assert!(!text.windows(6).any(|part| part == b"hunter"), "{}", String::from_utf8_lossy(&text));
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let (code, text) = run(&source);
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) =
+        run(&source.replace("linux-6.1.5", "linux-6.1.6").replace(&sha256(&file), &"0".repeat(64)));
+    assert_eq!(code, Some(3), "{text}");
+    let report = std::fs::read_to_string(world.path("dist/report.json")).unwrap();
+    assert!(report.contains(&format!("tarball:http://***@{host}/linux-6.1.6.tar.xz?***#")), "{report}");
+    let found =
+        std::process::Command::new("grep").args(["-ra", "hunter"]).arg(world.dir.path()).output().unwrap();
+    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
 }
