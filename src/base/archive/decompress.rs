@@ -21,6 +21,8 @@ const MAGIC: usize = 6;
 const THREADS: u32 = 4;
 /// Memory in bytes above which the xz decoder uses only one thread.
 const MEMORY_FOR_THREADS: u64 = 128 << 20;
+/// Limit in bytes of the xz decoder's memory. `xz -9` needs 65 MiB, zstd refuses more than 128 MiB itself.
+const MEMORY: u64 = 128 << 20;
 
 impl Compression {
     /// The compression of a stream that begins with `start`.
@@ -107,7 +109,7 @@ fn xz_decoder<R: BufRead>(packed: R, threads: u32) -> io::Result<XzDecoder<R>> {
     let stream = liblzma::stream::MtStreamBuilder::new()
         .threads(threads)
         .memlimit_threading(MEMORY_FOR_THREADS)
-        .memlimit_stop(u64::MAX)
+        .memlimit_stop(MEMORY)
         .decoder()?;
     Ok(XzDecoder::new_stream(packed, stream))
 }

@@ -4,4 +4,5 @@ pub(crate) mod cpio;
 pub(crate) mod deb;
 pub mod decompress;
 pub mod path;
+pub(crate) mod tar_limits;
 pub(crate) mod writer;

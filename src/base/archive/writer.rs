@@ -11,6 +11,7 @@ use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
 use fs_err::{self as fs, File, OpenOptions};
 
 use super::path::Unsafe;
+use super::tar_limits::CONTENT;
 
 /// Why an entry was not written.
 #[derive(Debug)]
@@ -32,13 +33,16 @@ pub(crate) struct Writer {
     root: PathBuf,
     directories: HashSet<PathBuf>,
     buffer: Vec<u8>,
+    /// Bytes of all files so far.
+    written: u64,
 }
 
 impl Writer {
     /// Creates `root`.
     pub(crate) fn create(root: &Path) -> Result<Writer, EntryError> {
         fs::create_dir(root).map_err(EntryError::Write)?;
-        Ok(Writer { root: root.to_owned(), directories: HashSet::new(), buffer: vec![0; 256 * 1024] })
+        let buffer = vec![0; 256 * 1024];
+        Ok(Writer { root: root.to_owned(), directories: HashSet::new(), buffer, written: 0 })
     }
 
     /// Creates a directory and its parents unless they exist. The mode is 0755.
@@ -82,6 +86,11 @@ impl Writer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(EntryError::Read(error)),
             };
+            self.written += count as u64;
+            if self.written > CONTENT {
+                // A small archive can name one large file many times.
+                return Err(EntryError::Read(too_large()));
+            }
             file.write_all(&self.buffer[..count]).map_err(EntryError::Write)?;
         }
         finish(&file, mode, modified).map_err(EntryError::Write)
@@ -105,6 +114,10 @@ impl Writer {
         let content = File::open(&source).map_err(EntryError::Read)?;
         self.file(path, executable, modified, content)
     }
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("its files have more than {} GiB", CONTENT >> 30))
 }
 
 fn finish(file: &File, mode: u32, modified: i64) -> io::Result<()> {

@@ -9,6 +9,7 @@ use tar::{Entry, EntryType};
 use super::error::Error;
 use crate::base::archive::decompress::decompress;
 use crate::base::archive::path::{Unsafe, link_target, relative};
+use crate::base::archive::tar_limits::LimitedTar;
 use crate::base::archive::writer::{EntryError, Writer};
 use crate::base::context::Context;
 use crate::base::events::{Stage, Unit};
@@ -30,7 +31,8 @@ pub(super) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Resul
     let packed = File::open(file)?;
     let damaged = |source| Error::Damaged { url: url.to_owned(), source };
     let plain = decompress(packed).map_err(damaged)?;
-    let mut archive = tar::Archive::new(io::BufReader::with_capacity(1 << 18, plain));
+    let plain = LimitedTar::new(io::BufReader::with_capacity(1 << 18, plain));
+    let mut archive = tar::Archive::new(plain);
     let writer = Writer::create(root).map_err(|error| Error::at(url, root, error))?;
     let mut unpacking = Unpacking { url, writer, top: None, released_at: None };
     let mut done = 0;
@@ -46,7 +48,7 @@ pub(super) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Resul
 }
 
 impl Unpacking<'_> {
-    fn add<R: Read>(&mut self, entry: Entry<'_, R>) -> Result<(), Error> {
+    fn add<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), Error> {
         let kind = entry.header().entry_type();
         if kind == EntryType::XGlobalHeader {
             // git archive records the commit in one.
@@ -57,6 +59,9 @@ impl Unpacking<'_> {
         let refuse = |reason| Error::Unsafe { url: url.clone(), entry: shown.clone(), reason };
         let path = relative(&entry.path_bytes()).map_err(refuse)?;
         let damaged = |source| Error::Damaged { url: url.clone(), source };
+        if is_sparse(&mut entry).map_err(damaged)? {
+            return Err(refuse(Unsafe::OtherKind { kind: "sparse file".to_owned() }));
+        }
         let mode = entry.header().mode().map_err(damaged)?;
         if mode & 0o6000 != 0 {
             return Err(refuse(Unsafe::SetId));
@@ -121,4 +126,15 @@ impl Unpacking<'_> {
         let top = self.top.as_deref().unwrap_or(Path::new(""));
         path.strip_prefix(top).map(Path::to_owned).map_err(|_| leaves(target))
     }
+}
+
+/// Whether GNU tar stored a sparse file in the pax format, whose content begins with a list of its parts.
+fn is_sparse<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<bool> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
+    for extension in extensions {
+        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -164,3 +164,60 @@ fn an_interrupted_unpack_leaves_no_tree() {
     assert!(matches!(error, Error::Interrupted(_)) && error.exit() as u8 == 130);
     assert_eq!(world.bucket("sources"), Vec::<String>::new());
 }
+
+fn damage(archive: &[u8]) -> String {
+    let world = World::new();
+    let error = unpack(&world, "linux-6.1.5.tar.xz", archive).err().expect("the archive is refused");
+    assert_eq!(error.exit(), 3);
+    assert_eq!(world.bucket("sources"), Vec::<String>::new());
+    match error {
+        Failure::Unpack(Error::Damaged { source, .. }) => source.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn block(name: &str, kind: EntryType, size: u64) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_path(name).unwrap();
+    header.set_mode(0o644);
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// A few kilobytes must not become gigabytes of memory or of disk.
+#[test]
+fn an_archive_that_expands_without_end_is_refused() {
+    let start = archive(|_| {});
+    let start = &start[..start.len() - 1024];
+    for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader, EntryType::XGlobalHeader]
+    {
+        let long = [start, &block("x", kind, 3 << 30), &vec![b'a'; 1 << 20]].concat();
+        assert!(damage(&xz(&long)).contains("3221225472 bytes"), "{kind:?}");
+    }
+    let pax = b"19 size=99999999999\n";
+    let mut hidden = [start, &block("x", EntryType::XHeader, pax.len() as u64), pax].concat();
+    hidden.resize(hidden.len().next_multiple_of(512), 0);
+    hidden.extend(block("linux-6.1.5/f", EntryType::Regular, 0));
+    hidden.extend([0; 1024]);
+    assert!(damage(&xz(&hidden)).contains("changes the size"));
+}
+
+#[test]
+fn a_sparse_file_is_refused() {
+    let pax = b"22 GNU.sparse.major=1\n";
+    let start = archive(|_| {});
+    let start = &start[..start.len() - 1024];
+    let mut sparse = [start, &block("x", EntryType::XHeader, pax.len() as u64), pax].concat();
+    sparse.resize(sparse.len().next_multiple_of(512), 0);
+    sparse.extend(block("linux-6.1.5/GNUSparseFile.1/f", EntryType::Regular, 0));
+    sparse.extend([0; 1024]);
+    let world = World::new();
+    match unpack(&world, "linux-6.1.5.tar", &sparse) {
+        Err(Failure::Unpack(Error::Unsafe { reason: Unsafe::OtherKind { kind }, .. })) => {
+            assert_eq!(kind, "sparse file")
+        }
+        other => panic!("{other:?}"),
+    }
+}

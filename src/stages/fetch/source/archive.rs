@@ -7,6 +7,7 @@ use fs_err::File;
 
 use super::error::Error;
 use crate::base::archive::decompress::decompress;
+use crate::base::archive::tar_limits::LimitedTar;
 use crate::base::context::Context;
 use crate::base::digest::{self, Hashing};
 use crate::base::events::{Events, Stage, Unit};
@@ -29,7 +30,9 @@ pub(crate) fn hash(cx: &Context, stage: Stage, path: &Path) -> Result<String, Er
 pub(crate) fn open(cx: &Context, stage: Stage, path: &Path) -> io::Result<Box<dyn Read + Send>> {
     let file = File::open(path)?;
     let total = file.metadata()?.len();
-    decompress(Reporting { file, done: 0, total, stage, events: cx.events.clone(), stop: cx.stop.clone() })
+    let packed = Reporting { file, done: 0, total, stage, events: cx.events.clone(), stop: cx.stop.clone() };
+    // The content is not verified yet, and may be a small file that expands without end.
+    Ok(Box::new(LimitedTar::new(decompress(packed)?)))
 }
 
 /// Reports how much of a file was read, and fails after a stop request.
