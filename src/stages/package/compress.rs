@@ -6,8 +6,7 @@ use flate2::{Compression as GzipLevel, GzBuilder};
 use gzp::deflate::Gzip;
 use gzp::par::compress::{ParCompress, ParCompressBuilder};
 use gzp::{GzpError, ZWriter};
-use liblzma::stream::{Check, Filters, LzmaOptions, MtStreamBuilder};
-use liblzma::write::XzEncoder;
+use liblzma::stream::{Action, Check, Filters, LzmaOptions, MtStreamBuilder, Status, Stream};
 
 use crate::base::options::Compression;
 
@@ -44,7 +43,7 @@ pub(super) fn suffix(compression: Compression) -> &'static str {
 
 /// Compresses into `W`; call [`Encoder::finish`] at the end.
 pub(super) enum Encoder<W: Write + Send + 'static> {
-    Xz(XzEncoder<W>),
+    Xz(Xz<W>),
     Zstd(zstd::Encoder<'static, W>),
     Gzip(ParCompress<'static, Gzip, W>),
 }
@@ -91,7 +90,46 @@ impl<W: Write + Send + 'static> Write for Encoder<W> {
     }
 }
 
-fn xz<W: Write>(to: W, threads: usize, block: u32) -> io::Result<XzEncoder<W>> {
+/// An xz encoder. The one of liblzma compresses what it holds when it is dropped, which takes half a minute after an
+/// interruption.
+pub(super) struct Xz<W> {
+    stream: Stream,
+    to: W,
+    output: Vec<u8>,
+}
+
+impl<W: Write> Xz<W> {
+    fn process(&mut self, data: &[u8], action: Action) -> io::Result<Status> {
+        self.output.clear();
+        let status = self.stream.process_vec(data, &mut self.output, action)?;
+        self.to.write_all(&self.output)?;
+        Ok(status)
+    }
+
+    fn finish(mut self) -> io::Result<W> {
+        while self.process(&[], Action::Finish)? != Status::StreamEnd {}
+        Ok(self.to)
+    }
+}
+
+impl<W: Write> Write for Xz<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let before = self.stream.total_in();
+        loop {
+            self.process(data, Action::Run)?;
+            let consumed = (self.stream.total_in() - before) as usize;
+            if consumed > 0 || data.is_empty() {
+                return Ok(consumed);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+fn xz<W: Write>(to: W, threads: usize, block: u32) -> io::Result<Xz<W>> {
     let mut options = LzmaOptions::new_preset(XZ_LEVEL)?;
     options.dict_size(XZ_DICTIONARY);
     let mut filters = Filters::new();
@@ -103,7 +141,7 @@ fn xz<W: Write>(to: W, threads: usize, block: u32) -> io::Result<XzEncoder<W>> {
         // The default of xz.
         .check(Check::Crc64)
         .encoder()?;
-    Ok(XzEncoder::new_stream(to, stream))
+    Ok(Xz { stream, to, output: Vec::with_capacity(1 << 16) })
 }
 
 fn zstd<W: Write>(to: W, threads: usize, block: u32) -> io::Result<zstd::Encoder<'static, W>> {
@@ -172,6 +210,18 @@ mod tests {
             let mut plain = Vec::new();
             decompress(Cursor::new(one)).unwrap().read_to_end(&mut plain).unwrap();
             assert!(plain == input, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn an_abandoned_encoder_ends_at_once() {
+        let noise = noise(26 << 20);
+        for compression in [Compression::Xz, Compression::Zstd, Compression::Gzip] {
+            let mut encoder = Encoder::new(compression, io::sink(), 3).unwrap();
+            encoder.write_all(&noise).unwrap();
+            let started = std::time::Instant::now();
+            drop(encoder);
+            assert!(started.elapsed().as_secs() < 3, "{compression:?}: {:?}", started.elapsed());
         }
     }
 }
