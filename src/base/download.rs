@@ -16,7 +16,7 @@ use super::error::{Explain, full_disk};
 use super::events::{Stage, Unit};
 use super::http::{self, ATTEMPTS, Head, Http};
 use super::stop::Interrupted;
-use super::store::{self, Bucket, Entry};
+use super::store::{self, Bucket, COPY, Entry};
 use super::{files, store_archives};
 
 /// Why a file did not reach the store.
@@ -157,8 +157,10 @@ pub(crate) fn copy_in(
         return Ok((entry, actual));
     }
     let directory = cx.store.root().join(Bucket::Partial.dir_name());
-    let temporary = tempfile::Builder::new().prefix(".copy-").tempfile_in(&directory);
+    let temporary = tempfile::Builder::new().prefix(COPY).tempfile_in(&directory);
     let temporary = temporary.map_err(|error| files::at("create a file in", &directory, error))?;
+    // Unlocked, it is the leftover of a killed run.
+    temporary.as_file().lock().map_err(|error| files::at("lock", temporary.path(), error))?;
     let mut source = File::open(path)?;
     let total = source.metadata()?.len();
     let mut copy = Hashing::new(File::from_parts(temporary.reopen()?, temporary.path()));

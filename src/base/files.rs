@@ -42,6 +42,12 @@ pub fn sync_file_system(path: &Path) -> io::Result<()> {
     rustix::fs::syncfs(file.file()).map_err(|error| at("synchronise", path, error.into()))
 }
 
+/// Whether files of this user are to be trusted: this user's, root's, and those of the user who called sudo(8).
+pub fn is_trusted_owner(uid: u32) -> bool {
+    let sudo = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+    [Some(rustix::process::geteuid().as_raw()), Some(0), sudo].contains(&Some(uid))
+}
+
 /// Removes the file `path`; returns whether it existed.
 ///
 /// # Errors

@@ -11,9 +11,11 @@
 
 use std::fs::TryLockError;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fs_err::os::unix::fs::OpenOptionsExt;
 use fs_err::{self as fs, File};
 
 use crate::base::error::{Exit, Explain};
@@ -92,6 +94,8 @@ pub enum Notice {
     Damaged(String),
 }
 
+/// Start of the name of a local archive's copy in [`Bucket::Partial`], which its run keeps locked.
+pub(crate) const COPY: &str = ".copy-";
 /// Directory of the lock files.
 const LOCKS: &str = "locks";
 /// Directory of the manifests.
@@ -103,6 +107,14 @@ pub enum Error {
     /// A file operation failed.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// Another user could have changed everything in the store.
+    #[error("the store {} belongs to another user (uid {uid})", path.display())]
+    Foreign {
+        /// The store.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
     /// The run was interrupted while another one held the lock.
     #[error("interrupted while waiting for {}", path.display())]
     Waiting {
@@ -118,6 +130,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::Io(_) => Exit::StageFailed,
+            Error::Foreign { .. } => Exit::Usage,
             Error::Waiting { .. } | Error::Interrupted(_) => Exit::Interrupted,
         }
     }
@@ -125,6 +138,7 @@ impl Explain for Error {
     fn next_step(&self) -> Option<String> {
         match self {
             Error::Io(_) => Some("use another --store, or fix this directory's permissions".into()),
+            Error::Foreign { .. } => Some("use a store of your own: --store DIR".into()),
             Error::Waiting { .. } | Error::Interrupted(_) => None,
         }
     }
@@ -185,6 +199,10 @@ impl Store {
             fs::create_dir_all(&path)?;
         }
         let root = fs::canonicalize(root)?;
+        let uid = fs::metadata(&root)?.uid();
+        if !files::is_trusted_owner(uid) {
+            return Err(Error::Foreign { path: root, uid });
+        }
         let store = Store { root, verifies: false };
         store.sweep()?;
         Ok(store)
@@ -201,8 +219,15 @@ impl Store {
         self.verifies
     }
 
-    /// Removes the leftovers of killed runs: temporary directories whose lock no process holds.
+    /// Removes the leftovers of killed runs: temporary directories whose lock no process holds, and copies of archives
+    /// that no process holds open.
     fn sweep(&self) -> Result<(), Error> {
+        for copy in fs::read_dir(self.root.join(Bucket::Partial.dir_name()))?.flatten() {
+            let is_copy = copy.file_name().to_string_lossy().starts_with(COPY);
+            if is_copy && open_lock(&copy.path())?.file().try_lock().is_ok() {
+                files::remove_if_exists(&copy.path())?;
+            }
+        }
         for bucket in Bucket::ALL {
             let dir = self.root.join(bucket.dir_name());
             for entry in fs::read_dir(&dir)?.flatten() {
@@ -213,8 +238,7 @@ impl Store {
                 else {
                     continue;
                 };
-                let path = self.beside(LOCKS, bucket, key);
-                let lock = File::create(&path)?;
+                let lock = open_lock(&self.beside(LOCKS, bucket, key))?;
                 if lock.file().try_lock().is_ok() {
                     files::remove_dir_if_exists(&entry.path())?;
                 }
@@ -349,7 +373,7 @@ impl Store {
         waiting: impl FnOnce(),
     ) -> Result<File, Error> {
         let path = self.beside(LOCKS, bucket, key);
-        let file = File::create(&path)?;
+        let file = open_lock(&path)?;
         let mut waiting = Some(waiting);
         loop {
             match attempt(file.file()) {
@@ -366,6 +390,16 @@ impl Store {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// Opens or creates a lock file, without its content: a link in its place would lead to another file.
+fn open_lock(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .open(path)
 }
 
 impl Entry {

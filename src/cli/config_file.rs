@@ -11,6 +11,7 @@ use toml::de::DeTable;
 use super::flags::GlobalArgs;
 use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
+use crate::base::files;
 use crate::kernel::toolchain;
 
 /// The file in the working directory that is read without `--config`.
@@ -144,10 +145,8 @@ pub(super) fn load(given: Option<&Path>) -> Result<Option<ConfigFile>, Error> {
 /// Refuses a file of another user than this one, root and the one who called sudo(8), and a file that anyone can change.
 fn check_owner(path: &Path, meta: &std::fs::Metadata) -> Result<(), Error> {
     let untrusted = |why| Err(Error::Untrusted { path: path.to_owned(), why });
-    let sudo = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
-    let trusted = [Some(rustix::process::geteuid().as_raw()), Some(0), sudo];
     match (meta.uid(), meta.mode()) {
-        (uid, _) if !trusted.contains(&Some(uid)) => {
+        (uid, _) if !files::is_trusted_owner(uid) => {
             untrusted(format!("belongs to another user (uid {uid})"))
         }
         (_, mode) if mode & 0o002 != 0 => untrusted("is writable for everyone".to_owned()),

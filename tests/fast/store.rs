@@ -1,19 +1,23 @@
 //! A damaged store: the next run notices the damage, and writes the packages of an intact store.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use kpatch_build::base::stop::Stop;
+use kpatch_build::base::store::{Bucket, Store};
 
 use crate::support::fixtures::packages::{Workspace, files};
 use crate::support::output::stderr;
 
 fn packages(out: &Path) -> Vec<(String, Vec<u8>)> {
     let names = files(out).into_iter().filter(|name| name.ends_with(".deb") || name.ends_with(".rpm"));
-    names.map(|name| (name.clone(), std::fs::read(out.join(name)).unwrap())).collect()
+    names.map(|name| (name.clone(), fs::read(out.join(name)).unwrap())).collect()
 }
 
 /// Every regular file below `dir`.
 fn below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
         match entry.file_type().unwrap() {
             kind if kind.is_dir() => found.extend(below(&entry.path())),
             kind if kind.is_file() => found.push(entry.path()),
@@ -31,12 +35,12 @@ fn a_flipped_byte_in_any_result_is_noticed_and_the_packages_stay_the_same() {
     let (expected, results) = (packages(&out), below(&workspace.path("store/results")));
     assert!(results.len() >= 3, "{results:?}");
     for path in results {
-        let mut content = std::fs::read(&path).unwrap();
+        let mut content = fs::read(&path).unwrap();
         match content.first_mut() {
             Some(byte) => *byte ^= 1,
             None => content.push(0),
         }
-        std::fs::write(&path, content).unwrap();
+        fs::write(&path, content).unwrap();
         let (notes, packages) = again(&workspace, &["--series", "./own"]);
         assert!(notes.contains("is damaged and made again"), "{path:?}: {notes}");
         assert!(packages == expected, "{path:?}: other packages");
@@ -72,8 +76,8 @@ fn a_damaged_source_tree_is_unpacked_again() {
         ("pristine/lost", "NOTHINGS\n", "the original of lost is lost"),
     ] {
         // The kernel is built again, so the tree is used.
-        std::fs::remove_dir_all(workspace.path("store/results")).unwrap();
-        std::fs::write(find(&sources, name), content).unwrap();
+        fs::remove_dir_all(workspace.path("store/results")).unwrap();
+        fs::write(find(&sources, name), content).unwrap();
         let (notes, packages) = again(&workspace, &["--series", "./own"]);
         assert!(notes.contains("is damaged and unpacked again") && notes.contains(reason), "{name}: {notes}");
         assert!(packages == expected, "{name}: other packages");
@@ -91,13 +95,13 @@ fn a_byte_that_changed_without_a_new_time_is_found_before_a_new_build_directory_
         ("builds", "--verify-store=false", true),
     ] {
         let path = find(&workspace.path("store/sources"), "linux/Kconfig");
-        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
-        let content = std::fs::read_to_string(&path).unwrap().replace("modules", "modulez");
-        std::fs::write(&path, &content).unwrap();
-        std::fs::File::open(&path).unwrap().set_modified(modified).unwrap();
-        std::fs::remove_dir_all(workspace.path("store/results")).unwrap();
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let content = fs::read_to_string(&path).unwrap().replace("modules", "modulez");
+        fs::write(&path, &content).unwrap();
+        fs::File::open(&path).unwrap().set_modified(modified).unwrap();
+        fs::remove_dir_all(workspace.path("store/results")).unwrap();
         if remove == "builds" {
-            std::fs::remove_dir_all(workspace.path("store/builds")).unwrap();
+            fs::remove_dir_all(workspace.path("store/builds")).unwrap();
         }
         let (notes, packages) = again(&workspace, &["--series", "./own", flag]);
         assert_eq!(notes.contains("Kconfig differs"), noticed, "{remove} {flag}: {notes}");
@@ -111,10 +115,45 @@ fn a_changed_object_is_built_again_with_verify_store() {
     let Some(out) = workspace.packages("dist", &["--store", "store"]) else { return };
     let expected = packages(&out);
     let object = find(&workspace.path("store/builds"), "one.o");
-    std::fs::write(&object, "whale\n").unwrap();
-    std::fs::remove_dir_all(workspace.path("store/results")).unwrap();
+    fs::write(&object, "whale\n").unwrap();
+    fs::remove_dir_all(workspace.path("store/results")).unwrap();
     let (notes, packages) = again(&workspace, &["--series", "./own", "--verify-store"]);
     assert!(notes.contains("is damaged and built again: one.o differs"), "{notes}");
     assert!(packages == expected);
-    assert_eq!(std::fs::read_to_string(object).unwrap(), "whole\n");
+    assert_eq!(fs::read_to_string(object).unwrap(), "whole\n");
+}
+
+#[test]
+fn a_copy_that_a_killed_run_left_is_removed_and_one_in_use_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    let partial = dir.path().join("partial");
+    fs::write(partial.join(".copy-left"), "x").unwrap();
+    let used = fs::File::create(partial.join(".copy-used")).unwrap();
+    used.lock().unwrap();
+    Store::open(dir.path()).unwrap();
+    assert!(!partial.join(".copy-left").exists() && partial.join(".copy-used").exists());
+}
+
+#[test]
+fn a_lock_that_is_a_link_to_another_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let target = dir.path().join("precious");
+    fs::write(&target, "content").unwrap();
+    std::os::unix::fs::symlink(&target, dir.path().join("store/locks/results-k")).unwrap();
+    assert!(store.lookup(Bucket::Results, "k", &Stop::default(), |_| {}).is_err());
+    assert_eq!(fs::read_to_string(target).unwrap(), "content");
+}
+
+#[test]
+fn a_store_of_another_user_is_refused() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    std::os::unix::fs::chown(dir.path(), Some(65534), None).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("belongs to another user (uid 65534)"), "{error}");
 }

@@ -1,5 +1,7 @@
 //! The kernel's messages on its console: panics, oopses, warnings, and the last line.
 
+use std::io::{self, BufRead, Read};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,9 @@ pub struct Console {
     pub last: Option<String>,
 }
 
+/// Bytes of the longest line that is kept whole.
+const LINE: u64 = 64 << 10;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MessageKind {
     Warning,
@@ -38,13 +43,18 @@ enum MessageKind {
 }
 
 impl Console {
-    /// Classifies the text of a console.
-    pub fn read(log: &[u8]) -> Console {
+    /// Classifies the text of a console. A line longer than 64 KiB counts as several: a guest may print anything.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn read(mut log: impl BufRead) -> io::Result<Console> {
         let mut console = Console::default();
-        for line in String::from_utf8_lossy(log).lines() {
-            console.read_line(line.trim_end());
+        let mut line = Vec::new();
+        while log.by_ref().take(LINE).read_until(b'\n', &mut line)? > 0 {
+            console.read_line(String::from_utf8_lossy(&line).trim_end());
+            line.clear();
         }
-        console
+        Ok(console)
     }
 
     fn read_line(&mut self, line: &str) {
@@ -116,7 +126,7 @@ mod tests {
     use super::*;
 
     fn counts(log: &str) -> (u32, u32, u32) {
-        let KernelMessages { warnings, oopses, panics } = Console::read(log.as_bytes()).messages;
+        let KernelMessages { warnings, oopses, panics } = Console::read(log.as_bytes()).unwrap().messages;
         (warnings, oopses, panics)
     }
 
@@ -197,12 +207,12 @@ mod tests {
 
     #[test]
     fn the_first_message_and_the_last_line_are_kept() {
-        let console = Console::read(PANIC.as_bytes());
+        let console = Console::read(PANIC.as_bytes()).unwrap();
         assert_eq!(
             console.first_panic.unwrap(),
             "Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b"
         );
         assert!(console.last.unwrap().contains("end Kernel panic"));
-        assert!(Console::read(b"\r\n\n").is_silent());
+        assert!(Console::read(&b"\r\n\n"[..]).unwrap().is_silent());
     }
 }

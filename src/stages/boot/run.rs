@@ -1,6 +1,6 @@
 //! One boot: QEMU from power-on until the probe ends, the guest ends, or the deadline passes.
 
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ impl Guest<'_> {
                 let kind = records.read_line(line);
                 cx.events.progress(Stage::Boot, started_at.elapsed().as_secs(), None, Unit::Seconds);
                 // QEMU prints this error and then waits forever.
-                if kind == LineKind::Foreign && line.contains("KVM internal error") {
+                if accel == Accel::Kvm && kind == LineKind::Foreign && line.contains("KVM internal error") {
                     kvm_error = Some(line.to_owned());
                     return Flow::Enough;
                 }
@@ -121,7 +121,7 @@ impl Guest<'_> {
             return Err(Error::Kvm { message });
         }
         records.finish();
-        let console = Console::read(&fs::read(&log)?);
+        let console = Console::read(BufReader::new(fs::File::open(&log)?))?;
         Ok(Boot { accel, seconds: started_at.elapsed().as_secs_f64(), ending, records, console, log })
     }
 }

@@ -20,7 +20,7 @@ fn boot(records: &str, console: &str, ending: Ending) -> Boot {
         seconds: 3.0,
         ending,
         records: read,
-        console: Console::read(console.as_bytes()),
+        console: Console::read(console.as_bytes()).unwrap(),
         log: "logs/console.log".into(),
     }
 }

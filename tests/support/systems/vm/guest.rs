@@ -89,7 +89,7 @@ impl Guest {
 
     /// Returns the problems that the kernel has reported since it started.
     pub fn kernel_messages(&mut self) -> Console {
-        Console::read(self.must("dmesg").as_bytes())
+        Console::read(self.must("dmesg").as_bytes()).unwrap()
     }
 
     /// Shuts down, after which the machine can be booted again.
