@@ -167,7 +167,7 @@ fn an_interrupted_unpack_leaves_no_tree() {
 
 fn damage(archive: &[u8]) -> String {
     let world = World::new();
-    let error = unpack(&world, "linux-6.1.5.tar.xz", archive).err().expect("the archive is refused");
+    let error = unpack(&world, "linux-6.1.5.tar.xz", archive).expect_err("the archive is refused");
     assert_eq!(error.exit(), 3);
     assert_eq!(world.bucket("sources"), Vec::<String>::new());
     match error {
@@ -216,7 +216,7 @@ fn a_sparse_file_is_refused() {
     let world = World::new();
     match unpack(&world, "linux-6.1.5.tar", &sparse) {
         Err(Failure::Unpack(Error::Unsafe { reason: Unsafe::OtherKind { kind }, .. })) => {
-            assert_eq!(kind, "sparse file")
+            assert_eq!(kind, "sparse file");
         }
         other => panic!("{other:?}"),
     }
