@@ -113,8 +113,9 @@ pub struct Source {
     pub sha256: String,
     /// The chain of trust in words. Null only with `--no-verify`.
     pub verified_by: Option<String>,
-    /// What weakens the chain of trust: an index that is no longer valid, accepted with `--accept-stale-index`.
-    #[serde(default)]
+    /// What weakens the chain of trust: an index that is no longer valid, accepted with `--accept-stale-index`. Absent if
+    /// nothing does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
 }
 
