@@ -12,7 +12,7 @@ use kpatch_build::repo::{Error, Published};
 
 use crate::support::fixtures::fake_kernel;
 use crate::support::output::stderr;
-use crate::support::repository::{DATE, Fixture, Key, sha, snapshot, unpacked};
+use crate::support::repository::{Fixture, Key, date, sha, snapshot, unpacked};
 
 const ONE: &str = "6.1.187-copy-segments-boot";
 const TWO: &str = "6.1.187-zeroed-boot";
@@ -47,7 +47,8 @@ fn every_package_found_is_published_and_signed() {
     let pool = format!("pool/main/l/linux-image-{ONE}/linux-image-{ONE}_6.1.187-1_amd64.deb");
     assert_eq!(deb.get("Filename"), Some(pool.as_str()));
     let release = fixture.text("apt/dists/kpatch-build/Release");
-    for line in ["Date: Sun, 17 Mar 2030 17:46:40 UTC", "Architectures: amd64", "Components: main"] {
+    let date = jiff::Timestamp::from_second(date()).unwrap().strftime("%a, %d %b %Y %H:%M:%S UTC");
+    for line in [&*format!("Date: {date}"), "Architectures: amd64", "Components: main"] {
         assert!(release.lines().any(|have| have == line), "no {line} in\n{release}");
     }
 
@@ -365,7 +366,7 @@ fn a_repository_never_gets_an_older_date() {
     fixture.publish().unwrap();
     fixture.publish().unwrap();
     let before = snapshot(&fixture.out());
-    let error = fixture.publish_with(|request| request.date = DATE - 1).unwrap_err();
+    let error = fixture.publish_with(|request| request.date = date() - 1).unwrap_err();
     assert!(matches!(error, Error::Backwards { .. }), "{error}");
     assert!(snapshot(&fixture.out()) == before);
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use deb822_fast::{Deb822, Paragraph};
 use kpatch_build::base::archive::decompress::decompress;
@@ -22,8 +23,12 @@ use sha2::{Digest, Sha256};
 
 use crate::support::fixtures::fake_kernel::Machine;
 
-/// Date of every repository unless a test sets another one.
-pub const DATE: i64 = 1_900_000_000;
+/// Date of every repository unless a test sets another one: later than the keys that the tests generate, and not so far
+/// ahead that its signatures are refused.
+pub fn date() -> i64 {
+    static DATE: OnceLock<i64> = OnceLock::new();
+    *DATE.get_or_init(|| jiff::Timestamp::now().as_second() + 3600)
+}
 
 /// A secret key in a file.
 pub struct Key {
@@ -123,7 +128,7 @@ impl Fixture {
             key: self.key.load(),
             address: "http://127.0.0.1:1".into(),
             keep: 3,
-            date: DATE,
+            date: date(),
         }
     }
 
