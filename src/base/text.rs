@@ -48,7 +48,7 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 /// What stands for the secret parts of an address.
 pub(crate) const MASK: &str = "***";
 
-/// `text` with [`MASK`] for the user information and the query of every address in it (RFC 3986): both may hold a password
+/// `text` with `***` for the user information and the query of every address in it (RFC 3986): both may hold a password
 /// or a token. The user of an ssh address is no secret, only its password.
 pub fn without_secrets(text: &str) -> Cow<'_, str> {
     let mut masked = String::new();
