@@ -1,5 +1,7 @@
 //! Reads patches from an mbox (the default format of RFC 4155), with MIME parts and transfer encodings.
 
+use std::collections::BTreeMap;
+
 use mailparse::{MailHeaderMap, ParsedMail};
 
 /// One patch in a mail.
@@ -38,6 +40,12 @@ pub enum Error {
         /// The missing numbers.
         numbers: Vec<usize>,
     },
+    /// A mail program may have changed spaces and line ends (RFC 3676).
+    #[error("the message {subject:?} has format=flowed, which may change the spaces of a diff")]
+    Flowed {
+        /// Its subject.
+        subject: String,
+    },
     /// Two messages have the same number.
     #[error("patch {number} of {total} occurs more than once; keep one version of the series")]
     Twice {
@@ -60,6 +68,10 @@ pub(super) fn patches(mbox: &[u8]) -> Result<Vec<Message>, Error> {
     for (index, raw) in split(mbox).into_iter().enumerate() {
         let message = message(&raw, index + 1)?;
         let number = patch_number(&message.subject);
+        if number.is_some_and(|(number, _)| number == 0) {
+            // A cover letter may contain the difference to an earlier version.
+            continue;
+        }
         if contains_diff(&message.body) {
             found.push((number, message));
         } else if number.is_some_and(|(number, _)| number > 0) && !is_reply(&message.subject) {
@@ -70,26 +82,42 @@ pub(super) fn patches(mbox: &[u8]) -> Result<Vec<Message>, Error> {
     in_order(found)
 }
 
-fn in_order(mut found: Vec<(Option<(usize, usize)>, Message)>) -> Result<Vec<Message>, Error> {
+/// Sorts the patches of each total by number, in the places that they have in the file.
+fn in_order(found: Vec<(Option<(usize, usize)>, Message)>) -> Result<Vec<Message>, Error> {
     if found.is_empty() {
         return Err(Error::NoDiff);
     }
-    // Several series have different totals; then the order of the file applies.
-    let totals: Vec<usize> = found.iter().filter_map(|(number, _)| number.map(|(_, total)| total)).collect();
-    if totals.len() == found.len() && totals.iter().all(|total| *total == totals[0]) {
-        let total = totals[0];
-        let number = |entry: &(Option<(usize, usize)>, Message)| entry.0.map_or(0, |(number, _)| number);
-        found.sort_by_key(number);
-        if let Some(pair) = found.windows(2).find(|pair| number(&pair[0]) == number(&pair[1])) {
-            return Err(Error::Twice { number: number(&pair[0]), total });
-        }
-        let numbers: Vec<usize> =
-            (1..=total).filter(|nth| !found.iter().any(|entry| number(entry) == *nth)).collect();
-        if !numbers.is_empty() {
-            return Err(Error::Incomplete { total, numbers });
+    let mut places: Vec<Option<Message>> = Vec::new();
+    let mut numbered: BTreeMap<usize, Vec<(usize, usize, Message)>> = BTreeMap::new();
+    for (place, (number, message)) in found.into_iter().enumerate() {
+        places.push(None);
+        match number {
+            Some((number, total)) => numbered.entry(total).or_default().push((number, place, message)),
+            None => places[place] = Some(message),
         }
     }
-    Ok(found.into_iter().map(|(_, message)| message).collect())
+    for (total, patches) in numbered {
+        let mut free: Vec<usize> = patches.iter().map(|(_, place, _)| *place).collect();
+        free.sort_unstable();
+        for (place, message) in free.into_iter().zip(complete(total, patches)?) {
+            places[place] = Some(message);
+        }
+    }
+    Ok(places.into_iter().flatten().collect())
+}
+
+/// The patches of one total by number.
+fn complete(total: usize, mut patches: Vec<(usize, usize, Message)>) -> Result<Vec<Message>, Error> {
+    patches.sort_by_key(|(number, ..)| *number);
+    if let Some(pair) = patches.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(Error::Twice { number: pair[0].0, total });
+    }
+    let numbers: Vec<usize> =
+        (1..=total).filter(|nth| !patches.iter().any(|(number, ..)| number == nth)).collect();
+    match numbers.is_empty() {
+        true => Ok(patches.into_iter().map(|(_, _, message)| message).collect()),
+        false => Err(Error::Incomplete { total, numbers }),
+    }
 }
 
 /// Splits at the `From ` lines. A file in which every line ends with CRLF is converted to LF first; a diff of files
@@ -122,14 +150,16 @@ fn without_cr(text: Vec<u8>) -> Vec<u8> {
         .collect()
 }
 
-/// Whether the line is `From <sender> <date>`: the date distinguishes it from a sentence that starts with the word.
+/// Whether the line is `From <sender> <date>`: time and year distinguish it from a sentence that starts with the word.
 fn is_from_line(line: &[u8]) -> bool {
     let Some(rest) = line.strip_prefix(b"From ") else { return false };
     let clock = |word: &[u8]| {
         let parts: Vec<&[u8]> = word.split(|&byte| byte == b':').collect();
         parts.len() == 3 && parts.iter().all(|part| part.len() == 2 && part.iter().all(u8::is_ascii_digit))
     };
-    rest.split(|&byte| byte == b' ').any(clock)
+    let year = |word: &[u8]| word.len() == 4 && word.iter().all(u8::is_ascii_digit);
+    let mut words = rest.trim_ascii_end().split(|&byte| byte == b' ');
+    words.any(clock) && words.any(year)
 }
 
 fn message(raw: &[u8], number: usize) -> Result<Message, Error> {
@@ -140,18 +170,52 @@ fn message(raw: &[u8], number: usize) -> Result<Message, Error> {
     let unparsable = |source| Error::Unparsable { number, source };
     let mail = mailparse::parse_mail(raw).map_err(unparsable)?;
     let subject = mail.headers.get_first_value("Subject").unwrap_or_default();
+    let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut body = Vec::new();
     collect(&mail, &mut body).map_err(unparsable)?;
-    Ok(Message { subject: subject.split_whitespace().collect::<Vec<_>>().join(" "), body })
+    match is_flowed(&mail) && contains_diff(&body) {
+        true => Err(Error::Flowed { subject }),
+        false => Ok(Message { subject, body }),
+    }
 }
 
-/// Whether the first line is a header field (RFC 5322, section 2.2) of a mail, not of a diff.
+fn is_flowed(mail: &ParsedMail) -> bool {
+    let format = mail.ctype.params.get("format");
+    format.is_some_and(|format| format.eq_ignore_ascii_case("flowed")) || mail.subparts.iter().any(is_flowed)
+}
+
+/// The patch in a file of a quilt series: the decoded body of a mail, else the file as it is.
+pub(super) fn patch_in_file(content: &[u8]) -> Result<Vec<u8>, Error> {
+    let content = without_cr(content.to_vec());
+    let is_encoded = has_header(&content) && {
+        let mail =
+            mailparse::parse_mail(&content).map_err(|source| Error::Unparsable { number: 1, source })?;
+        let encoding = mail.headers.get_first_value("Content-Transfer-Encoding").unwrap_or_default();
+        !mail.subparts.is_empty() || matches!(&*encoding.to_ascii_lowercase(), "base64" | "quoted-printable")
+    };
+    match is_encoded {
+        true => Ok(message(&content, 1)?.body),
+        false => Ok(content),
+    }
+}
+
+/// Whether the text starts with the header of a mail (RFC 5322, section 2.2): fields up to an empty line, and one of those
+/// that every mail has. `net: fix it` above a diff is a subject without a header.
 fn has_header(raw: &[u8]) -> bool {
-    let first = raw.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let Some(colon) = first.iter().position(|&byte| byte == b':') else { return false };
-    let name = &first[..colon];
-    // `Index: path` is the first line of a diff from quilt or Subversion.
-    !name.is_empty() && name != b"Index" && name.iter().all(|byte| byte.is_ascii_graphic())
+    const FIELDS: [&str; 6] = ["from", "subject", "date", "message-id", "mime-version", "content-type"];
+    let lines = raw.split(|&byte| byte == b'\n').take_while(|line| !line.trim_ascii_end().is_empty());
+    let mut is_mail = false;
+    for (number, line) in lines.enumerate() {
+        let is_continued = number > 0 && line.starts_with(b" ") || line.starts_with(b"\t");
+        let name = line.iter().position(|&byte| byte == b':').map(|colon| &line[..colon]);
+        let name = name.filter(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic));
+        match name.and_then(|name| std::str::from_utf8(name).ok()) {
+            Some(name) => is_mail |= FIELDS.contains(&&*name.to_ascii_lowercase()),
+            None if is_continued => {}
+            None => return false,
+        }
+    }
+    is_mail
 }
 
 /// Appends text parts, and attachments that are patches by type or name.
@@ -183,11 +247,21 @@ fn is_reply(subject: &str) -> bool {
     subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"))
 }
 
-/// (2, 5) for `[PATCH v3 2/5] …`.
+/// Number and total in the brackets of a subject, (2, 5) for `[PATCH v3 2/5] …`, `[RFC][PATCH 2/5 v3]` and
+/// `[net-next,v3,2/5]`.
 fn patch_number(subject: &str) -> Option<(usize, usize)> {
-    let (tag, _) = subject.split_once('[')?.1.split_once(']')?;
-    let numbers = tag.to_uppercase().contains("PATCH").then(|| tag.split_whitespace().last()).flatten()?;
-    let (number, total) = numbers.split_once('/')?;
+    let mut rest = &subject[subject.find('[')?..];
+    while let Some((tag, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        if let Some(number) = tag.split([' ', ',']).find_map(number_of_total) {
+            return Some(number);
+        }
+        rest = after.trim_start();
+    }
+    None
+}
+
+fn number_of_total(word: &str) -> Option<(usize, usize)> {
+    let (number, total) = word.split_once('/')?;
     let (number, total) = (number.parse().ok()?, total.parse().ok()?);
     (number <= total && total > 0).then_some((number, total))
 }

@@ -91,3 +91,66 @@ fn a_plain_diff_and_a_single_mail_are_series_too() {
     let single = format!("Subject: [PATCH] x\nFrom: a@example.org\n\nWords.\n---\n{DIFF}");
     assert_eq!(subjects(&single), ["[PATCH] x"]);
 }
+
+#[test]
+fn numbers_are_read_in_every_form_that_lists_use() {
+    let sorted = |second: &str, first: &str| {
+        let mbox = mail(second, DIFF) + &mail(first, DIFF);
+        assert_eq!(subjects(&mbox), [first, second]);
+    };
+    sorted("[PATCH v6,2/2] b", "[PATCH v6,1/2] a");
+    sorted("[PATCH 2/2 v3] b", "[PATCH 1/2 v3] a");
+    sorted("[RFC][PATCH 2/2] b", "[RFC][PATCH 1/2] a");
+    sorted("[net-next,v2,2/2] b", "[net-next,v2,1/2] a");
+    sorted("[RFC PATCH net-next v2 02/02] b", "[RFC PATCH net-next v2 01/02] a");
+    assert_eq!(patch_number("a 1/2 of it [more]"), None);
+    assert_eq!(patch_number("[PATCH] drop 1/2 of it"), None);
+}
+
+#[test]
+fn a_missing_patch_is_noticed_beside_one_without_a_number() {
+    let mbox =
+        mail("[PATCH v6 1/3] a", DIFF) + &mail("[PATCH v6 3/3] c", DIFF) + &mail("[PATCH] other", DIFF);
+    assert!(matches!(patches(mbox.as_bytes()), Err(Error::Incomplete { total: 3, .. })));
+    let mbox = mail("[PATCH] first", DIFF) + &mail("[PATCH 2/2] b", DIFF) + &mail("[PATCH 1/2] a", DIFF);
+    assert_eq!(subjects(&mbox), ["[PATCH] first", "[PATCH 1/2] a", "[PATCH 2/2] b"]);
+}
+
+#[test]
+fn a_cover_letter_with_a_diff_is_not_applied() {
+    let mbox = mail("[PATCH v2 0/1] Cover", &format!("Interdiff:\n{DIFF}")) + &mail("[PATCH v2 1/1] a", DIFF);
+    assert_eq!(subjects(&mbox), ["[PATCH v2 1/1] a"]);
+}
+
+#[test]
+fn a_flowed_mail_is_refused_by_name() {
+    let header = "MIME-Version: 1.0\nContent-Type: text/plain; format=flowed";
+    let mbox = format!("Subject: [PATCH] x\n{header}\n\n{DIFF}");
+    assert!(patches(mbox.as_bytes()).unwrap_err().to_string().contains("format=flowed"));
+}
+
+#[test]
+fn a_line_above_a_diff_is_not_the_header_of_a_mail() {
+    for line in ["net: fix it", "https://lore.example.org/r/x", "Origin: upstream"] {
+        let text = format!("{line}\n{DIFF}");
+        assert_eq!(patches(text.as_bytes()).unwrap()[0].body, text.as_bytes(), "{line}");
+    }
+}
+
+#[test]
+fn a_time_and_a_year_make_a_from_line() {
+    let mbox = mail("[PATCH] x", &format!("From the console at 10:20:30\n\n{DIFF}"));
+    assert_eq!(subjects(&mbox), ["[PATCH] x"]);
+}
+
+#[test]
+fn a_file_of_a_quilt_series_may_be_a_mail_or_have_crlf() {
+    let base64 = "LS0tIGEvZg0KKysrIGIvZg0KQEAgLTEgKzEgQEANCi1hDQorYg0K";
+    let header =
+        "Subject: [PATCH] x\nMIME-Version: 1.0\nContent-Type: text/plain\nContent-Transfer-Encoding: base64";
+    let mail = format!("{header}\n\n{base64}\n");
+    assert_eq!(patch_in_file(mail.as_bytes()).unwrap(), DIFF.as_bytes());
+    assert_eq!(patch_in_file(DIFF.replace('\n', "\r\n").as_bytes()).unwrap(), DIFF.as_bytes());
+    let plain = format!("From: A <a@example.org>\nSubject: x\n\nWords.\n---\n{DIFF}");
+    assert_eq!(patch_in_file(plain.as_bytes()).unwrap(), plain.as_bytes());
+}

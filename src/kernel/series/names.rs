@@ -52,9 +52,28 @@ pub(super) fn header(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     if text.first() == Some(&b'"') {
         return unquoted(text);
     }
-    let end = text.iter().position(|&byte| byte == b'\t').unwrap_or(text.len());
+    let end = text.iter().position(|&byte| byte == b'\t').unwrap_or_else(|| end_before_time(text));
     let (name, stamp) = text.split_at(end);
     (!name.is_empty()).then(|| (name.to_vec(), stamp))
+}
+
+/// The end of the name in `name 2014-08-05 10:25:42 +0200`, as some tools write it, without a tab.
+fn end_before_time(text: &[u8]) -> usize {
+    let has_form = |word: &[u8], form: &[u8]| {
+        let digit =
+            |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+        word.len() >= form.len() && word.iter().zip(form).all(digit)
+    };
+    let spaces: Vec<usize> =
+        text.iter().enumerate().filter(|(_, byte)| **byte == b' ').map(|(index, _)| index).collect();
+    let word = |from: usize| {
+        let rest = &text[spaces[from] + 1..];
+        rest.split(|&byte| byte == b' ').next().unwrap_or_default()
+    };
+    let is_time = |at: usize| has_form(word(at), b"0000-00-00") && has_form(word(at + 1), b"00:00:00");
+    (0..spaces.len().saturating_sub(1))
+        .find(|at| at + 3 >= spaces.len() && is_time(*at))
+        .map_or(text.len(), |at| spaces[at])
 }
 
 /// Whether the timestamp is the first second of 1970 in any time zone: `1970-01-01 01:00:00.000000000 +0100`.

@@ -34,6 +34,8 @@ pub struct Series {
     pub claims: Claims,
     /// The line of the patches, if the release's own line has none: untested.
     pub borrowed_from: Option<Line>,
+    /// Sentences about files of the series that are not used.
+    pub notes: Vec<String>,
 }
 
 impl Series {
@@ -54,6 +56,7 @@ impl Series {
             unpatched: None,
             compat: Vec::new(),
             claims: Claims::default(),
+            notes: Vec::new(),
             borrowed_from: None,
         }
     }
@@ -132,5 +135,6 @@ pub(super) fn resolve(
         compat: Vec::new(),
         claims: metadata.claims,
         borrowed_from: (line != release.line()).then_some(line),
+        notes: Vec::new(),
     })
 }

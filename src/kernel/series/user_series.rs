@@ -1,5 +1,6 @@
 //! The user's series: a directory or an mbox.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -9,9 +10,14 @@ use super::diff::Reading;
 use super::error::Error;
 use super::mail;
 use super::resolved::{PatchFile, PatchSource, Series, resolve};
+use crate::base::archive::decompress::decompress;
+use crate::base::files;
 use crate::base::options::Lang;
 use crate::base::release::Release;
 use crate::claims::Claims;
+
+/// Limit in bytes of a patch or an mbox. The patch from one release of Linux to the next has 100 MiB.
+const LONGEST_PATCH: u64 = 256 << 20;
 
 /// The series at `path` for one release, without build fixes.
 pub(super) fn load(path: &Path, release: &Release, lang: Lang) -> Result<Series, Error> {
@@ -61,8 +67,8 @@ fn directory(path: &Path, name: String, release: &Release, lang: Lang) -> Result
         }
         _ if !quilt.exists() => Err(Error::NoSeriesFile { path: path.to_owned() }),
         metadata => {
-            let patches = quilt_series(&quilt, path)?;
-            Ok(series(name, metadata, patches))
+            let (patches, notes) = quilt_series(&quilt, path)?;
+            Ok(Series { notes, ..series(name, metadata, patches) })
         }
     }
 }
@@ -84,14 +90,27 @@ fn series(name: String, metadata: Option<Metadata>, patches: Vec<PatchFile>) -> 
         compat: Vec::new(),
         claims,
         borrowed_from: None,
+        notes: Vec::new(),
+    }
+}
+
+/// Reads a file, which may be compressed with xz, gzip or zstd.
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut content = Vec::new();
+    let unreadable = |source| files::at("decompress", path, source);
+    let plain = decompress(fs::File::open(path)?).map_err(unreadable)?;
+    plain.take(LONGEST_PATCH + 1).read_to_end(&mut content).map_err(unreadable)?;
+    match content.len() as u64 > LONGEST_PATCH {
+        true => Err(unreadable(io::Error::other("it has more than 256 MiB")).into()),
+        false => Ok(content),
     }
 }
 
 /// Reads a series file of quilt(1): one patch per line, followed by its options; `#` starts a comment.
-fn quilt_series(path: &Path, dir: &Path) -> Result<Vec<PatchFile>, Error> {
+fn quilt_series(path: &Path, dir: &Path) -> Result<(Vec<PatchFile>, Vec<String>), Error> {
     let text = fs::read(path)?;
     let text = String::from_utf8_lossy(&text);
-    let mut patches = Vec::new();
+    let (mut patches, mut notes) = (Vec::new(), Vec::new());
     for (index, line) in text.lines().enumerate() {
         // A `#` inside a word is part of the file name.
         let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
@@ -102,9 +121,20 @@ fn quilt_series(path: &Path, dir: &Path) -> Result<Vec<PatchFile>, Error> {
             option,
         })?;
         let file: PathBuf = dir.join(file);
-        patches.push(PatchFile { reading, ..PatchFile::new(file.display().to_string(), fs::read(&file)?) });
+        let content = read(&file)?;
+        if content.is_empty() {
+            // quilt-new(1) creates one.
+            notes.push(format!("{} is empty and is skipped", file.display()));
+            continue;
+        }
+        let content =
+            mail::patch_in_file(&content).map_err(|source| Error::Mail { path: file.clone(), source })?;
+        patches.push(PatchFile { reading, ..PatchFile::new(file.display().to_string(), content) });
     }
-    if patches.is_empty() { Err(Error::Empty { path: path.to_owned() }) } else { Ok(patches) }
+    match patches.is_empty() {
+        true => Err(Error::Empty { path: path.to_owned() }),
+        false => Ok((patches, notes)),
+    }
 }
 
 /// Reads `-p0`, `-p1`, `-pab` (a synonym of `-p1`) and `-R`; fails with the first other option.
@@ -129,7 +159,7 @@ fn quilt_options<'a>(words: impl Iterator<Item = &'a str>) -> Result<Reading, St
 fn mailbox(path: &Path, name: String) -> Result<Series, Error> {
     let shown = path.display().to_string();
     let messages =
-        mail::patches(&fs::read(path)?).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
+        mail::patches(&read(path)?).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
     let is_single = messages.len() == 1;
     let patch = |message: mail::Message| {
         let name = if is_single { shown.clone() } else { format!("{shown} ({})", message.subject) };

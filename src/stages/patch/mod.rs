@@ -112,6 +112,9 @@ fn apply_all(cx: &Context, overlay: &mut Overlay, series: &Series) -> Result<Vec
 }
 
 fn note_series(cx: &Context, series: &Series) {
+    for note in &series.notes {
+        cx.events.note(Stage::Patch, note.clone());
+    }
     if let Some(reason) = &series.unpatched {
         cx.events.note(Stage::Patch, format!("{} needs no patch here: {reason}", series.name));
     }

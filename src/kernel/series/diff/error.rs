@@ -57,6 +57,9 @@ pub enum Problem {
         /// The line.
         found: String,
     },
+    /// The hunks of a file are not in ascending order.
+    #[error("this hunk is for lines above the hunk before it: the hunks are out of order")]
+    Order,
     /// The patch ends inside a hunk.
     #[error("the hunk is {missing} lines shorter than its header says")]
     Short {

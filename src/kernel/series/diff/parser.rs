@@ -326,7 +326,13 @@ impl<'a> Parser<'a> {
     fn hunks(&mut self) -> Result<Vec<Hunk>, Error> {
         let mut hunks = Vec::new();
         while self.peek(0).is_some_and(|line| line.starts_with(b"@@ -")) {
+            let line = self.at;
             hunks.push(self.hunk()?);
+            if let [.., before, last] = &hunks[..]
+                && last.old_start < before.old_start
+            {
+                return Err(Error { line: line + 1, problem: Problem::Order });
+            }
         }
         if let Some(line) = self.peek(0) {
             let more = matches!(line.first(), Some(b' ' | b'+' | b'-'));
@@ -360,8 +366,8 @@ impl<'a> Parser<'a> {
                 Some((b' ', text)) => (Side::Both, text),
                 Some((b'-', text)) => (Side::Old, text),
                 Some((b'+', text)) => (Side::New, text),
-                // An empty line of context; a mail program or editor has removed its space.
-                Some((b'\n', [])) => (Side::Both, line),
+                // A line of context whose space a mail program or editor has removed, as GNU patch reads it.
+                Some((b'\n', []) | (b'\t', _)) => (Side::Both, line),
                 Some((b'\\', _)) => {
                     self.no_newline(&mut hunk)?;
                     continue;
