@@ -19,7 +19,7 @@ pub use self::run::{Finished, boot_image, run};
 use crate::base::context::Context;
 use crate::base::error::{Explain, Failure};
 use crate::base::events::Stage;
-use crate::base::options::Goal;
+use crate::base::options::{Goal, Lang};
 use crate::pipeline::request::Request;
 use crate::stages::patch::check::SeriesCheck;
 use crate::stages::unpack::{self, TreeCheck};
@@ -29,7 +29,12 @@ use crate::stages::{boot, fetch, patch, verify};
 ///
 /// # Errors
 /// The release cannot be fetched, verified or unpacked; a series that does not apply is not an error.
-pub fn check_series(cx: &Context, request: Request) -> Result<Vec<SeriesCheck>, Failure> {
+pub fn check_series(
+    cx: &Context,
+    request: Request,
+    only: Option<&str>,
+    langs: &[Lang],
+) -> Result<Vec<SeriesCheck>, Failure> {
     fn failed<E: Explain>(stage: Stage) -> impl Fn(E) -> Failure {
         move |error| Failure::new(Some(stage), &error)
     }
@@ -39,7 +44,7 @@ pub fn check_series(cx: &Context, request: Request) -> Result<Vec<SeriesCheck>, 
     let tarball = fetch::fetch(cx, &plan.offers).map_err(failed(Stage::Fetch))?;
     let source = verify::verify(cx, tarball).map_err(failed(Stage::Verify))?;
     let tree = unpack::unpack(cx, &source, TreeCheck::Times).map_err(failed(Stage::Unpack))?;
-    patch::check::check(&tree, &plan.kernel.toolchain).map_err(failed(Stage::Patch))
+    patch::check::check(&tree, &plan.kernel.toolchain, only, langs).map_err(failed(Stage::Patch))
 }
 
 /// Builds the kernel for `boot --shell` and returns the path of its image.

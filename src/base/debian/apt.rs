@@ -53,10 +53,10 @@ pub(super) fn sources(etc: &Path) -> Vec<AptSource> {
 
 /// `deb [signed-by=/usr/share/keyrings/x.gpg] http://example.org/debian bookworm main`
 fn one_line(text: &str) -> Vec<AptSource> {
-    text.lines().filter_map(|line| one_source(line.split('#').next()?)).collect()
+    text.lines().flat_map(|line| one_source(line.split('#').next().unwrap_or_default())).flatten().collect()
 }
 
-fn one_source(line: &str) -> Option<AptSource> {
+fn one_source(line: &str) -> Option<Vec<AptSource>> {
     let line = line.trim();
     let rest = line.strip_prefix("deb-src").or_else(|| line.strip_prefix("deb"))?;
     if !rest.starts_with([' ', '\t', '[']) {
@@ -77,12 +77,15 @@ fn one_source(line: &str) -> Option<AptSource> {
         .filter(|path| path.starts_with('/'))
         .map(PathBuf::from)
         .collect();
-    Some(AptSource {
-        uri: address(uri)?,
-        suites: vec![suite],
-        components: words.map(str::to_owned).collect(),
-        signed_by: if keyrings.is_empty() { SignedBy::Default } else { SignedBy::Keyrings(keyrings) },
-    })
+    let components: Vec<String> = words.map(str::to_owned).collect();
+    let signed_by = if keyrings.is_empty() { SignedBy::Default } else { SignedBy::Keyrings(keyrings) };
+    let source = |uri| AptSource {
+        uri,
+        suites: vec![suite.clone()],
+        components: components.clone(),
+        signed_by: signed_by.clone(),
+    };
+    Some(addresses(uri).into_iter().map(source).collect())
 }
 
 fn deb822(text: &str) -> Vec<AptSource> {
@@ -104,7 +107,7 @@ fn of_paragraph(paragraph: &deb822_fast::Paragraph) -> Vec<AptSource> {
     let signed_by = signed_by(paragraph.get("Signed-By").unwrap_or_default());
     words("URIs")
         .iter()
-        .filter_map(|uri| address(uri))
+        .flat_map(|uri| addresses(uri))
         .map(|uri| AptSource {
             uri,
             suites: words("Suites"),
@@ -126,10 +129,17 @@ fn signed_by(value: &str) -> SignedBy {
     if paths.is_empty() { SignedBy::Default } else { SignedBy::Keyrings(paths) }
 }
 
-/// The address of an HTTP repository; `None` for CD-ROMs and local directories.
-fn address(uri: &str) -> Option<String> {
-    let http = uri.starts_with("http://") || uri.starts_with("https://");
-    http.then(|| uri.trim_end_matches('/').to_owned())
+/// The addresses of an HTTP repository, several for a list of mirrors (apt-transport-mirror(1)); none for CD-ROMs and
+/// local directories.
+fn addresses(uri: &str) -> Vec<String> {
+    let http = |uri: &str| uri.starts_with("http://") || uri.starts_with("https://");
+    let address = |uri: &str| uri.trim_end_matches('/').to_owned();
+    let Some(list) = uri.strip_prefix("mirror+file:") else {
+        return if http(uri) { vec![address(uri)] } else { Vec::new() };
+    };
+    let text = fs::read_to_string(Path::new("/").join(list.trim_start_matches('/'))).unwrap_or_default();
+    let first_words = text.lines().filter_map(|line| line.split_whitespace().next());
+    first_words.filter(|word| http(word)).map(address).collect()
 }
 
 #[cfg(test)]
@@ -143,6 +153,23 @@ mod tests {
             fs::write(etc.path().join(name), text).unwrap();
         }
         sources(etc.path())
+    }
+
+    #[test]
+    fn a_list_of_mirrors_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let list = dir.path().join("mirrors.list");
+        fs::write(&list, "http://one.example.org/debian/ priority:1\n# no\nhttps://two.example.org/debian\n")
+            .unwrap();
+        let text = format!("deb mirror+file:{} bookworm main\n", list.display());
+        let uris = |found: Vec<AptSource>| found.into_iter().map(|source| source.uri).collect::<Vec<_>>();
+        let both = ["http://one.example.org/debian", "https://two.example.org/debian"];
+        assert_eq!(uris(configured(&[("sources.list", &text)])), both);
+        let text = format!(
+            "Types: deb\nURIs: mirror+file://{}\nSuites: bookworm\nComponents: main\n",
+            list.display()
+        );
+        assert_eq!(uris(configured(&[("sources.list.d/x.sources", &text)])), both);
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use crate::base::error::{Exit, Failure};
-use crate::cli::flags::{CompilerArgs, ReleaseArgs, SourceArgs};
+use crate::base::options::Goal;
+use crate::cli::flags::{CompilerArgs, ReleaseArgs, SeriesArgs, SourceArgs};
 use crate::cli::invocation::{CommandLine, failure};
 use crate::cli::output::{self, print};
 use crate::cli::settings::{Settings, command_flags};
 use crate::pipeline;
+use crate::pipeline::request::Request;
 
 /// An action on the series.
 #[derive(Subcommand, Clone, Debug)]
@@ -22,13 +24,13 @@ pub(crate) enum Action {
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Check whether every series applies to a release, without a build
+    /// Check whether every shipped series, or the one of --series, applies to a release, without a build
     Check(CheckArgs),
 }
 
 command_flags! {
     /// Flags of `series check`.
-    CheckArgs { release: ReleaseArgs, source: SourceArgs, compiler: CompilerArgs }
+    CheckArgs { release: ReleaseArgs, source: SourceArgs, series: SeriesArgs, compiler: CompilerArgs }
 }
 
 impl Action {
@@ -52,9 +54,16 @@ pub(in crate::cli) fn run(action: &Action, start: CommandLine) -> Result<Exit, F
 
 fn check(start: CommandLine) -> Result<Exit, Failure> {
     let invocation = start.read_file()?;
-    let request = invocation.request()?;
+    // The configuration file's series is the one to build, not a reason to check no other one.
+    let SeriesArgs { series: only, lang } = invocation.flags.series.clone();
+    let mut request = invocation.request()?;
+    request.lang = lang.first().copied().unwrap_or_default();
+    if let Some(name) = &only {
+        let named = Request { series: name.clone(), ..request.clone() };
+        pipeline::check(&named, Goal::Patch)?;
+    }
     let cx = invocation.context(PathBuf::new())?;
-    let checks = pipeline::check_series(&cx, request)?;
+    let checks = pipeline::check_series(&cx, request, only.as_deref(), &lang)?;
     print(&output::series_table(&checks))?;
     let good = checks.iter().all(|check| check.applicability.is_good());
     Ok(if good { Exit::Passed } else { Exit::StageFailed })

@@ -51,23 +51,41 @@ impl Applicability {
     }
 }
 
-/// Checks every series against a tree in the store, whichever series is applied to the tree now.
+/// Checks the series `only`, or every shipped one, in `langs`, or in every language that it has, against a tree in the store, whichever series is applied to the tree
+/// now.
 ///
 /// # Errors
 /// The journal of the tree cannot be read.
-pub(crate) fn check(tree: &SourceTree, toolchain: &Toolchain) -> Result<Vec<SeriesCheck>, Error> {
+pub(crate) fn check(
+    tree: &SourceTree,
+    toolchain: &Toolchain,
+    only: Option<&str>,
+    langs: &[Lang],
+) -> Result<Vec<SeriesCheck>, Error> {
     let journal = Journal::open(tree.entry.path())?;
-    Ok(rows(&journal, &tree.release, toolchain))
+    let names = only.map_or_else(shipped::names, |name| vec![name.to_owned()]);
+    Ok(rows(&journal, &tree.release, toolchain, &names, langs))
 }
 
-/// Checks every series in C, and in Rust the series that exist in Rust for this release.
-fn rows(pristine: &dyn Pristine, release: &Release, toolchain: &Toolchain) -> Vec<SeriesCheck> {
+/// Checks each series in C, and in Rust the shipped ones that exist in Rust for this release.
+fn rows(
+    pristine: &dyn Pristine,
+    release: &Release,
+    toolchain: &Toolchain,
+    names: &[String],
+    langs: &[Lang],
+) -> Vec<SeriesCheck> {
     let mut rows = Vec::new();
-    for name in shipped::names() {
-        for lang in [Lang::C, Lang::Rust] {
-            let row = row(pristine, &name, release, lang, toolchain);
+    for name in names {
+        let is_shipped = shipped::names().contains(name);
+        let is_wanted = |lang: &Lang| match langs {
+            [] => is_shipped || *lang == Lang::C,
+            langs => langs.contains(lang),
+        };
+        for lang in [Lang::C, Lang::Rust].into_iter().filter(is_wanted) {
+            let row = row(pristine, name, release, lang, toolchain);
             let absent = matches!(row.applicability, Applicability::Absent(series::Error::NoLang { .. }));
-            if lang == Lang::C || !absent {
+            if lang == Lang::C || !absent || !langs.is_empty() {
                 rows.push(row);
             }
         }
@@ -128,7 +146,8 @@ mod tests {
             pahole_version: None,
         };
         let in_rust = |release: &str| {
-            let rows = rows(&PristineDir(empty.path()), &release.parse().unwrap(), &gcc);
+            let rows =
+                rows(&PristineDir(empty.path()), &release.parse().unwrap(), &gcc, &shipped::names(), &[]);
             assert_eq!(rows.iter().filter(|row| row.lang == Lang::C).count(), shipped::names().len());
             rows.iter().filter(|row| row.lang == Lang::Rust).count()
         };

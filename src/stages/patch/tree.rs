@@ -256,12 +256,15 @@ impl<'p> Overlay<'p> {
     }
 
     fn attempt(&self, diffs: &[FileDiff]) -> Result<Attempt, Obstacle> {
-        // In a git patch, sources of renames and copies have the content before the patch, and one file may leave
-        // a name that another one gets, in any order.
-        let leaving: BTreeSet<&Path> = diffs.iter().filter_map(leaves).collect();
         let mut attempt = Attempt::default();
-        for diff in diffs {
-            self.attempt_file(diff, &leaving, &mut attempt)?;
+        for commit in diffs.chunk_by(|one, next| one.commit == next.commit) {
+            // In a git patch, sources of renames and copies have the content before the patch, and one file may leave
+            // a name that another one gets, in any order.
+            let leaving: BTreeSet<&Path> = commit.iter().filter_map(leaves).collect();
+            let before = attempt.files.clone();
+            for diff in commit {
+                self.attempt_file(diff, &leaving, &before, &mut attempt)?;
+            }
         }
         Ok(attempt)
     }
@@ -270,6 +273,7 @@ impl<'p> Overlay<'p> {
         &self,
         diff: &FileDiff,
         leaving: &BTreeSet<&Path>,
+        before: &FileSet,
         attempt: &mut Attempt,
     ) -> Result<(), Obstacle> {
         let current = |attempt: &Attempt, path: &Path| match attempt.files.get(path) {
@@ -306,13 +310,20 @@ impl<'p> Overlay<'p> {
                 attempt.files.insert(path.clone(), None);
             }
             Change::Rename { from, to } | Change::Copy { from, to } => {
-                let file = existing(self.file(from)?, from)?;
+                let file = match before.get(from) {
+                    Some(file) => file.clone(),
+                    None => self.file(from)?,
+                };
+                let file = existing(file, from)?;
                 if from != to && !leaving.contains(to.as_path()) && current(attempt, to)?.is_some() {
                     return Err(Fault::Exists { path: to.clone() }.into());
                 }
                 let file = changed(diff, from, file, attempt)?;
                 if matches!(diff.change, Change::Rename { .. }) {
-                    attempt.files.entry(from.clone()).or_insert(None);
+                    let is_taken = attempt.files.get(from) != before.get(from);
+                    if !is_taken {
+                        attempt.files.insert(from.clone(), None);
+                    }
                 }
                 attempt.files.insert(to.clone(), Some(file));
             }

@@ -103,6 +103,25 @@ fn the_function_decides_whether_the_change_is_already_present() {
     }
 }
 
+/// `git am` applies the commits of one file one after the other.
+#[test]
+fn each_commit_of_a_file_sees_the_commits_before_it() {
+    let commit = |diff: &str| format!("From: A <a@example.org>\nSubject: [PATCH] x\n\nWords.\n---\n{diff}");
+    let rename = "diff --git a/f b/g\nsimilarity index 90%\nrename from f\nrename to g\n";
+    let change = "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n+A\n b\n";
+    let again = "--- a/f\n+++ b/g\n@@ -1,2 +1,2 @@\n A\n-b\n+B\n";
+    let patch = commit(change) + &commit(&format!("{rename}{again}"));
+    assert_eq!(
+        apply(&[("f", "a\nb\n")], &[&patch]).unwrap().0,
+        expected(&[("f", None), ("g", Some("A\nB\n"))])
+    );
+    let create = "diff --git a/f b/f\nnew file mode 100644\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+a\n";
+    let patch = commit(create) + &commit(rename);
+    assert_eq!(apply(&[], &[&patch]).unwrap().0, expected(&[("f", None), ("g", Some("a\n"))]));
+    // And the release may have all of it already.
+    assert_eq!(apply(&[("g", "a\n")], &[&patch]).unwrap().1, [(PatchStatus::AlreadyUpstream, 0)]);
+}
+
 #[test]
 fn a_partly_present_patch_is_a_conflict_that_names_the_present_part() {
     let patch = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n 1\n-2\n+two\n 3\n@@ -5,3 +5,3 @@\n 5\n-6\n+six\n 7\n";

@@ -30,7 +30,11 @@ struct Unpacking<'a> {
 pub(super) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Result<i64, Error> {
     let packed = File::open(file)?;
     let damaged = |source| Error::Damaged { url: url.to_owned(), source };
-    let plain = decompress(packed).map_err(damaged)?;
+    let not_a_tar = |reason: String| Error::NotATar { url: url.to_owned(), reason };
+    let plain = decompress(packed).map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported => not_a_tar(error.to_string()),
+        _ => damaged(error),
+    })?;
     let plain = LimitedTar::new(io::BufReader::with_capacity(1 << 18, plain));
     let mut archive = tar::Archive::new(plain);
     let writer = Writer::create(root).map_err(|error| Error::at(url, root, error))?;
@@ -38,7 +42,14 @@ pub(super) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Resul
     let mut done = 0;
     for entry in archive.entries().map_err(damaged)? {
         cx.stop.check()?;
-        unpacking.add(entry.map_err(damaged)?)?;
+        let entry = entry.map_err(|error| match done == 0 && error.kind() == io::ErrorKind::Other {
+            // The crate's own message quotes bytes of the file.
+            true => {
+                not_a_tar("it is not a tar archive, or its compression is not xz, gzip or zstd".to_owned())
+            }
+            false => damaged(error),
+        })?;
+        unpacking.add(entry)?;
         done += 1;
         cx.events.progress(Stage::Unpack, done, None, Unit::Files);
     }
@@ -63,7 +74,8 @@ impl Unpacking<'_> {
             return Err(refuse(Unsafe::OtherKind { kind: "sparse file".to_owned() }));
         }
         let mode = entry.header().mode().map_err(damaged)?;
-        if mode & 0o6000 != 0 {
+        // On a directory, set-group-ID only means that new files inherit the group.
+        if mode & 0o6000 != 0 && kind != EntryType::Directory {
             return Err(refuse(Unsafe::SetId));
         }
         let below = self.below_top(&path, kind)?;

@@ -68,6 +68,14 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// The file is no tar archive, or its compression is not supported.
+    #[error("cannot read {url}: {reason}")]
+    NotATar {
+        /// Address or path of the source.
+        url: String,
+        /// The reason.
+        reason: String,
+    },
     /// git cannot read the repository.
     #[error("cannot read the git repository of {url}")]
     Git {

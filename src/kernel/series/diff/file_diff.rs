@@ -51,6 +51,8 @@ pub enum Change {
 pub struct FileDiff {
     /// First line of the part, from 1.
     pub line: usize,
+    /// Number of the commit, from 0: a file may hold several, one after the other.
+    pub commit: usize,
     /// What happens to the file.
     pub change: Change,
     /// Whether the file is executable before the change; `None` if the patch has no old mode.
@@ -149,6 +151,7 @@ impl FileDiff {
         };
         FileDiff {
             line: self.line,
+            commit: self.commit,
             change,
             old_executable: self.new_executable,
             new_executable: self.old_executable,

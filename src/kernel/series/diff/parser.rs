@@ -16,7 +16,7 @@ use crate::kernel::series::names;
 /// The first line that makes the patch unreadable, with the reason.
 pub fn parse(patch: &[u8], reading: Reading) -> Result<Vec<FileDiff>, Error> {
     let lines = patch.split_inclusive(|&byte| byte == b'\n').collect();
-    let mut parser = Parser { lines, at: 0, strip: reading.strip };
+    let mut parser = Parser { lines, at: 0, strip: reading.strip, commit: 0 };
     let mut files = parser.files()?;
     if files.is_empty() {
         return Err(Error { line: 1, problem: Problem::NoDiff });
@@ -31,6 +31,7 @@ struct Parser<'a> {
     lines: Vec<&'a [u8]>,
     at: usize,
     strip: usize,
+    commit: usize,
 }
 
 /// The lines that git writes between `diff --git` and the hunks.
@@ -51,6 +52,7 @@ impl<'a> Parser<'a> {
         while let Some(line) = self.peek(0) {
             if !files.is_empty() && starts_message(line) {
                 message_end = self.message_end(self.at);
+                self.commit += 1;
             }
             if self.at < message_end {
                 self.at += 1;
@@ -161,7 +163,8 @@ impl<'a> Parser<'a> {
                 return Err(Error { line, problem: Problem::FileName { found: "/dev/null".into() } });
             }
         };
-        let file = FileDiff { line, change, old_executable: None, new_executable: None, hunks };
+        let file =
+            FileDiff { line, commit: self.commit, change, old_executable: None, new_executable: None, hunks };
         check_lengths(file)
     }
 
@@ -212,7 +215,14 @@ impl<'a> Parser<'a> {
         };
         let modes = (header.old_mode, header.new_mode);
         let change = self.git_change(header, names, command, line)?;
-        let file = FileDiff { line, change, old_executable: modes.0, new_executable: modes.1, hunks };
+        let file = FileDiff {
+            line,
+            commit: self.commit,
+            change,
+            old_executable: modes.0,
+            new_executable: modes.1,
+            hunks,
+        };
         check_lengths(file)
     }
 
