@@ -155,6 +155,11 @@ impl Explain for Error {
             Error::Conflict { fault, .. } if matches!(**fault, Fault::Ambiguous { .. }) => {
                 Some("write the patch for this release, or with more lines of context (git diff -U8)".into())
             }
+            Error::Conflict { fault, .. } if matches!(**fault, Fault::Missing { .. }) => Some(
+                "check that the patch is for this release; if its paths lack a first directory such as a/, add -p0 after \
+                 its name in the series file"
+                    .into(),
+            ),
             Error::Conflict { fault, .. } if matches!(**fault, Fault::BothWays { .. }) => Some(
                 "compare both places: if the release has the change, remove the patch from the series, else write it for \
                  this release"
