@@ -204,7 +204,7 @@ impl Repository {
         match stored.filter(|stored| stored.suite.date > fetched.suite.date) {
             Some(stored) => {
                 let note = format!(
-                    "the mirror's index of {name} is older than the one of an earlier run, which is used"
+                    "the mirror's index of {name} is older than the one of an earlier run; using the newer one"
                 );
                 cx.events.note(Stage::Fetch, note);
                 Ok(stored)
