@@ -44,9 +44,13 @@ fn size(path: &Path) -> u64 {
     path.read_dir().unwrap().map(|entry| size(&entry.unwrap().path())).sum()
 }
 
-/// Runs the debugger in its root directory, with `/proc` mounted there.
+/// Makes the root directory read-only, because the store notices a change, and mounts `/proc` there.
+const MOUNT: &str =
+    "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && mount -t proc proc \"$1/proc\"";
+
+/// Runs the debugger in its root directory.
 fn run(debugger: &Debugger, args: &[&str]) -> String {
-    let script = "mount -t proc proc \"$1/proc\" && exec chroot \"$@\"";
+    let script = &format!("{MOUNT} && exec chroot \"$@\"");
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", script, "sh"])
         .arg(&debugger.root)
@@ -108,7 +112,7 @@ fn check_gdb(gdb: &Debugger) {
 
 fn check_strace(strace: &Debugger) {
     let tracee = Tracee::start();
-    let script = "mount -t proc proc \"$1/proc\" && exec timeout -s INT 3 chroot \"$@\"";
+    let script = &format!("{MOUNT} && exec timeout -s INT 3 chroot \"$@\"");
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", script, "sh"])
         .arg(&strace.root)
