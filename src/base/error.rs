@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::base::events::Stage;
 use crate::base::program_name as name;
 use crate::base::stop::Interrupted;
-use crate::base::text::{visible, without_secrets};
+use crate::base::text::shown;
 
 /// Exit codes of the tool; a public interface (docs/src/reference/exit-status.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +89,15 @@ impl Failure {
         Failure {
             stage,
             exit: if full { Exit::HostLacks } else { error.exit() },
-            chain: chain(error).iter().map(shown).collect(),
-            facts: error.facts().iter().map(shown).collect(),
-            next_step: if full { Some(FREE_SPACE.into()) } else { error.next_step().map(shown) },
+            chain: chain(error).iter().map(|text| shown(text)).collect(),
+            facts: error.facts().iter().map(|text| shown(text)).collect(),
+            next_step: if full {
+                Some(FREE_SPACE.into())
+            } else {
+                error.next_step().map(|text| shown(&text))
+            },
             log: log.map(Path::to_owned),
-            tail: tail.iter().map(shown).collect(),
+            tail: tail.iter().map(|text| shown(text)).collect(),
         }
     }
 
@@ -114,10 +118,6 @@ impl Failure {
     pub fn message(&self) -> String {
         self.chain.join(": ")
     }
-}
-
-fn shown(text: impl AsRef<str>) -> String {
-    visible(&without_secrets(text.as_ref())).into_owned()
 }
 
 fn chain(error: &dyn Explain) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::{visible, without_secrets};
+use super::text::shown;
 
 /// The stages in pipeline order, named as in `report.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -154,13 +154,13 @@ impl Events {
         Events::new(Silent)
     }
 
-    /// Sends any event. Its texts become [`visible()`] and lose secrets: names and messages of strangers, and addresses, are in them.
+    /// Sends any event. Its texts become [`shown`]: names and messages of strangers, and addresses, are in them.
     pub fn send(&self, mut event: Event) {
         match &mut event {
             Event::Started { what: text, .. }
             | Event::Note { text, .. }
             | Event::Finished { summary: text, .. } => {
-                *text = visible(&without_secrets(text)).into_owned();
+                *text = shown(text);
             }
             Event::Progress { .. } => {}
         }

@@ -312,13 +312,11 @@ fn whole(mut response: Response, url: &str, limit: u64) -> Result<Vec<u8>, Error
         let read = response.read(&mut chunk);
         match read.map_err(|error| Error::Broken { url: url.to_owned(), reason: root(&error) })? {
             0 => return Ok(body),
+            count if pace.is_too_slow(count) => return Err(Error::TooSlow { url: url.to_owned() }),
             count => body.extend_from_slice(&chunk[..count]),
         }
         if body.len() as u64 > limit {
             return Err(Error::TooLarge { url: url.to_owned(), limit });
-        }
-        if pace.is_too_slow(body.len() - pace.total) {
-            return Err(Error::TooSlow { url: url.to_owned() });
         }
     }
 }
@@ -328,12 +326,11 @@ fn whole(mut response: Response, url: &str, limit: u64) -> Result<Vec<u8>, Error
 struct Pace {
     since: Instant,
     bytes: u64,
-    total: usize,
 }
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { since: Instant::now(), bytes: 0, total: 0 }
+        Pace { since: Instant::now(), bytes: 0 }
     }
 }
 
@@ -345,7 +342,6 @@ impl Pace {
 
     fn is_too_slow_at(&mut self, now: Instant, more: usize) -> bool {
         self.bytes += more as u64;
-        self.total += more;
         if now.duration_since(self.since) < WINDOW {
             return false;
         }
@@ -436,7 +432,7 @@ mod tests {
     #[test]
     fn a_body_that_trickles_is_given_up_and_a_slow_one_is_not() {
         let start = Instant::now();
-        let mut pace = Pace { since: start, bytes: 0, total: 0 };
+        let mut pace = Pace { since: start, bytes: 0 };
         let at = |seconds| start + Duration::from_secs(seconds);
         // 2 KiB/s
         assert!((1..200).all(|second| !pace.is_too_slow_at(at(second), 2 << 10)));

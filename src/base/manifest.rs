@@ -42,15 +42,22 @@ pub(crate) enum Depth {
     Contents,
 }
 
-/// Why a directory cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// A file operation failed; the error names operation and path.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// A stop was requested.
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
+/// Why a directory cannot be compared: [`Manifest::difference`] tells the two apart.
+enum Unread {
+    Io(io::Error),
+    Interrupted(Interrupted),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Unread {
+        Unread::Io(error)
+    }
+}
+
+impl From<Interrupted> for Unread {
+    fn from(interrupted: Interrupted) -> Unread {
+        Unread::Interrupted(interrupted)
+    }
 }
 
 impl Manifest {
@@ -59,14 +66,17 @@ impl Manifest {
     ///
     /// # Errors
     /// A file cannot be read, or `stop` is set meanwhile.
-    pub(crate) fn of(
+    pub(crate) fn of<E>(
         dir: &Path,
         earlier: &Manifest,
         stop: &Stop,
         is_listed: &dyn Fn(&str) -> bool,
-    ) -> Result<Manifest, Error> {
+    ) -> Result<Manifest, E>
+    where
+        E: From<io::Error> + From<Interrupted> + Send,
+    {
         let mut found = Vec::new();
-        list(&mut found, dir, "", stop, is_listed)?;
+        list::<E>(&mut found, dir, "", stop, is_listed)?;
         let mut items = BTreeMap::new();
         let mut unread = Vec::new();
         for (name, path, mut item) in found {
@@ -79,7 +89,7 @@ impl Manifest {
             }
             items.insert(name, item);
         }
-        for (name, hash) in hash_all(&unread, stop)? {
+        for (name, hash) in hash_all::<E>(&unread, stop)? {
             if let Some(Item::File { sha256, .. }) = items.get_mut(name) {
                 *sha256 = hash;
             }
@@ -116,8 +126,8 @@ impl Manifest {
         let earlier = if depth == Depth::Times { self } else { &nothing };
         let found = match Manifest::of(dir, earlier, stop, is_listed) {
             Ok(found) => found.0,
-            Err(Error::Io(error)) => return Ok(Some(error.to_string())),
-            Err(Error::Interrupted(interrupted)) => return Err(interrupted),
+            Err(Unread::Io(error)) => return Ok(Some(error.to_string())),
+            Err(Unread::Interrupted(interrupted)) => return Err(interrupted),
         };
         for (path, item) in self.0.iter().filter(|(path, _)| is_listed(path)) {
             match found.get(path) {
@@ -155,20 +165,20 @@ impl Item {
 }
 
 /// Adds the files and links below `dir`: relative name, path, and the item without its hash.
-fn list(
+fn list<E: From<io::Error> + From<Interrupted>>(
     found: &mut Vec<(String, PathBuf, Item)>,
     dir: &Path,
     prefix: &str,
     stop: &Stop,
     is_listed: &dyn Fn(&str) -> bool,
-) -> Result<(), Error> {
+) -> Result<(), E> {
     stop.check()?;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let (name, path) = (format!("{prefix}{}", text(entry.file_name().as_bytes())), entry.path());
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            list(found, &path, &format!("{name}/"), stop, is_listed)?;
+            list::<E>(found, &path, &format!("{name}/"), stop, is_listed)?;
         } else if !is_listed(&name) {
             continue;
         } else if kind.is_symlink() {
@@ -184,11 +194,14 @@ fn list(
 }
 
 /// The hash of each file, by its name. Uses every processor: a source tree has 80,000 files.
-fn hash_all<'f>(files: &'f [(String, PathBuf)], stop: &Stop) -> Result<Vec<(&'f str, String)>, Error> {
+fn hash_all<'f, E>(files: &'f [(String, PathBuf)], stop: &Stop) -> Result<Vec<(&'f str, String)>, E>
+where
+    E: From<io::Error> + From<Interrupted> + Send,
+{
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let hash = |part: &'f [(String, PathBuf)]| {
-        let one = |(name, path): &'f (String, PathBuf)| Ok((name.as_str(), hash_file::<Error>(path, stop)?));
-        part.iter().map(one).collect::<Result<Vec<_>, Error>>()
+        let one = |(name, path): &'f (String, PathBuf)| Ok((name.as_str(), hash_file::<E>(path, stop)?));
+        part.iter().map(one).collect::<Result<Vec<_>, E>>()
     };
     std::thread::scope(|scope| {
         let parts = files.chunks(files.len().div_ceil(threads).max(1));
@@ -220,7 +233,8 @@ mod tests {
     }
 
     fn manifest(dir: &Path) -> Manifest {
-        Manifest::of(dir, &Manifest::default(), &Stop::default(), &all).unwrap()
+        Manifest::of::<Unread>(dir, &Manifest::default(), &Stop::default(), &all)
+            .unwrap_or_else(|_| panic!("the directory cannot be read"))
     }
 
     fn difference(manifest: &Manifest, dir: &Path, depth: Depth) -> Option<String> {

@@ -20,7 +20,7 @@ use fs_err::{self as fs, File};
 
 use crate::base::error::{Exit, Explain};
 use crate::base::files;
-use crate::base::manifest::{self, Depth, Manifest};
+use crate::base::manifest::{Depth, Manifest};
 use crate::base::stop::{Interrupted, Stop};
 
 /// A bucket: one directory of the store, named after its content.
@@ -140,15 +140,6 @@ impl Explain for Error {
             Error::Io(_) => Some("use another --store, or fix this directory's permissions".into()),
             Error::Foreign { .. } => Some("use a store of your own: --store DIR".into()),
             Error::Waiting { .. } | Error::Interrupted(_) => None,
-        }
-    }
-}
-
-impl From<manifest::Error> for Error {
-    fn from(error: manifest::Error) -> Error {
-        match error {
-            manifest::Error::Io(error) => Error::Io(error),
-            manifest::Error::Interrupted(interrupted) => Error::Interrupted(interrupted),
         }
     }
 }
@@ -428,7 +419,8 @@ impl Slot {
     /// A file cannot be read or written, or the run was interrupted.
     pub fn commit(mut self) -> Result<Entry, Error> {
         if self.bucket.has_manifests() {
-            let manifest = Manifest::of(&self.temporary, &Manifest::default(), &self.stop, &|_| true)?;
+            let manifest =
+                Manifest::of::<Error>(&self.temporary, &Manifest::default(), &self.stop, &|_| true)?;
             manifest.write(&self.manifest)?;
         }
         files::sync_file_system(&self.temporary)?;

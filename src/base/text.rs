@@ -12,8 +12,7 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for row in rows {
         let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(text, "{}", visible(&without_secrets(cells.join("  ").trim_end())))
-            .expect("writing to a String cannot fail");
+        writeln!(text, "{}", shown(cells.join("  ").trim_end())).expect("writing to a String cannot fail");
     }
     text
 }
@@ -43,6 +42,11 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.split('\n').map(visible).collect::<Vec<_>>().join("\n"))
+}
+
+/// `text`, one line, as it may leave the program: [`visible()`] and [`without_secrets`].
+pub fn shown(text: &str) -> String {
+    visible(&without_secrets(text)).into_owned()
 }
 
 /// What stands for the secret parts of an address.

@@ -120,8 +120,8 @@ pub(super) struct ConfigFile {
 /// Reads the file that `--config` names, else [`FILE`] if it exists. Relative paths in the file are relative to it.
 ///
 /// # Errors
-/// The file cannot be read, is not TOML, or has an unknown key or a value of the wrong type; or nobody named it and it
-/// could be a stranger's, or names a compiler by its path.
+/// The file cannot be read, is not TOML, or has an unknown key or a value of the wrong type. Without `--config`, also a
+/// file that could be a stranger's or that names a compiler by its path.
 pub(super) fn load(given: Option<&Path>) -> Result<Option<ConfigFile>, Error> {
     let path = given.unwrap_or(Path::new(FILE));
     let mut file = match fs::File::open(path) {

@@ -37,7 +37,7 @@ pub fn plan(cx: &Context, request: &Request) -> Result<(Plan, Vec<StageKey>), Fa
 }
 
 /// The cache keys of the stages as far as they are known before the stages run.
-struct Keys {
+struct CacheKeys {
     source: Option<Key>,
     tree: Option<Key>,
     patched: Option<Key>,
@@ -46,8 +46,8 @@ struct Keys {
     built: Option<Key>,
 }
 
-impl Keys {
-    fn new(cx: &Context, plan: &Plan, source: Option<Key>) -> Keys {
+impl CacheKeys {
+    fn new(cx: &Context, plan: &Plan, source: Option<Key>) -> CacheKeys {
         let kernel = &plan.kernel;
         let tree = source.as_ref().map(unpack::key);
         let patched = tree.as_ref().map(|tree| patch::key(tree, &kernel.series));
@@ -59,14 +59,14 @@ impl Keys {
         let released_at = tree.as_ref().and_then(|tree| unpack::released_at(cx, tree));
         let built = config.as_ref().zip(kernel.time(released_at));
         let built = built.map(|(config, time)| result_key(kernel, time, config));
-        Keys { source, tree, patched, config, build_dir, built }
+        CacheKeys { source, tree, patched, config, build_dir, built }
     }
 }
 
 /// How thoroughly to check the stored tree of the source with key `source`: not at all if the store has the kernel, and
 /// completely if every object will be compiled.
 pub(super) fn tree_check(cx: &Context, plan: &Plan, source: &Key) -> TreeCheck {
-    let keys = Keys::new(cx, plan, Some(source.clone()));
+    let keys = CacheKeys::new(cx, plan, Some(source.clone()));
     let is_stored =
         |bucket, key: &Option<Key>| key.as_ref().is_some_and(|key| cx.store.contains(bucket, key.as_str()));
     if cx.store.verifies() {
@@ -81,7 +81,7 @@ pub(super) fn tree_check(cx: &Context, plan: &Plan, source: &Key) -> TreeCheck {
 }
 
 fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
-    let keys = Keys::new(cx, plan, plan.offers[0].sha256().map(Key::from_sha256));
+    let keys = CacheKeys::new(cx, plan, plan.offers[0].sha256().map(Key::from_sha256));
     let row = |stage, bucket: Option<Bucket>, key: Option<Key>| {
         let contains = |(bucket, key): (Bucket, &Key)| cx.store.contains(bucket, key.as_str());
         StageKey { stage, stored: bucket.zip(key.as_ref()).is_some_and(contains), key }

@@ -249,13 +249,13 @@ fn source(source: &Source, store: &Store) -> String {
     }
 }
 
-/// Whose code the build is about to run, and who vouches for it.
+/// A note about the source whose code the build runs, and what verified it.
 fn build_system(fetched: &Report) -> String {
     let source = fetched.source.as_ref();
     let url = source.map(|source| source.url.as_str()).unwrap_or_default();
     match source.and_then(|source| source.verified_by.as_deref()) {
         Some(chain) => format!("builds {url}, verified by {chain}"),
-        None => format!("builds {url}, which nobody vouches for"),
+        None => format!("builds {url}, which nothing verifies"),
     }
 }
 

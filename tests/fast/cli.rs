@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::fixtures::Fixture;
+use crate::support::need::have_root;
 use crate::support::output::{stderr, stdout};
 
 #[test]
@@ -80,7 +81,7 @@ fn a_strangers_configuration_file_is_not_read() {
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     let text = stderr(&fixture.run(&["plan", "--offline"]));
     assert!(text.contains("settings from kpatch-build.toml"), "{text}");
-    if rustix::process::geteuid().is_root() {
+    if have_root(&[]) {
         chown(&file, Some(65534), None).unwrap();
         refused("belongs to another user (uid 65534)", "--config kpatch-build.toml");
         let text = stderr(&fixture.run(&["plan", "--offline", "--config", "kpatch-build.toml"]));

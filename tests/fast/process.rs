@@ -106,16 +106,22 @@ fn a_line_handler_can_end_the_program() {
     assert_eq!(alive(&marker), 0);
 }
 
+/// Starts a supervisor as the tool does, and waits until its program has started all processes.
+fn supervisor(marker: &str) -> std::process::Child {
+    let supervisor = std::process::Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
+        .args(["__supervise", "sh", "-c", &sleepers(marker)])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the sleeps start", || alive(marker) == 3);
+    supervisor
+}
+
 /// When SIGKILL ends the tool, the only trace is that its end of the lifeline closes.
 #[test]
 fn programs_end_when_the_tool_is_killed() {
     let marker = marker();
-    let mut supervisor = std::process::Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
-        .args(["__supervise", "sh", "-c", &sleepers(&marker)])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    wait_for("the sleeps start", || alive(&marker) == 3);
+    let mut supervisor = supervisor(&marker);
     drop(supervisor.stdin.take());
     supervisor.wait().unwrap();
     assert_eq!(alive(&marker), 0);
@@ -166,12 +172,7 @@ fn programs_end_when_supervisor_or_guard_is_killed() {
 #[test]
 fn programs_end_when_tool_and_supervisor_are_killed() {
     let marker = marker();
-    let mut supervisor = std::process::Command::new(env!("CARGO_BIN_EXE_kpatch-build"))
-        .args(["__supervise", "sh", "-c", &sleepers(&marker)])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    wait_for("the sleeps start", || alive(&marker) == 3);
+    let mut supervisor = supervisor(&marker);
     let [guard] = processes(&["__guard"], &marker)[..] else { panic!("there is one guard") };
     assert!(!std::fs::read_to_string(format!("/proc/{guard}/cmdline")).unwrap().contains("kpatch-build"));
     supervisor.kill().unwrap();

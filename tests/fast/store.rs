@@ -7,6 +7,7 @@ use kpatch_build::base::stop::Stop;
 use kpatch_build::base::store::{Bucket, Store};
 
 use crate::support::fixtures::packages::{Workspace, files};
+use crate::support::need::have_root;
 use crate::support::output::stderr;
 
 fn packages(out: &Path) -> Vec<(String, Vec<u8>)> {
@@ -148,7 +149,7 @@ fn a_lock_that_is_a_link_to_another_file_is_refused() {
 
 #[test]
 fn a_store_of_another_user_is_refused() {
-    if !rustix::process::geteuid().is_root() {
+    if !have_root(&[]) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ use fs_err as fs;
 
 use crate::base::error::Explain;
 use crate::base::files;
-use crate::base::manifest::{self, Depth, Manifest};
+use crate::base::manifest::{Depth, Manifest};
 use crate::base::stop::{Interrupted, Stop};
 use crate::base::store::Entry;
 
@@ -64,15 +64,6 @@ pub enum Error {
     /// A stop was requested.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-}
-
-impl From<manifest::Error> for Error {
-    fn from(error: manifest::Error) -> Error {
-        match error {
-            manifest::Error::Io(error) => Error::Io(error),
-            manifest::Error::Interrupted(interrupted) => Error::Interrupted(interrupted),
-        }
-    }
 }
 
 impl Explain for Error {
@@ -161,7 +152,7 @@ impl BuildDir {
     pub(crate) fn finish(&mut self, stop: &Stop) -> Result<(), Error> {
         let path = self.path().join(MANIFEST);
         let earlier = Manifest::read(&path).unwrap_or_default();
-        Manifest::of(self.path(), &earlier, stop, &is_of_make)?.write(&path)?;
+        Manifest::of::<Error>(self.path(), &earlier, stop, &is_of_make)?.write(&path)?;
         files::sync_file_system(self.path())?;
         Ok(fs::remove_file(self.path().join(MARK))?)
     }

@@ -187,10 +187,10 @@ fn is_flowed(mail: &ParsedMail) -> bool {
 /// The patch in a file of a quilt series: the decoded body of a mail, else the file as it is.
 pub(super) fn patch_in_file(content: &[u8]) -> Result<Vec<u8>, Error> {
     let mut content = without_cr(content.to_vec());
-    if is_from_line(content.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default())
-        && split(&content).len() == 1
+    if content.starts_with(b"From ")
+        && let [message] = &mut split(&content)[..]
     {
-        content = split(&content).remove(0);
+        content = std::mem::take(message);
     }
     let is_encoded = has_header(&content) && {
         let mail =

@@ -210,8 +210,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Replaces the file atomically; its content is on disk before its name is. The temporary file has the same
-    /// name for all files and lies beside `linux` and the originals, so no file of a series can have its path.
+    /// Replaces the file atomically; its content is on disk before its name is. All files use one
+    /// temporary name, outside the tree and the originals, so it cannot be the name of a file that a series changes.
     fn write_synced(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
         let temporary = self.entry.join("new");

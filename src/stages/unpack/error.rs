@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use crate::base::archive::path::Unsafe;
 use crate::base::archive::writer::EntryError;
 use crate::base::error::Explain;
-use crate::base::manifest;
 use crate::base::release::Release;
 use crate::base::stop::Interrupted;
 use crate::base::store;
@@ -107,15 +106,6 @@ impl Error {
             }
             EntryError::Read(source) => Error::Damaged { url: url.to_owned(), source },
             EntryError::Write(source) => Error::Io(source),
-        }
-    }
-}
-
-impl From<manifest::Error> for Error {
-    fn from(error: manifest::Error) -> Error {
-        match error {
-            manifest::Error::Io(source) => Error::Io(source),
-            manifest::Error::Interrupted(interrupted) => Error::Interrupted(interrupted),
         }
     }
 }

@@ -133,7 +133,7 @@ pub fn unpack(cx: &Context, source: &VerifiedSource, check: TreeCheck) -> Result
     }
     let text = serde_json::to_vec_pretty(&Record { release, released_at }).expect("a record is plain data");
     fs::write(slot.path().join(RECORD), text)?;
-    let manifest = Manifest::of(&root, &Manifest::default(), &cx.stop, &is_source)?;
+    let manifest = Manifest::of::<Error>(&root, &Manifest::default(), &cx.stop, &is_source)?;
     manifest.write(&slot.path().join(MANIFEST))?;
     Ok(SourceTree { entry: slot.commit()?, release, key, released_at, cached: false })
 }
