@@ -1,12 +1,13 @@
 //! `reproduce` builds the packages of a report again and names every difference.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::fixtures::packages::{Workspace, files};
 use crate::support::keys::Keys;
-use crate::support::output::{stderr, stdout};
+use crate::support::output::{must, stderr, stdout};
 use crate::support::pe;
 
 /// Runs `reproduce` with the flags that repeat what the report names of this machine.
@@ -173,21 +174,46 @@ fn a_report_names_no_file_and_no_program_that_a_build_would_run() {
     assert!(!workspace.path("executed").exists() && !workspace.path("reproduced").exists());
 }
 
-/// The checksum of an archive comes from the same report, so it proves nothing.
+/// What the report says of its source proves nothing: each kind of source is looked for and verified as in any run.
 #[test]
 fn an_archive_that_only_the_report_vouches_for_is_not_built() {
     let workspace = Workspace::new();
     let Some(_) = workspace.packages("dist", &[]) else { return };
-    for origin in ["kernel.org", "debian", "git", "tarball"] {
+    let git = |words: &[&str]| {
+        let author = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"];
+        must(Command::new("git").arg("-C").arg(workspace.tree.path()).args(author).args(words));
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "Linux 6.1.5"]);
+    git(&["tag", "--annotate", "--message", "Linux 6.1.5", "v6.1.5"]);
+    let tree = workspace.tree.path().display();
+    for (origin, url, status, reason) in [
+        (
+            "kernel.org",
+            format!("{tree}"),
+            3,
+            "the store does not have 6.1.5, and --offline forbids downloads",
+        ),
+        ("debian", format!("{tree}"), 3, "the store does not have 6.1.5, and --offline forbids downloads"),
+        ("git", format!("{tree}#v6.1.5"), 3, "is not a signed tag"),
+        (
+            "tarball",
+            format!("{tree}"),
+            2,
+            "the report names a source of this machine, which the build would run",
+        ),
+    ] {
         change_report(&workspace, |report| {
             report["source"]["origin"] = origin.into();
-            report["source"]["url"] = workspace.tree.path().to_str().unwrap().into();
+            report["source"]["url"] = url.into();
             report["source"]["verified_by"] = "the detached signature by Greg Kroah-Hartman".into();
         });
         let own = ["--series", "./own", "--kconfig", "./mine.config", "--offline"];
         let refused = workspace.run(&[&["reproduce", "dist/report.json"], &own[..]].concat());
         let text = stderr(&refused);
-        assert!(matches!(refused.status.code(), Some(2 | 3)), "{origin}: {text}");
+        assert_eq!(refused.status.code(), Some(status), "{origin}: {text}");
+        assert!(text.contains(reason), "{origin}: {text}");
         assert!(!text.contains("unpack  done") && !text.contains("builds /"), "{origin}: {text}");
     }
 }
