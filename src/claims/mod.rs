@@ -46,6 +46,7 @@
 
 mod answer;
 mod claim;
+pub mod console;
 mod debugger_claim;
 mod debugger_run;
 mod expected;

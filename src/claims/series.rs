@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::claim::Claim;
+use super::console::Allowance;
 use super::debugger_claim::DebuggerClaim;
 use super::observed::Observed;
 
@@ -17,6 +18,9 @@ pub struct Claims {
     /// The `[[debugger]]` tables.
     #[serde(default, rename = "debugger")]
     pub debuggers: Vec<DebuggerClaim>,
+    /// The `[[allow]]` tables.
+    #[serde(default, rename = "allow")]
+    pub allowances: Vec<Allowance>,
 }
 
 impl Claims {

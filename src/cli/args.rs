@@ -3,8 +3,8 @@
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    boot, cache, compare, completions, doctor, man, package_self, plan, releases, repo, reproduce, run,
-    series, verify,
+    boot, cache, compare, completions, console, doctor, man, package_self, plan, releases, repo, reproduce,
+    run, series, verify,
 };
 use super::flag_positions;
 use super::flags::{GlobalArgs, InstallArgs};
@@ -81,6 +81,8 @@ enum Command {
     Repo(repo::RepoArgs),
     /// List the releases that the sources offer
     Releases(releases::ReleasesArgs),
+    /// List what the kernel complains about in a log of its console
+    Console(console::ConsoleArgs),
     /// Show the series, or check whether they apply to a release
     Series {
         #[command(subcommand)]
@@ -152,6 +154,7 @@ impl Command {
             Command::Boot(args) => args.settings(),
             Command::Compare(args) => args.settings(),
             Command::Verify(args) => args.settings(),
+            Command::Console(args) => args.settings(),
             Command::Reproduce(args) => args.settings(),
             Command::Repo(args) => args.settings(),
             Command::Releases(args) => args.settings(),
@@ -174,6 +177,7 @@ impl Command {
             Command::Boot(args) => boot::run(&args, start),
             Command::Compare(args) => compare::run(&args, start),
             Command::Verify(args) => verify::run(&args, &start),
+            Command::Console(args) => console::run(&args, &start),
             Command::Reproduce(args) => reproduce::run(args, start),
             Command::Repo(args) => repo::run(args, start),
             Command::Releases(_) => releases::run(start),

@@ -175,8 +175,8 @@ fn keys() -> Vec<Key> {
         let names = [argument.get_long()?].into_iter().chain(argument.get_all_aliases().unwrap_or_default());
         Some(Key(names.map(str::to_owned).collect()))
     });
-    // `--config` names the file itself.
-    flags.filter(|key| key.0[0] != "config").collect()
+    // `--config` names the file itself; only the file has allowances.
+    flags.filter(|key| key.0[0] != "config").chain([Key(vec!["allow".to_owned()])]).collect()
 }
 
 /// Refuses unknown keys, and two names of one setting.

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::base::options::{Accel, Compression, Format, Lang, Part, ProgressMode};
+use crate::claims::console::Allowance;
 
 /// The release to build.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
@@ -186,6 +187,10 @@ pub(crate) struct GuestArgs {
     /// Boot timeout in seconds [default: 180]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) boot_deadline: Option<NonZeroU64>,
+    /// The `[[allow]]` tables of the configuration file.
+    #[arg(skip)]
+    #[serde(default)]
+    pub(crate) allow: Vec<Allowance>,
 }
 
 /// The number of parallel jobs.

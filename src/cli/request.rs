@@ -100,12 +100,14 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
     let lang = one_language(&series.lang)?;
     let keys = keys(settings, goal)?;
     let kconfig_names = kconfig_names(settings);
+    let kconfig = Kconfig::load_for(lang, keys.secure_boot.is_some(), &kconfig_names)?;
+    let boot = boot(settings, &kconfig)?;
     let out = settings.out.out.clone().unwrap_or_else(|| OUT.into());
     Ok(Request {
         sources: sources(settings)?,
         series: series.series.clone().unwrap_or_else(|| series::DEFAULT.into()),
         lang,
-        kconfig: Kconfig::load_for(lang, keys.secure_boot.is_some(), &kconfig_names)?,
+        kconfig,
         kconfig_names,
         formats: formats(&package.format)?,
         parts: parts(&package.packages),
@@ -117,7 +119,7 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
         timestamp: timestamp()?,
         keys,
         out: std::path::absolute(out).map_err(Error::CurrentDirectory)?,
-        boot: boot(settings)?,
+        boot,
     })
 }
 
@@ -177,7 +179,7 @@ fn kconfig_names(settings: &Settings) -> Vec<String> {
     }
 }
 
-fn boot(settings: &Settings) -> Result<Option<BootRequest>, Error> {
+fn boot(settings: &Settings, kconfig: &Kconfig) -> Result<Option<BootRequest>, Error> {
     let guest = &settings.guest;
     let debuggers = DebuggerRequest {
         selection: Selection::parse(&guest.debuggers)?,
@@ -187,7 +189,8 @@ fn boot(settings: &Settings) -> Result<Option<BootRequest>, Error> {
     };
     let deadline = Duration::from_secs(guest.boot_deadline.map_or(BOOT_DEADLINE, u64::from));
     let boots = !settings.no_boot.no_boot.unwrap_or(false);
-    Ok(boots.then_some(BootRequest { accel: guest.accel, deadline, debuggers }))
+    let allowances = [&guest.allow[..], &kconfig.allowances].concat();
+    Ok(boots.then_some(BootRequest { accel: guest.accel, deadline, debuggers, allowances }))
 }
 
 /// Returns the formats, each once.

@@ -96,7 +96,7 @@ merge! {
     CompilerArgs { cc }
     PackageArgs { format, packages, compression, openpgp_key }
     NoBootArgs { no_boot }
-    GuestArgs { accel, debuggers, boot_deadline }
+    GuestArgs { accel, debuggers, boot_deadline, allow }
     OutArgs { out }
     JobsArgs { jobs }
     GlobalArgs { store, config, offline, verify_store, progress }

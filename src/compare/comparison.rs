@@ -1,5 +1,6 @@
 //! `compare.json`: the measurements of a comparison.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -39,6 +40,9 @@ pub struct Comparison {
     /// The requested cells without a boot.
     #[serde(default)]
     pub unmeasured: Vec<Unmeasured>,
+    /// Patterns of the allowances that matched no complaint of any kernel.
+    #[serde(default)]
+    pub unused_allowances: Vec<String>,
 }
 
 /// Description of a series.
@@ -144,6 +148,7 @@ impl Comparison {
             series: Vec::new(),
             cells: Vec::new(),
             unmeasured: Vec::new(),
+            unused_allowances: Vec::new(),
         }
     }
 
@@ -175,6 +180,14 @@ impl Comparison {
     /// Whether every measured kernel showed what its series claims.
     pub fn passed(&self) -> bool {
         self.cells.iter().all(|cell| cell.boot.passed())
+    }
+
+    /// The patterns of the allowances that applied to a kernel and matched no complaint of any.
+    pub(super) fn find_unused_allowances(&self) -> Vec<String> {
+        let applied = || self.cells.iter().flat_map(|cell| &cell.boot.allowances);
+        let is_used = |pattern: &String| applied().any(|one| one.pattern == *pattern && one.complaints > 0);
+        let patterns: BTreeSet<_> = applied().map(|allowance| allowance.pattern.clone()).collect();
+        patterns.into_iter().filter(|pattern| !is_used(pattern)).collect()
     }
 
     /// One line for each claim that does not hold and each boot that failed.

@@ -239,6 +239,7 @@ mod tests {
                 accel: None,
                 deadline: Duration::from_secs(1),
                 debuggers: DebuggerRequest::none(),
+                allowances: Vec::new(),
             }),
         };
         CompareRequest::new(cell, &owned(series), langs)

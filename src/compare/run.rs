@@ -70,7 +70,14 @@ fn cells(cx: &mut Context, compare: &CompareRequest, comparison: &mut Comparison
             }
         }
     }
-    Ok(())
+    comparison.unused_allowances = comparison.find_unused_allowances();
+    for pattern in &comparison.unused_allowances {
+        cx.events.note(
+            Stage::Boot,
+            format!("no kernel complained as the allowance {pattern:?} expects: remove it"),
+        );
+    }
+    save(comparison, out)
 }
 
 fn measured(

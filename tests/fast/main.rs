@@ -10,6 +10,7 @@ mod cli;
 mod compare;
 mod compare_run;
 mod configure;
+mod console;
 mod docs;
 mod evidence;
 mod layers;

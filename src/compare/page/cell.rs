@@ -39,6 +39,19 @@ pub(super) fn show(row: &Row, table: &Table, directory: &Path) -> Markup {
                 (debuggers(row, cell, table, directory))
                 (claims(row, &cell.boot.claims))
                 @if let Some(build) = &cell.build { (patches(build)) }
+                @if !cell.boot.complaints.is_empty() {
+                    details class="more" {
+                        summary { "Complaints of the kernel" }
+                        ul {
+                            @for complaint in &cell.boot.complaints {
+                                li {
+                                    (complaint.name) " (line " (complaint.line) " of the console)"
+                                    @if let Some(reason) = &complaint.allowed { ", allowed: " (reason) }
+                                }
+                            }
+                        }
+                    }
+                }
                 @if !cell.boot.notes.is_empty() {
                     details class="more" {
                         summary { "Boot notes" }

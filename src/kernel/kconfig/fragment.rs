@@ -5,15 +5,19 @@
 //! - `# kpatch-build: base allnoconfig` (or `defconfig`, or `default`): the value of options that no fragment
 //!   mentions. The first fragment with this comment decides; without one it is `default`.
 //! - `# kpatch-build: optional, WHY`: the options from here to the next empty line may vanish.
+//! - `# kpatch-build: allow { pattern = "WARNING in foo", reason = "WHY" }`: a complaint that the boot test accepts, with
+//!   the keys of an `[[allow]]` table.
 //! - `# kpatch-build: objects N`: the number of objects of a build, for the progress bar only.
 
 use std::path::Path;
 
 use fs_err as fs;
+use serde::Deserialize;
 
 use super::error::Error;
 use super::options::{Base, Kconfig, RequestedOption};
 use crate::base::options::Lang;
+use crate::claims::console::Allowance;
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "kconfigs"]
@@ -41,6 +45,7 @@ impl Kconfig {
                 kconfig.name.push('-');
             }
             kconfig.name.push_str(&sanitise(&stem));
+            kconfig.allowances.extend(fragment.allowances);
             for (symbol, option) in fragment.options {
                 kconfig.set(symbol, option);
             }
@@ -121,6 +126,7 @@ struct Fragment {
     base: Option<Base>,
     objects: Option<u64>,
     options: Vec<(String, RequestedOption)>,
+    allowances: Vec<Allowance>,
 }
 
 fn parse(name: &str, text: &str) -> Result<Fragment, Error> {
@@ -139,6 +145,7 @@ fn parse(name: &str, text: &str) -> Result<Fragment, Error> {
                 Some("objects") => {
                     fragment.objects = Some(last_word(directive).parse().map_err(|_| malformed())?);
                 }
+                Some("allow") => fragment.allowances.push(allowance(directive).ok_or_else(malformed)?),
                 _ => return Err(malformed()),
             }
         } else if let Some((symbol, value)) = option(line).ok_or_else(malformed)? {
@@ -149,6 +156,16 @@ fn parse(name: &str, text: &str) -> Result<Fragment, Error> {
         }
     }
     Ok(fragment)
+}
+
+/// Reads `allow { pattern = "…", reason = "…" }`, with the keys of an `[[allow]]` table.
+fn allowance(directive: &str) -> Option<Allowance> {
+    #[derive(Deserialize)]
+    struct Line {
+        allow: Allowance,
+    }
+    let table = directive.trim().strip_prefix("allow")?;
+    Some(toml::from_str::<Line>(&format!("allow = {}", table.trim())).ok()?.allow)
 }
 
 fn last_word(text: &str) -> &str {

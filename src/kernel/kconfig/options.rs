@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::claims::console::Allowance;
+
 /// The value of options that no fragment mentions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -57,6 +59,8 @@ pub struct Kconfig {
     pub overrides: Vec<String>,
     /// Roughly the number of objects of a complete build.
     pub objects: Option<u64>,
+    /// The complaints that a kernel with these options may have; for the boot test alone.
+    pub allowances: Vec<Allowance>,
 }
 
 impl Kconfig {

@@ -4,7 +4,6 @@
 //! `fail`; an [`Error`] means that there is nothing to judge.
 
 mod accel;
-mod console;
 pub mod debuggers;
 mod error;
 mod guest;
@@ -24,7 +23,6 @@ use fs_err as fs;
 
 use crate::base::context::Context;
 
-pub use console::{Console, KernelMessages};
 pub use error::Error;
 pub use guest::{Program, programs};
 pub use records::{Attempt, AttemptEnd, AttemptEnding, Damage, LineKind, MissingTracee, Records};
@@ -46,5 +44,5 @@ pub fn boot(cx: &Context, request: &BootRequest, subject: &Subject) -> Result<Bo
     let deadline = request.deadline + debuggers::DEADLINE * 2 * debuggers.len() as u32;
     let boot = run::run(cx, request.accel, deadline, &subject.image, &initramfs)?;
     let runs = debuggers::interpret(&debuggers, &boot.records.attempts, &cx.logs)?;
-    Ok(verdict::verdict(boot, subject.claims, &debuggers, runs))
+    Ok(verdict::verdict(boot, subject.claims, &request.allowances, &debuggers, runs))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::result::{Problem, ProblemKind};
 use super::run::{Boot, Ending};
+use crate::claims::console::Complaint;
 
 /// Every problem of a boot. The first one is the cause if there are several.
 pub(super) fn problems(boot: &Boot) -> Vec<Problem> {
@@ -19,18 +20,19 @@ pub(super) fn problems(boot: &Boot) -> Vec<Problem> {
     problems
 }
 
-fn kernel_bugs(boot: &Boot) -> impl Iterator<Item = Problem> {
-    let log = boot.log.display();
+fn kernel_bugs(boot: &Boot) -> impl Iterator<Item = Problem> + '_ {
+    let log = boot.log.display().to_string();
     let panic = boot.console.first_panic.as_ref().map(|panic| Problem {
         kind: ProblemKind::Panic,
         message: format!("the kernel panicked: {panic} (console: {log})"),
     });
-    let count = boot.console.messages.oopses;
-    let oops = boot.console.first_oops.as_ref().map(|oops| Problem {
-        kind: ProblemKind::Oops,
-        message: format!("the kernel had {count} oopses, first: {oops} (console: {log})"),
-    });
-    panic.into_iter().chain(oops)
+    let complaint = move |complaint: &Complaint| Problem {
+        kind: if complaint.kind.is_oops() { ProblemKind::Oops } else { ProblemKind::Complaint },
+        message: format!("the kernel complained: {} (line {} of {log})", complaint.name, complaint.line),
+    };
+    let complaints = boot.console.complaints.iter();
+    let counting = complaints.filter(|complaint| complaint.allowed.is_none() && !complaint.kind.is_panic());
+    panic.into_iter().chain(counting.map(complaint))
 }
 
 /// The reason why the probe did not reach its end; `None` if a panic already explains it.

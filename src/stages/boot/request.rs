@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::debuggers::DebuggerRequest;
 use crate::base::options::Accel;
 use crate::claims::Claims;
+use crate::claims::console::Allowance;
 
 /// How to boot a kernel.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct BootRequest {
     pub deadline: Duration,
     /// The debuggers to start in the guest.
     pub debuggers: DebuggerRequest,
+    /// The allowances of the user and of the kconfig; the series' own are added to them.
+    pub allowances: Vec<Allowance>,
 }
 
 /// The kernel to boot and the claims that it must meet.

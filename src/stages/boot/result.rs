@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::console::KernelMessages;
 use crate::base::options::Accel;
 use crate::base::stage_result::StageResult;
 use crate::base::text;
+use crate::claims::console::{AppliedAllowance, Complaint, KernelMessages};
 use crate::claims::{DebuggerRun, Judgement, Observation};
 
 /// The verdict of a boot test.
@@ -42,6 +42,8 @@ pub enum ProblemKind {
     Panic,
     /// The kernel printed an oops or another bug report.
     Oops,
+    /// The kernel printed a warning or another complaint.
+    Complaint,
     /// The deadline passed before the probe ended.
     Hang,
     /// The deadline passed and the kernel had printed nothing.
@@ -72,6 +74,12 @@ pub struct BootResult {
     pub seconds: f64,
     /// Number of complaints on the kernel's console.
     pub kernel_messages: KernelMessages,
+    /// What the kernel complained about. A complaint that no allowance matches fails the verdict.
+    #[serde(default)]
+    pub complaints: Vec<Complaint>,
+    /// The allowances for this release and accelerator.
+    #[serde(default)]
+    pub allowances: Vec<AppliedAllowance>,
     /// `uname -r` of the guest; `null` if the probe did not start.
     pub guest_release: Option<String>,
     /// One entry for each thread of each tracee.
@@ -82,7 +90,7 @@ pub struct BootResult {
     pub claims: Vec<Judgement>,
     /// Failures in the guest, independent of the claims.
     pub problems: Vec<Problem>,
-    /// Sentences about missing observations and about kernel warnings.
+    /// Sentences about missing observations.
     pub notes: Vec<String>,
     /// The log of the kernel's console.
     pub console: PathBuf,
@@ -126,6 +134,9 @@ impl BootResult {
         let mut summary = text::columns(&rows);
         for failure in self.failures() {
             summary += &format!("failed: {failure}\n");
+        }
+        for (complaint, reason) in self.complaints.iter().filter_map(|c| Some((c, c.allowed.as_ref()?))) {
+            summary += &format!("allowed: the kernel complained: {} ({reason})\n", complaint.name);
         }
         summary + &format!("verdict: {}\n", if self.passed() { "pass" } else { "FAIL" })
     }

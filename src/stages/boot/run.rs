@@ -8,7 +8,6 @@ use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use super::accel::{self, Choice, Host};
-use super::console::Console;
 use super::error::Error;
 use super::qemu;
 use super::records::{LineKind, Records};
@@ -16,6 +15,7 @@ use crate::base::context::Context;
 use crate::base::events::{Stage, Unit};
 use crate::base::options::Accel;
 use crate::base::process::{self, Flow};
+use crate::claims::console::Console;
 
 /// Why QEMU ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,20 +6,25 @@ use super::records::Records;
 use super::result::{BootResult, Verdict};
 use super::run::Boot;
 use crate::base::release::{Line, Release};
+use crate::claims::console::{self, Allowance};
 use crate::claims::{Claims, DebuggerRun, Observed, judge};
 
 /// Judges a boot by its failures in the guest and by the claims.
 pub(super) fn verdict(
-    boot: Boot,
+    mut boot: Boot,
     claims: &Claims,
+    allowances: &[Allowance],
     debuggers: &[Debugger],
     runs: Vec<DebuggerRun>,
 ) -> BootResult {
+    let line = boot.records.release.as_deref().and_then(line_of);
+    let allowances = [allowances, &claims.allowances].concat();
+    let allowances = console::allow(&mut boot.console.complaints, &allowances, line, boot.accel);
     let problems = problems(&boot);
     let Boot { accel, seconds, console, records, log, .. } = boot;
     let requested: Vec<_> = debuggers.iter().map(Debugger::name).collect();
     let observed = Observed {
-        line: records.release.as_deref().and_then(line_of),
+        line,
         ia32: has_ia32_emulation(&records),
         observations: &records.observations,
         requested: &requested,
@@ -30,9 +35,6 @@ pub(super) fn verdict(
     notes.extend(records.missing.iter().map(|(bits, missing)| {
         format!("no {bits}-bit tracee was observed: {} ({})", missing.what, missing.error)
     }));
-    notes.extend(console.first_warning.iter().map(|warning| {
-        format!("the kernel printed {} warnings, first: {warning}", console.messages.warnings)
-    }));
     // If the probe never started, failed claims would only repeat the problem.
     let claims = if records.started() { judge(claims, &observed) } else { Vec::new() };
     let passed = problems.is_empty() && claims.iter().all(|claim| claim.holds);
@@ -41,6 +43,8 @@ pub(super) fn verdict(
         accelerator: accel,
         seconds,
         kernel_messages: console.messages,
+        complaints: console.complaints,
+        allowances,
         guest_release: records.release,
         observations: records.observations,
         debuggers: runs,

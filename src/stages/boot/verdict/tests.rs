@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::options::Accel;
-use crate::stages::boot::console::Console;
+use crate::claims::console::Console;
 use crate::stages::boot::records::MissingTracee;
 use crate::stages::boot::result::{Problem, ProblemKind};
 use crate::stages::boot::run::Ending;
@@ -26,7 +26,7 @@ fn boot(records: &str, console: &str, ending: Ending) -> Boot {
 }
 
 fn judged(boot: Boot) -> BootResult {
-    verdict(boot, &Claims::default(), &[], Vec::new())
+    verdict(boot, &Claims::default(), &[], &[], Vec::new())
 }
 
 /// The recording before its first line that contains `text`.
@@ -67,12 +67,21 @@ fn an_oops_fails_a_boot_whose_claims_all_hold() {
 }
 
 #[test]
-fn a_warning_is_a_note_and_does_not_fail_the_verdict() {
+fn a_warning_fails_a_boot_unless_it_is_allowed() {
     let console = "[    0.5] WARNING: CPU: 0 PID: 1 at kernel/smp.c:912 x+0x1/0x2\n";
-    let result = judged(boot(MERGED, console, Ending::Exit));
-    assert!(result.passed());
-    assert_eq!(result.kernel_messages.warnings, 1);
-    assert!(result.notes.iter().any(|note| note.contains("kernel/smp.c:912")), "{:?}", result.notes);
+    let problem = only_problem(boot(MERGED, console, Ending::Exit));
+    assert_eq!(problem.kind, ProblemKind::Complaint);
+    assert!(problem.message.contains("WARNING in x (line 1 of logs/console.log)"), "{}", problem.message);
+
+    let allowances = [toml::from_str("pattern = 'WARNING in x'\nreason = 'known'").unwrap()];
+    let boot = boot(MERGED, console, Ending::Exit);
+    let result = verdict(boot, &Claims::default(), &allowances, &[], Vec::new());
+    assert!(result.passed() && result.kernel_messages.warnings == 1, "{:?}", result.problems);
+    assert!(
+        result.summary().contains("allowed: the kernel complained: WARNING in x (known)"),
+        "{}",
+        result.summary()
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kpatch_build::stages::boot::KernelMessages;
+use kpatch_build::claims::console::KernelMessages;
 
 use crate::support::systems::vm::{Finished, Guest, Machine};
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use kpatch_build::base::process::{self, set_supervisor};
 use kpatch_build::base::stop::Stop;
-use kpatch_build::stages::boot::Console;
+use kpatch_build::claims::console::Console;
 
 use super::agent::{DONE, READY};
 

@@ -1,0 +1,82 @@
+//! `console`: reads a saved log of a kernel's console.
+
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fs_err::File;
+use serde::Serialize;
+
+use crate::base::error::{Exit, Explain, Failure};
+use crate::base::text;
+use crate::claims::console::{Complaint, Console, KernelMessages};
+use crate::cli::invocation::{CommandLine, failure};
+use crate::cli::output::print;
+use crate::cli::settings::Settings;
+
+/// Flags of `console`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConsoleArgs {
+    /// Log of a kernel's console, or `-` for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ConsoleArgs {
+    /// Returns the flags as settings.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::default()
+    }
+}
+
+/// The output of `--json`.
+#[derive(Serialize)]
+struct Document<'c> {
+    schema: &'static str,
+    kernel_messages: KernelMessages,
+    complaints: &'c [Complaint],
+}
+
+/// The log cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unreadable(#[source] io::Error);
+
+impl Explain for Unreadable {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// Prints the complaints of a log, and fails if there is one.
+pub(in crate::cli) fn run(args: &ConsoleArgs, _: &CommandLine) -> Result<Exit, Failure> {
+    let console = read(&args.file).map_err(|error| failure(&Unreadable(error)))?;
+    print(&if args.json { json(&console) } else { table(&console) })?;
+    Ok(if console.complaints.is_empty() { Exit::Passed } else { Exit::VerdictFailed })
+}
+
+fn read(file: &Path) -> io::Result<Console> {
+    let input: Box<dyn Read> =
+        if file == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(file)?) };
+    Console::read(BufReader::with_capacity(1 << 16, input))
+}
+
+fn json(console: &Console) -> String {
+    let document = Document {
+        schema: "kpatch-build/console/1",
+        kernel_messages: console.messages,
+        complaints: &console.complaints,
+    };
+    serde_json::to_string_pretty(&document).expect("names and numbers") + "\n"
+}
+
+fn table(console: &Console) -> String {
+    if console.complaints.is_empty() {
+        return "the kernel did not complain\n".to_owned();
+    }
+    let row = |complaint: &Complaint| vec![format!("line {}", complaint.line), complaint.name.clone()];
+    text::columns(&console.complaints.iter().map(row).collect::<Vec<_>>())
+}
