@@ -12,6 +12,7 @@ mod compare_run;
 mod configure;
 mod docs;
 mod evidence;
+mod fuzz;
 mod layers;
 mod layout;
 mod package;
