@@ -14,6 +14,11 @@ pub mod report;
 pub mod reproduce;
 pub mod stages;
 
+/// What the fuzzer calls, and the test that runs its corpora. It lives with both, and the program does not use it.
+#[doc(hidden)]
+#[path = "../tests/fuzz/targets.rs"]
+pub mod fuzz;
+
 /// The needs of unit tests on the host; the integration tests use the same file.
 #[cfg(test)]
 #[path = "../tests/support/need.rs"]

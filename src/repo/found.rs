@@ -23,7 +23,7 @@ pub(super) struct Found {
 
 /// A `.deb` (deb(5)).
 #[derive(Debug)]
-pub(super) struct Deb {
+pub(crate) struct Deb {
     pub(super) path: PathBuf,
     /// The control file: one paragraph without an empty line.
     pub(super) control: String,
@@ -36,7 +36,7 @@ pub(super) struct Deb {
 }
 
 /// An `.rpm`, without its payload.
-pub(super) struct Rpm {
+pub(crate) struct Rpm {
     pub(super) path: PathBuf,
     pub(super) metadata: PackageMetadata,
     /// SHA-256 of header and payload, which signing does not change.
@@ -118,7 +118,7 @@ fn add<P>(
 }
 
 /// Reads a `.deb` to its end.
-pub(super) fn deb(path: &Path, stop: &Stop) -> Result<Deb, Error> {
+pub(crate) fn deb(path: &Path, stop: &Stop) -> Result<Deb, Error> {
     let broken = |source| unreadable(path, stop, source);
     let file = BufReader::with_capacity(1 << 18, File::open(path)?);
     let mut reader = Hashing::new(Stoppable { inner: file, stop });
@@ -148,7 +148,7 @@ pub(super) fn is_plain(text: &str) -> bool {
 }
 
 /// Reads an `.rpm` to its end and verifies its checksums.
-pub(super) fn rpm(path: &Path, stop: &Stop) -> Result<Rpm, Error> {
+pub(crate) fn rpm(path: &Path, stop: &Stop) -> Result<Rpm, Error> {
     let failed = |error: io::Error| match stop.is_set() {
         true => Error::from(Interrupted),
         false => Error::from(error),

@@ -9,7 +9,7 @@ mod control;
 mod date;
 mod dnf;
 mod error;
-mod found;
+pub(crate) mod found;
 mod generation;
 mod request;
 mod rpm_header;

@@ -13,6 +13,7 @@ mod configure;
 mod console;
 mod docs;
 mod evidence;
+mod fuzz;
 mod layers;
 mod layout;
 mod package;

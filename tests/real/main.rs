@@ -18,6 +18,7 @@ mod damage;
 mod debuggers;
 mod dnf;
 mod evidence;
+mod fuzz;
 mod install;
 mod oldest;
 mod package;

@@ -56,7 +56,7 @@ impl IndexFile {
 
 impl Suite {
     /// Reads the text of an `InRelease` whose signature is verified.
-    pub(super) fn parse(text: &str) -> Option<Suite> {
+    pub(crate) fn parse(text: &str) -> Option<Suite> {
         let document: Deb822 = text.trim_start().parse().ok()?;
         let fields = document.iter().next()?;
         let field = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();

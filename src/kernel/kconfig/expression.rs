@@ -161,12 +161,18 @@ enum Token {
 
 const OPERATORS: [&str; 11] = ["&&", "||", "!=", "<=", ">=", "=", "<", ">", "!", "(", ")"];
 
+/// More than any expression of a kernel has. A longer one is not parsed: its nesting could exhaust the stack.
+const MOST_TOKENS: usize = 1000;
+
 fn tokens(text: &str) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         if rest.starts_with('#') {
             break;
+        }
+        if tokens.len() == MOST_TOKENS {
+            return None;
         }
         let length;
         if rest.starts_with("$(") {
@@ -271,6 +277,14 @@ mod tests {
         let set = [("A", "y"), ("M", "m"), ("N", "12"), ("S", "\"text\"")];
         let values = set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Expression::parse(text).unwrap_or_else(|| panic!("{text:?} does not parse")).evaluate(&values)
+    }
+
+    #[test]
+    fn an_endless_expression_is_refused() {
+        for part in ["!", "(", "A && ", "A || "] {
+            assert_eq!(Expression::parse(&format!("{}A", part.repeat(100_000))), None, "{part}");
+        }
+        assert!(Expression::parse(&format!("{}A", "A && ".repeat(100))).is_some());
     }
 
     #[test]

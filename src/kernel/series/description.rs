@@ -16,14 +16,14 @@ use crate::kernel::toolchain::{Compiler, Toolchain};
 pub(super) const FILE_NAME: &str = "series.toml";
 
 /// Parses the text of a `series.toml`; `path` is for the error.
-pub(super) fn parse<T: DeserializeOwned>(text: &[u8], path: &Path) -> Result<T, Error> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &[u8], path: &Path) -> Result<T, Error> {
     toml::from_slice(text)
         .map_err(|source| Error::Metadata { path: path.to_owned(), source: Box::new(source) })
 }
 
 /// `series.toml` of a series.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     pub(super) title: String,
     /// Author and place of the proposal.
     #[serde(default)]

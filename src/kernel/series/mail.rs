@@ -6,10 +6,10 @@ use mailparse::{MailHeaderMap, ParsedMail};
 
 /// One patch in a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) subject: String,
+pub(crate) struct Message {
+    pub(crate) subject: String,
     /// The decoded text that contains the diff.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why an mbox is not a series.
@@ -63,7 +63,7 @@ fn missing(numbers: &[usize]) -> String {
 
 /// Reads the patches of an mbox, of a single mail or of a plain diff, in the order of the numbers in their
 /// subjects. Cover letters and replies are skipped.
-pub(super) fn patches(mbox: &[u8]) -> Result<Vec<Message>, Error> {
+pub(crate) fn patches(mbox: &[u8]) -> Result<Vec<Message>, Error> {
     let mut found = Vec::new();
     for (index, raw) in split(mbox).into_iter().enumerate() {
         let message = message(&raw, index + 1)?;
@@ -185,7 +185,7 @@ fn is_flowed(mail: &ParsedMail) -> bool {
 }
 
 /// The patch in a file of a quilt series: the decoded body of a mail, else the file as it is.
-pub(super) fn patch_in_file(content: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn patch_in_file(content: &[u8]) -> Result<Vec<u8>, Error> {
     let mut content = without_cr(content.to_vec());
     if content.starts_with(b"From ")
         && let [message] = &mut split(&content)[..]

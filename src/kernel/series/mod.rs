@@ -1,9 +1,9 @@
 //! Patch series: their metadata, their patches for a release, and their claims.
 
-mod description;
+pub(crate) mod description;
 pub mod diff;
 mod error;
-mod mail;
+pub(crate) mod mail;
 pub(crate) mod names;
 mod resolved;
 pub(crate) mod shipped;

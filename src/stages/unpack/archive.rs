@@ -27,7 +27,7 @@ struct Unpacking<'a> {
 /// Unpacks the file into `root`, which must not exist, without the archive's top directory.
 ///
 /// Returns the time of the top Makefile in seconds since the epoch.
-pub(super) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Result<i64, Error> {
+pub(crate) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Result<i64, Error> {
     let packed = File::open(file)?;
     let damaged = |source| Error::Damaged { url: url.to_owned(), source };
     let not_a_tar = |reason: String| Error::NotATar { url: url.to_owned(), reason };

@@ -1,6 +1,6 @@
 //! Unpack: from a verified source to a pristine source tree in the store.
 
-mod archive;
+pub(crate) mod archive;
 mod directory;
 mod error;
 mod git_tree;
