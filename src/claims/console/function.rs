@@ -77,6 +77,8 @@ const MACHINERY: &[&str] = &[
     "warn_bogus",
     "report_bug",
     "bug_handler",
+    "do_debug_exception",
+    "el1_dbg",
     "brk_handler",
     "fixup_bug",
     "print_report",

@@ -9,6 +9,7 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::expression::Expression;
+use crate::base::archive::path::relative;
 
 /// A dependency with its position.
 #[derive(Clone, Debug)]
@@ -75,7 +76,17 @@ struct Reader<'a> {
     blocks: Vec<Block>,
     subject: Subject,
     depth: usize,
+    budget: Budget,
 }
+
+/// What may still be read and kept: a tree may be a stranger's.
+struct Budget {
+    bytes: u64,
+    conditions: usize,
+}
+
+/// Several times as much as the largest kernel has. A file counts as 4 KiB at least.
+const ALL_FILES: Budget = Budget { bytes: 64 << 20, conditions: 4_000_000 };
 
 /// Deeper nesting than any tree has; guards against a file that sources itself.
 const DEEPEST: usize = 32;
@@ -85,8 +96,14 @@ impl KconfigTree {
     /// distributions drop some.
     pub(super) fn read(tree: &Path) -> KconfigTree {
         let mut kconfig = KconfigTree::default();
-        let mut reader =
-            Reader { kconfig: &mut kconfig, tree, blocks: Vec::new(), subject: Subject::Other, depth: 0 };
+        let mut reader = Reader {
+            kconfig: &mut kconfig,
+            tree,
+            blocks: Vec::new(),
+            subject: Subject::Other,
+            depth: 0,
+            budget: ALL_FILES,
+        };
         reader.file("Kconfig");
         kconfig
     }
@@ -125,8 +142,7 @@ impl Reader<'_> {
         if self.depth == DEEPEST {
             return;
         }
-        let Ok(text) = fs::read(self.tree.join(name)) else { return };
-        let text = String::from_utf8_lossy(&text);
+        let Some(text) = self.text(name) else { return };
         self.depth += 1;
         let mut lines = text.lines().enumerate().peekable();
         while let Some((number, line)) = lines.next() {
@@ -150,6 +166,14 @@ impl Reader<'_> {
             self.statement(name, number as u32 + 1, word, rest);
         }
         self.depth -= 1;
+    }
+
+    /// The text of a regular file within the tree; `None` if it is missing or the budget is used up.
+    fn text(&mut self, name: &str) -> Option<String> {
+        let path = self.tree.join(relative(name.as_bytes()).ok()?);
+        let bytes = fs::metadata(&path).ok().filter(|meta| meta.is_file())?.len();
+        self.budget.bytes = self.budget.bytes.checked_sub(bytes.max(4096))?;
+        Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
     }
 
     fn statement(&mut self, file: &str, line: u32, word: &str, rest: &str) {
@@ -184,6 +208,13 @@ impl Reader<'_> {
     }
 
     fn define(&mut self, name: &str) {
+        let conditions: usize =
+            self.blocks.iter().map(|block| block.conditions.len() + block.visible.len()).sum();
+        let Some(left) = self.budget.conditions.checked_sub(conditions + 1) else {
+            self.subject = Subject::Other;
+            return;
+        };
+        self.budget.conditions = left;
         let definition = Definition {
             depends: self.blocks.iter().flat_map(|block| block.conditions.clone()).collect(),
             prompt: None,
@@ -352,6 +383,18 @@ mod tests {
     fn a_conditional_dependency_is_met_if_its_condition_is_not() {
         let kconfig = kconfig(&[("Kconfig", "config A\n\tbool \"a\"\n\tdepends on B if C\n")]);
         assert_eq!(depends(&kconfig, "A"), ["!C || B Kconfig:3"]);
+    }
+
+    #[test]
+    fn a_hostile_tree_is_read_within_limits() {
+        let kconfig = kconfig(&[(
+            "Kconfig",
+            "source \"Kconfig\"\nconfig A\n\tbool \"a\"\nsource \"Kconfig\"\nsource \"/dev/zero\"\n",
+        )]);
+        assert!(!kconfig.definitions("A").is_empty());
+        let nested = format!("{}config A\n\tbool \"a\"\n", "if B\n".repeat(3000));
+        let text = nested.clone() + &"config A\n".repeat(3000);
+        assert!(self::kconfig(&[("Kconfig", &text)]).definitions("A").len() < 3000);
     }
 
     #[test]
