@@ -1,7 +1,7 @@
 //! Events that the stages send while they work; `cli/progress.rs` renders them.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -135,14 +135,29 @@ pub trait Sink: Send + Sync {
     fn event(&self, event: &Event);
 }
 
+/// A note, as reports keep it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Note {
+    /// The stage that sent it.
+    pub stage: Stage,
+    /// One sentence.
+    pub text: String,
+}
+
+/// Notes that are kept for a report; a run has a few.
+const MOST_NOTES: usize = 1000;
+
 /// The event sender of every stage; cheap to clone.
 #[derive(Clone)]
-pub struct Events(Arc<dyn Sink>);
+pub struct Events {
+    sink: Arc<dyn Sink>,
+    notes: Arc<Mutex<Vec<Note>>>,
+}
 
 impl Events {
     /// Sends events to `sink`.
     pub fn new(sink: impl Sink + 'static) -> Events {
-        Events(Arc::new(sink))
+        Events { sink: Arc::new(sink), notes: Arc::default() }
     }
 
     /// Discards all events.
@@ -164,7 +179,22 @@ impl Events {
             }
             Event::Progress { .. } => {}
         }
-        self.0.event(&event);
+        if let Event::Note { stage, text } = &event {
+            let mut notes = self.kept();
+            if notes.len() < MOST_NOTES {
+                notes.push(Note { stage: *stage, text: text.clone() });
+            }
+        }
+        self.sink.event(&event);
+    }
+
+    /// The notes since the last call, whole.
+    pub fn take_notes(&self) -> Vec<Note> {
+        std::mem::take(&mut self.kept())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends [`Event::Note`].

@@ -122,6 +122,8 @@ pub enum Goal {
     Fetch,
     /// The series is applied.
     Patch,
+    /// The kernel is configured.
+    Configure,
     /// The kernel is built.
     Build,
     /// The packages are written.
@@ -133,8 +135,8 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// Whether the kernel is built.
-    pub fn builds(self) -> bool {
+    /// Whether a kconfig is used.
+    pub fn configures(self) -> bool {
         !matches!(self, Goal::Fetch | Goal::Patch)
     }
 

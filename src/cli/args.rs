@@ -3,8 +3,8 @@
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    boot, cache, compare, completions, console, doctor, man, package_self, plan, releases, repo, reproduce,
-    run, series, verify,
+    boot, cache, compare, completions, configure, console, doctor, man, package_self, plan, releases, repo,
+    reproduce, run, series, verify,
 };
 use super::flag_positions;
 use super::flags::{GlobalArgs, InstallArgs};
@@ -65,6 +65,8 @@ enum Command {
     Fetch(run::FetchArgs),
     /// Run every stage up to the patched source tree
     Patch(run::PatchArgs),
+    /// Run every stage up to the kernel's configuration, and show how it differs from the request
+    Configure(configure::ConfigureArgs),
     /// Run every stage up to the kernel build
     Build(run::BuildArgs),
     /// Run every stage up to packaging
@@ -149,6 +151,7 @@ impl Command {
             Command::Plan(args) => args.settings(),
             Command::Fetch(args) => args.settings(),
             Command::Patch(args) => args.settings(),
+            Command::Configure(args) => args.settings(),
             Command::Build(args) => args.settings(),
             Command::Package(args) => args.settings(),
             Command::Boot(args) => args.settings(),
@@ -172,6 +175,7 @@ impl Command {
             Command::Plan(args) => plan::run(&args, start),
             Command::Fetch(_) => run::run(start, Goal::Fetch),
             Command::Patch(_) => run::run(start, Goal::Patch),
+            Command::Configure(_) => configure::run(start),
             Command::Build(_) => run::run(start, Goal::Build),
             Command::Package(_) => run::run(start, Goal::Package),
             Command::Boot(args) => boot::run(&args, start),

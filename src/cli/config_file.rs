@@ -255,6 +255,7 @@ mod tests {
                     "\"plain\"",
                     "[\"image\"]",
                     "[\"deb\"]",
+                    "[{ pattern = \"p\", reason = \"r\" }]",
                 ];
                 let set = forms.iter().any(|value| {
                     file(&format!("{name} = {value}")).is_ok_and(|settings| settings != Settings::default())

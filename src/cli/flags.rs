@@ -90,6 +90,11 @@ pub(crate) struct KernelArgs {
     #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE")]
     pub(crate) kconfig: Vec<String>,
 
+    /// Refuse a whole configuration, such as a distribution's, of which this release does not have every option
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+        hide_possible_values = true)]
+    pub(crate) strict_kconfig: Option<bool>,
+
     /// Suffix of the kernel release in `uname -r`
     /// [default: -<series>[-rust]-<kconfig>[-signed]]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]

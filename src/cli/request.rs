@@ -100,7 +100,8 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
     let lang = one_language(&series.lang)?;
     let keys = keys(settings, goal)?;
     let kconfig_names = kconfig_names(settings);
-    let kconfig = Kconfig::load_for(lang, keys.secure_boot.is_some(), &kconfig_names)?;
+    let mut kconfig = Kconfig::load_for(lang, keys.secure_boot.is_some(), &kconfig_names)?;
+    kconfig.strict = kernel.strict_kconfig.unwrap_or(false);
     let boot = boot(settings, &kconfig)?;
     let out = settings.out.out.clone().unwrap_or_else(|| OUT.into());
     Ok(Request {

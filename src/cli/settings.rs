@@ -92,7 +92,7 @@ merge! {
     ReleaseArgs { release }
     SourceArgs { source, kernel_org_mirror, debian_mirror, accept_stale_index, keyring, no_verify }
     SeriesArgs { series, lang }
-    KernelArgs { kconfig, localversion, revision, secure_boot_key, secure_boot_cert }
+    KernelArgs { kconfig, strict_kconfig, localversion, revision, secure_boot_key, secure_boot_cert }
     CompilerArgs { cc }
     PackageArgs { format, packages, compression, openpgp_key }
     NoBootArgs { no_boot }

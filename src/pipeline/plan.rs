@@ -41,11 +41,11 @@ pub fn offers(cx: &Context, request: &Request) -> Result<(Release, Vec<Offer>), 
 /// release is too long.
 pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Failure> {
     let missing = |error| Failure::new(Some(Stage::Build), &error);
-    if goal.builds() {
+    if goal.configures() {
         let host = request.host_request(goal, cx.store.root());
         doctor::require(&doctor::examine(host, &cx.stop)).map_err(missing)?;
     }
-    let toolchain = toolchain(cx, request, goal.builds() && request.kconfig.requests("RUST"))
+    let toolchain = toolchain(cx, request, goal.configures() && request.kconfig.requests("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
     let (release, offers) = offers(cx, request)?;
     let series = series::load(&request.series, &release, request.lang, &toolchain)

@@ -16,7 +16,9 @@ use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
 use crate::kernel::{series, toolchain};
 use crate::pipeline::request::Request;
-use crate::report::{Artifact, BootRecord, Kernel, Report, RequestRecord, Source, StageRecord, attest};
+use crate::report::{
+    Artifact, BootRecord, Configuration, Kernel, Report, RequestRecord, Source, StageRecord, attest,
+};
 use crate::stages::boot::{self, BootResult, Subject};
 use crate::stages::build::{self, KernelBuild};
 use crate::stages::fetch::{self, Offer};
@@ -118,6 +120,10 @@ impl Run<'_> {
         }
         let config =
             self.stage(Stage::Configure, &kernel.kconfig.name, || configure::configure(cx, kernel, &tree))?;
+        self.recorder.report.configuration = Some(Configuration::from(&config));
+        if goal == Goal::Configure {
+            return Ok(None);
+        }
         let build =
             self.stage(Stage::Build, &kernel.kernel_release(), || build::build(cx, kernel, &tree, config))?;
         self.recorder.report.kernel = Some(Kernel::new(kernel, &build));
@@ -220,6 +226,8 @@ impl Run<'_> {
 
 impl<'a> Run<'a> {
     fn begin(cx: &'a Context, request: &'a Request) -> Result<Run<'a>, Failure> {
+        // Notes of an earlier run in the same process are in its own report.
+        cx.events.take_notes();
         let recorder = Recorder::begin(RequestRecord::from(request), &request.out)?;
         Ok(Run { cx, recorder })
     }
@@ -247,6 +255,7 @@ impl<'a> Run<'a> {
         self.cx.events.send(Event::Finished { stage, status, seconds, summary });
         let log = Some(log).filter(|log| log.exists());
         self.recorder.report.stages.push(StageRecord { stage, status, seconds, key, log });
+        self.recorder.report.notes.extend(self.cx.events.take_notes());
         let value = result.map_err(|error| Failure::new(Some(stage), &error))?;
         self.recorder.write()?;
         Ok(value)

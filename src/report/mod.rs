@@ -20,9 +20,10 @@ use serde_json::Value;
 
 pub use self::error::ReadError;
 pub use self::record::{
-    Artifact, BootRecord, Document, DocumentKind, ErrorRecord, Kernel, RequestRecord, Source, StageRecord,
-    Tool, ToolchainRecord,
+    Artifact, BootRecord, Configuration, Document, DocumentKind, DroppedOption, ErrorRecord, Kernel,
+    RequestRecord, Source, StageRecord, Tool, ToolchainRecord,
 };
+use crate::base::events::Note;
 use crate::base::files;
 use crate::base::release::Release;
 use crate::stages::boot::Verdict;
@@ -56,6 +57,9 @@ pub struct Report {
     pub patches: Vec<AppliedPatch>,
     /// The programs that built the kernel.
     pub toolchain: Option<ToolchainRecord>,
+    /// The configuration, set once the kernel is configured.
+    #[serde(default)]
+    pub configuration: Option<Configuration>,
     /// The kernel, set once it is built.
     pub kernel: Option<Kernel>,
     /// The packages.
@@ -67,6 +71,9 @@ pub struct Report {
     /// The stages that ran, in order.
     #[serde(default, deserialize_with = "known")]
     pub stages: Vec<StageRecord>,
+    /// What the user should know although nothing failed, whole: the terminal shortens it.
+    #[serde(default, deserialize_with = "known")]
+    pub notes: Vec<Note>,
     /// The result of the boot. Null if the run ended before it.
     #[serde(default, deserialize_with = "known")]
     pub boot: Option<BootRecord>,
@@ -121,10 +128,12 @@ impl Report {
             source: None,
             patches: Vec::new(),
             toolchain: None,
+            configuration: None,
             kernel: None,
             artifacts: Vec::new(),
             evidence: Vec::new(),
             stages: Vec::new(),
+            notes: Vec::new(),
             boot: None,
             error: None,
         }

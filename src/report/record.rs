@@ -12,9 +12,11 @@ use crate::base::options::{Compression, Format, Lang, Part};
 use crate::base::release::Line;
 use crate::base::x509::Identity;
 use crate::kernel::KernelPlan;
+use crate::kernel::kconfig::{KconfigFile, LostOption};
 use crate::kernel::toolchain::{RustToolchain, Toolchain};
 use crate::stages::boot::{BootResult, Verdict};
 use crate::stages::build::KernelBuild;
+use crate::stages::configure::KernelConfig;
 use crate::stages::fetch::Origin;
 use crate::stages::package::Package;
 use crate::stages::verify::VerifiedSource;
@@ -161,6 +163,49 @@ impl From<&Toolchain> for ToolchainRecord {
             bindgen: rust(|rust| &rust.bindgen_version),
             libclang: rust(|rust| &rust.libclang_version),
             pahole: tools.pahole_version.clone(),
+        }
+    }
+}
+
+/// An option of a whole configuration that the kernel does not have as that configuration says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DroppedOption {
+    /// Without `CONFIG_`.
+    pub symbol: String,
+    /// Value, file and line: `CONFIG_X=m from distro.config, line 7`.
+    pub request: String,
+    /// The value in `.config`; `n` for an option that is off.
+    pub actual: String,
+    /// Why the values differ.
+    pub reason: String,
+}
+
+/// The kernel's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Configuration {
+    /// Path of the final `.config` in the store.
+    pub config: PathBuf,
+    /// SHA-256 of the final `.config`.
+    pub config_sha256: String,
+    /// The files of `--kconfig`, and what each was taken for.
+    pub files: Vec<KconfigFile>,
+    /// What a whole configuration among them has, and this kernel has not.
+    pub dropped: Vec<DroppedOption>,
+}
+
+impl From<&KernelConfig> for Configuration {
+    fn from(config: &KernelConfig) -> Configuration {
+        let dropped = |option: &LostOption| DroppedOption {
+            symbol: option.symbol.clone(),
+            request: option.request.clone(),
+            actual: option.actual.clone(),
+            reason: option.reason.to_string(),
+        };
+        Configuration {
+            config: config.config.clone(),
+            config_sha256: config.config_sha256.clone(),
+            files: config.kconfig.files.clone(),
+            dropped: config.dropped.iter().map(dropped).collect(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod build;
 mod cli;
 mod compare;
 mod compare_run;
+mod configuration;
 mod configure;
 mod console;
 mod docs;

@@ -20,7 +20,7 @@ pub(crate) struct ConsoleArgs {
     /// Log of a kernel's console, or `-` for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Print JSON
+    /// Print the complaints as JSON
     #[arg(long)]
     json: bool,
 }

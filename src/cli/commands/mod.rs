@@ -4,6 +4,7 @@ pub(crate) mod boot;
 pub(crate) mod cache;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod configure;
 pub(crate) mod console;
 pub(crate) mod doctor;
 pub(crate) mod man;

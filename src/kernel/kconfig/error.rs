@@ -26,6 +26,12 @@ pub enum Error {
         /// Operation, path and reason.
         source: io::Error,
     },
+    /// The file is not a configuration at all.
+    #[error("the kconfig {name} is not a text")]
+    NotText {
+        /// The path on the command line.
+        name: String,
+    },
     /// A line that `.config` files do not have.
     #[error("line {line} of the kconfig {name} is neither an option nor a comment: {text:?}")]
     Malformed {
@@ -84,6 +90,9 @@ impl Explain for Error {
             Error::Unsigned { symbol } => Some(format!(
                 "sign them with --secure-boot-key and --secure-boot-cert, or remove CONFIG_{symbol}"
             )),
+            Error::NotText { .. } => {
+                Some("use a .config, as it is or compressed with gzip, xz or zstd".to_owned())
+            }
             Error::NoDebugInfo => Some("add the fragment debug-info: --kconfig NAME,debug-info".to_owned()),
             _ => None,
         }

@@ -9,19 +9,29 @@
 //!   the keys of an `[[allow]]` table.
 //! - `# kpatch-build: objects N`: the number of objects of a build, for the progress bar only.
 
+use std::io::Read;
 use std::path::Path;
 
 use fs_err as fs;
 use serde::Deserialize;
 
 use super::error::Error;
-use super::options::{Base, Kconfig, RequestedOption};
+use super::options::{Base, FileKind, Kconfig, KconfigFile, RequestedOption};
+use crate::base::archive::decompress::decompress;
 use crate::base::options::Lang;
 use crate::claims::console::Allowance;
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "kconfigs"]
 struct Shipped;
+
+const CONFIG: &str = ".config";
+/// Bytes of the largest configuration. The largest real one has 300 KiB.
+const LONGEST_FILE: u64 = 16 << 20;
+/// Options that a fragment has at most.
+const MOST_REQUESTS: usize = 1000;
+const GENERATED: &str = "# Automatically generated file; DO NOT EDIT.";
+const ARCHITECTURES: [&str; 3] = ["CONFIG_X86_64=y", "CONFIG_X86=y", "CONFIG_64BIT=y"];
 
 /// The fragment for kernels with series in Rust.
 const RUST: &str = "rust";
@@ -37,8 +47,17 @@ impl Kconfig {
         let mut kconfig = Kconfig::default();
         let mut base = None;
         for name in names {
-            let (stem, text) = read(name)?;
+            let Text { stem, text, is_shipped } = read(name)?;
             let fragment = parse(name, &text)?;
+            let taken_for = match is_shipped {
+                true => FileKind::Shipped,
+                false if is_whole(&text) => FileKind::Whole,
+                false => FileKind::Fragment,
+            };
+            kconfig.files.push(KconfigFile { name: name.clone(), taken_for });
+            if !is_shipped && Shipped::get(name).is_some() {
+                kconfig.overrides.push(format!("{name} is the file ./{name}, not the shipped kconfig"));
+            }
             base = base.or(fragment.base);
             kconfig.objects = kconfig.objects.or(fragment.objects);
             if !kconfig.name.is_empty() {
@@ -64,8 +83,8 @@ impl Kconfig {
         let implied = [(lang == Lang::Rust, RUST), (signed, SECURE_BOOT)];
         let implied = implied.into_iter().filter(|(is_needed, _)| *is_needed).map(|(_, name)| name);
         for fragment in implied.filter(|fragment| !names.iter().any(|name| name == fragment)) {
-            let (_, text) = read(fragment)?;
-            for (symbol, option) in parse(fragment, &text)?.options {
+            let shipped = read(fragment)?;
+            for (symbol, option) in parse(fragment, &shipped.text)?.options {
                 kconfig.set(symbol, option);
             }
         }
@@ -81,23 +100,50 @@ impl Kconfig {
     }
 }
 
-/// Reads a fragment; returns its name without directory and suffix, and its text.
-fn read(name: &str) -> Result<(String, String), Error> {
-    let file = format!("{}.config", name.trim_end_matches(".config"));
+/// The text of a kconfig, and its name without directory and suffix.
+struct Text {
+    stem: String,
+    text: String,
+    is_shipped: bool,
+}
+
+/// Reads a shipped kconfig or the user's file. `debug.config` is a file if there is one, `debug` is not.
+fn read(name: &str) -> Result<Text, Error> {
     let path = Path::new(name);
-    if !name.contains('/')
-        && let Some(shipped) = Shipped::get(&file)
-    {
-        let text = String::from_utf8_lossy(&shipped.data).into_owned();
-        return Ok((file.trim_end_matches(".config").to_owned(), text));
+    let is_path = name.contains('/') || name.ends_with(CONFIG) && path.is_file();
+    let shipped = name.trim_end_matches(CONFIG);
+    if !is_path && let Some(file) = Shipped::get(&format!("{shipped}{CONFIG}")) {
+        let text = String::from_utf8_lossy(&file.data).into_owned();
+        return Ok(Text { stem: shipped.to_owned(), text, is_shipped: true });
     }
-    if !name.contains('/') && !path.exists() {
+    if !is_path && !path.exists() {
         return Err(unknown(name));
     }
-    let text = fs::read(path).map_err(|source| Error::Read { name: name.to_owned(), source })?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let stem = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok((stem.trim_end_matches(".config").trim_start_matches('.').to_owned(), text))
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+    let compressed = [".gz", ".xz", ".zst"].iter().find_map(|suffix| file_name.strip_suffix(suffix));
+    let stem = compressed.unwrap_or(&file_name).trim_end_matches(CONFIG).trim_start_matches('.').to_owned();
+    Ok(Text { stem, text: user_text(name)?, is_shipped: false })
+}
+
+/// The text of the user's file, which may be compressed, as `/proc/config.gz` is.
+fn user_text(name: &str) -> Result<String, Error> {
+    let unreadable = |source| Error::Read { name: name.to_owned(), source };
+    let mut bytes = Vec::new();
+    let plain = decompress(fs::File::open(name).map_err(unreadable)?).map_err(unreadable)?;
+    plain.take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST_FILE || bytes.contains(&0) {
+        return Err(Error::NotText { name: name.to_owned() });
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether a text is the configuration of a kernel: with the first lines that `conf` writes
+/// (scripts/kconfig/confdata.c), or with as many options as no fragment has, an architecture's among them.
+fn is_whole(text: &str) -> bool {
+    let is_option = |line: &&str| option(line.trim()).is_some_and(|option| option.is_some());
+    text.lines().take(10).any(|line| line == GENERATED)
+        || text.lines().filter(is_option).count() > MOST_REQUESTS
+            && text.lines().any(|line| ARCHITECTURES.contains(&line.trim()))
 }
 
 fn unknown(name: &str) -> Error {
@@ -131,7 +177,8 @@ struct Fragment {
 
 fn parse(name: &str, text: &str) -> Result<Fragment, Error> {
     let mut fragment = Fragment::default();
-    let (mut optional, mut generated) = (false, false);
+    let mut optional = false;
+    let generated = is_whole(text);
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         let malformed =
@@ -151,8 +198,6 @@ fn parse(name: &str, text: &str) -> Result<Fragment, Error> {
         } else if let Some((symbol, value)) = option(line).ok_or_else(malformed)? {
             let (from, line) = (name.to_owned(), number as u32 + 1);
             fragment.options.push((symbol, RequestedOption { value, optional, generated, from, line }));
-        } else if line == "# Automatically generated file; DO NOT EDIT." {
-            generated = true;
         }
     }
     Ok(fragment)
@@ -284,6 +329,48 @@ mod tests {
         assert!(!option.optional && option.value == "y");
         assert_eq!(described("B", option), "CONFIG_B=y from the series mine");
         assert_eq!(kconfig.merged(), "CONFIG_A=y\nCONFIG_B=y\n");
+    }
+
+    fn file(name: &str, content: &[u8]) -> (tempfile::TempDir, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        (dir, path.display().to_string())
+    }
+
+    fn taken_for(content: &[u8], name: &str) -> FileKind {
+        let (_dir, path) = file(name, content);
+        Kconfig::load(&[path]).unwrap().files[0].taken_for
+    }
+
+    #[test]
+    fn a_whole_configuration_is_told_from_a_fragment() {
+        let options = |count: usize| (0..count).map(|n| format!("CONFIG_A{n}=y\n")).collect::<String>();
+        let header =
+            "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.187 Kernel Configuration\n#\n";
+        for (text, kind) in [
+            (options(3), FileKind::Fragment),
+            (format!("{header}{}", options(3)), FileKind::Whole),
+            (options(1100), FileKind::Fragment),
+            (format!("{}CONFIG_X86_64=y\n", options(1100)), FileKind::Whole),
+            (format!("{}CONFIG_X86_64=y\n", options(10)), FileKind::Fragment),
+        ] {
+            assert_eq!(taken_for(text.as_bytes(), "mine.config"), kind);
+        }
+        let shipped = Kconfig::load(&["boot".to_owned()]).unwrap();
+        assert_eq!(shipped.files[0].taken_for, FileKind::Shipped);
+    }
+
+    #[test]
+    fn a_configuration_may_be_compressed_and_nothing_else_is_read() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, b"CONFIG_A=y\n").unwrap();
+        let (_dir, path) = file("config.gz", &gzip.finish().unwrap());
+        let kconfig = Kconfig::load(&[path]).unwrap();
+        assert_eq!((kconfig.name.as_str(), kconfig.requests("A")), ("config", true));
+        let (_dir, path) = file("config", b"\x7fELF\0\0");
+        let error = Kconfig::load(&[path]).unwrap_err();
+        assert!(matches!(error, Error::NotText { .. }), "{error}");
     }
 
     #[test]

@@ -15,4 +15,4 @@ pub use checks::{check_boot_testable, check_release, check_signing};
 pub use error::Error;
 pub use option_check::{LostOption, Reason};
 pub(crate) use options::BOOT_NEEDS;
-pub use options::{Base, Kconfig, RequestedOption};
+pub use options::{Base, FileKind, Kconfig, KconfigFile, RequestedOption};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::expression::{Expression, Tristate, Values};
 use super::options::{Kconfig, RequestedOption, described, setting};
-use super::tree::{Condition, Definition, KconfigTree};
+use super::tree::{Condition, Definition, KconfigTree, OptionType};
 
 /// A requested option that does not have its requested value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct LostOption {
     pub symbol: String,
     /// The request, with fragment and line: `CONFIG_X=y from boot, line 7`.
     pub request: String,
+    /// The shipped kconfig that requests it, if one does.
+    pub shipped: Option<String>,
     /// The value in `.config`; `n` for an option that is off.
     pub actual: String,
     /// Why the values differ.
@@ -22,8 +24,10 @@ pub struct LostOption {
 /// Why an option does not have the requested value. Texts have the file and line of each dependency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// No Kconfig file of the tree defines it.
-    Undefined,
+    /// No Kconfig file of the tree defines it. The most similar option, if one is similar.
+    Undefined(Option<String>),
+    /// The value does not fit the option's type or range.
+    Value(String),
     /// The dependencies that are not met, each with its value.
     Depends(Vec<String>),
     /// Another member of the same choice is on.
@@ -40,7 +44,10 @@ impl std::fmt::Display for LostOption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ", self.request)?;
         match &self.reason {
-            Reason::Undefined => f.write_str("does not exist in this release"),
+            Reason::Undefined(None) => f.write_str("does not exist in this release"),
+            Reason::Undefined(Some(nearest)) => {
+                write!(f, "does not exist in this release; CONFIG_{nearest} does")
+            }
             reason => write!(f, "{}: {reason}", became(&self.actual)),
         }
     }
@@ -49,7 +56,8 @@ impl std::fmt::Display for LostOption {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Reason::Undefined => f.write_str("no Kconfig file defines it"),
+            Reason::Undefined(_) => f.write_str("no Kconfig file defines it"),
+            Reason::Value(why) => f.write_str(why),
             Reason::Depends(unmet) => write!(f, "it depends on {}", unmet.join(" and on ")),
             Reason::Rival(rival) => write!(f, "{rival} of the same choice is on"),
             Reason::Selected(by) => write!(f, "it is selected by {}", by.join(" and by ")),
@@ -76,6 +84,8 @@ fn became(actual: &str) -> String {
 pub(crate) struct Comparison {
     /// Options whose loss fails the run.
     pub(crate) lost: Vec<LostOption>,
+    /// Options of a whole configuration that this kernel does not have as that configuration says.
+    pub(crate) dropped: Vec<LostOption>,
     /// One sentence for each difference that does not fail the run.
     pub(crate) notes: Vec<String>,
 }
@@ -102,21 +112,13 @@ pub(crate) fn compare(kconfig: &Kconfig, values: &Values, tree: &Path) -> Compar
     let tree = KconfigTree::read(tree);
     let explainer = Explainer { kconfig, values, tree: &tree };
     let mut comparison = Comparison::default();
-    let mut undefined = Vec::new();
     for (symbol, option) in differing {
         match explainer.classify(symbol, option) {
             Difference::Lost(lost) => comparison.lost.push(lost),
             Difference::Noted(note) => comparison.notes.push(note),
-            Difference::Undefined => undefined.push(symbol.as_str()),
+            Difference::Dropped(dropped) => comparison.dropped.push(dropped),
             Difference::Irrelevant => {}
         }
-    }
-    if !undefined.is_empty() {
-        comparison.notes.push(format!(
-            "{} options of the configuration file do not exist in this release: {}",
-            undefined.len(),
-            undefined.join(" ")
-        ));
     }
     comparison
 }
@@ -136,12 +138,18 @@ fn same(requested: &str, actual: &str) -> bool {
         || (requested == "\"\"" && actual == "n")
 }
 
+/// The value of `0x1000`, or of `1000` in the same notation.
+fn hexadecimal(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix("0x").or(text.strip_prefix("0X")).unwrap_or(text);
+    i64::from_str_radix(digits, 16).ok()
+}
+
 enum Difference {
     Lost(LostOption),
     Noted(String),
-    /// An option of a generated file that this release does not have.
-    Undefined,
-    /// An option of a generated file that follows from others: not a request.
+    /// An option of a whole configuration that this release does not have, or not with this value.
+    Dropped(LostOption),
+    /// An option of a whole configuration that follows from others: not a request.
     Irrelevant,
 }
 
@@ -158,30 +166,34 @@ impl Explainer<'_> {
             let note = format!("{} became y: {}", described(symbol, option), self.promotion(symbol));
             return Difference::Noted(note);
         }
-        if option.generated {
-            if self.tree.definitions(symbol).is_empty() && option.value != "n" {
-                return Difference::Undefined;
-            }
-            if option.value == "n" || !self.tree.has_prompt(symbol) {
-                return Difference::Irrelevant;
-            }
+        let is_defined = !self.tree.definitions(symbol).is_empty();
+        if option.generated && (option.value == "n" || is_defined && !self.tree.has_prompt(symbol)) {
+            return Difference::Irrelevant;
         }
         let lost = LostOption {
             symbol: symbol.to_owned(),
             request: described(symbol, option),
+            shipped: self.kconfig.is_shipped(&option.from).then(|| option.from.clone()),
             actual: actual.to_owned(),
             reason: self.reason(symbol, option),
         };
-        match option.optional {
-            true => Difference::Noted(format!("optional {lost}")),
-            false => Difference::Lost(lost),
+        match option {
+            _ if option.optional => Difference::Noted(format!("optional {lost}")),
+            _ if option.generated && !self.kconfig.strict => Difference::Dropped(lost),
+            _ => Difference::Lost(lost),
         }
     }
 
     fn reason(&self, symbol: &str, option: &RequestedOption) -> Reason {
         let definitions = self.tree.definitions(symbol);
         if definitions.is_empty() {
-            return Reason::Undefined;
+            // A whole configuration has hundreds of them, and the user wrote none.
+            return Reason::Undefined((!option.generated).then(|| self.nearest(symbol)).flatten());
+        }
+        if option.value != "n"
+            && let Some(why) = self.misfit(symbol, &option.value)
+        {
+            return Reason::Value(why);
         }
         if option.value == "n" {
             let by = self.selectors(symbol);
@@ -202,6 +214,49 @@ impl Explainer<'_> {
             Some(rival) => Reason::Rival(self.describe_rival(rival)),
             None => self.prompt(definitions),
         }
+    }
+
+    /// The option whose name is most similar.
+    fn nearest(&self, symbol: &str) -> Option<String> {
+        let wanted = symbol.to_uppercase();
+        let likeness = |name: &&str| strsim::jaro_winkler(name, &wanted);
+        let best = self.tree.names().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(&best) > 0.9).then(|| best.to_owned())
+    }
+
+    /// Why the option's type or range excludes the value.
+    fn misfit(&self, symbol: &str, value: &str) -> Option<String> {
+        let is_quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
+        match self.tree.kind(symbol)? {
+            OptionType::Bool if value == "m" => Some("it is y or n, never a module".to_owned()),
+            OptionType::Bool if !matches!(value, "y" | "n") => {
+                Some("it is y or n, in lower case and without quotes".to_owned())
+            }
+            OptionType::Tristate if !matches!(value, "y" | "m" | "n") => {
+                Some("it is y, m or n, in lower case and without quotes".to_owned())
+            }
+            OptionType::String if !is_quoted => Some(format!("it is a string: write \"{value}\"")),
+            OptionType::Int if value.parse::<i64>().is_err() => Some("it is a decimal number".to_owned()),
+            OptionType::Hex if hexadecimal(value).is_none() => {
+                Some("it is a hexadecimal number, such as 0x1000".to_owned())
+            }
+            OptionType::Int | OptionType::Hex => self.beyond_range(symbol, value),
+            _ => None,
+        }
+    }
+
+    fn beyond_range(&self, symbol: &str, value: &str) -> Option<String> {
+        let number = |text: &str| {
+            let text = self.values.get(text).map_or(text, String::as_str);
+            text.parse::<i64>().ok().or(hexadecimal(text))
+        };
+        let applies = |condition: &Option<Expression>| {
+            condition.as_ref().is_none_or(|condition| condition.evaluate(self.values) != Some(Tristate::No))
+        };
+        let mut ranges = self.tree.definitions(symbol).iter().flat_map(|definition| &definition.ranges);
+        let (least, most, _) = ranges.find(|(_, _, condition)| applies(condition))?;
+        let is_within = number(least)? <= number(value)? && number(value)? <= number(most)?;
+        (!is_within).then(|| format!("it must be from {least} to {most}"))
     }
 
     /// Why an option that was requested as a module is built in.
@@ -342,9 +397,24 @@ choice\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n";
         }
     }
 
+    const TYPES: &str = "
+config CPUS
+\tint \"cpus\"
+\trange 2 512
+config BASE
+\thex \"base\"
+\trange 0x1000 0x8000
+config SMP
+\tbool \"smp\"
+config WATCH
+\ttristate \"watch\"
+config HOST
+\tstring \"host\"
+";
+
     fn comparison(requests: &[(&str, RequestedOption)], config: &str) -> Comparison {
         let tree = tempfile::tempdir().unwrap();
-        std::fs::write(tree.path().join("Kconfig"), TREE).unwrap();
+        std::fs::write(tree.path().join("Kconfig"), format!("{TREE}{TYPES}")).unwrap();
         let options = requests.iter().map(|(symbol, option)| (symbol.to_string(), option.clone())).collect();
         let kconfig = Kconfig { base: Base::Default, options, ..Kconfig::default() };
         compare(&kconfig, &values(config), tree.path())
@@ -432,7 +502,7 @@ choice\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n";
     }
 
     #[test]
-    fn a_generated_file_requests_only_options_that_a_user_can_set_and_the_release_has() {
+    fn a_whole_configuration_loses_what_the_release_lacks() {
         let generated = |value| RequestedOption { generated: true, ..requested(value) };
         let comparison = comparison(
             &[
@@ -443,7 +513,38 @@ choice\nconfig ONE\n\tbool \"one\"\nconfig TWO\n\tbool \"two\"\nendchoice\n";
             ],
             "CONFIG_ONE=y",
         );
-        assert_eq!(comparison.lost.iter().map(|lost| lost.symbol.as_str()).collect::<Vec<_>>(), ["FREEZER"]);
-        assert!(comparison.notes[0].contains("OLDER"), "{:?}", comparison.notes);
+        let symbols =
+            |options: &[LostOption]| options.iter().map(|lost| lost.symbol.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            (symbols(&comparison.lost), symbols(&comparison.dropped)),
+            (vec![], ["FREEZER", "OLDER"].map(str::to_owned).to_vec())
+        );
+    }
+
+    #[test]
+    fn a_strict_request_holds_a_whole_configuration_to_every_line() {
+        let mut kconfig = Kconfig { strict: true, ..Kconfig::default() };
+        kconfig.options.insert("OLDER".into(), RequestedOption { generated: true, ..requested("y") });
+        let comparison = compare(&kconfig, &values(""), tempfile::tempdir().unwrap().path());
+        assert_eq!((comparison.lost.len(), comparison.dropped.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_refused_value_says_what_the_option_takes() {
+        for (symbol, value, reason) in [
+            ("CPUS", "99999", "it must be from 2 to 512"),
+            ("CPUS", "many", "it is a decimal number"),
+            ("BASE", "0xfffff", "it must be from 0x1000 to 0x8000"),
+            ("SMP", "m", "it is y or n, never a module"),
+            ("SMP", "\"y\"", "it is y or n, in lower case and without quotes"),
+            ("WATCH", "Y", "it is y, m or n, in lower case and without quotes"),
+            ("HOST", "foo", "it is a string: write \"foo\""),
+            ("smp", "y", "does not exist in this release; CONFIG_SMP does"),
+            ("WATCHH", "y", "does not exist in this release; CONFIG_WATCH does"),
+        ] {
+            let comparison = comparison(&[(symbol, requested(value))], "");
+            let text = comparison.lost.first().map(LostOption::to_string).unwrap_or_default();
+            assert!(text.contains(reason), "{symbol}={value}: {text}");
+        }
     }
 }

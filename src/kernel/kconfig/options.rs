@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::claims::console::Allowance;
 
@@ -26,7 +27,7 @@ pub struct RequestedOption {
     pub value: String,
     /// The option may vanish without failing the run.
     pub optional: bool,
-    /// The option comes from a `.config` that `conf` wrote, which lists every option, requested or not.
+    /// The option comes from a whole configuration, which lists every option, requested or not.
     pub generated: bool,
     /// The fragment, as named on the command line; part of messages only.
     #[serde(skip)]
@@ -46,6 +47,27 @@ impl RequestedOption {
     }
 }
 
+/// What a file of `--kconfig` was taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileKind {
+    /// A kconfig that ships with this program.
+    Shipped,
+    /// A file whose every line is a request.
+    Fragment,
+    /// The configuration of a kernel, such as a distribution's: what this release does not have is left out.
+    Whole,
+}
+
+/// A file of `--kconfig`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KconfigFile {
+    /// Shipped name or path, as on the command line.
+    pub name: String,
+    /// What it was taken for.
+    pub taken_for: FileKind,
+}
+
 /// The requested kernel configuration: all fragments as one.
 #[derive(Clone, Debug, Default)]
 pub struct Kconfig {
@@ -59,6 +81,10 @@ pub struct Kconfig {
     pub overrides: Vec<String>,
     /// Roughly the number of objects of a complete build.
     pub objects: Option<u64>,
+    /// The files, in the order of the command line.
+    pub files: Vec<KconfigFile>,
+    /// The kernel must have every line of a whole configuration that a user can set.
+    pub strict: bool,
     /// The complaints that a kernel with these options may have; for the boot test alone.
     pub allowances: Vec<Allowance>,
 }
@@ -79,6 +105,11 @@ impl Kconfig {
             Some(option) => option.value != "y",
             None => self.base == Base::AllNoConfig,
         })
+    }
+
+    /// Whether `name` is a shipped kconfig of this request.
+    pub(super) fn is_shipped(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.name == name && file.taken_for == FileKind::Shipped)
     }
 
     /// Whether the fragments request `symbol` with a value other than `n`.

@@ -1,6 +1,6 @@
 //! Reads the Kconfig files of a kernel tree, as far as an explanation of an option's value needs them.
 //!
-//! Documentation/kbuild/kconfig-language.rst defines the grammar. Defaults and ranges are ignored: the kernel's
+//! Documentation/kbuild/kconfig-language.rst defines the grammar. Defaults are ignored: the kernel's
 //! `conf` computes the values.
 
 use std::collections::BTreeMap;
@@ -28,8 +28,36 @@ pub(super) struct Definition {
     pub(super) depends: Vec<Condition>,
     /// The conditions under which a user can set the option; `None` without a prompt.
     pub(super) prompt: Option<Vec<Condition>>,
+    /// The type, if this entry has it.
+    pub(super) kind: Option<OptionType>,
+    /// The ranges of a number: least and largest value, and the condition.
+    pub(super) ranges: Vec<(String, String, Option<Expression>)>,
     /// Number of the choice that the option belongs to; its members exclude each other.
     pub(super) choice: Option<usize>,
+}
+
+/// The type of an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OptionType {
+    Bool,
+    Tristate,
+    String,
+    Int,
+    Hex,
+}
+
+impl OptionType {
+    /// The type that a line of an entry defines: `bool`, `def_bool`, `tristate` and so on.
+    fn of(word: &str) -> Option<OptionType> {
+        match word {
+            "bool" | "boolean" | "def_bool" => Some(OptionType::Bool),
+            "tristate" | "def_tristate" => Some(OptionType::Tristate),
+            "string" => Some(OptionType::String),
+            "int" => Some(OptionType::Int),
+            "hex" => Some(OptionType::Hex),
+            _ => None,
+        }
+    }
 }
 
 /// A `select` with its position.
@@ -111,6 +139,16 @@ impl KconfigTree {
     /// All entries of a symbol; empty for one that the tree does not define.
     pub(super) fn definitions(&self, symbol: &str) -> &[Definition] {
         self.symbols.get(symbol).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of all options.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.symbols.keys().map(String::as_str)
+    }
+
+    /// The type of an option.
+    pub(super) fn kind(&self, symbol: &str) -> Option<OptionType> {
+        self.definitions(symbol).iter().find_map(|definition| definition.kind)
     }
 
     /// Whether a user can ever set the option.
@@ -218,6 +256,8 @@ impl Reader<'_> {
         let definition = Definition {
             depends: self.blocks.iter().flat_map(|block| block.conditions.clone()).collect(),
             prompt: None,
+            kind: None,
+            ranges: Vec::new(),
             choice: self.blocks.iter().rev().find_map(|block| block.choice),
         };
         self.kconfig.symbols.entry(name.to_owned()).or_default().push(definition);
@@ -225,6 +265,9 @@ impl Reader<'_> {
     }
 
     fn property(&mut self, file: &str, line: u32, word: &str, rest: &str) {
+        if let (Some(kind), Some(definition)) = (OptionType::of(word), self.current()) {
+            definition.kind = Some(kind);
+        }
         match (word, &self.subject) {
             ("depends", _) => {
                 let (_, text) = first_word(rest);
@@ -243,6 +286,13 @@ impl Reader<'_> {
                 if rest.starts_with(['"', '\'']) =>
             {
                 self.prompt(file, line, rest);
+            }
+            ("range", Subject::Symbol(_)) => {
+                let (least, rest) = first_word(rest);
+                let (most, rest) = first_word(rest);
+                let condition = rest.strip_prefix("if").and_then(Expression::parse);
+                let range = (least.to_owned(), most.to_owned(), condition);
+                self.current().into_iter().for_each(|definition| definition.ranges.push(range.clone()));
             }
             ("select", Subject::Symbol(by)) => {
                 let (target, rest) = first_word(rest);

@@ -7,16 +7,20 @@ use fs_err as fs;
 use super::error::Error;
 use crate::base::context::Context;
 use crate::base::events::Stage;
-use crate::kernel::kconfig::{self, BOOT_NEEDS, Kconfig, option_check};
+use crate::kernel::kconfig::{self, BOOT_NEEDS, Kconfig, LostOption, option_check};
 
-/// Fails if a requested option was lost; sends a note for every other difference.
+/// Name of the list, among the logs, of what a whole configuration has and the kernel has not.
+const DROPPED: &str = "configure-dropped.txt";
+
+/// Fails if a requested option was lost; sends a note for every other difference. Returns what a whole configuration has
+/// and the kernel has not.
 pub(super) fn check_options(
     cx: &Context,
     kconfig: &Kconfig,
-    config: &Path,
+    config: &str,
     tree: &Path,
-) -> Result<(), Error> {
-    let values = option_check::values(&fs::read_to_string(config)?);
+) -> Result<Vec<LostOption>, Error> {
+    let values = option_check::values(config);
     let comparison = option_check::compare(kconfig, &values, tree);
     for note in comparison.notes {
         cx.events.note(Stage::Configure, note);
@@ -27,10 +31,28 @@ pub(super) fn check_options(
         let note = "the build signs modules with a key that it generates: it is not reproducible";
         cx.events.note(Stage::Configure, note);
     }
+    list_dropped(cx, &comparison.dropped)?;
     match comparison.lost {
-        lost if lost.is_empty() => Ok(()),
+        lost if lost.is_empty() => Ok(comparison.dropped),
         lost => Err(Error::Lost { lost }),
     }
+}
+
+/// Writes the list, and a note with its length and its path.
+fn list_dropped(cx: &Context, dropped: &[LostOption]) -> Result<(), Error> {
+    if dropped.is_empty() {
+        return Ok(());
+    }
+    let list = cx.logs.join(DROPPED);
+    fs::create_dir_all(&cx.logs)?;
+    fs::write(&list, dropped.iter().map(|option| format!("{option}\n")).collect::<String>())?;
+    let note = format!(
+        "{} options of the configuration do not apply to this release, see {}",
+        dropped.len(),
+        list.display()
+    );
+    cx.events.note(Stage::Configure, note);
+    Ok(())
 }
 
 /// Fails if the kernel cannot be boot-tested. `text` is the content of `.config`.

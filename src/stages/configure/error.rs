@@ -9,7 +9,7 @@ use crate::base::stop::Interrupted;
 use crate::base::store;
 use crate::kernel::kbuild::build_dir;
 use crate::kernel::kbuild::diagnosis::Missing;
-use crate::kernel::kconfig::{self, LostOption};
+use crate::kernel::kconfig::{self, LostOption, Reason};
 
 /// A kernel that cannot be configured as requested.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,18 @@ fn summarise(lost: &[LostOption]) -> String {
     }
 }
 
+/// The next step after the loss of an option.
+fn after_loss(lost: &LostOption) -> String {
+    match (&lost.reason, &lost.shipped) {
+        (Reason::Value(_), _) => "write a value that the option can have".to_owned(),
+        (Reason::Undefined(Some(nearest)), _) => format!("write CONFIG_{nearest} if that is what you mean"),
+        (_, Some(shipped)) => format!(
+            "your options exclude what the kconfig {shipped} needs: change them, or start from another kconfig"
+        ),
+        _ => "request its dependencies too, or put \"# kpatch-build: optional\" above the option".to_owned(),
+    }
+}
+
 impl Explain for Error {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
@@ -113,10 +125,7 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::Lost { .. } => Some(
-                "request its dependencies too, or put \"# kpatch-build: optional\" above the option"
-                    .to_owned(),
-            ),
+            Error::Lost { lost } => lost.first().map(after_loss),
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
             Error::TooOld { .. } => Some("use a newer compiler: --cc PROGRAM".to_owned()),
             Error::RustUnavailable { .. } => Some(

@@ -25,7 +25,7 @@ use crate::kernel::kbuild::build_dir::BuildDir;
 use crate::kernel::kbuild::diagnosis::Missing;
 use crate::kernel::kbuild::make::Make;
 use crate::kernel::kbuild::{FinishedKernel, result_key};
-use crate::kernel::kconfig::{Base, CERTIFICATE, Kconfig};
+use crate::kernel::kconfig::{Base, CERTIFICATE, Kconfig, LostOption};
 use crate::stages::patch::PatchedTree;
 
 pub use self::error::Error;
@@ -43,6 +43,8 @@ pub struct KernelConfig {
     pub config: PathBuf,
     /// SHA-256 of the `.config`: 64 lower-case hexadecimal digits.
     pub config_sha256: String,
+    /// What a whole configuration among the files has, and this kernel has not.
+    pub dropped: Vec<LostOption>,
     /// Covers tree, series, options and tools.
     pub key: Key,
     /// The remaining work.
@@ -68,7 +70,12 @@ impl StageResult for KernelConfig {
     }
 
     fn summary(&self) -> String {
-        "every requested option has its value".into()
+        match self.dropped.len() {
+            0 => "every requested option has its value".into(),
+            count => {
+                format!("every requested option has its value; {count} of the configuration do not apply")
+            }
+        }
     }
 }
 
@@ -91,11 +98,14 @@ pub fn configure(cx: &Context, plan: &KernelPlan, tree: &PatchedTree) -> Result<
             (dir.path().join(".config"), ConfigState::Pending(dir))
         }
     };
-    let text = fs::read(&config)?;
+    let bytes = fs::read(&config)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let dropped = check_options(cx, &kconfig, &text, &source)?;
     if plan.boot_tested {
-        check_boot_needs(&String::from_utf8_lossy(&text))?;
+        check_boot_needs(&text)?;
     }
-    Ok(KernelConfig { kconfig, config, config_sha256: digest::sha256(&text), key, state })
+    let config_sha256 = digest::sha256(&bytes);
+    Ok(KernelConfig { kconfig, config, config_sha256, dropped, key, state })
 }
 
 fn configure_in_build_dir(
@@ -117,7 +127,6 @@ fn configure_in_build_dir(
     let make = Make { cx, plan, tree: &source, build_dir: dir.path(), stage: Stage::Configure };
     make_config(&make, kconfig)?;
     dir.finish(&cx.stop)?;
-    check_options(cx, kconfig, &dir.path().join(".config"), &source)?;
     Ok(dir)
 }
 
