@@ -114,6 +114,7 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
         localversion: kernel.localversion.clone(),
         revision: kernel.revision.map_or(1, u32::from),
         jobs: settings.jobs.jobs.map(usize::from),
+        sandbox: settings.sandbox.choice(),
         timestamp: timestamp()?,
         keys,
         out: std::path::absolute(out).map_err(Error::CurrentDirectory)?,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::base::error::{Exit, Explain, FREE_SPACE};
+use crate::base::options::SandboxChoice;
 use crate::base::process::{self, Command};
 use crate::base::stop::Stop;
 use crate::base::text::visible;
@@ -20,6 +21,8 @@ pub struct HostRequest<'a> {
     pub kconfig: &'a Kconfig,
     /// Whether the run includes a boot test.
     pub boots: bool,
+    /// Whether the build is confined.
+    pub sandbox: SandboxChoice,
     /// Directory of the store; it need not exist.
     pub store: &'a Path,
 }
@@ -31,6 +34,13 @@ pub struct Finding {
     pub need: Need,
     /// Whether this host has it.
     pub present: bool,
+}
+
+impl Finding {
+    /// Whether the run cannot start without the need, and this host lacks it.
+    fn is_missing(&self) -> bool {
+        !self.present && !self.need.is_optional()
+    }
 }
 
 /// Why a run cannot start on this host.
@@ -167,12 +177,13 @@ fn missing_packages(findings: &[Finding], manager: Manager) -> Vec<&str> {
 }
 
 fn missing(findings: &[Finding]) -> Vec<String> {
-    findings.iter().filter(|finding| !finding.present).map(|finding| finding.need.what.clone()).collect()
+    let missing = findings.iter().filter(|finding| finding.is_missing());
+    missing.map(|finding| finding.need.what.clone()).collect()
 }
 
 /// Whether all missing needs are free space.
 fn lacks_only_space(findings: &[Finding]) -> bool {
-    findings.iter().all(|finding| finding.present || finding.need.is_disk_space())
+    findings.iter().all(|finding| !finding.is_missing() || finding.need.is_disk_space())
 }
 
 /// Fails if a need is missing.

@@ -1,6 +1,7 @@
 //! The needs of one run.
 
 use super::HostRequest;
+use crate::base::options::SandboxChoice;
 use crate::base::process;
 use crate::kernel::host_packages::{self, Need};
 
@@ -18,6 +19,12 @@ pub(super) fn needs(request: &HostRequest) -> Vec<Need> {
     }
     if request.boots {
         needs.extend(host_packages::boot());
+    }
+    match request.sandbox {
+        SandboxChoice::Off => {}
+        // An installed bubblewrap that does not work is no need that a package meets: the run says why it does not.
+        SandboxChoice::Required if process::find("bwrap").is_none() => needs.push(host_packages::sandbox()),
+        SandboxChoice::Automatic | SandboxChoice::Required => needs.push(host_packages::sandbox().optional()),
     }
     needs.push(store_space(request));
     needs

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::kbuild::BuildSandbox;
 use super::kconfig::Kconfig;
 use super::series::Series;
 use super::toolchain::{RustToolchain, Toolchain};
@@ -37,6 +38,8 @@ pub struct KernelPlan {
     pub timestamp: Timestamp,
     /// The secret keys.
     pub keys: Keys,
+    /// Confines the programs that run the source's code; `None` without a sandbox.
+    pub sandbox: Option<BuildSandbox>,
     /// Number of parallel jobs.
     pub jobs: usize,
     /// Directory of the packages and the report.

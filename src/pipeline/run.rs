@@ -160,6 +160,8 @@ impl Run<'_> {
             ),
         });
         self.recorder.report.release = Some(kernel.release);
+        self.recorder.report.sandbox = kernel.sandbox.as_ref().map(|sandbox| sandbox.sandbox.mechanism());
+        self.recorder.report.no_sandbox_reason.clone_from(&plan.no_sandbox);
         self.recorder.report.toolchain = Some((&kernel.toolchain).into());
         self.recorder.write()?;
         Ok(plan)

@@ -23,6 +23,7 @@ pub use self::record::{
     Artifact, BootRecord, Document, DocumentKind, ErrorRecord, Kernel, RequestRecord, Source, StageRecord,
     Tool, ToolchainRecord,
 };
+use crate::base::confinement::Mechanism;
 use crate::base::files;
 use crate::base::release::Release;
 use crate::stages::boot::Verdict;
@@ -56,6 +57,12 @@ pub struct Report {
     pub patches: Vec<AppliedPatch>,
     /// The programs that built the kernel.
     pub toolchain: Option<ToolchainRecord>,
+    /// What confines the programs that run the source's code while a kernel is built. Null without a sandbox.
+    #[serde(default, deserialize_with = "known")]
+    pub sandbox: Option<Mechanism>,
+    /// Why there was no sandbox: `--no-sandbox`, or what this host lacks. Null if there was one.
+    #[serde(default)]
+    pub no_sandbox_reason: Option<String>,
     /// The kernel, set once it is built.
     pub kernel: Option<Kernel>,
     /// The packages.
@@ -121,6 +128,8 @@ impl Report {
             source: None,
             patches: Vec::new(),
             toolchain: None,
+            sandbox: None,
+            no_sandbox_reason: None,
             kernel: None,
             artifacts: Vec::new(),
             evidence: Vec::new(),

@@ -10,7 +10,7 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::error::Failure;
 use crate::base::events::Stage;
-use crate::base::options::{Goal, Part, Timestamp};
+use crate::base::options::{Goal, Part, SandboxChoice, Timestamp};
 use crate::base::release::{Release, ReleaseSpec};
 use crate::base::store::{Bucket, Store};
 use crate::base::store_archives;
@@ -53,6 +53,8 @@ pub(crate) struct ReproduceRequest {
     pub(crate) out: PathBuf,
     /// Parallel jobs, at least 1; `None` for one per processor.
     pub(crate) jobs: Option<usize>,
+    /// Whether the build is confined.
+    pub(crate) sandbox: SandboxChoice,
 }
 
 /// Default of `--out`, the directory for the rebuilt packages.
@@ -176,6 +178,7 @@ fn request(
         localversion: earlier.localversion.clone(),
         revision: earlier.revision,
         jobs: wanted.jobs,
+        sandbox: wanted.sandbox,
         timestamp: recorded.kernel.timestamp.map_or(Timestamp::OfSource, Timestamp::Given),
         keys: Keys { secure_boot, openpgp: None },
         out: std::path::absolute(&wanted.out).map_err(Error::CurrentDirectory)?,

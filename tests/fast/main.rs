@@ -19,6 +19,7 @@ mod patch;
 mod process;
 mod repo;
 mod reproduce;
+mod sandbox;
 mod sign;
 mod skips;
 mod sources;

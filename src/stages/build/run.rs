@@ -133,8 +133,13 @@ impl BuildRun<'_> {
         if self.has_option("MODULES")? {
             let path = root.as_os_str().to_owned();
             // Packaging and the boot test run depmod; the build must not need it.
+            fs::create_dir_all(root)?;
             self.make(counter, &["modules_install"], |command| {
-                command.env("INSTALL_MOD_PATH", path).env("INSTALL_MOD_STRIP", "1").arg("DEPMOD=true")
+                command
+                    .writes(root)
+                    .env("INSTALL_MOD_PATH", path)
+                    .env("INSTALL_MOD_STRIP", "1")
+                    .arg("DEPMOD=true")
             })?;
         } else {
             fs::create_dir_all(&modules)?;

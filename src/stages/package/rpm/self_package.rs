@@ -64,8 +64,8 @@ pub(in crate::stages::package) fn describe<'a>(
 
 /// Adds the packages that `doctor` requires, so that the installed tool can build a kernel at once.
 fn add_relations(builder: &mut PackageBuilder) {
-    let HostNeeds { build, boot, optional } = HostNeeds::on_any_host();
-    let (required, recommended) = (names(&build), names(&boot));
+    let HostNeeds { build, recommended, optional } = HostNeeds::on_any_host();
+    let (required, recommended) = (names(&build), names(&recommended));
     for name in &required {
         builder.requires(Dependency::any(name));
     }
