@@ -47,7 +47,7 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
     let missing = |error| Failure::new(Some(Stage::Build), &error);
     if goal.builds() {
         let host = request.host_request(goal, cx.store.root());
-        doctor::require(&doctor::examine(host, &cx.stop)).map_err(missing)?;
+        doctor::require_programs(&doctor::examine(host, &cx.stop)).map_err(missing)?;
     }
     let toolchain = toolchain(cx, request, goal.builds() && request.kconfig.requests("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;

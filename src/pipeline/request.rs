@@ -45,7 +45,7 @@ pub struct Request {
     pub sandbox: SandboxChoice,
     /// The time in image and packages.
     pub timestamp: Timestamp,
-    /// The secret keys.
+    /// The files of the secret keys.
     pub keys: Keys,
     /// Absolute path of the output directory.
     pub out: PathBuf,

@@ -15,7 +15,7 @@ use crate::base::release::{Release, ReleaseSpec};
 use crate::base::store::{Bucket, Store};
 use crate::base::store_archives;
 use crate::base::text::MASK;
-use crate::base::x509::{Identity, Signer};
+use crate::base::x509::{Identity, SignerFiles};
 use crate::kernel::kconfig::Kconfig;
 use crate::kernel::{Keys, series, toolchain};
 use crate::pipeline;
@@ -144,8 +144,8 @@ fn request(
     store: &Store,
 ) -> Result<Request, Error> {
     let (key, certificate) = &wanted.secure_boot;
-    let secure_boot = Signer::load_pair(key.as_deref(), certificate.as_deref())?;
-    check_signer(recorded.kernel.signed_by.as_ref(), secure_boot.as_ref().map(Signer::identity))?;
+    let secure_boot = SignerFiles::check_pair(key.as_deref(), certificate.as_deref())?;
+    check_signer(recorded.kernel.signed_by.as_ref(), secure_boot.as_ref().map(SignerFiles::identity))?;
     let mut packages = recorded.each::<Part>(|artifact| artifact.part);
     packages.sort();
     let kconfig = if wanted.kconfig.is_empty() { earlier.kconfig.clone() } else { wanted.kconfig.clone() };

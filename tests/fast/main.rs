@@ -14,6 +14,7 @@ mod docs;
 mod evidence;
 mod layers;
 mod layout;
+mod notices;
 mod package;
 mod patch;
 mod process;

@@ -106,7 +106,8 @@ impl BuildRun<'_> {
             process::Error::Interrupted { .. } => Interrupted.into(),
             // make exits with 2 when a recipe fails; any other status means that make itself died.
             process::Error::Failed { ref status, ref tail, .. } if status.code() == Some(2) => {
-                if diagnosis.disk_full {
+                // Not every program says it: the echo of dash prints "I/O error".
+                if diagnosis.disk_full || files::is_disk_full(&self.dir) {
                     return Error::DiskFull { log };
                 }
                 if let Some(missing) = diagnosis.missing {

@@ -8,7 +8,9 @@ use crate::stages::package::elf;
 use crate::stages::package::error::Error;
 use crate::stages::package::info::PackageInfo;
 use crate::stages::package::payload::{Payload, PayloadFile, members_at};
-use crate::stages::package::self_package_request::{CHANGELOG, LOCK, NAME, README, SelfPackageRequest};
+use crate::stages::package::self_package_request::{
+    CHANGELOG, LOCK, NAME, NOTICES, README, SelfPackageRequest,
+};
 
 /// Maintainer scripts, in `packaging/tool/deb`.
 const SCRIPTS: [(&str, &str); 3] = [
@@ -31,6 +33,7 @@ pub(in crate::stages::package) fn files(
         PayloadFile::at(format!("usr/share/lintian/overrides/{NAME}"), OVERRIDES.into()),
         documents::document(info, "README.Debian", README.into()),
         documents::document(info, "changelog.gz", gzip_of_one_file(CHANGELOG.as_bytes())),
+        documents::document(info, "THIRD-PARTY.md.gz", gzip_of_one_file(NOTICES.as_bytes())),
         documents::document(info, "Cargo.lock.gz", gzip_of_one_file(LOCK.as_bytes())),
     ];
     files.extend(documents::of(info, COPYRIGHT, timestamp));
