@@ -2,6 +2,8 @@
 //!
 //! [`pipeline::run`] chains the stages; ARCHITECTURE.md lists the layers.
 
+#![forbid(unsafe_code)]
+
 pub mod base;
 pub mod claims;
 pub mod cli;

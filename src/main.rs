@@ -1,5 +1,7 @@
 //! The binary: the supervisor of another program, or the command line.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use kpatch_build::base::{process, program_name};

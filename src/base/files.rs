@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use fs_err as fs;
+use zeroize::Zeroizing;
 
 /// Replaces the content of `path` atomically: a reader sees the old content or the new one, never a part, and so
 /// does a reader after a power loss. The file has mode 0644, whatever the umask.
@@ -75,6 +76,25 @@ fn existed(removed: io::Result<()>) -> io::Result<bool> {
 /// Puts operation and path in front of an error from a call that [`fs_err`] does not wrap.
 pub fn at(operation: &str, path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("failed to {operation} `{}`: {error}", path.display()))
+}
+
+/// Whether the file system of `path` has no room for another file: less than 1 MiB, or no inode.
+pub(crate) fn is_disk_full(path: &Path) -> bool {
+    // btrfs and others that have no fixed number of inodes report 0 of 0.
+    rustix::fs::statvfs(path).is_ok_and(|system| {
+        system.f_bavail * system.f_frsize < 1 << 20 || (system.f_files > 0 && system.f_favail == 0)
+    })
+}
+
+/// Reads a file with a secret; its bytes are overwritten when they are dropped. Anything but a regular file, such as a pipe
+/// of a shell, is refused: the secret is read again when it is needed, and every program that the tool starts could
+/// read from the pipe meanwhile.
+pub(crate) fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if !fs::metadata(path)?.is_file() {
+        let text = format!("{} is not a regular file", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    fs::read(path).map(Zeroizing::new)
 }
 
 #[cfg(test)]

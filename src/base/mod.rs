@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod cache_key;
+pub mod confinement;
 pub mod context;
 pub mod debian;
 pub mod digest;
@@ -17,6 +18,7 @@ pub mod options;
 pub mod process;
 pub mod program_name;
 pub mod release;
+pub mod sandbox;
 pub mod stage_result;
 pub mod stop;
 pub mod store;

@@ -115,6 +115,18 @@ pub enum Timestamp {
     OfSource,
 }
 
+/// Whether the programs that run a source's code are confined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SandboxChoice {
+    /// Where the host allows it.
+    #[default]
+    Automatic,
+    /// Always: the run fails on a host without a sandbox.
+    Required,
+    /// Never.
+    Off,
+}
+
 /// How far a run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {

@@ -1,6 +1,6 @@
 //! Starts external programs; no other module does.
 //!
-//! Every program runs below a small supervisor: this binary again, in its own process group,
+//! Every program runs below a small supervisor: this binary again, in its own session,
 //! with a pipe (the lifeline) from the tool as its standard input. When the lifeline closes,
 //! because the tool closed it or was killed, the supervisor kills its descendants and ends.
 //! The supervisor is their subreaper, so it finds even those in another process group or session.
@@ -21,6 +21,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use crate::base::confinement::{self, CONFINE, Confinement, Mechanism};
 use crate::base::program_name as name;
 use crate::base::stop::Stop;
 use crate::base::text::visible;
@@ -29,6 +30,8 @@ use crate::base::text::visible;
 pub const SUPERVISE: &str = "__supervise";
 /// Like [`SUPERVISE`], for a program that runs on the user's terminal.
 pub const SUPERVISE_TERMINAL: &str = "__supervise-terminal";
+/// Like [`SUPERVISE`], for unshare(1), which starts this binary again: its standard input is this binary.
+const SUPERVISE_NAMESPACES: &str = "__supervise-namespaces";
 /// First argument that makes this binary the guard; the mode of its supervisor follows.
 const GUARD: &str = "__guard";
 
@@ -189,6 +192,7 @@ pub struct Command<'a> {
     capture: bool,
     any_status: bool,
     on_line: Option<OnLine<'a>>,
+    confinement: Option<Confinement>,
 }
 
 impl<'a> Command<'a> {
@@ -204,6 +208,7 @@ impl<'a> Command<'a> {
             capture: false,
             any_status: false,
             on_line: None,
+            confinement: None,
         }
     }
 
@@ -223,6 +228,11 @@ impl<'a> Command<'a> {
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
+    }
+
+    /// As [`Command::env`], for several variables.
+    pub fn envs<V: AsRef<OsStr>>(self, variables: impl IntoIterator<Item = (&'static str, V)>) -> Self {
+        variables.into_iter().fold(self, |command, (name, value)| command.env(name, value))
     }
 
     /// Sets the working directory.
@@ -252,6 +262,18 @@ impl<'a> Command<'a> {
     /// Counts any exit status as success; the caller checks [`Output::status`].
     pub fn any_status(mut self) -> Self {
         self.any_status = true;
+        self
+    }
+
+    /// Runs the program in a sandbox. `HOME` and `/tmp` are then empty directories of its own.
+    pub fn confined(mut self, confinement: impl Into<Option<Confinement>>) -> Self {
+        self.confinement = confinement.into();
+        self
+    }
+
+    /// Lets a confined program read and write `path`.
+    pub fn writes(mut self, path: impl Into<PathBuf>) -> Self {
+        self.confinement = self.confinement.map(|confinement| confinement.writable(path));
         self
     }
 
@@ -355,12 +377,21 @@ impl<'a> Command<'a> {
         // An upgrade may replace this program's file in the middle of a run, so its path is not reliable.
         let supervisor = SUPERVISOR.get().cloned().unwrap_or_else(|| "/proc/self/exe".into());
         let mut command = std::process::Command::new(supervisor);
-        command.arg0(name::get()).arg(mode).arg(program).args(&self.args);
-        command.env_clear();
-        command.env("PATH", search_path());
-        for name in ["HOME", "TMPDIR"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
+        command.arg0(name::get()).env_clear().env("PATH", search_path());
+        match &self.confinement {
+            Some(confinement) => {
+                let dir = self.dir.as_deref().unwrap_or(Path::new("/"));
+                let (program, args) = confinement.command_line(dir, &program, &self.args);
+                let mode = match confinement.mechanism {
+                    Mechanism::Bubblewrap => mode,
+                    Mechanism::Namespaces => SUPERVISE_NAMESPACES,
+                };
+                command.arg(mode).arg(program).args(args).env("HOME", confinement::HOME);
+            }
+            None => {
+                command.arg(mode).arg(program).args(&self.args);
+                let inherited = ["HOME", "TMPDIR"].map(|name| (name, std::env::var_os(name)));
+                command.envs(inherited.into_iter().filter_map(|(name, value)| Some((name, value?))));
             }
         }
         command.env("LC_ALL", "C").env("TZ", "UTC").envs(self.env.iter().cloned());
@@ -368,10 +399,6 @@ impl<'a> Command<'a> {
             command.current_dir(dir);
         }
         command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
-        if mode == SUPERVISE {
-            // The tool answers Ctrl-C; the programs below must not see it first.
-            command.process_group(0);
-        }
         command.spawn().map_err(spawn_error)
     }
 
@@ -486,22 +513,33 @@ const NOT_STARTED: i32 = 127;
 
 /// Whether `first`, the first argument, makes this process a supervisor.
 pub fn is_supervisor(first: &OsStr) -> bool {
-    first == SUPERVISE || first == SUPERVISE_TERMINAL || first == GUARD
+    [SUPERVISE, SUPERVISE_TERMINAL, SUPERVISE_NAMESPACES, GUARD, CONFINE].iter().any(|mode| first == *mode)
 }
 
 /// Runs as the supervisor of `args`, a program with its arguments, or as the guard, and returns the exit code.
 pub fn supervise(mode: &str, args: &[OsString]) -> i32 {
+    if mode == CONFINE {
+        return confine(args);
+    }
     let (mode, is_guard, args) = match args.split_first() {
         Some((outer, rest)) if mode == GUARD => (outer.to_string_lossy(), true, rest),
         _ => (mode.into(), false, args),
     };
     let Some((program, args)) = args.split_first() else { return NOT_STARTED };
+    if mode != SUPERVISE_TERMINAL && !is_guard {
+        // A session of its own: the tool answers Ctrl-C, and no program below can type on the user's terminal.
+        let _ = rustix::process::setsid();
+    }
     let ended = become_subreaper().and_then(|()| match is_guard {
         true => run_program(&mode, program, args),
         false => run_guard(&mode, program, args),
     });
     // Children and background processes of the program must not outlive it.
     kill_descendants();
+    exit_code(program, ended)
+}
+
+fn exit_code(program: &OsStr, ended: io::Result<ExitStatus>) -> i32 {
     match ended {
         Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         Err(error) => {
@@ -509,6 +547,23 @@ pub fn supervise(mode: &str, args: &[OsString]) -> i32 {
             NOT_STARTED
         }
     }
+}
+
+/// Runs as the first process of new namespaces: when it ends, the kernel kills all others.
+fn confine(args: &[OsString]) -> i32 {
+    let program = args.iter().skip_while(|word| *word != "--").nth(1).cloned().unwrap_or_default();
+    let ended = confinement::enter(args).and_then(|(program, args)| {
+        let child = std::process::Command::new(program).args(args).stdin(Stdio::null()).spawn()?;
+        let pid = rustix::process::Pid::from_child(&child);
+        loop {
+            // Orphans are this process's children too.
+            match rustix::process::wait(rustix::process::WaitOptions::empty())? {
+                Some((ended, status)) if ended == pid => return Ok(ExitStatus::from_raw(status.as_raw())),
+                _ => {}
+            }
+        }
+    });
+    exit_code(&program, ended)
 }
 
 fn become_subreaper() -> io::Result<()> {
@@ -543,6 +598,7 @@ fn run_guard(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<ExitS
 fn run_program(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<ExitStatus> {
     let stdin = match mode {
         SUPERVISE_TERMINAL => Stdio::from(File::open("/dev/tty")?),
+        SUPERVISE_NAMESPACES => Stdio::from(File::open("/proc/self/exe")?),
         _ => Stdio::null(),
     };
     let mut child = std::process::Command::new(program).args(args).stdin(stdin).spawn()?;

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::digest::sha256;
 use crate::base::error::{Exit, Explain};
+use crate::base::files;
 
 /// Why `--secure-boot-key` and `--secure-boot-cert` cannot sign.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,12 @@ pub enum KeyError {
         given: &'static str,
         /// The flag that is missing.
         missing: &'static str,
+    },
+    /// The certificate is not the one that the run began with.
+    #[error("the certificate in {} was replaced while the kernel was built", path.display())]
+    Replaced {
+        /// The certificate file.
+        path: PathBuf,
     },
     /// Firmware does not verify signatures of such a key.
     #[error("the private key in {} is {found}; firmware requires RSA with at least {MINIMUM_BITS} bits", path.display())]
@@ -187,21 +194,68 @@ impl fmt::Debug for Signer {
     }
 }
 
-impl Signer {
-    /// Loads the pair that `--secure-boot-key` and `--secure-boot-cert` name; `None` if neither is set.
+/// The files of a key pair that can sign. The private key stays in its file until [`SignerFiles::load`]: a kernel's build,
+/// which runs code of the source, must not find it in memory.
+#[derive(Clone, Debug)]
+pub struct SignerFiles {
+    key: PathBuf,
+    certificate: PathBuf,
+    /// The certificate in PEM format, which kbuild reads.
+    pem: String,
+    identity: Identity,
+}
+
+impl SignerFiles {
+    /// Checks the pair that `--secure-boot-key` and `--secure-boot-cert` name; `None` if neither is set.
     ///
     /// # Errors
     /// Only one of the two is set, or as [`Signer::load`].
-    pub fn load_pair(key: Option<&Path>, certificate: Option<&Path>) -> Result<Option<Signer>, KeyError> {
+    pub fn check_pair(
+        key: Option<&Path>,
+        certificate: Option<&Path>,
+    ) -> Result<Option<SignerFiles>, KeyError> {
         let (key_flag, certificate_flag) = ("secure-boot-key", "secure-boot-cert");
         match (key, certificate) {
             (None, None) => Ok(None),
-            (Some(key), Some(certificate)) => Signer::load(key, certificate).map(Some),
+            (Some(key), Some(certificate)) => SignerFiles::check(key, certificate).map(Some),
             (Some(_), None) => Err(KeyError::IncompletePair { given: key_flag, missing: certificate_flag }),
             (None, Some(_)) => Err(KeyError::IncompletePair { given: certificate_flag, missing: key_flag }),
         }
     }
 
+    /// Loads the pair once, to check it.
+    ///
+    /// # Errors
+    /// As [`Signer::load`].
+    pub fn check(key: &Path, certificate: &Path) -> Result<SignerFiles, KeyError> {
+        let Signer { pem, identity, .. } = Signer::load(key, certificate)?;
+        Ok(SignerFiles { key: key.to_owned(), certificate: certificate.to_owned(), pem, identity })
+    }
+
+    /// Returns subject and fingerprint of the certificate.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Returns the certificate in PEM format.
+    pub fn certificate_pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Loads the pair to sign.
+    ///
+    /// # Errors
+    /// As [`Signer::load`], or the certificate is another one than before.
+    pub fn load(&self) -> Result<Signer, KeyError> {
+        let signer = Signer::load(&self.key, &self.certificate)?;
+        match signer.identity == self.identity {
+            true => Ok(signer),
+            false => Err(KeyError::Replaced { path: self.certificate.clone() }),
+        }
+    }
+}
+
+impl Signer {
     /// Reads a private key (PEM) and its certificate (PEM or DER); one file may contain both.
     ///
     /// # Errors
@@ -232,11 +286,6 @@ impl Signer {
     /// Returns subject and fingerprint of the certificate.
     pub fn identity(&self) -> &Identity {
         &self.identity
-    }
-
-    /// Returns the certificate in PEM format.
-    pub fn certificate_pem(&self) -> &str {
-        &self.pem
     }
 
     /// Signs data that the signature does not include, without certificate and attributes, as the kernel's
@@ -322,7 +371,7 @@ fn signed_data(
 }
 
 fn private_key(path: &Path) -> Result<PKey<Private>, KeyError> {
-    let text = fs::read(path)?;
+    let text = files::read_secret(path)?;
     let mut is_encrypted = false;
     let key = PKey::private_key_from_pem_callback(&text, |_| {
         // Without a callback OpenSSL would read the passphrase from the terminal.

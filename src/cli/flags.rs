@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::base::options::{Accel, Compression, Format, Lang, Part, ProgressMode};
+use crate::base::options::{Accel, Compression, Format, Lang, Part, ProgressMode, SandboxChoice};
 use crate::claims::console::Allowance;
 
 /// The release to build.
@@ -206,6 +206,33 @@ pub(crate) struct JobsArgs {
     /// Number of parallel jobs [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// Whether the build is confined.
+#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Run options")]
+pub(crate) struct SandboxArgs {
+    /// Build in a sandbox: no network, and of this host only the toolchain [default: if this host allows it]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+        hide_possible_values = true, conflicts_with = "no_sandbox")]
+    pub(crate) sandbox: Option<bool>,
+
+    /// Build without a sandbox
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+        hide_possible_values = true)]
+    pub(crate) no_sandbox: Option<bool>,
+}
+
+impl SandboxArgs {
+    /// Returns the choice. `no-sandbox` wins in a file that has both.
+    pub(crate) fn choice(&self) -> SandboxChoice {
+        match (self.sandbox, self.no_sandbox) {
+            (_, Some(true)) | (Some(false), _) => SandboxChoice::Off,
+            (Some(true), _) => SandboxChoice::Required,
+            (None, _) => SandboxChoice::Automatic,
+        }
+    }
 }
 
 /// The output directory.

@@ -27,6 +27,8 @@ impl Explain for SignalError {
 
 /// Runs the command that this process's arguments name; reports its failure on standard error.
 pub fn run() -> Exit {
+    // Other programs of this user, such as a build without a sandbox, can then read neither the memory nor the environment.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let (stop, outcome) = match Stop::on_signals() {
         Ok(stop) => (stop.clone(), args::run(stop)),
         Err(source) => (Stop::default(), Err(Failure::new(None, &SignalError(source)))),

@@ -41,7 +41,11 @@ pub(super) fn print(text: &str) -> Result<Exit, Failure> {
 /// Renders the findings of `doctor`: present or missing, name and purpose.
 pub(super) fn findings(findings: &[Finding]) -> String {
     let row = |finding: &Finding| {
-        let word = if finding.present { "ok" } else { "MISSING" };
+        let word = match (finding.present, finding.need.is_optional()) {
+            (true, _) => "ok",
+            (false, true) => "optional",
+            (false, false) => "MISSING",
+        };
         vec![word.to_owned(), finding.need.what.to_owned(), format!("for {}", finding.need.used_for)]
     };
     columns(&findings.iter().map(row).collect::<Vec<_>>())
@@ -64,6 +68,7 @@ pub(super) fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
         vec!["series".into(), series_line(plan)],
         vec!["kconfig".into(), plan.kernel.kconfig.name.clone()],
         vec!["toolchain".into(), toolchain(&plan.kernel.toolchain)],
+        vec!["sandbox".into(), sandbox(plan)],
         vec!["kernel".into(), plan.kernel.kernel_release()],
         vec!["packages".into(), formats(&plan.kernel.formats)],
         vec!["boot".into(), if plan.boot.is_some() { "yes".into() } else { "no".into() }],
@@ -89,6 +94,14 @@ pub(super) fn plan(plan: &Plan, keys: Option<&[StageKey]>) -> String {
         text += &columns(&keys.iter().map(row).collect::<Vec<_>>());
     }
     text
+}
+
+fn sandbox(plan: &Plan) -> String {
+    match (&plan.kernel.sandbox, &plan.no_sandbox) {
+        (Some(sandbox), _) => sandbox.sandbox.mechanism().name().into(),
+        (None, Some(reason)) => format!("none ({reason})"),
+        (None, None) => "none".into(),
+    }
 }
 
 fn series_line(plan: &Plan) -> String {

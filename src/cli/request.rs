@@ -1,14 +1,14 @@
-//! Turns settings into requests: parses words, fills in defaults, loads keys and kconfigs.
+//! Turns settings into requests: parses words, fills in defaults, checks keys, loads kconfigs.
 
 use std::time::Duration;
 
 use super::flags::FormatChoice;
 use super::settings::Settings;
 use crate::base::error::{Exit, Explain};
-use crate::base::openpgp::sign::{self, SigningKey};
+use crate::base::openpgp::sign::{self, KeyFile};
 use crate::base::options::{Format, Goal, Lang, Part, Timestamp};
 use crate::base::release::{self, ReleaseSpec};
-use crate::base::x509::{KeyError, Signer};
+use crate::base::x509::{KeyError, SignerFiles};
 use crate::kernel::kconfig::{self, Kconfig};
 use crate::kernel::{Keys, series};
 use crate::pipeline::request::Request;
@@ -117,6 +117,7 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
         localversion: kernel.localversion.clone(),
         revision: kernel.revision.map_or(1, u32::from),
         jobs: settings.jobs.jobs.map(usize::from),
+        sandbox: settings.sandbox.choice(),
         timestamp: timestamp()?,
         keys,
         out: std::path::absolute(out).map_err(Error::CurrentDirectory)?,
@@ -124,17 +125,17 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
     })
 }
 
-/// Loads the keys. Only a run that writes packages needs the OpenPGP key, and only that run may require its
+/// Checks the keys. Only a run that writes packages needs the OpenPGP key, and only that run may require its
 /// passphrase.
 fn keys(settings: &Settings, goal: Goal) -> Result<Keys, Error> {
     let kernel = &settings.kernel;
     let openpgp = settings.package.openpgp_key.as_deref().filter(|_| goal.packages());
     Ok(Keys {
-        secure_boot: Signer::load_pair(
+        secure_boot: SignerFiles::check_pair(
             kernel.secure_boot_key.as_deref(),
             kernel.secure_boot_cert.as_deref(),
         )?,
-        openpgp: openpgp.map(SigningKey::load).transpose()?,
+        openpgp: openpgp.map(KeyFile::check).transpose()?,
     })
 }
 

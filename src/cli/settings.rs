@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::flags::{
     CompilerArgs, GlobalArgs, GuestArgs, InstallArgs, JobsArgs, KernelArgs, NoBootArgs, OutArgs, PackageArgs,
-    ReleaseArgs, SeriesArgs, SourceArgs,
+    ReleaseArgs, SandboxArgs, SeriesArgs, SourceArgs,
 };
 
 /// All groups of flags: those of a whole run.
@@ -45,6 +45,9 @@ pub(crate) struct Settings {
     /// `--jobs`.
     #[command(flatten)]
     pub(crate) jobs: JobsArgs,
+    /// `--sandbox` and `--no-sandbox`.
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
     /// `--install-deps`, for commands that have it; not in the configuration file.
     #[arg(skip)]
     pub(crate) install: InstallArgs,
@@ -77,6 +80,13 @@ impl Merge for InstallArgs {
     }
 }
 
+/// The two flags contradict each other, so one of the command line replaces both of the file.
+impl Merge for SandboxArgs {
+    fn or(self, fallback: Self) -> Self {
+        if self == SandboxArgs::default() { fallback } else { self }
+    }
+}
+
 /// Merges field by field; a list that lacks a field does not compile.
 macro_rules! merge {
     ($($group:ident { $($field:ident),+ })+) => {
@@ -100,7 +110,7 @@ merge! {
     OutArgs { out }
     JobsArgs { jobs }
     GlobalArgs { store, config, offline, verify_store, progress }
-    Settings { release, source, series, kernel, compiler, package, no_boot, guest, out, jobs, install, global }
+    Settings { release, source, series, kernel, compiler, package, no_boot, guest, out, jobs, sandbox, install, global }
 }
 
 impl Settings {
@@ -128,6 +138,7 @@ impl Settings {
             guest: group(text)?,
             out: group(text)?,
             jobs: group(text)?,
+            sandbox: group(text)?,
             install: InstallArgs::default(),
             global: group(text)?,
         })

@@ -182,7 +182,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::options::{Compression, Timestamp};
+    use crate::base::options::{Compression, SandboxChoice, Timestamp};
     use crate::kernel::Keys;
     use crate::kernel::kconfig::Kconfig;
 
@@ -232,6 +232,7 @@ mod tests {
             localversion: None,
             revision: 1,
             jobs: None,
+            sandbox: SandboxChoice::Automatic,
             timestamp: Timestamp::OfSource,
             keys: Keys::default(),
             out: "/nowhere".into(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::base::error::{Exit, Explain, FREE_SPACE};
+use crate::base::options::SandboxChoice;
 use crate::base::process::{self, Command};
 use crate::base::stop::Stop;
 use crate::base::text::visible;
@@ -20,6 +21,8 @@ pub struct HostRequest<'a> {
     pub kconfig: &'a Kconfig,
     /// Whether the run includes a boot test.
     pub boots: bool,
+    /// Whether the build is confined.
+    pub sandbox: SandboxChoice,
     /// Directory of the store; it need not exist.
     pub store: &'a Path,
 }
@@ -31,6 +34,13 @@ pub struct Finding {
     pub need: Need,
     /// Whether this host has it.
     pub present: bool,
+}
+
+impl Finding {
+    /// Whether the run cannot start without the need, and this host lacks it.
+    fn is_missing(&self) -> bool {
+        !self.present && !self.need.is_optional()
+    }
 }
 
 /// Why a run cannot start on this host.
@@ -116,6 +126,18 @@ pub fn examine(request: HostRequest, stop: &Stop) -> Vec<Finding> {
     needs::needs(&request).into_iter().map(find).collect()
 }
 
+/// Fails if the store has too little space for a build with this configuration.
+///
+/// # Errors
+/// [`Error::NoSpace`].
+pub fn require_space(kconfig: &Kconfig, store: &Path, stop: &Stop) -> Result<(), Error> {
+    let need = needs::store_space(kconfig, store);
+    match need.is_met("", stop) {
+        true => Ok(()),
+        false => Err(Error::NoSpace { missing: vec![need.what] }),
+    }
+}
+
 /// Returns the package manager of this host, if it is supported.
 pub fn manager() -> Option<Manager> {
     [("apt-get", Manager::Apt), ("dnf", Manager::Dnf), ("zypper", Manager::Zypper)]
@@ -167,12 +189,23 @@ fn missing_packages(findings: &[Finding], manager: Manager) -> Vec<&str> {
 }
 
 fn missing(findings: &[Finding]) -> Vec<String> {
-    findings.iter().filter(|finding| !finding.present).map(|finding| finding.need.what.clone()).collect()
+    let missing = findings.iter().filter(|finding| finding.is_missing());
+    missing.map(|finding| finding.need.what.clone()).collect()
 }
 
-/// Whether all missing needs are free space.
+/// Whether nothing is missing but free space.
 fn lacks_only_space(findings: &[Finding]) -> bool {
-    findings.iter().all(|finding| finding.present || finding.need.is_disk_space())
+    findings.iter().all(|finding| !finding.is_missing() || finding.need.is_disk_space())
+}
+
+/// Fails if a program or a file is missing. Whether the run needs space depends on what the store has:
+/// [`require_space`].
+///
+/// # Errors
+/// [`Error::Missing`], with the command that installs the missing needs.
+pub fn require_programs(findings: &[Finding]) -> Result<(), Error> {
+    let programs: Vec<_> = findings.iter().filter(|finding| !finding.need.is_disk_space()).cloned().collect();
+    require(&programs)
 }
 
 /// Fails if a need is missing.
@@ -194,16 +227,14 @@ pub fn require(findings: &[Finding]) -> Result<(), Error> {
 /// Installs the missing needs and checks again. Shows the command and its output on standard error.
 ///
 /// # Errors
-/// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoSpace`], [`Error::NoManager`] and
+/// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoManager`] and
 /// [`Error::Missing`] if no command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if a need
 /// is still missing.
 pub fn install(request: HostRequest, findings: &[Finding], stop: &Stop) -> Result<Vec<Finding>, Error> {
+    // No package adds space; whether the run needs it is known later.
     let missing = missing(findings);
-    if missing.is_empty() {
-        return Ok(findings.to_vec());
-    }
     if lacks_only_space(findings) {
-        return Err(Error::NoSpace { missing });
+        return Ok(findings.to_vec());
     }
     let Some(manager) = manager() else { return Err(Error::NoManager { missing }) };
     let Some(command) = install_command(findings, manager) else {
@@ -227,9 +258,9 @@ pub fn install(request: HostRequest, findings: &[Finding], stop: &Stop) -> Resul
         install.on_line(shown).run(stop).map_err(|source| Error::Install { source })?;
     }
     let findings = examine(request, stop);
-    match self::missing(&findings) {
-        left if left.is_empty() => Ok(findings),
-        missing => Err(Error::StillMissing { missing }),
+    match lacks_only_space(&findings) {
+        true => Ok(findings),
+        false => Err(Error::StillMissing { missing: self::missing(&findings) }),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::base::process::{self, Command};
+use crate::base::sandbox::Sandbox;
 use crate::base::stop::Stop;
 use crate::kernel::toolchain::rust::SearchPaths;
 use crate::kernel::toolchain::{self, LLVM_TOOLS};
@@ -29,6 +30,8 @@ pub struct Need {
     pub used_for: &'static str,
     test: Test,
     packages: Packages,
+    /// A run works without it.
+    optional: bool,
 }
 
 /// How to test that the host meets a need.
@@ -44,6 +47,8 @@ enum Test {
     Rustc,
     Bindgen,
     Libclang,
+    /// A mechanism of the sandbox works.
+    Sandbox,
     /// The file system of this directory, which need not exist, has this much free space.
     DiskSpace {
         dir: PathBuf,
@@ -76,7 +81,7 @@ impl Need {
     /// for the user.
     pub(crate) fn disk_space(what: String, used_for: &'static str, dir: &Path, bytes: u64) -> Need {
         let test = Test::DiskSpace { dir: dir.to_owned(), bytes };
-        Need { what, used_for, test, packages: Packages::default() }
+        Need { what, used_for, test, packages: Packages::default(), optional: false }
     }
 
     /// Whether the need is free space, which no package provides.
@@ -87,7 +92,17 @@ impl Need {
     /// The program `name`, with its package for each of apt, dnf and zypper.
     pub(crate) fn program(name: &str, used_for: &'static str, packages: [&str; 3]) -> Need {
         let (test, packages) = (Test::Program(name.into()), Packages::each(packages));
-        Need { what: name.into(), used_for, test, packages }
+        Need { what: name.into(), used_for, test, packages, optional: false }
+    }
+
+    /// The need of a run that works without it.
+    pub(crate) fn optional(self) -> Need {
+        Need { optional: true, ..self }
+    }
+
+    /// Whether a run works without it.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.optional
     }
 
     /// Whether the host meets the need; `cc` is the C compiler of the run.
@@ -116,8 +131,8 @@ impl Need {
 pub(crate) struct HostNeeds {
     /// Needs of every run that builds and packages.
     pub(crate) build: Vec<Need>,
-    /// Needs of the boot test.
-    pub(crate) boot: Vec<Need>,
+    /// Needs of the boot test and of the sandbox.
+    pub(crate) recommended: Vec<Need>,
     /// Needs of some kconfigs and flags.
     pub(crate) optional: Vec<Need>,
 }
@@ -128,7 +143,8 @@ impl HostNeeds {
         let mut optional = vec![pahole()];
         optional.extend(rust(None, false));
         optional.extend(compiler("clang"));
-        HostNeeds { build: build("gcc"), boot: boot(), optional }
+        let recommended = boot().into_iter().chain([sandbox()]).collect();
+        HostNeeds { build: build("gcc"), recommended, optional }
     }
 }
 
@@ -165,6 +181,17 @@ pub(crate) fn pahole() -> Need {
     program("pahole", "the build (DEBUG_INFO_BTF)", "dwarves")
 }
 
+/// The need of a confined build.
+pub(crate) fn sandbox() -> Need {
+    Need {
+        what: "sandbox (bubblewrap, or user namespaces)".into(),
+        used_for: "the build (--sandbox)",
+        test: Test::Sandbox,
+        packages: Packages::everywhere("bubblewrap"),
+        optional: false,
+    }
+}
+
 /// The needs of the boot test.
 pub(crate) fn boot() -> Vec<Need> {
     let packages = ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86"];
@@ -173,6 +200,7 @@ pub(crate) fn boot() -> Vec<Need> {
         used_for: "the boot test (32-bit tracee)",
         test: Test::Compiles32Bit,
         packages: Packages::everywhere("gcc"),
+        optional: false,
     };
     vec![Need::program("qemu-system-x86_64", "the boot test", packages), compiler]
 }
@@ -190,6 +218,7 @@ fn compiler(cc: &str) -> Vec<Need> {
                 used_for: "the build",
                 test: Test::Program(cc.into()),
                 packages,
+                optional: false,
             },
             program("ld", "the build", "binutils"),
         ];
@@ -204,6 +233,7 @@ fn compiler(cc: &str) -> Vec<Need> {
         used_for: "the build",
         test: Test::Program(cc.into()),
         packages: packages.clone(),
+        optional: false,
     }];
     needs.extend(LLVM_TOOLS.iter().map(|(_, name)| {
         let tool = toolchain::llvm_tool(&path, name);
@@ -212,6 +242,7 @@ fn compiler(cc: &str) -> Vec<Need> {
             used_for: "the build with clang",
             test: Test::Program(tool),
             packages: packages.clone(),
+            optional: false,
         }
     }));
     needs
@@ -236,6 +267,7 @@ pub(crate) fn rust(codename: Option<&str>, has_cargo: bool) -> Vec<Need> {
         used_for: "the build (RUST)",
         test,
         packages,
+        optional: false,
     };
     vec![
         need(
@@ -261,7 +293,13 @@ fn program(name: &str, used_for: &'static str, package: &str) -> Need {
 }
 
 fn header(what: &str, path: &'static str, used_for: &'static str, packages: [&str; 3]) -> Need {
-    Need { what: what.into(), used_for, test: Test::Header(path), packages: Packages::each(packages) }
+    Need {
+        what: what.into(),
+        used_for,
+        test: Test::Header(path),
+        packages: Packages::each(packages),
+        optional: false,
+    }
 }
 
 impl Test {
@@ -279,6 +317,7 @@ impl Test {
             Test::Header(path) => compiles(&[], &format!("#include <{path}>\n")),
             Test::Rustc => toolchain::rust::rustc(&SearchPaths::of_this_host(), stop).is_ok(),
             Test::Bindgen => toolchain::rust::bindgen(&SearchPaths::of_this_host(), stop).is_ok(),
+            Test::Sandbox => Sandbox::find(stop).is_ok(),
             Test::Libclang => toolchain::rust::libclang(&SearchPaths::of_this_host()).is_ok(),
             Test::Compiles32Bit => compiles(&["-m32", "-ffreestanding"], "int f(void) { return 1; }\n"),
             Test::DiskSpace { dir, bytes } => free_bytes(dir).is_none_or(|free| free >= *bytes),

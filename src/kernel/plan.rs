@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::kbuild::BuildSandbox;
 use super::kconfig::Kconfig;
 use super::series::Series;
 use super::toolchain::{RustToolchain, Toolchain};
-use crate::base::openpgp::sign::SigningKey;
+use crate::base::openpgp::sign::KeyFile;
 use crate::base::options::{Compression, Format, Lang, Part, Timestamp};
 use crate::base::release::Release;
-use crate::base::x509::{Identity, Signer};
+use crate::base::x509::{Identity, SignerFiles};
 
 /// A fully determined kernel: the input of the stages from patch to package.
 #[derive(Clone, Debug)]
@@ -35,8 +36,10 @@ pub struct KernelPlan {
     pub compression: Compression,
     /// The time in image and packages.
     pub timestamp: Timestamp,
-    /// The secret keys.
+    /// The files of the secret keys.
     pub keys: Keys,
+    /// Confines the programs that run the source's code; `None` without a sandbox.
+    pub sandbox: Option<BuildSandbox>,
     /// Number of parallel jobs.
     pub jobs: usize,
     /// Directory of the packages and the report.
@@ -45,19 +48,19 @@ pub struct KernelPlan {
     pub boot_tested: bool,
 }
 
-/// The user's secret keys, loaded.
+/// The files of the user's secret keys, checked. The stages that sign load them.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// Signs image and modules, for Secure Boot.
-    pub secure_boot: Option<Signer>,
+    pub secure_boot: Option<SignerFiles>,
     /// Signs `SHA256SUMS`, the bill of materials and the provenance.
-    pub openpgp: Option<SigningKey>,
+    pub openpgp: Option<KeyFile>,
 }
 
 impl KernelPlan {
     /// Whose key signs image and modules; `None` for an unsigned kernel.
     pub fn signed_by(&self) -> Option<&Identity> {
-        self.keys.secure_boot.as_ref().map(Signer::identity)
+        self.keys.secure_boot.as_ref().map(SignerFiles::identity)
     }
 
     /// The time in image and packages, in seconds since the epoch. `released_at` is the time of the release,

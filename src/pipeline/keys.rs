@@ -8,6 +8,7 @@ use crate::base::error::Failure;
 use crate::base::events::Stage;
 use crate::base::options::Goal;
 use crate::base::store::Bucket;
+use crate::doctor;
 use crate::kernel::kbuild::result_key;
 use crate::pipeline::request::Request;
 use crate::stages::unpack::{self, TreeCheck};
@@ -80,13 +81,29 @@ pub(super) fn tree_check(cx: &Context, plan: &Plan, source: &Key) -> TreeCheck {
     }
 }
 
+/// Fails if a kernel is to be built and the store has too little space. `source` is the key of the source; `None` if it is
+/// not known yet, and then this is no reason to fail.
+pub(super) fn require_space(cx: &Context, plan: &Plan, source: Option<Key>) -> Result<(), doctor::Error> {
+    let Some(source) = source else { return Ok(()) };
+    let built = CacheKeys::new(cx, plan, Some(source)).built;
+    match built.is_some_and(|key| cx.store.contains(Bucket::Results, key.as_str())) {
+        true => Ok(()),
+        false => doctor::require_space(&plan.kernel.kconfig, cx.store.root(), &cx.stop),
+    }
+}
+
+/// The key of the source, if the first offer names its checksum.
+pub(super) fn promised_source(plan: &Plan) -> Option<Key> {
+    plan.offers[0].sha256().map(Key::from_sha256)
+}
+
 fn keys(cx: &Context, plan: &Plan) -> Vec<StageKey> {
-    let keys = CacheKeys::new(cx, plan, plan.offers[0].sha256().map(Key::from_sha256));
+    let keys = CacheKeys::new(cx, plan, promised_source(plan));
     let row = |stage, bucket: Option<Bucket>, key: Option<Key>| {
         let contains = |(bucket, key): (Bucket, &Key)| cx.store.contains(bucket, key.as_str());
         StageKey { stage, stored: bucket.zip(key.as_ref()).is_some_and(contains), key }
     };
-    let signer = plan.kernel.keys.secure_boot.as_ref();
+    let signer = plan.kernel.signed_by();
     let signed = keys.built.as_ref().zip(signer).map(|(built, signer)| secure_boot::key(built, signer));
     let mut rows = vec![
         row(Stage::Fetch, Some(Bucket::Tarballs), keys.source),

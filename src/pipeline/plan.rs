@@ -5,9 +5,11 @@
 use crate::base::context::Context;
 use crate::base::error::Failure;
 use crate::base::events::Stage;
-use crate::base::options::{Goal, Lang, Part};
+use crate::base::options::{Goal, Lang, Part, SandboxChoice};
 use crate::base::release::Release;
+use crate::base::sandbox::{self, Sandbox};
 use crate::doctor;
+use crate::kernel::kbuild::BuildSandbox;
 use crate::kernel::kconfig::{self, Kconfig};
 use crate::kernel::toolchain::{self, Toolchain};
 use crate::kernel::{KernelPlan, series};
@@ -24,6 +26,8 @@ pub struct Plan {
     pub kernel: KernelPlan,
     /// How to boot it; `None` for no boot.
     pub boot: Option<BootRequest>,
+    /// Why the build has no sandbox; `None` if it has one, or if nothing is built.
+    pub no_sandbox: Option<String>,
 }
 
 /// Returns the exact release, and the sources that offer it, in the order to try.
@@ -43,10 +47,14 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
     let missing = |error| Failure::new(Some(Stage::Build), &error);
     if goal.configures() {
         let host = request.host_request(goal, cx.store.root());
-        doctor::require(&doctor::examine(host, &cx.stop)).map_err(missing)?;
+        doctor::require_programs(&doctor::examine(host, &cx.stop)).map_err(missing)?;
     }
     let toolchain = toolchain(cx, request, goal.configures() && request.kconfig.requests("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
+    let (sandbox, no_sandbox) = match goal.configures() {
+        true => sandbox(cx, request.sandbox)?,
+        false => (None, None),
+    };
     let (release, offers) = offers(cx, request)?;
     let series = series::load(&request.series, &release, request.lang, &toolchain)
         .map_err(|error| Failure::new(Some(Stage::Patch), &error))?;
@@ -64,6 +72,7 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         true => parts(request.parts.as_deref(), &kconfig),
         false => Vec::new(),
     };
+    let sandbox = sandbox.map(|sandbox| BuildSandbox::new(sandbox, &toolchain, &kconfig));
     let boot = request.boot.clone().filter(|_| goal.boots());
     let kernel = KernelPlan {
         release,
@@ -78,12 +87,29 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         compression: request.compression,
         timestamp: request.timestamp,
         keys: request.keys.clone(),
+        sandbox,
         jobs: request.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         out: request.out.clone(),
         boot_tested: boot.is_some(),
     };
     kconfig::check_release(kernel.kernel_release()).map_err(|error| Failure::new(None, &error))?;
-    Ok(Plan { offers, kernel, boot })
+    Ok(Plan { offers, kernel, boot, no_sandbox })
+}
+
+/// The sandbox of the build, or the reason why it has none.
+fn sandbox(cx: &Context, choice: SandboxChoice) -> Result<(Option<Sandbox>, Option<String>), Failure> {
+    if choice == SandboxChoice::Off {
+        return Ok((None, Some("--no-sandbox".into())));
+    }
+    match Sandbox::find(&cx.stop) {
+        Ok(sandbox) => Ok((Some(sandbox), None)),
+        Err(sandbox::Error::Unavailable { reasons }) if choice == SandboxChoice::Automatic => {
+            let reason = reasons.join("; ");
+            cx.events.note(Stage::Plan, format!("the source builds without a sandbox: {reason}"));
+            Ok((None, Some(reason)))
+        }
+        Err(error) => Err(Failure::new(Some(Stage::Build), &error)),
+    }
 }
 
 /// The requested packages; by default all except `libc-dev`, which would replace a package of the

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Exit, Explain};
-use crate::base::options::{Compression, Format, Goal, Lang, Part, Timestamp};
+use crate::base::options::{Compression, Format, Goal, Lang, Part, SandboxChoice, Timestamp};
 use crate::base::release::{self, Release, ReleaseSpec};
 use crate::base::text::without_secrets;
 use crate::doctor;
@@ -41,9 +41,11 @@ pub struct Request {
     pub revision: u32,
     /// Parallel jobs, at least 1. `None`: one per processor.
     pub jobs: Option<usize>,
+    /// Whether the programs that run the source's code are confined.
+    pub sandbox: SandboxChoice,
     /// The time in image and packages.
     pub timestamp: Timestamp,
-    /// The secret keys.
+    /// The files of the secret keys.
     pub keys: Keys,
     /// Absolute path of the output directory.
     pub out: PathBuf,
@@ -126,7 +128,7 @@ impl Request {
     /// Returns the request that `doctor` examines the host for.
     pub fn host_request<'a>(&'a self, goal: Goal, store: &'a Path) -> doctor::HostRequest<'a> {
         let boots = goal.boots() && self.boot.is_some();
-        doctor::HostRequest { cc: &self.cc, kconfig: &self.kconfig, boots, store }
+        doctor::HostRequest { cc: &self.cc, kconfig: &self.kconfig, boots, sandbox: self.sandbox, store }
     }
 }
 

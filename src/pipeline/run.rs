@@ -109,7 +109,13 @@ impl Run<'_> {
     /// The stages from the source to the boot.
     fn kernel(&mut self, plan: &Plan, goal: Goal) -> Result<Option<BootResult>, Failure> {
         let (cx, kernel) = (self.cx, &plan.kernel);
+        let no_space = |error| Failure::new(Some(Stage::Build), &error);
+        let promised = keys::promised_source(plan).filter(|_| goal.configures());
+        keys::require_space(cx, plan, promised.clone()).map_err(no_space)?;
         let source = self.source(kernel.release, &plan.offers)?;
+        if goal.configures() && promised.is_none() {
+            keys::require_space(cx, plan, Some(source.key.clone())).map_err(no_space)?;
+        }
         let check = keys::tree_check(cx, plan, &source.key);
         let tree = self.stage(Stage::Unpack, &kernel.release, || unpack::unpack(cx, &source, check))?;
         let tree =
@@ -166,6 +172,8 @@ impl Run<'_> {
             ),
         });
         self.recorder.report.release = Some(kernel.release);
+        self.recorder.report.sandbox = kernel.sandbox.as_ref().map(|sandbox| sandbox.sandbox.mechanism());
+        self.recorder.report.no_sandbox_reason.clone_from(&plan.no_sandbox);
         self.recorder.report.toolchain = Some((&kernel.toolchain).into());
         self.recorder.write()?;
         Ok(plan)

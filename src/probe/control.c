@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Operations on the whole thread group: job control, the freezers, a fatal signal. */
 #include "records.h"
 #include "tasks.h"

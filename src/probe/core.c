@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The NT_PRSTATUS notes of a core dump: a second way to the registers, besides ptrace, and the
  * only one that outlives the process.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Runs each debugger on a separate tracee. The initramfs has one root directory per debugger,
  * /debuggerN, which also contains these files:

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The init process of the guest: observes a tracee of each word size, prints the observations and
  * restarts the machine, which ends QEMU. If it is not process 1, it exits instead of restarting.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Stops each thread as a debugger would and reads its registers through every ptrace request. */
 #include "tasks.h"
 #include "thread.h"

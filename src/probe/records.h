@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The output of the probe: one JSON object per line, each with a sequence number and a CRC-32. The
  * lines go to the second serial port, or to standard output if other programs run in the guest.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Writes the observations as records. Field names are those of report.json. */
 #include "records.h"
 #include "tasks.h"

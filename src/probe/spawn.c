@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Starts a tracee, follows it until its io threads exist, and finds them. */
 #include "records.h"
 #include "tasks.h"

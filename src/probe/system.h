@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The parts of the kernel's user-space interface that the probe uses. Numbers and layouts are
  * repeated here because the host may lack a libc or kernel headers for one of the word sizes.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 #include "tasks.h"
 
 /* The compiler may call memset and memcpy even in freestanding code. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Text, time, files, and information about tasks from procfs. */
 #ifndef PROBE_TASKS_H
 #define PROBE_TASKS_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The threads of a tracee and everything the probe observes about them. */
 #ifndef PROBE_THREAD_H
 #define PROBE_THREAD_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The memory that the probe shares with its tracees. */
 #ifndef PROBE_TRACEE_H
 #define PROBE_TRACEE_H

@@ -23,6 +23,7 @@ pub use self::record::{
     Artifact, BootRecord, Configuration, Document, DocumentKind, DroppedOption, ErrorRecord, Kernel,
     RequestRecord, Source, StageRecord, Tool, ToolchainRecord,
 };
+use crate::base::confinement::Mechanism;
 use crate::base::events::Note;
 use crate::base::files;
 use crate::base::release::Release;
@@ -60,6 +61,12 @@ pub struct Report {
     /// The configuration, set once the kernel is configured.
     #[serde(default)]
     pub configuration: Option<Configuration>,
+    /// What confines the programs that run the source's code while a kernel is built. Null without a sandbox.
+    #[serde(default, deserialize_with = "known")]
+    pub sandbox: Option<Mechanism>,
+    /// Why there was no sandbox: `--no-sandbox`, or what this host lacks. Null if there was one.
+    #[serde(default)]
+    pub no_sandbox_reason: Option<String>,
     /// The kernel, set once it is built.
     pub kernel: Option<Kernel>,
     /// The packages.
@@ -129,6 +136,8 @@ impl Report {
             patches: Vec::new(),
             toolchain: None,
             configuration: None,
+            sandbox: None,
+            no_sandbox_reason: None,
             kernel: None,
             artifacts: Vec::new(),
             evidence: Vec::new(),

@@ -10,12 +10,12 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::error::Failure;
 use crate::base::events::Stage;
-use crate::base::options::{Goal, Part, Timestamp};
+use crate::base::options::{Goal, Part, SandboxChoice, Timestamp};
 use crate::base::release::{Release, ReleaseSpec};
 use crate::base::store::{Bucket, Store};
 use crate::base::store_archives;
 use crate::base::text::MASK;
-use crate::base::x509::{Identity, Signer};
+use crate::base::x509::{Identity, SignerFiles};
 use crate::kernel::kconfig::Kconfig;
 use crate::kernel::{Keys, series, toolchain};
 use crate::pipeline;
@@ -53,6 +53,8 @@ pub(crate) struct ReproduceRequest {
     pub(crate) out: PathBuf,
     /// Parallel jobs, at least 1; `None` for one per processor.
     pub(crate) jobs: Option<usize>,
+    /// Whether the build is confined.
+    pub(crate) sandbox: SandboxChoice,
 }
 
 /// Default of `--out`, the directory for the rebuilt packages.
@@ -142,8 +144,8 @@ fn request(
     store: &Store,
 ) -> Result<Request, Error> {
     let (key, certificate) = &wanted.secure_boot;
-    let secure_boot = Signer::load_pair(key.as_deref(), certificate.as_deref())?;
-    check_signer(recorded.kernel.signed_by.as_ref(), secure_boot.as_ref().map(Signer::identity))?;
+    let secure_boot = SignerFiles::check_pair(key.as_deref(), certificate.as_deref())?;
+    check_signer(recorded.kernel.signed_by.as_ref(), secure_boot.as_ref().map(SignerFiles::identity))?;
     let mut packages = recorded.each::<Part>(|artifact| artifact.part);
     packages.sort();
     let kconfig = if wanted.kconfig.is_empty() { earlier.kconfig.clone() } else { wanted.kconfig.clone() };
@@ -176,6 +178,7 @@ fn request(
         localversion: earlier.localversion.clone(),
         revision: earlier.revision,
         jobs: wanted.jobs,
+        sandbox: wanted.sandbox,
         timestamp: recorded.kernel.timestamp.map_or(Timestamp::OfSource, Timestamp::Given),
         keys: Keys { secure_boot, openpgp: None },
         out: std::path::absolute(&wanted.out).map_err(Error::CurrentDirectory)?,

@@ -306,7 +306,7 @@ fn a_signed_kernel_trusts_the_certificate_and_the_build_never_sees_the_key() {
     let keys = Keys::new("My kernels");
     let mut plan = plan(&fixture, DISTRIBUTION);
     let unsigned = run(&fixture, &plan).unwrap().key;
-    plan.keys.secure_boot = Some(keys.signer());
+    plan.keys.secure_boot = Some(keys.files());
     let config = run(&fixture, &plan).unwrap();
     let text = fs::read_to_string(&config.config).unwrap();
     assert!(text.contains("CONFIG_SYSTEM_TRUSTED_KEYS=\"certs/kpatch-build.pem\"\n"), "{text}");
@@ -316,7 +316,7 @@ fn a_signed_kernel_trusts_the_certificate_and_the_build_never_sees_the_key() {
     let certs = dir.path().join("certs");
     assert_eq!(fs::read(certs.join("kpatch-build.pem")).unwrap(), fs::read(&keys.cert).unwrap());
     assert_eq!(fs::read_dir(certs).unwrap().count(), 1);
-    plan.keys.secure_boot = Some(Keys::new("My kernels").signer());
+    plan.keys.secure_boot = Some(Keys::new("My kernels").files());
     let other = run(&fixture, &plan).unwrap().key;
     assert!(config.key != unsigned && config.key != other && other != unsigned);
 }

@@ -306,3 +306,20 @@ fn only_a_run_that_writes_packages_reads_the_openpgp_key() {
         assert_eq!(output.status.code(), Some(code), "{goal}: {}", stderr(&output));
     }
 }
+
+#[test]
+fn the_openpgp_key_is_read_again_after_the_build() {
+    let workspace = Workspace::new();
+    let key = workspace.write("key.asc", armoured(&secret_key(KeyType::Ed25519Legacy, true, None)));
+    // A build without a sandbox that removes the key: a key in memory would still sign.
+    let remove = format!("modules:\n\t@rm {}", key.display());
+    workspace.change_tree("Makefile", "modules:\n\t@true", &remove);
+    let tree = format!("dir:{}", workspace.tree.path().display());
+    let mut tool = workspace.tool();
+    tool.args(["package", "--release", "6.1.5", "--source", &tree, "--series", "none", "--no-sandbox"]);
+    tool.args(["--kconfig", "./mine.config", "--packages", "image", "--openpgp-key"]).arg(&key);
+    let output = tool.output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot read the OpenPGP key"), "{}", stderr(&output));
+    assert!(!key.exists());
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use authenticode::{AttributeCertificateIterator, AuthenticodeSignature, authenticode_digest};
 use kpatch_build::base::error::{Exit, Explain};
-use kpatch_build::base::x509::{KeyError, Signer};
+use kpatch_build::base::x509::{KeyError, Signer, SignerFiles};
 use kpatch_build::stages::build::KernelBuild;
 use kpatch_build::stages::secure_boot::{Error, sign_with};
 use object::read::pe::PeFile64;
@@ -49,7 +49,7 @@ fn content(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn the_image_has_a_signature_of_its_content() {
     let (machine, keys) = (Machine::new(), Keys::new("My kernels"));
-    let signed = sign_with(&machine.context, &keys.signer(), kernel(&machine)).unwrap();
+    let signed = sign_with(&machine.context, &keys.files(), kernel(&machine)).unwrap();
     let image = fs::read(signed.image()).unwrap();
     let file = PeFile64::parse(&*image).unwrap();
     let certificates: Vec<_> = AttributeCertificateIterator::new(&file).unwrap().unwrap().collect();
@@ -76,7 +76,7 @@ fn a_module_ends_with_a_signature_that_openssl_verifies() {
     let (machine, keys) = (Machine::new(), Keys::new("My kernels"));
     let unsigned = kernel(&machine);
     let original = fs::read(module(&unsigned)).unwrap();
-    let signed = fs::read(module(&sign_with(&machine.context, &keys.signer(), unsigned).unwrap())).unwrap();
+    let signed = fs::read(module(&sign_with(&machine.context, &keys.files(), unsigned).unwrap())).unwrap();
     let (start, rest) = signed.split_at(original.len());
     assert_eq!(start, original);
     let rest = rest.strip_suffix(b"~Module signature appended~\n").unwrap();
@@ -104,7 +104,7 @@ fn the_same_key_and_kernel_give_the_same_bytes_and_another_key_gives_others() {
     let keys = Keys::new("My kernels");
     let signed = |keys: &Keys| {
         let machine = Machine::new();
-        let signed = sign_with(&machine.context, &keys.signer(), kernel(&machine)).unwrap();
+        let signed = sign_with(&machine.context, &keys.files(), kernel(&machine)).unwrap();
         let root = signed.entry.path().to_owned();
         let files = content(&root);
         let names =
@@ -122,7 +122,7 @@ fn the_signed_kernel_is_a_separate_result() {
     let unsigned = kernel(&machine);
     let (dir, key) = (unsigned.entry.path().to_owned(), unsigned.key.clone());
     let before = content(&dir);
-    let signed = sign_with(&machine.context, &keys.signer(), unsigned).unwrap();
+    let signed = sign_with(&machine.context, &keys.files(), unsigned).unwrap();
     assert_eq!(content(&dir), before);
     assert_ne!((signed.entry.path(), &signed.key), (dir.as_path(), &key));
     assert!(!signed.cached);
@@ -145,7 +145,7 @@ fn a_kernel_that_cannot_be_signed_is_an_error_with_a_reason() {
         let machine = Machine::new();
         let kernel = kernel(&machine);
         spoil(&kernel);
-        let error = sign_with(&machine.context, &keys.signer(), kernel).unwrap_err();
+        let error = sign_with(&machine.context, &keys.files(), kernel).unwrap_err();
         assert_eq!(error.exit(), Exit::StageFailed);
         assert!(
             machine.context.store.entries(kpatch_build::base::store::Bucket::Results).unwrap().len() == 1
@@ -156,7 +156,7 @@ fn a_kernel_that_cannot_be_signed_is_an_error_with_a_reason() {
     assert!(error.next_step().unwrap().contains("EFI_STUB"), "{error}");
     let error = refused(&|kernel| {
         let machine = Machine::new();
-        let signed = sign_with(&machine.context, &keys.signer(), self::kernel(&machine)).unwrap();
+        let signed = sign_with(&machine.context, &keys.files(), self::kernel(&machine)).unwrap();
         fs::copy(signed.image(), kernel.image()).unwrap();
     });
     assert!(error.to_string().contains("already signed"), "{error}");
@@ -204,4 +204,31 @@ fn debug_output_never_shows_the_key() {
     let keys = Keys::new("One");
     let shown = format!("{:?}", keys.signer());
     assert!(shown.contains("CN=One") && shown.len() < 200, "{shown}");
+}
+
+#[test]
+fn a_key_that_is_gone_or_replaced_when_it_is_needed_fails_the_stage() {
+    let (machine, keys) = (Machine::new(), Keys::new("One"));
+    let files = keys.files();
+    let kept = fs::read(&keys.key).unwrap();
+    fs::remove_file(&keys.key).unwrap();
+    let error = sign_with(&machine.context, &files, kernel(&machine)).unwrap_err();
+    assert!(matches!(error, Error::Key(KeyError::Io(_))) && error.exit() == Exit::StageFailed, "{error}");
+
+    let others = Keys::new("Two");
+    fs::write(&keys.key, fs::read(&others.key).unwrap()).unwrap();
+    fs::write(&keys.cert, fs::read(&others.cert).unwrap()).unwrap();
+    assert!(matches!(files.load().unwrap_err(), KeyError::Replaced { .. }));
+    fs::write(&keys.key, kept).unwrap();
+    assert!(matches!(files.load().unwrap_err(), KeyError::Mismatch { .. }));
+}
+
+#[test]
+fn a_pipe_in_place_of_a_key_is_refused_at_once() {
+    let keys = Keys::new("One");
+    let pipe = keys.key.with_extension("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error = SignerFiles::check(&pipe, &keys.cert).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.ends_with("is not a regular file") && error.exit() == Exit::Usage, "{cause}");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kpatch_build::base::x509::Signer;
+use kpatch_build::base::x509::{Signer, SignerFiles};
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -47,6 +47,10 @@ impl Keys {
 
     pub fn signer(&self) -> Signer {
         Signer::load(&self.key, &self.cert).unwrap()
+    }
+
+    pub fn files(&self) -> SignerFiles {
+        SignerFiles::check(&self.key, &self.cert).unwrap()
     }
 
     pub fn certificate(&self) -> X509 {

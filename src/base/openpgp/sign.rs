@@ -18,7 +18,6 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, Deserializable, DetachedSignature, SignedKeyDetails,
     SignedPublicKey, SignedSecretKey,
@@ -28,6 +27,7 @@ use pgp::types::{KeyDetails, KeyVersion, Password, SigningKey as Signs, Timestam
 
 use crate::base::digest::hex;
 use crate::base::error::{Exit, Explain};
+use crate::base::files;
 use crate::base::openpgp::verify::{Certificates, SignatureError};
 
 /// The environment variable with the path of a file whose first line is the passphrase of the secret key.
@@ -75,6 +75,12 @@ pub enum Error {
         /// For each key its fingerprint and the reason.
         rejected: Vec<String>,
     },
+    /// The key is not the one that the run began with.
+    #[error("the key in {} was replaced while the kernel was built", path.display())]
+    Replaced {
+        /// The key file.
+        path: PathBuf,
+    },
     /// Signing failed.
     #[error("cannot sign")]
     Sign(#[source] Box<pgp::errors::Error>),
@@ -112,6 +118,43 @@ impl Explain for Error {
     }
 }
 
+/// The files of a secret key that can sign, and of its passphrase. The key stays in its file until
+/// [`KeyFile::load`]: a kernel's build, which runs code of the source, must not find it in memory.
+#[derive(Clone, Debug)]
+pub struct KeyFile {
+    path: PathBuf,
+    passphrase: Option<PathBuf>,
+    fingerprint: String,
+}
+
+impl KeyFile {
+    /// Loads the key once, to check it. [`PASSPHRASE_FILE`] names the passphrase.
+    ///
+    /// # Errors
+    /// As [`SigningKey::load`].
+    pub fn check(path: &Path) -> Result<KeyFile, Error> {
+        let passphrase = passphrase_file();
+        let fingerprint = SigningKey::unlock(path, passphrase.as_deref())?.fingerprint();
+        Ok(KeyFile { path: path.to_owned(), passphrase, fingerprint })
+    }
+
+    /// Loads the key to sign.
+    ///
+    /// # Errors
+    /// As [`SigningKey::load`], or the key is another one than before.
+    pub fn load(&self) -> Result<SigningKey, Error> {
+        let key = SigningKey::unlock(&self.path, self.passphrase.as_deref())?;
+        match key.fingerprint() == self.fingerprint {
+            true => Ok(key),
+            false => Err(Error::Replaced { path: self.path.clone() }),
+        }
+    }
+}
+
+fn passphrase_file() -> Option<PathBuf> {
+    std::env::var_os(PASSPHRASE_FILE).filter(|name| !name.is_empty()).map(PathBuf::from)
+}
+
 /// A secret key that may sign, unlocked.
 #[derive(Clone)]
 pub struct SigningKey {
@@ -143,16 +186,15 @@ impl SigningKey {
     /// # Errors
     /// The file is unreadable, the key cannot be unlocked, or `kpatch-build verify` would not accept its signatures.
     pub fn load(path: &Path) -> Result<SigningKey, Error> {
-        let passphrase = std::env::var_os(PASSPHRASE_FILE).filter(|name| !name.is_empty()).map(PathBuf::from);
-        SigningKey::unlock(path, passphrase.as_deref())
+        SigningKey::unlock(path, passphrase_file().as_deref())
     }
 
     fn unlock(path: &Path, passphrase: Option<&Path>) -> Result<SigningKey, Error> {
         let password = match passphrase {
-            Some(file) => first_line(&fs::read(file)?),
+            Some(file) => first_line(&files::read_secret(file)?),
             None => Password::empty(),
         };
-        let key = parse(path, &fs::read(path)?)?;
+        let key = parse(path, &files::read_secret(path)?)?;
         if key.primary_key.version() > KeyVersion::V4 {
             return Err(Error::TooNew { path: path.to_owned() });
         }

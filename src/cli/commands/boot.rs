@@ -8,8 +8,8 @@ use super::run::{finish, install_missing};
 use crate::base::error::{Exit, Failure};
 use crate::base::options::Goal;
 use crate::cli::flags::{
-    CompilerArgs, GuestArgs, InstallArgs, JobsArgs, KernelArgs, NoBootArgs, OutArgs, ReleaseArgs, SeriesArgs,
-    SourceArgs,
+    CompilerArgs, GuestArgs, InstallArgs, JobsArgs, KernelArgs, NoBootArgs, OutArgs, ReleaseArgs,
+    SandboxArgs, SeriesArgs, SourceArgs,
 };
 use crate::cli::invocation::CommandLine;
 use crate::cli::settings::{Settings, command_flags};
@@ -39,6 +39,7 @@ command_flags! {
         guest: GuestArgs,
         out: OutArgs,
         jobs: JobsArgs,
+        sandbox: SandboxArgs,
         install: InstallArgs
     }
 }

@@ -9,7 +9,8 @@ use crate::base::options::{Goal, Lang};
 use crate::base::program_name;
 use crate::base::text::without_secrets;
 use crate::cli::flags::{
-    CompilerArgs, GuestArgs, JobsArgs, KernelArgs, NoBootArgs, OutArgs, ReleaseArgs, SeriesArgs, SourceArgs,
+    CompilerArgs, GuestArgs, JobsArgs, KernelArgs, NoBootArgs, OutArgs, ReleaseArgs, SandboxArgs, SeriesArgs,
+    SourceArgs,
 };
 use crate::cli::invocation::{CommandLine, Invocation, failure};
 use crate::cli::output::print;
@@ -66,7 +67,8 @@ command_flags! {
         compiler: CompilerArgs,
         guest: GuestArgs,
         out: OutArgs,
-        jobs: JobsArgs
+        jobs: JobsArgs,
+        sandbox: SandboxArgs
     }
 }
 

@@ -7,7 +7,8 @@ use crate::base::error::{Exit, Explain, Failure};
 use crate::base::options::Goal;
 use crate::base::text::columns;
 use crate::cli::flags::{
-    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, ReleaseArgs, SeriesArgs, SourceArgs,
+    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, ReleaseArgs, SandboxArgs, SeriesArgs,
+    SourceArgs,
 };
 use crate::cli::invocation::{CommandLine, failure};
 use crate::cli::output::print;
@@ -26,6 +27,7 @@ command_flags! {
         compiler: CompilerArgs,
         out: OutArgs,
         jobs: JobsArgs,
+        sandbox: SandboxArgs,
         install: InstallArgs
     }
 }

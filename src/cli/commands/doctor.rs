@@ -3,7 +3,8 @@
 use clap::Args;
 
 use crate::base::error::{Exit, Failure};
-use crate::base::options::Goal;
+use crate::base::options::{Goal, SandboxChoice};
+use crate::base::sandbox::Sandbox;
 use crate::cli::flags::InstallArgs;
 use crate::cli::invocation::{CommandLine, failure};
 use crate::cli::output::{self, print};
@@ -38,5 +39,8 @@ pub(in crate::cli) fn run(start: CommandLine) -> Result<Exit, Failure> {
     }
     print(&output::findings(&findings))?;
     doctor::require(&findings).map_err(|error| failure(&error))?;
+    if request.sandbox == SandboxChoice::Required {
+        Sandbox::find(&invocation.stop).map_err(|error| failure(&error))?;
+    }
     Ok(Exit::Passed)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::base::error::{Exit, Failure};
-use crate::cli::flags::{CompilerArgs, JobsArgs, KernelArgs, OutArgs, SeriesArgs, SourceArgs};
+use crate::cli::flags::{CompilerArgs, JobsArgs, KernelArgs, OutArgs, SandboxArgs, SeriesArgs, SourceArgs};
 use crate::cli::invocation::{CommandLine, failure};
 use crate::cli::output::print;
 use crate::cli::request;
@@ -50,13 +50,15 @@ pub(crate) struct ReproduceArgs {
     /// Number of parallel jobs [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    sandbox: SandboxArgs,
 }
 
 impl ReproduceArgs {
     /// Returns the flags as settings.
     pub(crate) fn settings(&self) -> Settings {
         let ReproduceArgs { source, keyring, no_verify, series, kconfig, .. } = self.clone();
-        let ReproduceArgs { cc, secure_boot_key, secure_boot_cert, out, jobs, .. } = self.clone();
+        let ReproduceArgs { cc, secure_boot_key, secure_boot_cert, out, jobs, sandbox, .. } = self.clone();
         Settings {
             source: SourceArgs {
                 source,
@@ -69,6 +71,7 @@ impl ReproduceArgs {
             kernel: KernelArgs { kconfig, secure_boot_key, secure_boot_cert, ..KernelArgs::default() },
             out: OutArgs { out },
             jobs: JobsArgs { jobs },
+            sandbox,
             ..Settings::default()
         }
     }
@@ -91,6 +94,7 @@ pub(in crate::cli) fn run(args: ReproduceArgs, start: CommandLine) -> Result<Exi
         secure_boot: (flags.kernel.secure_boot_key.clone(), flags.kernel.secure_boot_cert.clone()),
         out: flags.out.out.clone().unwrap_or_else(|| reproduce::OUT.into()),
         jobs: flags.jobs.jobs.map(usize::from),
+        sandbox: flags.sandbox.choice(),
     };
     let cx = invocation.context(PathBuf::new())?;
     let comparison = reproduce::reproduce(&cx, &request)?;

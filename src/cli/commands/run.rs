@@ -3,8 +3,8 @@
 use crate::base::error::{Exit, Failure};
 use crate::base::options::Goal;
 use crate::cli::flags::{
-    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, PackageArgs, ReleaseArgs, SeriesArgs,
-    SourceArgs,
+    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, PackageArgs, ReleaseArgs, SandboxArgs,
+    SeriesArgs, SourceArgs,
 };
 use crate::cli::invocation::{CommandLine, Invocation, failure};
 use crate::cli::output::print;
@@ -33,6 +33,7 @@ command_flags! {
         compiler: CompilerArgs,
         out: OutArgs,
         jobs: JobsArgs,
+        sandbox: SandboxArgs,
         install: InstallArgs
     }
 }
@@ -48,6 +49,7 @@ command_flags! {
         package: PackageArgs,
         out: OutArgs,
         jobs: JobsArgs,
+        sandbox: SandboxArgs,
         install: InstallArgs
     }
 }

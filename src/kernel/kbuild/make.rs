@@ -6,6 +6,7 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::build_dir::{pahole, temp_dir};
+use super::sandbox::BuildSandbox;
 use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::process::Command;
@@ -39,7 +40,10 @@ impl Make<'_> {
     pub fn command<'c>(&self) -> Command<'c> {
         // Opening the log reports an error of this call.
         let _ = fs::create_dir_all(&self.cx.logs);
+        let sandbox = self.plan.sandbox.as_ref();
         let make = Command::new("make")
+            .confined(sandbox.map(|sandbox| sandbox.confinement(self.tree, self.build_dir)))
+            .envs(sandbox.into_iter().flat_map(BuildSandbox::variables))
             .arg("--no-print-directory")
             .arg("-C")
             .arg(self.tree)

@@ -4,5 +4,7 @@ pub mod build_dir;
 pub(crate) mod diagnosis;
 mod finished;
 pub mod make;
+mod sandbox;
 
 pub(crate) use finished::{FinishedKernel, part_key, requested_parts, result_key};
+pub use sandbox::BuildSandbox;

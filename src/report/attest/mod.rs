@@ -24,7 +24,7 @@ pub use self::error::Error;
 pub(crate) use self::facts::Facts;
 use crate::base::digest::sha256;
 use crate::base::files;
-use crate::base::openpgp::sign::SigningKey;
+use crate::base::openpgp::sign::{KeyFile, SigningKey};
 use crate::kernel::KernelPlan;
 use crate::report::{Document, DocumentKind, Report};
 
@@ -44,6 +44,7 @@ const SIGNATURE: &str = ".asc";
 /// A file cannot be written, the key cannot sign, or the timestamp is out of range.
 pub(crate) fn describe(facts: &Facts) -> Result<Vec<Document>, Error> {
     let KernelPlan { keys, out, .. } = facts.plan;
+    let key = keys.openpgp.as_ref().map(KeyFile::load).transpose()?;
     let mut written = Vec::new();
     for (name, kind, text) in [
         (SBOM, DocumentKind::BillOfMaterials, spdx::document(facts)?),
@@ -51,7 +52,7 @@ pub(crate) fn describe(facts: &Facts) -> Result<Vec<Document>, Error> {
     ] {
         let path = out.join(name);
         written.push(write(&path, kind, text.as_bytes())?);
-        written.extend(sign(&path, text.as_bytes(), keys.openpgp.as_ref(), facts.timestamp())?);
+        written.extend(sign(&path, text.as_bytes(), key.as_ref(), facts.timestamp())?);
     }
     Ok(written)
 }
@@ -62,7 +63,7 @@ pub(crate) fn describe(facts: &Facts) -> Result<Vec<Document>, Error> {
 /// # Errors
 /// A file cannot be written, or the key cannot sign.
 pub(crate) fn seal(report: &mut Report, path: &Path, plan: &KernelPlan) -> Result<(), Error> {
-    let key = plan.keys.openpgp.as_ref();
+    let key = plan.keys.openpgp.as_ref().map(KeyFile::load).transpose()?;
     let timestamp = report.kernel.as_ref().and_then(|kernel| kernel.timestamp).unwrap_or(0);
     let sums_path = path.with_file_name(SUMS);
     let unhashed = |path: &Path, kind| Document { path: path.to_owned(), kind, sha256: None };
@@ -82,7 +83,7 @@ pub(crate) fn seal(report: &mut Report, path: &Path, plan: &KernelPlan) -> Resul
     }
     let text = sums.to_string();
     write(&sums_path, DocumentKind::Checksums, text.as_bytes())?;
-    sign(&sums_path, text.as_bytes(), key, timestamp)?;
+    sign(&sums_path, text.as_bytes(), key.as_ref(), timestamp)?;
     Ok(())
 }
 

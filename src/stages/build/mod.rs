@@ -17,6 +17,7 @@ use self::slots::Slots;
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::digest;
+use crate::base::error::full_disk;
 use crate::base::events::Stage;
 use crate::base::options::Part;
 use crate::base::stage_result::StageResult;
@@ -155,8 +156,13 @@ fn build_in(
     let mut counter = ObjectCounter { cx, done, total };
     dir.begin()?;
     let result = run.build(&mut counter).and_then(|()| slots.fill(run, |to| run.collect(to, &mut counter)));
-    // The mark stays if make was killed: only a make that exits removes unfinished files.
-    if !matches!(result, Err(Error::Interrupted(_) | Error::Make { .. })) {
+    // The mark stays if make was killed, because only a make that exits removes unfinished files, and if the disk was full:
+    // a program that does not notice leaves half a file.
+    let keeps_mark = |error: &Error| {
+        matches!(error, Error::Interrupted(_) | Error::Make { .. } | Error::DiskFull { .. })
+            || full_disk(error)
+    };
+    if !result.as_ref().is_err_and(keeps_mark) {
         dir.finish(&cx.stop)?;
     }
     let finished = result?;

@@ -106,7 +106,8 @@ impl BuildRun<'_> {
             process::Error::Interrupted { .. } => Interrupted.into(),
             // make exits with 2 when a recipe fails; any other status means that make itself died.
             process::Error::Failed { ref status, ref tail, .. } if status.code() == Some(2) => {
-                if diagnosis.disk_full {
+                // Not every program says it: the echo of dash prints "I/O error".
+                if diagnosis.disk_full || files::is_disk_full(&self.dir) {
                     return Error::DiskFull { log };
                 }
                 if let Some(missing) = diagnosis.missing {
@@ -133,8 +134,13 @@ impl BuildRun<'_> {
         if self.has_option("MODULES")? {
             let path = root.as_os_str().to_owned();
             // Packaging and the boot test run depmod; the build must not need it.
+            fs::create_dir_all(root)?;
             self.make(counter, &["modules_install"], |command| {
-                command.env("INSTALL_MOD_PATH", path).env("INSTALL_MOD_STRIP", "1").arg("DEPMOD=true")
+                command
+                    .writes(root)
+                    .env("INSTALL_MOD_PATH", path)
+                    .env("INSTALL_MOD_STRIP", "1")
+                    .arg("DEPMOD=true")
             })?;
         } else {
             fs::create_dir_all(&modules)?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::error::{Exit, Explain};
+use crate::base::error::{Exit, Explain, FREE_SPACE};
 use crate::base::process;
 use crate::base::stop::Interrupted;
 use crate::base::store;
@@ -48,6 +48,12 @@ pub enum Error {
         release: String,
         /// Its messages.
         output: Vec<String>,
+        /// The log of the stage.
+        log: PathBuf,
+    },
+    /// The file system of the build directory is full.
+    #[error("the disk is full")]
+    DiskFull {
         /// The log of the stage.
         log: PathBuf,
     },
@@ -109,6 +115,7 @@ impl Explain for Error {
             Error::MissingTool { .. }
             | Error::TooOld { .. }
             | Error::RustUnavailable { .. }
+            | Error::DiskFull { .. }
             | Error::Make { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
             _ => self.inner().map_or(Exit::StageFailed, Explain::exit),
         }
@@ -127,6 +134,7 @@ impl Explain for Error {
         match self {
             Error::Lost { lost } => lost.first().map(after_loss),
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
+            Error::DiskFull { .. } => Some(FREE_SPACE.to_owned()),
             Error::TooOld { .. } => Some("use a newer compiler: --cc PROGRAM".to_owned()),
             Error::RustUnavailable { .. } => Some(
                 "install the required version; the first usable rustc in PATH is used, then /usr/bin/rustc"
@@ -141,6 +149,7 @@ impl Explain for Error {
             Error::Make { source, log } => (Some(log), source.log_and_tail().1),
             Error::MissingTool { log, .. }
             | Error::TooOld { log, .. }
+            | Error::DiskFull { log }
             | Error::RustUnavailable { log, .. } => (Some(log), &[]),
             _ => self.inner().map_or((None, &[]), Explain::log_and_tail),
         }

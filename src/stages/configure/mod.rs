@@ -133,9 +133,9 @@ fn configure_in_build_dir(
 /// Writes the certificate that the kernel trusts, and only the certificate, to the path that the kernel's build
 /// reads.
 fn write_certificate(plan: &KernelPlan, build_dir: &Path) -> Result<(), Error> {
-    let Some(signer) = &plan.keys.secure_boot else { return Ok(()) };
+    let Some(files) = &plan.keys.secure_boot else { return Ok(()) };
     let path = build_dir.join(CERTIFICATE);
-    let text = signer.certificate_pem();
+    let text = files.certificate_pem();
     // A new modification time would cause a rebuild.
     if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
@@ -216,11 +216,12 @@ impl ConfigRun<'_> {
             Some(path) => command.env("KCONFIG_ALLCONFIG", path),
             None => command,
         };
-        run_make(self.make.cx, command.deadline(DEADLINE).arg(target))
+        run_make(self.make, command.deadline(DEADLINE).arg(target))
     }
 }
 
-fn run_make(cx: &Context, command: Command<'_>) -> Result<(), Error> {
+fn run_make(make: &Make, command: Command<'_>) -> Result<(), Error> {
+    let cx = make.cx;
     let log = cx.log(Stage::Configure);
     let mut missing = None;
     let mut boxed = Vec::new();
@@ -236,6 +237,9 @@ fn run_make(cx: &Context, command: Command<'_>) -> Result<(), Error> {
         Err(process::Error::Interrupted { .. }) => return Err(Interrupted.into()),
         Err(source) => source,
     };
+    if files::is_disk_full(make.build_dir) {
+        return Err(Error::DiskFull { log });
+    }
     if let Some(missing) = missing {
         return Err(Error::MissingTool { missing, log });
     }

@@ -16,6 +16,8 @@ pub(super) struct PackageInfo {
     pub(super) summary: String,
     /// Paragraphs of the description, one line each.
     pub(super) paragraphs: Vec<String>,
+    /// SPDX licence expression.
+    pub(super) licence: &'static str,
     pub(super) homepage: Option<&'static str>,
     /// Items of the changelog.
     pub(super) changes: Vec<String>,
@@ -48,6 +50,7 @@ impl PackageInfo {
             revision: job.names.revision,
             summary: kernel_summary(job),
             paragraphs: kernel_description(job).into(),
+            licence: "GPL-2.0-only",
             homepage: Some("https://www.kernel.org/"),
             changes: std::iter::once(kernel).chain(request.patches.iter().cloned()).collect(),
         }

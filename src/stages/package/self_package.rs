@@ -80,6 +80,7 @@ fn info(request: &SelfPackageRequest) -> PackageInfo {
              kpatch-build-kernel; both packages can be installed."
                 .to_owned(),
         ],
+        licence: "GPL-2.0-or-later",
         homepage: None,
         changes: std::iter::once(format!("Version {}.", request.version)).chain(commit).collect(),
     }

@@ -14,6 +14,9 @@ pub(super) const CHANGELOG: &str = include_str!("../../../CHANGELOG.md");
 /// The crates in the program, with their versions.
 pub(super) const LOCK: &str = include_str!("../../../Cargo.lock");
 
+/// The licences and copyright notices of the linked crates.
+pub(super) const NOTICES: &str = include_str!("../../../packaging/tool/THIRD-PARTY.md");
+
 /// Contents of the tool's packages, and settings for writing them.
 #[derive(Clone, Debug)]
 pub struct SelfPackageRequest {

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::base::error::Explain;
+use crate::base::error::{Exit, Explain};
 use crate::base::stop::Interrupted;
 use crate::base::store;
-use crate::base::x509::SignError;
+use crate::base::x509::{KeyError, SignError};
 
 /// Why the kernel was not signed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,9 @@ pub enum Error {
         /// The module.
         path: PathBuf,
     },
+    /// The key or its certificate changed since the run began.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The key cannot sign.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -49,9 +52,18 @@ pub enum Error {
 impl Explain for Error {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
+            Error::Key(error) => Some(error),
             Error::Store(error) => Some(error),
             Error::Interrupted(error) => Some(error),
             _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            // Not wrong usage: the kernel is built.
+            Error::Key(_) => Exit::StageFailed,
+            _ => self.inner().map_or(Exit::StageFailed, Explain::exit),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::base::context::Context;
 use crate::base::digest::sha256;
 use crate::base::events::Stage;
 use crate::base::store::{Bucket, Lookup};
-use crate::base::x509::{Hash, SHA256, Signer};
+use crate::base::x509::{Hash, Identity, SHA256, Signer, SignerFiles};
 use crate::kernel::KernelPlan;
 use crate::stages::build::KernelBuild;
 
@@ -28,14 +28,14 @@ pub use error::Error;
 const RECIPE: u32 = 1;
 
 /// Returns the cache key of the signed kernel. The certificate identifies the private key.
-pub fn key(kernel: &Key, signer: &Signer) -> Key {
+pub fn key(kernel: &Key, signer: &Identity) -> Key {
     #[derive(Serialize)]
     struct Inputs<'a> {
         recipe: u32,
         kernel: &'a Key,
         certificate: &'a str,
     }
-    Key::of("sign", &Inputs { recipe: RECIPE, kernel, certificate: &signer.identity().sha256 })
+    Key::of("sign", &Inputs { recipe: RECIPE, kernel, certificate: &signer.sha256 })
 }
 
 /// Signs the kernel with the Secure Boot key of its plan; without one, returns it unchanged.
@@ -44,26 +44,27 @@ pub fn key(kernel: &Key, signer: &Signer) -> Key {
 /// As [`sign_with`].
 pub(crate) fn sign(cx: &Context, plan: &KernelPlan, build: KernelBuild) -> Result<KernelBuild, Error> {
     match &plan.keys.secure_boot {
-        Some(signer) => sign_with(cx, signer, build),
+        Some(files) => sign_with(cx, files, build),
         None => Ok(build),
     }
 }
 
-/// Signs a kernel, or returns the signed kernel from the store. The same key and kernel yield the same bytes.
+/// Signs a kernel, or returns the signed kernel from the store. The same key and kernel yield the same bytes. The private
+/// key is in memory only here.
 ///
 /// # Errors
-/// [`Error::Image`] if the image cannot hold a signature, [`Error::Hash`] and [`Error::Compressed`] if its
+/// [`Error::Key`] if the key can no longer be loaded, [`Error::Image`] if the image cannot hold a signature, [`Error::Hash`] and [`Error::Compressed`] if its
 /// modules cannot be signed.
-pub fn sign_with(cx: &Context, signer: &Signer, build: KernelBuild) -> Result<KernelBuild, Error> {
-    let key = key(&build.key, signer);
+pub fn sign_with(cx: &Context, files: &SignerFiles, build: KernelBuild) -> Result<KernelBuild, Error> {
+    let key = key(&build.key, files.identity());
     let (entry, cached) = match cx.lookup(Stage::Sign, Bucket::Results, key.as_str())? {
         Lookup::Hit(entry) => (entry, true),
         Lookup::Miss(slot) => {
-            fill(cx, signer, &build, slot.path())?;
+            fill(cx, &files.load()?, &build, slot.path())?;
             (slot.commit()?, false)
         }
     };
-    let signed = KernelBuild { entry, key, cached, signed_by: Some(signer.identity().clone()), ..build };
+    let signed = KernelBuild { entry, key, cached, signed_by: Some(files.identity().clone()), ..build };
     let image_sha256 = sha256(fs::read(signed.image())?);
     Ok(KernelBuild { image_sha256, ..signed })
 }

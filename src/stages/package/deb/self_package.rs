@@ -8,7 +8,9 @@ use crate::stages::package::elf;
 use crate::stages::package::error::Error;
 use crate::stages::package::info::PackageInfo;
 use crate::stages::package::payload::{Payload, PayloadFile, members_at};
-use crate::stages::package::self_package_request::{CHANGELOG, LOCK, NAME, README, SelfPackageRequest};
+use crate::stages::package::self_package_request::{
+    CHANGELOG, LOCK, NAME, NOTICES, README, SelfPackageRequest,
+};
 
 /// Maintainer scripts, in `packaging/tool/deb`.
 const SCRIPTS: [(&str, &str); 3] = [
@@ -31,6 +33,7 @@ pub(in crate::stages::package) fn files(
         PayloadFile::at(format!("usr/share/lintian/overrides/{NAME}"), OVERRIDES.into()),
         documents::document(info, "README.Debian", README.into()),
         documents::document(info, "changelog.gz", gzip_of_one_file(CHANGELOG.as_bytes())),
+        documents::document(info, "THIRD-PARTY.md.gz", gzip_of_one_file(NOTICES.as_bytes())),
         documents::document(info, "Cargo.lock.gz", gzip_of_one_file(LOCK.as_bytes())),
     ];
     files.extend(documents::of(info, COPYRIGHT, timestamp));
@@ -53,7 +56,7 @@ pub(in crate::stages::package) fn describe<'a>(
 
 /// The packages that `doctor` requires, so that the installed tool can build a kernel at once.
 fn relations(libraries: &str) -> Vec<(&'static str, String)> {
-    let HostNeeds { build, boot, optional } = HostNeeds::on_any_host();
+    let HostNeeds { build, recommended, optional } = HostNeeds::on_any_host();
     let mut seen = Vec::new();
     let mut new = |needs: &[Need]| {
         let mut names: Vec<String> = Vec::new();
@@ -68,7 +71,7 @@ fn relations(libraries: &str) -> Vec<(&'static str, String)> {
     vec![
         ("Depends", format!("{libraries}, {}", new(&build))),
         // The tool verifies Debian's sources with the keys of this package.
-        ("Recommends", format!("{}, debian-archive-keyring", new(&boot))),
+        ("Recommends", format!("{}, debian-archive-keyring", new(&recommended))),
         ("Suggests", new(&optional)),
     ]
 }
@@ -82,7 +85,10 @@ mod tests {
         let relations = relations("libc6 (>= 2.34)");
         let of = |field: &str| relations.iter().find(|(name, _)| *name == field).unwrap().1.split(", ");
         assert!(of("Depends").any(|name| name == "libelf-dev") && of("Depends").any(|name| name == "gcc"));
-        assert_eq!(of("Recommends").collect::<Vec<_>>(), ["qemu-system-x86", "debian-archive-keyring"]);
+        assert_eq!(
+            of("Recommends").collect::<Vec<_>>(),
+            ["qemu-system-x86", "bubblewrap", "debian-archive-keyring"]
+        );
         assert!(of("Suggests").any(|name| name == "bindgen"));
         let all: Vec<_> = ["Depends", "Recommends", "Suggests"].into_iter().flat_map(of).collect();
         let once: std::collections::BTreeSet<_> = all.iter().collect();

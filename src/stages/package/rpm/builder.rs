@@ -17,7 +17,7 @@ pub(super) fn builder(
     options: &WriteOptions,
     members: &[Member],
 ) -> Result<PackageBuilder, ::rpm::Error> {
-    let mut builder = PackageBuilder::new(&info.name, &info.version, "GPL-2.0-only", "x86_64", &info.summary);
+    let mut builder = PackageBuilder::new(&info.name, &info.version, info.licence, "x86_64", &info.summary);
     let time = Timestamp::from(options.timestamp);
     builder.using_config(BuildConfig::v4().source_date(time).compression(compression(options.compression)));
     builder

@@ -10,7 +10,9 @@ use crate::stages::package::error::Error;
 use crate::stages::package::info::PackageInfo;
 use crate::stages::package::job::WriteOptions;
 use crate::stages::package::payload::{FileFlags, Payload, PayloadFile, members_at};
-use crate::stages::package::self_package_request::{CHANGELOG, LOCK, NAME, README, SelfPackageRequest};
+use crate::stages::package::self_package_request::{
+    CHANGELOG, LOCK, NAME, NOTICES, README, SelfPackageRequest,
+};
 
 /// Maintainer scripts, in `packaging/tool/rpm`.
 const POST: &str = include_str!("../../../../packaging/tool/rpm/post");
@@ -41,7 +43,9 @@ pub(in crate::stages::package) fn files(
     };
     let zsh = format!("usr/share/zsh/site-functions/_{NAME}");
     let zsh = PayloadFile::at(zsh, request.completions.zsh.clone());
-    DOCUMENTS.iter().map(document).chain([zsh, licence(info)]).collect()
+    let notices = format!("usr/share/licenses/{NAME}/THIRD-PARTY.md");
+    let notices = PayloadFile::at(notices, NOTICES.into()).with_flags(FileFlags::Licence);
+    DOCUMENTS.iter().map(document).chain([zsh, licence(info), notices]).collect()
 }
 
 /// Describes the package for rpm.
@@ -64,8 +68,8 @@ pub(in crate::stages::package) fn describe<'a>(
 
 /// Adds the packages that `doctor` requires, so that the installed tool can build a kernel at once.
 fn add_relations(builder: &mut PackageBuilder) {
-    let HostNeeds { build, boot, optional } = HostNeeds::on_any_host();
-    let (required, recommended) = (names(&build), names(&boot));
+    let HostNeeds { build, recommended, optional } = HostNeeds::on_any_host();
+    let (required, recommended) = (names(&build), names(&recommended));
     for name in &required {
         builder.requires(Dependency::any(name));
     }

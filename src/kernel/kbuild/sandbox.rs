@@ -1,0 +1,166 @@
+//! What the build of a kernel sees in the sandbox: the system, the programs that build it, and its own directories.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::base::confinement::Confinement;
+use crate::base::process;
+use crate::base::sandbox::Sandbox;
+use crate::kernel::kconfig::Kconfig;
+use crate::kernel::toolchain::{self, LLVM_TOOLS, Toolchain};
+
+/// Programs that kbuild finds in `PATH` and that may be outside of the system's directories.
+const PROGRAMS: [&str; 26] = [
+    "ar", "as", "awk", "bc", "bison", "bzip2", "cpio", "flex", "gzip", "ld", "lz4", "m4", "make", "nm",
+    "objcopy", "objdump", "openssl", "pahole", "perl", "python3", "readelf", "rsync", "strip", "tar", "xz",
+    "zstd",
+];
+/// Directories beside a program's `bin` that it may need, besides those of a target (`x86_64-linux-gnu`).
+const SIBLINGS: [&str; 6] = ["bin", "include", "lib", "lib32", "lib64", "libexec"];
+/// Options that name files for the build.
+const FILES: [&str; 5] = [
+    "EXTRA_FIRMWARE_DIR",
+    "INITRAMFS_SOURCE",
+    "SYSTEM_BLACKLIST_HASH_LIST",
+    "SYSTEM_REVOCATION_KEYS",
+    "SYSTEM_TRUSTED_KEYS",
+];
+
+/// The sandbox of one kernel's build.
+#[derive(Clone, Debug)]
+pub struct BuildSandbox {
+    /// What works on this host.
+    pub sandbox: Sandbox,
+    /// Paths that the build reads, besides the system and the source tree.
+    read_only: Vec<PathBuf>,
+    /// The directory of the compiler cache, if `--cc` is one.
+    cache: Option<PathBuf>,
+}
+
+impl BuildSandbox {
+    /// The sandbox for a kernel with these tools and this configuration.
+    pub fn new(sandbox: Sandbox, tools: &Toolchain, kconfig: &Kconfig) -> BuildSandbox {
+        let mut programs: Vec<PathBuf> = PROGRAMS.iter().filter_map(process::find).collect();
+        programs.push(tools.cc.clone());
+        programs.extend(
+            LLVM_TOOLS.iter().filter_map(|(_, tool)| process::find(toolchain::llvm_tool(&tools.cc, tool))),
+        );
+        let mut read_only = Vec::new();
+        if let Some(rust) = &tools.rust {
+            programs.extend([rust.rustc.clone(), rust.bindgen.clone()]);
+            read_only.extend([rust.library.clone(), rust.libclang.clone()]);
+        }
+        read_only.extend(programs.iter().flat_map(|program| needed_by(program)));
+        read_only.extend(named_files(kconfig));
+        read_only.retain(|path| !Confinement::is_system(path));
+        BuildSandbox { sandbox, read_only, cache: compiler_cache(&tools.cc) }
+    }
+
+    /// The confinement of a make command.
+    pub(super) fn confinement(&self, tree: &Path, build_dir: &Path) -> Confinement {
+        let reads = self.read_only.iter().cloned().chain([tree.to_owned()]);
+        let confinement = self.sandbox.confinement().read_only(reads).writable(build_dir);
+        self.cache.iter().fold(confinement, |confinement, cache| confinement.writable(cache))
+    }
+
+    /// Environment variables of a make command.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, OsString)> {
+        self.cache.iter().map(|cache| ("CCACHE_DIR", cache.clone().into_os_string()))
+    }
+}
+
+/// The program and what belongs to it, at each step of its links.
+fn needed_by(program: &Path) -> Vec<PathBuf> {
+    /// As MAXSYMLINKS of the kernel.
+    const LINKS: usize = 40;
+    let mut paths = Vec::new();
+    let mut step = program.to_owned();
+    for _ in 0..LINKS {
+        paths.extend(installation(&step));
+        let Ok(target) = fs::read_link(&step) else { break };
+        step = step.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    paths.extend(program.canonicalize().iter().flat_map(|program| installation(program)));
+    paths
+}
+
+/// The directories of an installation with the program `PREFIX/bin/NAME`; only the program if it is in another
+/// directory, which may be the user's.
+fn installation(program: &Path) -> Vec<PathBuf> {
+    let dir = program.parent().unwrap_or(Path::new("/"));
+    let (Some(prefix), true) = (dir.parent(), dir.ends_with("bin")) else { return vec![program.to_owned()] };
+    if Confinement::is_system(dir) {
+        return Vec::new();
+    }
+    let is_target = |name: &str| name.matches('-').count() >= 2 && name.contains("linux");
+    fs::read_dir(prefix)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            entry.file_name().to_str().is_some_and(|name| SIBLINGS.contains(&name) || is_target(name))
+        })
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// The files outside of the build directory that the configuration names.
+fn named_files(kconfig: &Kconfig) -> Vec<PathBuf> {
+    let values = FILES.iter().filter_map(|symbol| kconfig.options.get(*symbol));
+    let names = values.flat_map(|option| option.value.trim_matches('"').split_whitespace());
+    names.map(PathBuf::from).filter(|path| path.is_absolute()).collect()
+}
+
+/// The directory of ccache(1) if `cc` is a link to it: with such a compiler the user requests the cache.
+fn compiler_cache(cc: &Path) -> Option<PathBuf> {
+    if cc.canonicalize().ok()?.file_name()? != "ccache" {
+        return None;
+    }
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = variable("HOME").unwrap_or_default();
+    let of_home = [home.join(".ccache"), home.join(".cache/ccache")];
+    let caches = [variable("CCACHE_DIR"), variable("XDG_CACHE_HOME").map(|dir| dir.join("ccache"))];
+    caches.into_iter().flatten().chain(of_home).find(|dir| dir.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_is_its_directories_and_not_the_users_home() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["bin", "lib", "x86_64-linux-gnu", "Documents", ".ssh"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        fs::write(dir.path().join("bin/gcc"), "").unwrap();
+        fs::write(dir.path().join("gcc"), "").unwrap();
+        let names = |program: &str| {
+            let mut names: Vec<_> = installation(&dir.path().join(program))
+                .iter()
+                .map(|path| path.strip_prefix(dir.path()).unwrap().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names("bin/gcc"), ["bin", "lib", "x86_64-linux-gnu"]);
+        assert_eq!(names("gcc"), ["gcc"]);
+        assert!(installation(Path::new("/usr/bin/gcc")).is_empty(), "the system is there already");
+    }
+
+    #[test]
+    fn links_are_followed_to_the_installation_they_lead_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real/bin");
+        let links = dir.path().join("links/bin");
+        for dir in [&real, &links] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        fs::write(real.join("gcc"), "").unwrap();
+        fs::os::unix::fs::symlink("../../real/bin/gcc", links.join("gcc")).unwrap();
+        let paths = needed_by(&links.join("gcc"));
+        assert!(paths.contains(&links) && paths.contains(&real), "{paths:?}");
+    }
+}
