@@ -3,13 +3,11 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::support::fixtures::fake;
-
-const MIB: u64 = 1 << 20;
-const LIMIT: u64 = 300 * MIB;
+use crate::support::memory::{LIMIT, MIB, wait_with_peak};
 
 /// Writes data that compresses slowly, then zeros, which compress quickly.
 fn write_large(path: &Path, bytes: u64) {
@@ -20,26 +18,6 @@ fn write_large(path: &Path, bytes: u64) {
         file.write_all(&block[..MIB as usize - 8]).unwrap();
     }
     file.into_inner().unwrap().set_len(bytes).unwrap();
-}
-
-/// `VmHWM` of proc(5), in bytes; `None` once the process has ended.
-fn peak_so_far(process: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024)
-}
-
-/// Returns the exit status and the peak resident size of the process in bytes. The kernel reports a maximum, so the
-/// samples can miss only growth in the last milliseconds, in which the packages are renamed.
-fn wait_with_peak(mut process: Child) -> (ExitStatus, u64) {
-    let mut peak = 0;
-    loop {
-        peak = peak.max(peak_so_far(&process).unwrap_or(0));
-        if let Some(status) = process.try_wait().unwrap() {
-            return (status, peak);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -64,7 +42,7 @@ fn real_packaging_a_gigabyte_of_debug_information_keeps_the_tool_below_300_mib()
         command.arg("--kconfig").arg(&kconfig).arg("--out").arg(&out);
         command.arg("--store").arg(dir.path().join("store"));
         let started = Instant::now();
-        let (status, peak) = wait_with_peak(command.stdout(Stdio::null()).spawn().unwrap());
+        let (status, peak) = wait_with_peak(&mut command.stdout(Stdio::null()).spawn().unwrap());
         let packages: Vec<_> = fs::read_dir(&out)
             .unwrap()
             .map(|entry| entry.unwrap().path())

@@ -1,62 +1,18 @@
 //! The store after a power loss: a file system that is cut off while a run writes to it, or after the run.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::fixtures::packages::{Workspace, files};
+use crate::support::fixtures::packages::{Workspace, contents};
 use crate::support::need::have_root;
-use crate::support::output::{must, stderr};
+use crate::support::output::stderr;
+use crate::support::volume::Volume;
 
 const NEEDED: [&str; 6] = ["losetup", "mkfs.ext4", "mkfs.xfs", "mount", "umount", "xfs_io"];
 
 /// The first run's duration is 1; the run ends at about 1.
 const MOMENTS: [f64; 10] = [0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.3, 4.0];
-
-/// A file system in a file, mounted.
-struct Volume {
-    dir: tempfile::TempDir,
-}
-
-impl Volume {
-    fn new(kind: &str) -> Volume {
-        let volume = Volume { dir: tempfile::tempdir().unwrap() };
-        // A build requires 6 GiB of free space; the file is sparse.
-        std::fs::File::create(volume.image()).unwrap().set_len(8 << 30).unwrap();
-        must(Command::new(format!("mkfs.{kind}")).arg("-q").arg(volume.image()));
-        std::fs::create_dir(volume.path()).unwrap();
-        volume.mount();
-        volume
-    }
-
-    fn image(&self) -> PathBuf {
-        self.dir.path().join("image")
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("mounted")
-    }
-
-    fn mount(&self) {
-        must(Command::new("mount").args(["-o", "loop"]).arg(self.image()).arg(self.path()));
-    }
-
-    /// Loses whatever is not on the disk now, as a power loss does.
-    fn cut(&self) {
-        must(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(self.path()));
-    }
-
-    fn restart(&self) {
-        must(Command::new("umount").arg(self.path()));
-        self.mount();
-    }
-}
-
-impl Drop for Volume {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).stderr(Stdio::null()).status();
-    }
-}
 
 /// Runs the tool with store and output directory on the volume.
 fn start(workspace: &Workspace, series: &str, volume: &Path) -> Child {
@@ -71,13 +27,6 @@ fn finish(run: Child, moment: &str) -> String {
     let output = run.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{moment}: {}", stderr(&output));
     stderr(&output)
-}
-
-/// Name and content of each package.
-fn packages(volume: &Path) -> Vec<(String, Vec<u8>)> {
-    let out = volume.join("out");
-    let names = files(&out).into_iter().filter(|name| name.ends_with(".deb") || name.ends_with(".rpm"));
-    names.map(|name| (name.clone(), std::fs::read(out.join(name)).unwrap())).collect()
 }
 
 /// Cuts the power at each of [`MOMENTS`] of a run with the series `./own`, and expects the next run to write the same
@@ -96,7 +45,7 @@ fn survives(kind: &str, before: bool) {
     let volume = prepared();
     let started = Instant::now();
     finish(start(&workspace, "./own", &volume.path()), kind);
-    let (duration, expected) = (started.elapsed(), packages(&volume.path()));
+    let (duration, expected) = (started.elapsed(), contents(&volume.path().join("out")));
     assert_eq!(expected.len(), 2);
 
     for moment in MOMENTS {
@@ -109,7 +58,7 @@ fn survives(kind: &str, before: bool) {
         volume.restart();
         let notes = finish(start(&workspace, "./own", &volume.path()), &name);
         assert!(!notes.contains("damaged"), "{name}: an entry had its name before its content\n{notes}");
-        assert!(packages(&volume.path()) == expected, "{name}: other packages\n{notes}");
+        assert!(contents(&volume.path().join("out")) == expected, "{name}: other packages\n{notes}");
     }
 }
 

@@ -10,6 +10,7 @@
 mod support;
 
 mod build;
+mod campaigns;
 mod chain;
 mod compare;
 mod configure;

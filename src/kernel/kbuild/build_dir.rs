@@ -4,7 +4,8 @@
 //! source that it was not built from. Against the first, a mark exists while make runs and until its files are on
 //! the disk; the next run that finds the mark removes every file that may be half-written, or all files if the
 //! machine has started again since. Against the second, the directory records the source tree
-//! that its objects were built from.
+//! that its objects were built from, and is emptied if a file in it is from the future: after the clock was set
+//! back, a source that a series changes now is older than the object of the unchanged one.
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -83,9 +84,9 @@ pub struct BuildDir {
 
 impl BuildDir {
     /// Opens the directory of `entry` for objects of the source tree `tree`. Empties it if its objects are from
-    /// another tree, or if the machine went down while make ran; removes files that may be half-written if an earlier
-    /// run was killed. With `verify`, reads every file; if one differs from the last run of make, empties the directory
-    /// and names the file.
+    /// another tree or from the future, or if the machine went down while make ran; removes files that may be
+    /// half-written if an earlier run was killed. With `verify`, reads every file; if one differs from the last run of
+    /// make, empties the directory and names the file.
     ///
     /// # Errors
     /// A file cannot be read, written or removed, or a stop is requested.
@@ -101,7 +102,8 @@ impl BuildDir {
         let built_from = dir.path().join(BUILT_FROM);
         let mark = fs::read_to_string(dir.path().join(MARK)).ok();
         let went_down = mark.as_ref().is_some_and(|mark| *mark != boot_id());
-        if went_down || fs::read_to_string(&built_from).unwrap_or_default() != source {
+        let is_of_tree = fs::read_to_string(&built_from).unwrap_or_default() == source;
+        if went_down || !is_of_tree || dir.is_from_the_future(stop)? {
             clear(dir.path(), stop)?;
             fs::write(&built_from, &source)?;
         } else if mark.is_some() {
@@ -114,6 +116,16 @@ impl BuildDir {
         }
         dir.write_pahole()?;
         Ok((dir, damage))
+    }
+
+    /// Whether the clock was set back since make wrote one of the files. The file system's clock counts: on a network
+    /// file system, it need not be this machine's.
+    fn is_from_the_future(&self, stop: &Stop) -> Result<bool, Error> {
+        self.write_pahole()?;
+        let now = fs::metadata(pahole(self.path()))?.modified()?;
+        let mut found = false;
+        walk(self.path(), stop, &mut |_, modified| found |= modified > now)?;
+        Ok(found)
     }
 
     /// Names the first file that differs from the last run of make; nothing before the first run.
@@ -378,6 +390,21 @@ mod tests {
         dir.begin().unwrap();
         files(&dir, &[("whole.o", 900), (".whole.o.cmd", 899)]);
         fs::write(dir.path().join(MARK), "another start").unwrap();
+        drop(dir);
+        assert!(left(&fixture.open()).is_empty());
+    }
+
+    /// With the clock set back, a changed source would be older than the object of the unchanged one.
+    #[test]
+    fn nothing_stays_if_an_object_is_from_the_future() {
+        let fixture = Fixture::new();
+        let dir = fixture.open();
+        files(&dir, &[("a.o", 900), (".a.o.cmd", 899)]);
+        drop(dir);
+        let dir = fixture.open();
+        assert_eq!(left(&dir), [".a.o.cmd", "a.o"]);
+        let file = fs::File::options().write(true).open(dir.path().join("a.o")).unwrap();
+        file.file().set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
         drop(dir);
         assert!(left(&fixture.open()).is_empty());
     }
