@@ -235,6 +235,8 @@ impl<'p> Overlay<'p> {
                 target: String::from_utf8_lossy(&target).into_owned(),
             }),
             Ok(attempt) if self.changes_nothing(&attempt) => Ok(Outcome::Present(attempt.somewhere())),
+            // Nothing is nearer than the lines in the headers.
+            Ok(attempt) if attempt.max_offset() == 0 => Ok(Outcome::Applied(attempt)),
             Ok(attempt) => match self.undo(diffs).filter(|undo| undo.max_offset() < attempt.max_offset()) {
                 None => Ok(Outcome::Applied(attempt)),
                 // A fit far away may be similar code, while the code that the patch is for is already changed.
