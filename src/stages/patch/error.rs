@@ -106,6 +106,14 @@ pub enum Fault {
         /// The places.
         places: Ambiguous,
     },
+    /// A hunk is for lines above the hunk before it, and does not fit below that one.
+    #[error("hunk {number} of {} is for lines above the hunk before it: the hunks are out of order", path.display())]
+    OutOfOrder {
+        /// The file.
+        path: PathBuf,
+        /// Number of the hunk, from 1.
+        number: usize,
+    },
     /// The patch can be applied, and so can its reverse, nearer to the lines in its headers.
     #[error("it fits at {forward}, and its change may already be at {present}")]
     BothWays {
@@ -180,6 +188,9 @@ impl Explain for Error {
         match self {
             Error::Unreadable { source, .. } => source.problem.next_step().map(str::to_owned),
             Error::EscapingLink { .. } => Some("make the target of the link relative, inside of the tree".into()),
+            Error::Conflict { fault, .. } if matches!(**fault, Fault::OutOfOrder { .. }) => {
+                Some("write the patch anew, with the hunks of each file in ascending order".into())
+            }
             Error::Conflict { fault, .. } if matches!(**fault, Fault::Binary { .. }) => {
                 Some("use the binary patch for this release".into())
             }

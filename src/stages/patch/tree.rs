@@ -456,6 +456,9 @@ fn with_hunks(
 ) -> Result<Vec<u8>, Obstacle> {
     let path = || path.to_owned();
     let applied = apply::apply(content, &diff.hunks).map_err(|refusal| match refusal {
+        Refusal::Misfit(misfit) if is_out_of_order(&diff.hunks, misfit.number) => {
+            Fault::OutOfOrder { path: path(), number: misfit.number }
+        }
         Refusal::Misfit(misfit) => Fault::Misfit {
             path: path(),
             misfit,
@@ -467,6 +470,12 @@ fn with_hunks(
     let places = applied.places.iter().enumerate();
     attempt.places.extend(places.map(|(index, place)| (path(), index + 1, *place)));
     Ok(applied.content)
+}
+
+/// Whether the hunk with this number, from 1, is for lines above the hunk before it.
+fn is_out_of_order(hunks: &[diff::Hunk], number: usize) -> bool {
+    let pair = number.checked_sub(2).and_then(|before| hunks.get(before..number));
+    pair.is_some_and(|pair| pair[1].old_start < pair[0].old_start)
 }
 
 /// Refuses a symbolic link at `path` that leads out of the tree. Nothing else could be in its journal either.

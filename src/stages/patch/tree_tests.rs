@@ -134,6 +134,18 @@ fn a_partly_present_patch_is_a_conflict_that_names_the_present_part() {
 }
 
 #[test]
+fn hunks_that_do_not_fit_because_of_their_order_are_named() {
+    let file = (1..=30).map(|line| format!("{line}\n")).collect::<String>();
+    let hunk = |at: u32| format!("@@ -{at},3 +{at},3 @@\n {at}\n-{}\n+x\n {}\n", at + 1, at + 2);
+    let patch = format!("--- a/f\n+++ b/f\n{}{}", hunk(20), hunk(5));
+    assert_eq!(fault(&[("f", &file)], &patch), Fault::OutOfOrder { path: "f".into(), number: 2 });
+    // As git apply and GNU patch do: only the number is wrong.
+    let patch =
+        format!("--- a/f\n+++ b/f\n{}{}", hunk(5), hunk(20).replace("@@ -20,3 +20,3", "@@ -2,3 +2,3"));
+    assert!(apply(&[("f", &file)], &[&patch]).is_ok());
+}
+
+#[test]
 fn a_hunk_without_old_lines_fills_an_empty_file_or_creates_one() {
     let patch = "--- a/f\n+++ b/f\n@@ -0,0 +1 @@\n+x\n";
     for files in [&[("f", "")][..], &[]] {

@@ -231,9 +231,7 @@ pub fn packages() -> Vec<Package> {
     let root =
         std::env::var_os(CACHE).map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let apt = Apt::new(std::path::absolute(root.join("source-packages")).unwrap());
-    if std::env::var_os("DEV_ONLY").is_none() {
-        apt.run("apt-get", &["-q", "update"]);
-    }
+    apt.run("apt-get", &["-q", "update"]);
     let mut groups: BTreeMap<(String, String), Vec<Package>> = BTreeMap::new();
     for package in newest_first(apt.versions()) {
         let upstream = package
@@ -245,13 +243,13 @@ pub fn packages() -> Vec<Package> {
     }
     // First the small files: if they are there, so is usually the large one.
     let groups: Vec<Vec<Package>> = groups.into_values().collect();
-    for nth in 0..if std::env::var_os("DEV_ONLY").is_none() { TRIES } else { 0 } {
+    for nth in 0..TRIES {
         apt.fetch("--diff-only", &groups, nth, |package| package.debian.is_file());
     }
     let with_patches =
         |group: Vec<Package>| group.into_iter().filter(|package| package.debian.is_file()).collect();
     let groups: Vec<Vec<Package>> = groups.into_iter().map(with_patches).collect();
-    for nth in 0..if std::env::var_os("DEV_ONLY").is_none() { TRIES } else { 0 } {
+    for nth in 0..TRIES {
         apt.fetch("--tar-only", &groups, nth, |package| package.orig.is_file());
     }
     groups.into_iter().filter_map(|group| group.into_iter().find(|package| package.orig.is_file())).collect()

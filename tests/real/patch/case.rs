@@ -193,9 +193,7 @@ pub fn paths(patch: &PatchFile) -> BTreeSet<PathBuf> {
     for diff in diffs {
         use diff::Change::*;
         match diff.change {
-            Modify(path) | Create(path) | Fill(path) | Delete(path) | Uncopy(path) => {
-                drop(found.insert(path))
-            }
+            Modify(path) | Create(path) | Fill(path) | Delete(path) | Uncopy(path) => found.extend([path]),
             Rename { from, to } | Copy { from, to } => found.extend([from, to]),
         }
     }

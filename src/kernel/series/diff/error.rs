@@ -78,9 +78,6 @@ pub enum Problem {
         /// The line.
         found: String,
     },
-    /// The hunks of a file are not in ascending order.
-    #[error("this hunk is for lines above the hunk before it: the hunks are out of order")]
-    Order,
     /// The patch ends inside a hunk.
     #[error("the hunk is {missing} lines shorter than its header says")]
     Short {
@@ -137,7 +134,6 @@ impl Problem {
             Problem::Binary { .. } => "write the patch with git diff --binary",
             Problem::BinaryIndex { .. } => "write the patch with git diff --binary --full-index",
             Problem::OtherKind | Problem::SpecialFile { .. } => "write the patch with git diff",
-            Problem::Order => "write the patch anew, with the hunks of each file in ascending order",
             Problem::Format { .. } => "write it as a unified diff: git diff A B, or diff -u",
             Problem::Cut { .. } => "get the whole patch; if nothing is missing, add a line feed at its end",
             Problem::Short { .. }

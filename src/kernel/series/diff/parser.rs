@@ -387,13 +387,7 @@ impl<'a> Parser<'a> {
     fn hunks(&mut self) -> Result<Vec<Hunk>, Error> {
         let mut hunks = Vec::new();
         while self.peek(0).is_some_and(|line| line.starts_with(b"@@ -")) {
-            let line = self.at;
             hunks.push(self.hunk()?);
-            if let [.., before, last] = &hunks[..]
-                && last.old_start < before.old_start
-            {
-                return Err(Error { line: line + 1, problem: Problem::Order });
-            }
         }
         if let Some(line) = self.peek(0) {
             let more = matches!(line.first(), Some(b' ' | b'+' | b'-'));
