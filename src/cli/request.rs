@@ -145,6 +145,7 @@ fn keys(settings: &Settings, goal: Goal) -> Result<Keys, Error> {
 /// `--release` or `--source` is malformed.
 pub(super) fn sources(settings: &Settings) -> Result<SourceRequest, Error> {
     let source = &settings.source;
+    let out = settings.out.out.clone().unwrap_or_else(|| OUT.into());
     Ok(SourceRequest {
         release: match &settings.release.release {
             Some(text) => text.parse()?,
@@ -156,6 +157,7 @@ pub(super) fn sources(settings: &Settings) -> Result<SourceRequest, Error> {
         kernel_org: source.kernel_org_mirror.clone(),
         debian_mirror: source.debian_mirror.clone(),
         accept_stale_index: source.accept_stale_index.unwrap_or(false),
+        outputs: vec![out],
         pins: Pins::default(),
     })
 }

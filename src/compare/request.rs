@@ -219,6 +219,7 @@ mod tests {
                 kernel_org: Vec::new(),
                 debian_mirror: None,
                 accept_stale_index: false,
+                outputs: Vec::new(),
                 pins: Pins::default(),
             },
             series: series::DEFAULT.into(),

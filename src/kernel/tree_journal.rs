@@ -28,7 +28,14 @@ pub(crate) struct TreeJournal {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Original {
     Absent,
-    File { sha256: String, mode: u32 },
+    File {
+        sha256: String,
+        mode: u32,
+    },
+    /// A symbolic link; the journal itself is its original.
+    Link {
+        target: String,
+    },
 }
 
 impl TreeJournal {

@@ -165,6 +165,7 @@ fn request(
             kernel_org: Vec::new(),
             debian_mirror: None,
             accept_stale_index: false,
+            outputs: vec![wanted.out.clone(), store.root().to_owned()],
             pins: Pins::default(),
         },
         series: wanted.series.clone().unwrap_or_else(|| earlier.series.clone()),

@@ -47,6 +47,7 @@ fn request(release: &str, source: SourceSpec) -> SourceRequest {
         kernel_org: Vec::new(),
         debian_mirror: None,
         accept_stale_index: false,
+        outputs: Vec::new(),
         pins: Pins::default(),
     }
 }

@@ -122,6 +122,13 @@ impl Explain for Error {
             Error::NoSeriesFile { .. } => {
                 Some("list the patches in a file named series, one file name per line".into())
             }
+            Error::Mail { source: mail::Error::Flowed { .. }, .. } => Some(
+                "get the mail from an archive of the list, or ask for the patch as an attachment or by git send-email"
+                    .into(),
+            ),
+            Error::Mail { source: mail::Error::Incomplete { .. }, .. } => {
+                Some("get the whole series in one mbox, such as from b4 am or the archive of the list".into())
+            }
             Error::NoLang { lang: Lang::Rust, .. } => Some("use --lang c".into()),
             _ => None,
         }

@@ -196,7 +196,9 @@ pub(crate) fn patch_in_file(content: &[u8]) -> Result<Vec<u8>, Error> {
         let mail =
             mailparse::parse_mail(&content).map_err(|source| Error::Unparsable { number: 1, source })?;
         let encoding = mail.headers.get_first_value("Content-Transfer-Encoding").unwrap_or_default();
-        !mail.subparts.is_empty() || matches!(&*encoding.to_ascii_lowercase(), "base64" | "quoted-printable")
+        !mail.subparts.is_empty()
+            || is_flowed(&mail)
+            || matches!(&*encoding.to_ascii_lowercase(), "base64" | "quoted-printable")
     };
     match is_encoded {
         true => Ok(message(&content, 1)?.body),

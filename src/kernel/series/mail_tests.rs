@@ -127,6 +127,7 @@ fn a_flowed_mail_is_refused_by_name() {
     let header = "MIME-Version: 1.0\nContent-Type: text/plain; format=flowed";
     let mbox = format!("Subject: [PATCH] x\n{header}\n\n{DIFF}");
     assert!(patches(mbox.as_bytes()).unwrap_err().to_string().contains("format=flowed"));
+    assert!(patch_in_file(mbox.as_bytes()).unwrap_err().to_string().contains("format=flowed"));
 }
 
 #[test]

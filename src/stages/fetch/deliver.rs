@@ -35,7 +35,7 @@ pub fn fetch(cx: &Context, offers: &[Offer]) -> Result<FetchedSource, Error> {
 
 fn deliver(cx: &Context, http: &Http, offer: &Offer) -> Result<FetchedSource, Error> {
     let (content, cached) = match &offer.location {
-        Location::Directory { path } => (Content::Directory { path: path.clone() }, false),
+        Location::Directory(directory) => (Content::Directory(directory.clone()), false),
         Location::Git { url, reference, keys } => (git_content(cx, http, url, reference, keys)?, false),
         // If the archive is damaged, it is fetched again from where it came.
         Location::Stored { sha256 } => {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::git;
 use crate::base::debian::error::Attempt;
 use crate::base::download;
 use crate::base::error::Explain;
@@ -23,6 +24,8 @@ pub enum Error {
         attempts: Vec<Attempt>,
         /// Available releases close to the requested one, the closest first.
         nearest: Vec<Release>,
+        /// Whether a source has the release, but nothing to verify it with.
+        unverifiable: bool,
     },
     /// The store has no archive of the release, and the network must not be used.
     #[error("the store does not have {wanted}, and --offline forbids downloads")]
@@ -80,6 +83,14 @@ pub enum Error {
         path: PathBuf,
         /// The output, relative to the directory.
         found: String,
+    },
+    /// The run would write among the files of the source directory.
+    #[error("{} is part of the source {}: the run cannot write there", output.display(), path.display())]
+    OutputInSource {
+        /// The source directory.
+        path: PathBuf,
+        /// The output directory or the store.
+        output: PathBuf,
     },
     /// git cannot read the repository.
     #[error("cannot read the git repository {url}")]
@@ -143,6 +154,10 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         Some(match self {
+            Error::NotProvided { unverifiable: true, .. } => {
+                "pass --keyring FILE with the signers' keys, or accept the source with --no-verify".to_owned()
+            }
+            Error::Git { url, source } => git::advice(url, source)?,
             Error::NotProvided { nearest, .. } => match nearest.first() {
                 Some(release) => format!("choose one that is available, such as --release {release}"),
                 None => "check the network and the proxy, or use another --source".to_owned(),
@@ -153,6 +168,9 @@ impl Explain for Error {
                     .to_owned()
             }
             Error::UnknownRelease { .. } => "pass --release".to_owned(),
+            Error::OutputInSource { .. } => {
+                "use an --out and a --store outside of the source, or a new directory in it".to_owned()
+            }
             Error::NotClean { path, .. } => {
                 format!("clean it (make -C {} mrproper) or use a fresh checkout", path.display())
             }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::keys::KeySource;
+use super::source::directory::Directory;
 use super::source::git_tree::Revision;
 use crate::base::openpgp::verify::Certificates;
 use crate::base::release::Release;
@@ -97,10 +98,7 @@ pub enum Location {
         keys: KeySource,
     },
     /// A local source tree.
-    Directory {
-        /// Absolute.
-        path: PathBuf,
-    },
+    Directory(Directory),
 }
 
 impl Offer {
@@ -109,7 +107,7 @@ impl Offer {
         match &self.location {
             Location::Stored { sha256 } => Some(sha256),
             Location::Remote { sha256, .. } | Location::File { sha256, .. } => sha256.as_deref(),
-            Location::Git { .. } | Location::Directory { .. } => None,
+            Location::Git { .. } | Location::Directory(_) => None,
         }
     }
 }
@@ -185,8 +183,5 @@ pub enum Content {
         certificates: Certificates,
     },
     /// A local source tree.
-    Directory {
-        /// Absolute.
-        path: PathBuf,
-    },
+    Directory(Directory),
 }

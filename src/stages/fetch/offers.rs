@@ -32,6 +32,6 @@ pub fn offers(cx: &Context, request: &SourceRequest) -> Result<(Release, Vec<Off
             let keys = request.key_source(cx);
             user_source::tarball(cx, &http, request, location, sha256.as_deref(), &keys).map(single)
         }
-        SourceSpec::Directory(path) => user_source::directory(request, path).map(single),
+        SourceSpec::Directory(path) => user_source::directory(cx, request, path).map(single),
     }
 }

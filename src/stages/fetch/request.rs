@@ -25,6 +25,8 @@ pub struct SourceRequest {
     pub debian_mirror: Option<String>,
     /// Use indexes of the Debian mirror that are no longer valid.
     pub accept_stale_index: bool,
+    /// Directories that the run writes to besides the store; a source directory is copied without them.
+    pub outputs: Vec<PathBuf>,
     /// The trusted keys and checksums of kernel.org; tests replace the default.
     pub pins: Pins,
 }

@@ -40,6 +40,8 @@ struct Search {
     failed: Vec<Attempt>,
     /// Listed releases that no source provides.
     unavailable: BTreeSet<Release>,
+    /// Whether a source has the release without a usable proof.
+    is_unverifiable: bool,
 }
 
 impl<'a> Archives<'a> {
@@ -106,7 +108,8 @@ impl<'a> Archives<'a> {
         }
         self.explain_absence(wanted, &catalogue.candidates, &mut search);
         let nearest = self.nearest(wanted, &catalogue.candidates, &search)?;
-        Err(Error::NotProvided { wanted, attempts: search.failed, nearest })
+        let unverifiable = search.is_unverifiable;
+        Err(Error::NotProvided { wanted, attempts: search.failed, nearest, unverifiable })
     }
 
     /// Lists the candidates of the archives for the requested release.
@@ -165,7 +168,10 @@ impl<'a> Archives<'a> {
                     search.unavailable.insert(*release);
                     search.failed.push(attempt);
                 }
-                Err(Refusal::Unverifiable(attempt)) => search.failed.push(attempt),
+                Err(Refusal::Unverifiable(attempt)) => {
+                    search.is_unverifiable = true;
+                    search.failed.push(attempt);
+                }
             }
         }
         Ok(offers)
@@ -213,7 +219,8 @@ impl<'a> Archives<'a> {
         let usable = |release: &Release| release.candidate.is_none() && release.has_io_threads();
         let mut known: BTreeSet<Release> = candidates.iter().map(|candidate| candidate.release).collect();
         known.extend(self.stored.iter().map(|(_, record)| record.release));
-        known.retain(usable);
+        // No source offers the wanted one, even if it is listed.
+        known.retain(|release| usable(release) && wanted != ReleaseSpec::Exact(*release));
         let target = match wanted {
             ReleaseSpec::Exact(release) => release,
             ReleaseSpec::Newest(line) => Release::new(line.major, line.minor, 0),

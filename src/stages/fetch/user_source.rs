@@ -1,6 +1,6 @@
 //! Sources that the user names: a git repository, an archive, a directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -9,6 +9,7 @@ use super::git;
 use super::keys::{KeySource, KeysMissing};
 use super::offer::{Location, Offer, Origin, Proof};
 use super::request::SourceRequest;
+use super::source::directory::Directory;
 use crate::base::context::Context;
 use crate::base::http::{self, Http};
 use crate::base::release::{Line, Release, ReleaseSpec};
@@ -78,7 +79,7 @@ fn must_match(wanted: &ReleaseSpec, found: Release, location: &str) -> Result<Re
 }
 
 /// Offers a local source tree, which must be clean.
-pub(super) fn directory(request: &SourceRequest, path: &Path) -> Result<Offer, Error> {
+pub(super) fn directory(cx: &Context, request: &SourceRequest, path: &Path) -> Result<Offer, Error> {
     let not_a_tree = |reason: String| Error::NotATree { path: path.to_owned(), reason };
     let makefile = std::fs::read(path.join("Makefile"))
         .map_err(|error| not_a_tree(format!("cannot read its Makefile ({error})")))?;
@@ -92,15 +93,35 @@ pub(super) fn directory(request: &SourceRequest, path: &Path) -> Result<Offer, E
         }
     }
     let url = path.display().to_string();
+    let written = request.outputs.iter().map(PathBuf::as_path).chain([cx.store.root()]);
+    let left_out = written_below(&path, written)?;
     Ok(Offer {
         origin: Origin::Directory,
         release: must_match(&request.release, version.release(), &url)?,
         url,
-        location: Location::Directory { path },
+        location: Location::Directory(Directory { path, left_out }),
         proofs: Vec::new(),
         accept_unverified: request.no_verify,
         caveat: None,
     })
+}
+
+/// Those of the directories `written` that are below `source`, relative to it.
+///
+/// # Errors
+/// [`Error::OutputInSource`] if one of them is the source itself or a part of the kernel.
+fn written_below<'w>(source: &Path, written: impl Iterator<Item = &'w Path>) -> Result<Vec<PathBuf>, Error> {
+    let mut below = Vec::new();
+    for output in written {
+        let output = fs::canonicalize(output).or_else(|_| std::path::absolute(output))?;
+        let Ok(relative) = output.strip_prefix(source) else { continue };
+        let is_kernel = ["Makefile", "Kbuild", "Kconfig"].iter().any(|file| output.join(file).exists());
+        if relative.as_os_str().is_empty() || is_kernel {
+            return Err(Error::OutputInSource { path: source.to_owned(), output });
+        }
+        below.push(relative.to_owned());
+    }
+    Ok(below)
 }
 
 /// Offers an archive with its proof: the user's checksum, or the signature in the same directory.

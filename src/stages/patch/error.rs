@@ -31,6 +31,18 @@ pub enum Error {
         /// The reason.
         why: BadName,
     },
+    /// A patch makes a symbolic link that leads out of the tree.
+    #[error("{patch} makes {} at line {line} a symbolic link that leaves the tree: {target:?}", path.display())]
+    EscapingLink {
+        /// Name of the patch.
+        patch: String,
+        /// Line of the patch, from 1.
+        line: usize,
+        /// Relative to the tree.
+        path: PathBuf,
+        /// The target of the link.
+        target: String,
+    },
     /// A patch changes a directory or a special file.
     #[error("{patch} changes {} at line {line}, which is not a regular file", path.display())]
     NotAFile {
@@ -94,6 +106,14 @@ pub enum Fault {
         /// The places.
         places: Ambiguous,
     },
+    /// A hunk is for lines above the hunk before it, and does not fit below that one.
+    #[error("hunk {number} of {} is for lines above the hunk before it: the hunks are out of order", path.display())]
+    OutOfOrder {
+        /// The file.
+        path: PathBuf,
+        /// Number of the hunk, from 1.
+        number: usize,
+    },
     /// The patch can be applied, and so can its reverse, nearer to the lines in its headers.
     #[error("it fits at {forward}, and its change may already be at {present}")]
     BothWays {
@@ -101,6 +121,20 @@ pub enum Fault {
         forward: String,
         /// Where the change is, as `file:line`.
         present: String,
+    },
+    /// The patch is for a symbolic link, but the tree has a file.
+    #[error("{} is not a symbolic link", path.display())]
+    NotALink {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A binary patch does not fit a file.
+    #[error("{}: {fault}", path.display())]
+    Binary {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        fault: diff::BinaryFault,
     },
     /// The file to change does not exist.
     #[error("{} does not exist", path.display())]
@@ -152,6 +186,14 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
+            Error::Unreadable { source, .. } => source.problem.next_step().map(str::to_owned),
+            Error::EscapingLink { .. } => Some("make the target of the link relative, inside of the tree".into()),
+            Error::Conflict { fault, .. } if matches!(**fault, Fault::OutOfOrder { .. }) => {
+                Some("write the patch anew, with the hunks of each file in ascending order".into())
+            }
+            Error::Conflict { fault, .. } if matches!(**fault, Fault::Binary { .. }) => {
+                Some("use the binary patch for this release".into())
+            }
             Error::Conflict { fault, .. } if matches!(**fault, Fault::Ambiguous { .. }) => {
                 Some("write the patch for this release, or with more lines of context (git diff -U8)".into())
             }

@@ -7,14 +7,17 @@
 //! from the originals and compared with the actual content.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 
 use super::error::Error;
-use super::tree::{self, File, FileSet, Pristine, ReadError};
+use super::tree::{self, File, FileSet, LINK, Pristine, ReadError};
 use crate::base::digest;
 use crate::base::files;
 use crate::kernel::tree_journal::{Original, TreeJournal};
@@ -76,9 +79,19 @@ pub(super) type Watch<'w> = &'w mut dyn FnMut(Step) -> Result<(), Error>;
 
 impl Pristine for Journal {
     fn file(&self, path: &Path) -> Result<Option<File>, ReadError> {
-        match self.state.as_ref().and_then(|state| state.touched.get(path)) {
+        let touched = |path: &Path| self.state.as_ref().and_then(|state| state.touched.get(path));
+        // A series may have put something else in place of what is above the file.
+        let above = path.ancestors().skip(1).find_map(touched);
+        let is_of_series = self.state.as_ref().is_some_and(|state| state.directories.contains(path));
+        match touched(path).or(above) {
+            None if is_of_series => Ok(None),
             None => tree::read(&self.linux(), path),
+            Some(Original::Link { .. }) if touched(path).is_none() => Err(tree::through_link()),
+            Some(_) if touched(path).is_none() => Ok(None),
             Some(Original::Absent) => Ok(None),
+            Some(Original::Link { target }) => {
+                Ok(Some(File { content: target.clone().into_bytes(), mode: LINK }))
+            }
             Some(Original::File { mode, .. }) => {
                 let content = fs::read(self.original(path))?;
                 Ok(Some(File { content, mode: *mode }))
@@ -164,7 +177,12 @@ impl Journal {
     ) -> Result<FileSet, Error> {
         let mut originals = FileSet::new();
         for path in state.touched.keys().chain(target.keys()) {
-            let file = self.file(path).map_err(|source| self.unreadable(path, source))?;
+            let makes_way = |above: &Path| target.get(above).is_some_and(Option::is_none);
+            let file = match self.file(path) {
+                // A directory takes the place of a symbolic link.
+                Err(ReadError::Refused(_)) if path.ancestors().skip(1).any(makes_way) => None,
+                file => file.map_err(|source| self.unreadable(path, source))?,
+            };
             originals.insert(path.clone(), file);
         }
         for path in target.keys() {
@@ -173,6 +191,7 @@ impl Journal {
             }
             let original = match &originals[path] {
                 None => Original::Absent,
+                Some(file) if file.is_link() => Original::Link { target: text(path, file)? },
                 Some(file) => {
                     watch(Step::Keep(path))?;
                     self.keep(path, file)?;
@@ -184,11 +203,13 @@ impl Journal {
         Ok(originals)
     }
 
-    /// The file in the tree now. A link or directory in its place is an error, unless a series created the
-    /// directory.
+    /// The file in the tree now. A directory in its place is an error, unless a series created it, and so is a link
+    /// above it, unless a series may have put it there.
     fn current(&self, path: &Path, state: &TreeJournal) -> Result<Option<File>, Error> {
+        let is_below_touched = || path.ancestors().skip(1).any(|above| state.touched.contains_key(above));
         match tree::read(&self.linux(), path) {
             Err(ReadError::NotAFile) if state.directories.contains(path) => Ok(None),
+            Err(ReadError::Refused(_)) if is_below_touched() => Ok(None),
             file => file.map_err(|source| self.unreadable(path, source)),
         }
     }
@@ -231,7 +252,9 @@ impl Journal {
     /// Missing directories above `path`, relative to the tree.
     fn missing_dirs(&self, path: &Path) -> Vec<PathBuf> {
         let above = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
-        above.filter(|dir| !self.linux().join(dir).is_dir()).map(Path::to_owned).collect()
+        let is_dir =
+            |dir: &&Path| fs::symlink_metadata(self.linux().join(dir)).is_ok_and(|meta| meta.is_dir());
+        above.filter(|dir| !is_dir(dir)).map(Path::to_owned).collect()
     }
 
     /// Writes new content next to the tree first: a full disk shows before the tree changes. Removes before it
@@ -276,8 +299,12 @@ impl Journal {
             let Some(file) = file else { continue };
             watch(Step::Write(path))?;
             let temporary = dir.join(staged.len().to_string());
-            fs::write(&temporary, &file.content)?;
-            fs::set_permissions(&temporary, PermissionsExt::from_mode(file.mode))?;
+            if file.is_link() {
+                symlink(OsStr::from_bytes(&file.content), &temporary)?;
+            } else {
+                fs::write(&temporary, &file.content)?;
+                fs::set_permissions(&temporary, PermissionsExt::from_mode(file.mode))?;
+            }
             staged.push((path, temporary));
         }
         Ok(staged)
@@ -324,7 +351,13 @@ impl Journal {
 
 /// Whether a file of `target` is below the directory.
 fn is_needed(dir: &Path, target: &FileSet) -> bool {
-    target.iter().any(|(path, file)| file.is_some() && path.starts_with(dir))
+    target.iter().any(|(path, file)| file.is_some() && path != dir && path.starts_with(dir))
+}
+
+/// The target of a link, which the journal stores as text.
+fn text(path: &Path, link: &File) -> Result<String, Error> {
+    let not_text = || io::Error::other("the target of the link is not UTF-8");
+    String::from_utf8(link.content.clone()).map_err(|_| Error::Io(files::at("keep", path, not_text())))
 }
 
 fn sync_dir(path: &Path) -> io::Result<()> {

@@ -15,8 +15,12 @@ fn entry(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
+/// Files by their content, links as `-> target`.
 fn series(files: &[(&str, Option<&str>)]) -> FileSet {
-    let file = |text: &str| File { content: text.into(), mode: 0o644 };
+    let file = |text: &str| match text.strip_prefix("-> ") {
+        Some(target) => File { content: target.into(), mode: LINK },
+        None => File { content: text.into(), mode: 0o644 },
+    };
     files.iter().map(|(path, text)| (path.into(), text.map(file))).collect()
 }
 
@@ -32,7 +36,10 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, Option<(String, u32)>> {
         for entry in fs::read_dir(&dir).unwrap() {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(root).unwrap().to_owned();
-            if path.is_dir() {
+            if path.is_symlink() {
+                let target = fs::read_link(&path).unwrap().display().to_string();
+                found.insert(name, Some((target, LINK)));
+            } else if path.is_dir() {
                 dirs.push(path);
                 found.insert(name, None);
             } else {
@@ -159,6 +166,60 @@ fn a_lost_or_altered_original_is_noticed() {
     }
 }
 
+/// A tree with the link `l -> d`.
+fn entry_with_link() -> tempfile::TempDir {
+    let dir = entry(&TREE);
+    std::os::unix::fs::symlink("d", dir.path().join("linux/l")).unwrap();
+    dir
+}
+
+/// Series that put links, files and directories in place of one another.
+fn kinds() -> Vec<(&'static str, FileSet)> {
+    vec![
+        ("0", FileSet::new()),
+        ("1", series(&[("a", Some("-> b")), ("l", Some("-> d/c")), ("n", Some("-> a"))])),
+        ("2", series(&[("l", Some("file\n")), ("n", Some("n\n")), ("b", Some("b\0\u{1}"))])),
+        ("3", series(&[("l", None), ("l/deep/f", Some("f\n")), ("n/f", Some("f\n")), ("a", Some("A\n"))])),
+        ("4", series(&[("l", None), ("l/deep", Some("-> ../a")), ("n", None)])),
+    ]
+}
+
+#[test]
+fn links_files_and_directories_take_the_place_of_one_another() {
+    let dir = entry_with_link();
+    let clean = snapshot(&dir.path().join("linux"));
+    let all = kinds();
+    for (from_key, from) in &all {
+        for (to_key, to) in &all {
+            let fresh = entry_with_link();
+            switch(fresh.path(), to, to_key);
+            switch(dir.path(), from, from_key);
+            switch(dir.path(), to, to_key);
+            let what = format!("{from_key} to {to_key}");
+            assert_eq!(snapshot(&dir.path().join("linux")), snapshot(&fresh.path().join("linux")), "{what}");
+        }
+    }
+    switch(dir.path(), &FileSet::new(), "0");
+    assert_eq!(snapshot(&dir.path().join("linux")), clean);
+    assert!(!dir.path().join("pristine").exists());
+}
+
+/// The originals stay readable while a series has something else in their place.
+#[test]
+fn the_original_of_a_link_is_read_whatever_the_series_put_there() {
+    for (key, target) in kinds() {
+        let dir = entry_with_link();
+        switch(dir.path(), &target, key);
+        let journal = Journal::open(dir.path()).unwrap();
+        let link = journal.file(Path::new("l")).unwrap().unwrap();
+        assert_eq!((link.content.as_slice(), link.mode), (&b"d"[..], LINK), "{key}");
+        assert_eq!(journal.file(Path::new("n")).unwrap(), None, "{key}");
+        for below in ["l/deep/f", "l/c"] {
+            assert!(matches!(journal.file(Path::new(below)), Err(ReadError::Refused(_)) | Ok(None)), "{key}");
+        }
+    }
+}
+
 /// Runs a switch that ends after `last` steps as if killed, with half of the file that it was writing. Returns
 /// whether it ended early.
 fn killed_switch(dir: &Path, target: &FileSet, key: &str, last: usize) -> bool {
@@ -180,9 +241,17 @@ fn killed_switch(dir: &Path, target: &FileSet, key: &str, last: usize) -> bool {
 /// or goes back to the start.
 #[test]
 fn a_kill_before_any_step_is_repaired_by_the_next_run() {
-    let all = [("0", FileSet::new()), ("1", one()), ("2", two())];
+    repaired_after_kills(&[("0", FileSet::new()), ("1", one()), ("2", two())]);
+}
+
+#[test]
+fn a_kill_while_links_and_files_are_exchanged_is_repaired_by_the_next_run() {
+    repaired_after_kills(&kinds());
+}
+
+fn repaired_after_kills(all: &[(&str, FileSet)]) {
     let fresh = |target: &FileSet, key: &str| {
-        let dir = entry(&TREE);
+        let dir = entry_with_link();
         switch(dir.path(), target, key);
         snapshot(&dir.path().join("linux"))
     };
@@ -192,7 +261,7 @@ fn a_kill_before_any_step_is_repaired_by_the_next_run() {
         for (to_at, (to_key, to)) in all.iter().enumerate() {
             for then in [to_at, from_at] {
                 for last in 0.. {
-                    let dir = entry(&TREE);
+                    let dir = entry_with_link();
                     switch(dir.path(), from, from_key);
                     if !killed_switch(dir.path(), to, to_key, last) {
                         break;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,16 +11,27 @@ use fs_err as fs;
 use super::apply::{self, Place, Refusal};
 use super::error::{Error, Fault};
 use super::status::{AppliedPatch, PatchStatus};
-use crate::kernel::series::diff::{self, Change, FileDiff};
+use crate::base::archive::path::link_target;
+use crate::kernel::series::diff::{self, Change, FileDiff, Mode};
 use crate::kernel::series::{BadName, LinkPosition, PatchFile};
 
-/// A regular file.
+/// A regular file or a symbolic link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// The bytes.
+    /// The bytes of the file, or the target of the link.
     pub content: Vec<u8>,
-    /// Permission bits.
+    /// Permission bits, or [`LINK`].
     pub mode: u32,
+}
+
+/// The mode of a symbolic link, as git writes it.
+pub const LINK: u32 = 0o120_000;
+
+impl File {
+    /// Whether it is a symbolic link.
+    pub fn is_link(&self) -> bool {
+        self.mode == LINK
+    }
 }
 
 /// Desired files by path relative to the tree; `None` for a file that must not exist.
@@ -30,7 +42,7 @@ pub trait Pristine {
     /// Reads a file; `path` is relative to the tree. Returns `None` for a file that does not exist.
     ///
     /// # Errors
-    /// The path is not a regular file, leads through a symbolic link, or cannot be read.
+    /// The path is a directory or a special file, leads through a symbolic link, or cannot be read.
     fn file(&self, path: &Path) -> Result<Option<File>, ReadError>;
 }
 
@@ -75,9 +87,11 @@ pub(super) fn read(root: &Path, path: &Path) -> Result<Option<File>, ReadError> 
             meta => meta?,
         };
         let last = parts.peek().is_none();
-        if meta.is_symlink() {
-            let position = if last { LinkPosition::File } else { LinkPosition::Directory };
-            return Err(ReadError::Refused(BadName::Symlink(position)));
+        if meta.is_symlink() && last {
+            let target = fs::read_link(&at)?;
+            return Ok(Some(File { content: target.into_os_string().into_vec(), mode: LINK }));
+        } else if meta.is_symlink() {
+            return Err(through_link());
         }
         if last && !meta.is_file() {
             return Err(ReadError::NotAFile);
@@ -85,6 +99,11 @@ pub(super) fn read(root: &Path, path: &Path) -> Result<Option<File>, ReadError> 
     }
     let mode = fs::metadata(&at)?.permissions().mode() & 0o7777;
     Ok(Some(File { content: fs::read(&at)?, mode }))
+}
+
+/// The error for a path below a symbolic link, which could lead out of the tree.
+pub(super) fn through_link() -> ReadError {
+    ReadError::Refused(BadName::Symlink(LinkPosition::Directory))
 }
 
 /// A hunk that applies at another line than its header says.
@@ -128,6 +147,8 @@ enum Outcome {
 enum Obstacle {
     Fault(Box<Fault>),
     Read(PathBuf, ReadError),
+    /// A symbolic link that leads out of the tree.
+    Link(PathBuf, Vec<u8>),
 }
 
 impl From<Fault> for Obstacle {
@@ -207,7 +228,15 @@ impl<'p> Overlay<'p> {
         let conflict = |fault| Err(Error::Conflict { patch: patch.name.clone(), fault });
         match forward {
             Err(Obstacle::Read(path, source)) => Err(read_error(patch, path, source, diffs)),
+            Err(Obstacle::Link(path, target)) => Err(Error::EscapingLink {
+                patch: patch.name.clone(),
+                line: line_of(diffs, &path),
+                path,
+                target: String::from_utf8_lossy(&target).into_owned(),
+            }),
             Ok(attempt) if self.changes_nothing(&attempt) => Ok(Outcome::Present(attempt.somewhere())),
+            // Nothing is nearer than the lines in the headers.
+            Ok(attempt) if attempt.max_offset() == 0 => Ok(Outcome::Applied(attempt)),
             Ok(attempt) => match self.undo(diffs).filter(|undo| undo.max_offset() < attempt.max_offset()) {
                 None => Ok(Outcome::Applied(attempt)),
                 // A fit far away may be similar code, while the code that the patch is for is already changed.
@@ -269,6 +298,49 @@ impl<'p> Overlay<'p> {
         Ok(attempt)
     }
 
+    /// The file after `files`, the changes so far. Names in `leaving` are free for the files below them.
+    fn current(
+        &self,
+        files: &FileSet,
+        leaving: &BTreeSet<&Path>,
+        path: &Path,
+    ) -> Result<Option<File>, Obstacle> {
+        let known = |path: &Path| files.get(path).or_else(|| self.files.get(path));
+        let mut is_free = false;
+        for above in above(path) {
+            match known(above) {
+                _ if leaving.contains(above) => is_free = true,
+                Some(None) => is_free = true,
+                Some(Some(file)) if file.is_link() => {
+                    return Err(Obstacle::Read(path.to_owned(), through_link()));
+                }
+                _ => {}
+            }
+        }
+        match known(path) {
+            Some(file) => Ok(file.clone()),
+            None if is_free => Ok(None),
+            None => self.pristine.file(path).map_err(|error| Obstacle::Read(path.to_owned(), error)),
+        }
+    }
+
+    /// Refuses a new file below another file, and one in place of a directory that earlier patches created.
+    fn check_free(&self, files: &FileSet, leaving: &BTreeSet<&Path>, path: &Path) -> Result<(), Obstacle> {
+        let stays = |other: &Path| {
+            !leaving.contains(other) && matches!(self.current(files, leaving, other), Ok(Some(_)))
+        };
+        let below = |files: &FileSet| {
+            let after = files.range(path.to_owned()..).skip_while(|(other, _)| *other == path);
+            let mut below = after.take_while(|(other, _)| other.starts_with(path));
+            below.find(|(other, _)| stays(other)).map(|(other, _)| other.clone())
+        };
+        let in_way = above(path).find(|above| stays(above)).map(Path::to_owned);
+        match in_way.or_else(|| below(files)).or_else(|| below(&self.files)) {
+            Some(path) => Err(Fault::Exists { path }.into()),
+            None => Ok(()),
+        }
+    }
+
     fn attempt_file(
         &self,
         diff: &FileDiff,
@@ -276,10 +348,7 @@ impl<'p> Overlay<'p> {
         before: &FileSet,
         attempt: &mut Attempt,
     ) -> Result<(), Obstacle> {
-        let current = |attempt: &Attempt, path: &Path| match attempt.files.get(path) {
-            Some(file) => Ok(file.clone()),
-            None => self.file(path),
-        };
+        let current = |attempt: &Attempt, path: &Path| self.current(&attempt.files, leaving, path);
         let existing = |file: Option<File>, path: &Path| {
             file.ok_or_else(|| Obstacle::from(Fault::Missing { path: path.to_owned() }))
         };
@@ -287,9 +356,11 @@ impl<'p> Overlay<'p> {
             Change::Modify(path) => {
                 let file = existing(current(attempt, path)?, path)?;
                 let file = changed(diff, path, file, attempt)?;
+                check_link(path, &file)?;
                 attempt.files.insert(path.clone(), Some(file));
             }
             Change::Fill(path) => {
+                self.check_free(&attempt.files, leaving, path)?;
                 let file = current(attempt, path)?.unwrap_or_else(new_file);
                 let file = changed(diff, path, file, attempt)?;
                 attempt.files.insert(path.clone(), Some(file));
@@ -298,7 +369,9 @@ impl<'p> Overlay<'p> {
                 if current(attempt, path)?.is_some() && !leaving.contains(path.as_path()) {
                     return Err(Fault::Exists { path: path.clone() }.into());
                 }
+                self.check_free(&attempt.files, leaving, path)?;
                 let file = changed(diff, path, new_file(), attempt)?;
+                check_link(path, &file)?;
                 attempt.files.insert(path.clone(), Some(file));
             }
             Change::Delete(path) | Change::Uncopy(path) => {
@@ -310,15 +383,13 @@ impl<'p> Overlay<'p> {
                 attempt.files.insert(path.clone(), None);
             }
             Change::Rename { from, to } | Change::Copy { from, to } => {
-                let file = match before.get(from) {
-                    Some(file) => file.clone(),
-                    None => self.file(from)?,
-                };
-                let file = existing(file, from)?;
+                let file = existing(self.current(before, &BTreeSet::new(), from)?, from)?;
                 if from != to && !leaving.contains(to.as_path()) && current(attempt, to)?.is_some() {
                     return Err(Fault::Exists { path: to.clone() }.into());
                 }
+                self.check_free(&attempt.files, leaving, to)?;
                 let file = changed(diff, from, file, attempt)?;
+                check_link(to, &file)?;
                 if matches!(diff.change, Change::Rename { .. }) {
                     let is_taken = attempt.files.get(from) != before.get(from);
                     if !is_taken {
@@ -330,6 +401,11 @@ impl<'p> Overlay<'p> {
         }
         Ok(())
     }
+}
+
+/// The directories above a path, without the top one.
+fn above(path: &Path) -> impl Iterator<Item = &Path> {
+    path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty())
 }
 
 fn new_file() -> File {
@@ -346,34 +422,84 @@ fn leaves(diff: &FileDiff) -> Option<&Path> {
 }
 
 fn changed(diff: &FileDiff, path: &Path, file: File, attempt: &mut Attempt) -> Result<File, Obstacle> {
+    let is_new = matches!(diff.change, Change::Create(_));
+    if !is_new && file.is_link() != diff.is_link() && diff.changes_content() {
+        // Only git reads a diff without a mode as one of the link's target.
+        let position = BadName::Symlink(LinkPosition::File);
+        return match file.is_link() {
+            true => Err(Obstacle::Read(path.to_owned(), ReadError::Refused(position))),
+            false => Err(Fault::NotALink { path: path.to_owned() }.into()),
+        };
+    }
+    let content = match &diff.binary {
+        None => with_hunks(diff, path, &file.content, attempt)?,
+        Some(binary) => {
+            let content = (!is_new).then_some(file.content.as_slice());
+            let fault = |fault| Fault::Binary { path: path.to_owned(), fault };
+            binary.apply(content).map_err(fault)?
+        }
+    };
+    let mode = match diff.new_mode {
+        Some(Mode::Executable) => file.mode | (file.mode & 0o444) >> 2,
+        Some(Mode::Plain) => file.mode & !0o111,
+        Some(Mode::Link) => LINK,
+        None => file.mode,
+    };
+    Ok(File { content, mode })
+}
+
+fn with_hunks(
+    diff: &FileDiff,
+    path: &Path,
+    content: &[u8],
+    attempt: &mut Attempt,
+) -> Result<Vec<u8>, Obstacle> {
     let path = || path.to_owned();
-    let applied = apply::apply(&file.content, &diff.hunks).map_err(|refusal| match refusal {
+    let applied = apply::apply(content, &diff.hunks).map_err(|refusal| match refusal {
+        Refusal::Misfit(misfit) if is_out_of_order(&diff.hunks, misfit.number) => {
+            Fault::OutOfOrder { path: path(), number: misfit.number }
+        }
         Refusal::Misfit(misfit) => Fault::Misfit {
             path: path(),
             misfit,
             hunks: diff.hunks.len(),
-            present: apply::present(&file.content, &diff.hunks),
+            present: apply::present(content, &diff.hunks),
         },
         Refusal::Ambiguous(places) => Fault::Ambiguous { path: path(), places },
     })?;
     let places = applied.places.iter().enumerate();
     attempt.places.extend(places.map(|(index, place)| (path(), index + 1, *place)));
-    let mode = match diff.new_executable {
-        Some(true) => file.mode | (file.mode & 0o444) >> 2,
-        Some(false) => file.mode & !0o111,
-        None => file.mode,
+    Ok(applied.content)
+}
+
+/// Whether the hunk with this number, from 1, is for lines above the hunk before it.
+fn is_out_of_order(hunks: &[diff::Hunk], number: usize) -> bool {
+    let pair = number.checked_sub(2).and_then(|before| hunks.get(before..number));
+    pair.is_some_and(|pair| pair[1].old_start < pair[0].old_start)
+}
+
+/// Refuses a symbolic link at `path` that leads out of the tree. Nothing else could be in its journal either.
+fn check_link(path: &Path, file: &File) -> Result<(), Obstacle> {
+    let is_good = !file.is_link()
+        || (link_target(path, &file.content).is_ok()
+            && !file.content.contains(&b'\n')
+            && std::str::from_utf8(&file.content).is_ok());
+    if is_good { Ok(()) } else { Err(Obstacle::Link(path.to_owned(), file.content.clone())) }
+}
+
+/// The first line of the patch that is about the file, from 1.
+fn line_of(diffs: &[FileDiff], path: &Path) -> usize {
+    let touches = |diff: &&FileDiff| match &diff.change {
+        Change::Modify(file) | Change::Create(file) | Change::Fill(file) => file == path,
+        Change::Delete(file) | Change::Uncopy(file) => file == path,
+        Change::Rename { from, to } | Change::Copy { from, to } => from == path || to == path,
     };
-    Ok(File { content: applied.content, mode })
+    diffs.iter().find(touches).map_or(1, |diff| diff.line)
 }
 
 fn read_error(patch: &PatchFile, path: PathBuf, source: ReadError, diffs: &[FileDiff]) -> Error {
     let patch = patch.name.clone();
-    let touches = |diff: &&FileDiff| match &diff.change {
-        Change::Modify(file) | Change::Create(file) | Change::Fill(file) => *file == path,
-        Change::Delete(file) | Change::Uncopy(file) => *file == path,
-        Change::Rename { from, to } | Change::Copy { from, to } => *from == path || *to == path,
-    };
-    let line = diffs.iter().find(touches).map_or(1, |diff| diff.line);
+    let line = line_of(diffs, &path);
     match source {
         ReadError::Refused(why) => Error::OutsideTree { patch, line, path, why },
         ReadError::NotAFile => Error::NotAFile { patch, line, path },

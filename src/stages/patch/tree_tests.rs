@@ -134,6 +134,18 @@ fn a_partly_present_patch_is_a_conflict_that_names_the_present_part() {
 }
 
 #[test]
+fn hunks_that_do_not_fit_because_of_their_order_are_named() {
+    let file = (1..=30).map(|line| format!("{line}\n")).collect::<String>();
+    let hunk = |at: u32| format!("@@ -{at},3 +{at},3 @@\n {at}\n-{}\n+x\n {}\n", at + 1, at + 2);
+    let patch = format!("--- a/f\n+++ b/f\n{}{}", hunk(20), hunk(5));
+    assert_eq!(fault(&[("f", &file)], &patch), Fault::OutOfOrder { path: "f".into(), number: 2 });
+    // As git apply and GNU patch do: only the number is wrong.
+    let patch =
+        format!("--- a/f\n+++ b/f\n{}{}", hunk(5), hunk(20).replace("@@ -20,3 +20,3", "@@ -2,3 +2,3"));
+    assert!(apply(&[("f", &file)], &[&patch]).is_ok());
+}
+
+#[test]
 fn a_hunk_without_old_lines_fills_an_empty_file_or_creates_one() {
     let patch = "--- a/f\n+++ b/f\n@@ -0,0 +1 @@\n+x\n";
     for files in [&[("f", "")][..], &[]] {
@@ -209,6 +221,178 @@ fn nothing_is_read_or_written_through_a_symbolic_link() {
             "{name}"
         );
     }
+}
+
+/// The diff of a link, as git writes it: `before` and `after` are targets.
+fn link(path: &str, before: Option<&str>, after: Option<&str>) -> String {
+    let side = |sign: char, target: Option<&str>| {
+        target.map_or(String::new(), |target| format!("{sign}{target}\n\\ No newline at end of file\n"))
+    };
+    let name = |prefix: &str, target: Option<&str>| {
+        target.map_or("/dev/null".to_owned(), |_| format!("{prefix}/{path}"))
+    };
+    let mode = match (before, after) {
+        (None, _) => "new file mode 120000\nindex 0..1",
+        (_, None) => "deleted file mode 120000\nindex 1..0",
+        _ => "index 1..2 120000",
+    };
+    let range = |target: Option<&str>| if target.is_some() { "1" } else { "0,0" };
+    format!(
+        "diff --git a/{path} b/{path}\n{mode}\n--- {}\n+++ {}\n@@ -{} +{} @@\n{}{}",
+        name("a", before),
+        name("b", after),
+        range(before),
+        range(after),
+        side('-', before),
+        side('+', after)
+    )
+}
+
+/// Applies patches to a tree with the link `l -> f` and the file `f`; returns links (`-> target`) and files.
+fn apply_to_link(patches: &[&str]) -> Result<Expected, Error> {
+    let dir = tree(&[("f", "x\n")]);
+    std::os::unix::fs::symlink("f", dir.path().join("l")).unwrap();
+    let base = PristineDir(dir.path());
+    let mut overlay = Overlay::new(&base);
+    for patch in patches {
+        overlay.apply(&PatchFile::new("p", *patch))?;
+    }
+    let text = |file: File| {
+        let content = String::from_utf8(file.content).unwrap();
+        if file.mode == LINK { format!("-> {content}") } else { content }
+    };
+    let files = overlay.into_files().into_iter();
+    Ok(files.map(|(path, file)| (path.display().to_string(), file.map(text))).collect())
+}
+
+#[test]
+fn symbolic_links_are_created_changed_and_removed() {
+    let file = "diff --git a/l b/l\nnew file mode 100644\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+y\n";
+    let rename = "diff --git a/l b/d/l\nsimilarity index 100%\nrename from l\nrename to d/l\n";
+    for (patch, files) in [
+        (link("d/n", None, Some("../f")), [("d/n", Some("-> ../f"))].to_vec()),
+        (link("l", Some("f"), Some("d/g")), [("l", Some("-> d/g"))].to_vec()),
+        (link("l", Some("f"), None), [("l", None)].to_vec()),
+        (link("l", Some("f"), None) + file, [("l", Some("y\n"))].to_vec()),
+        (rename.to_owned(), [("d/l", Some("-> f")), ("l", None)].to_vec()),
+    ] {
+        assert_eq!(apply_to_link(&[&patch]).unwrap(), expected(&files), "{patch}");
+    }
+    let gone = "diff --git a/f b/f\ndeleted file mode 100644\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n";
+    let replaced = format!("{gone}{}", link("f", None, Some("d/x")));
+    assert_eq!(apply_to_link(&[&replaced]).unwrap(), expected(&[("f", Some("-> d/x"))]));
+    let back = file.replace("/l", "/f").replace("+y", "+x");
+    let back = link("f", Some("d/x"), None) + &back;
+    assert_eq!(apply_to_link(&[&replaced, &back]).unwrap(), expected(&[("f", Some("x\n"))]));
+}
+
+#[test]
+fn a_symbolic_link_that_leaves_the_tree_is_refused() {
+    for target in ["/etc/passwd", "../f", "d/../../f", ".."] {
+        for patch in [link("n", None, Some(target)), link("l", Some("f"), Some(target))] {
+            let error = apply_to_link(&[&patch]).unwrap_err();
+            assert!(matches!(&error, Error::EscapingLink { line: 1, .. }), "{target}: {error}");
+        }
+    }
+    let up = link("d/n", None, Some("../f"));
+    let rename = "diff --git a/d/n b/n\nsimilarity index 100%\nrename from d/n\nrename to n\n";
+    assert!(matches!(apply_to_link(&[&up, rename]).unwrap_err(), Error::EscapingLink { .. }));
+}
+
+#[test]
+fn no_file_is_created_below_a_link_or_a_file() {
+    let below = |name: &str| format!("--- /dev/null\n+++ b/{name}/x\n@@ -0,0 +1 @@\n+x\n");
+    let through = BadName::Symlink(LinkPosition::Directory);
+    for patches in [vec![below("l")], vec![link("n", None, Some("d")), below("n")]] {
+        let patches: Vec<&str> = patches.iter().map(String::as_str).collect();
+        let error = apply_to_link(&patches).unwrap_err();
+        assert!(matches!(error, Error::OutsideTree { why, .. } if why == through), "{error}");
+    }
+    assert_eq!(fault(&[("f", "x\n")], &below("f")), Fault::Exists { path: "f".into() });
+    let created = below("d");
+    let error = apply_to_link(&[&created, &link("d", None, Some("f"))]).unwrap_err();
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
+    // A directory may take the place of a link.
+    let both = link("l", Some("f"), None) + &below("l");
+    assert_eq!(apply_to_link(&[&both]).unwrap(), expected(&[("l", None), ("l/x", Some("x\n"))]));
+}
+
+#[test]
+fn a_patch_for_a_link_does_not_fit_a_file() {
+    let patch = link("f", Some("x"), Some("y"));
+    assert_eq!(fault(&[("f", "x")], &patch), Fault::NotALink { path: "f".into() });
+}
+
+/// By `git diff --binary`: `d` has the lines 1 to 400 and a NUL, and line 200 becomes `two`; `f` changes from `a\0b` to
+/// `a\0c`; `n` is new.
+const BINARY: &str = "\
+diff --git a/d b/d
+index 9afa548e0455b9477922c8bfdb7647ab1b537017..84d58337f5490f7f7096a5385fe0518bd9bd77fe 100644
+GIT binary patch
+delta 16
+Xcmcc0eU*E|1}5f`^8C%4nUt6TI!p!)
+
+delta 16
+Xcmcc0eU*E|1}0`B1B1<*nUt6TG|>e`
+
+diff --git a/f b/f
+index 20b5be91886d0b6f26dc98a225c0dac05fe2c86e..88f37001cec36655decf891d4244853aaa51a00a 100644
+GIT binary patch
+literal 3
+KcmYdfNCp4_i2%g_
+
+literal 3
+KcmYdfNCE%>hycU@
+
+diff --git a/n b/n
+new file mode 100644
+index 0000000000000000000000000000000000000000..4bf8bba4e3ba3f4352512862cc35c1615ec46540
+GIT binary patch
+literal 2
+JcmZR`0{{SU0B-;Q
+
+literal 0
+HcmV?d00001
+
+";
+
+fn numbers(two_hundred: &str) -> String {
+    let line = |number| if number == 200 { format!("{two_hundred}\n") } else { format!("{number}\n") };
+    (1..=400).map(line).collect::<String>() + "\0"
+}
+
+#[test]
+fn binary_files_are_changed_created_and_removed() {
+    let (before, after) = (numbers("200"), numbers("two"));
+    let old = [("d", before.as_str()), ("f", "a\0b")];
+    let new = [("d", after.as_str()), ("f", "a\0c"), ("n", "\0n")];
+    let (files, statuses) = apply(&old, &[BINARY]).unwrap();
+    assert_eq!(files, expected(&new.map(|(path, text)| (path, Some(text)))));
+    assert_eq!(statuses, [(PatchStatus::Applied, 0)]);
+    assert_eq!(apply(&new, &[BINARY]).unwrap().1, [(PatchStatus::AlreadyUpstream, 0)]);
+
+    let dir = tree(&new);
+    let base = PristineDir(dir.path());
+    let mut overlay = Overlay::new(&base);
+    let mut undo = PatchFile::new("p", BINARY);
+    undo.reading = Reading { reverse: true, ..Reading::default() };
+    overlay.apply(&undo).unwrap();
+    assert_eq!(overlay.into_files()[Path::new("n")], None);
+}
+
+#[test]
+fn a_binary_patch_is_for_one_content_and_leads_to_one() {
+    let binary = |files: &[(&str, &str)], patch: &str| match fault(files, patch) {
+        Fault::Binary { fault, .. } => fault,
+        other => panic!("{other:?}"),
+    };
+    let (_, part) = BINARY.split_once("diff --git a/f").unwrap();
+    let part = format!("diff --git a/f{}", part.split_once("diff --git").unwrap().0);
+    let other = binary(&[("f", "a\0x")], &part);
+    assert!(matches!(other, diff::BinaryFault::OtherContent { .. }), "{other:?}");
+    let damaged = part.replace("88f37001", "88f37002");
+    let damaged = binary(&[("f", "a\0b")], &damaged);
+    assert!(matches!(damaged, diff::BinaryFault::OtherResult { .. }), "{damaged:?}");
 }
 
 #[test]

@@ -122,7 +122,11 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         Some(match self {
-            Error::Unsafe { .. } => "do not use this archive; get it from another source".to_owned(),
+            Error::Unsafe { .. } => {
+                "if the source is your own, remove this entry from it; otherwise get it from another source"
+                    .to_owned()
+            }
+            Error::NotATar { .. } => "pack it again as .tar.xz, .tar.gz or .tar.zst".to_owned(),
             Error::Changed { .. } => "retry when no other program writes to it".to_owned(),
             Error::OtherRelease { found, .. } if found.extra.is_empty() => {
                 format!("request the release that it contains: --release {}", found.release())

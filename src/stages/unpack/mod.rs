@@ -125,11 +125,11 @@ pub fn unpack(cx: &Context, source: &VerifiedSource, check: TreeCheck) -> Result
             archive::unpack(cx, &source.url, &store_archives::archive(entry.path()), &root)?
         }
         Content::Git { revision, .. } => git_tree::unpack(cx, &source.url, revision, &root)?,
-        Content::Directory { path } => directory::unpack(cx, path, &root)?,
+        Content::Directory(source) => directory::unpack(cx, source, &root)?,
     };
     check_release(source, &root)?;
-    if let Content::Directory { path } = &source.content {
-        directory::check_copy(cx, &source.sha256, path, &root)?;
+    if let Content::Directory(copied) = &source.content {
+        directory::check_copy(cx, &source.sha256, &copied.path, &root)?;
     }
     let text = serde_json::to_vec_pretty(&Record { release, released_at }).expect("a record is plain data");
     fs::write(slot.path().join(RECORD), text)?;

@@ -69,10 +69,13 @@ pub fn verify(cx: &Context, fetched: FetchedSource) -> Result<VerifiedSource, Er
             let sha256 = source::git_tree::hash(cx, &url, &revision)?;
             (Content::Git { revision, certificates }, sha256, verified_by)
         }
-        Content::Directory { path } => {
-            let sha256 = source::directory::hash(cx, Stage::Verify, &path)?;
+        Content::Directory(directory) => {
+            for note in directory.notes(cx)? {
+                cx.events.note(Stage::Verify, note);
+            }
+            let sha256 = directory.hash(cx, Stage::Verify)?;
             // A published value of report.json.
-            (Content::Directory { path }, sha256, Some("nobody: a folder of the user's own".to_owned()))
+            (Content::Directory(directory), sha256, Some("nobody: a folder of the user's own".to_owned()))
         }
     };
     let key = Key::from_sha256(&sha256);

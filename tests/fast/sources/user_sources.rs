@@ -214,6 +214,53 @@ fn a_source_directory_is_copied_and_never_changed() {
 }
 
 #[test]
+fn what_the_run_writes_into_a_source_directory_is_no_part_of_it() {
+    let world = World::new();
+    let path = directory(&world);
+    let mut request = world.request("6.1.5", &format!("dir:{}", path.display()));
+    request.outputs = vec![path.join("dist")];
+    for growing in ["report.json", "linux-image.deb"] {
+        std::fs::create_dir_all(path.join("dist/logs")).unwrap();
+        std::fs::write(path.join("dist").join(growing), growing).unwrap();
+        let tree = world.tree(&request).unwrap();
+        assert!(!tree.path().join("dist").exists());
+        assert_eq!(tree.cached, growing != "report.json");
+    }
+    assert!(world.notes().contains("copied without dist, which this run writes to"), "{}", world.notes());
+}
+
+#[test]
+fn a_run_does_not_write_among_the_files_of_its_source() {
+    let world = World::new();
+    let path = directory(&world);
+    let mut request = world.request("6.1.5", &format!("dir:{}", path.display()));
+    std::fs::write(path.join("scripts/Kconfig"), "").unwrap();
+    for output in [path.clone(), path.join("scripts")] {
+        request.outputs = vec![output];
+        let error = fetch::offers(&world.cx, &request).unwrap_err();
+        assert!(matches!(error, Error::OutputInSource { .. }), "{error:?}");
+        assert!(error.next_step().unwrap().contains("--out"));
+    }
+}
+
+#[test]
+fn links_that_leave_a_source_directory_are_left_out_of_its_copy() {
+    let world = World::new();
+    let path = directory(&world);
+    for (name, target) in [("patches", "/srv/patches"), ("source", ".."), ("scripts/up", "../../x")] {
+        std::os::unix::fs::symlink(target, path.join(name)).unwrap();
+    }
+    let request = world.request("6.1.5", &format!("dir:{}", path.display()));
+    let tree = world.tree(&request).unwrap();
+    assert!(tree.path().join("scripts/here").is_symlink());
+    for name in ["patches", "source", "scripts/up"] {
+        assert!(!tree.path().join(name).is_symlink(), "{name}");
+    }
+    let note = "copied without the symbolic links that leave the directory: patches, scripts/up, source";
+    assert!(world.notes().contains(note), "{}", world.notes());
+}
+
+#[test]
 fn a_directory_with_build_output_is_refused_with_the_fix() {
     let world = World::new();
     let path = directory(&world);

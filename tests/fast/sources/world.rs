@@ -109,6 +109,7 @@ impl World {
             kernel_org: vec![self.server.url.clone()],
             debian_mirror: Some(format!("{}/debian", self.server.url)),
             accept_stale_index: false,
+            outputs: Vec::new(),
             pins: self.pins(),
         }
     }

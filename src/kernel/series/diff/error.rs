@@ -8,13 +8,34 @@ pub enum Problem {
     /// The text has no diff.
     #[error("it contains no diff")]
     NoDiff,
-    /// A binary change, which has no lines.
-    #[error("it changes {path} as a binary file, which a text patch cannot do")]
+    /// A note about a binary change, in place of the change.
+    #[error(
+        "it changes the binary file {path}, but does not contain the change (git diff --binary writes it)"
+    )]
     Binary {
         /// The file, or the line of the patch.
         path: String,
     },
-    /// A symbolic link or a submodule.
+    /// A binary patch that cannot be decoded.
+    #[error("the binary patch of {path} is damaged")]
+    BinaryData {
+        /// The file.
+        path: String,
+    },
+    /// A binary patch without the full hashes of both contents.
+    #[error(
+        "the binary patch of {path} has no full hashes in an index line (git diff --full-index writes them)"
+    )]
+    BinaryIndex {
+        /// The file.
+        path: String,
+    },
+    /// One part that makes a symbolic link of a file, or a file of a symbolic link.
+    #[error(
+        "it makes a file of a symbolic link or the reverse; git writes that as a deletion and a creation"
+    )]
+    OtherKind,
+    /// A submodule or a special file.
     #[error("it turns {path} into a special file (mode {mode})")]
     SpecialFile {
         /// The file.
@@ -57,9 +78,6 @@ pub enum Problem {
         /// The line.
         found: String,
     },
-    /// The hunks of a file are not in ascending order.
-    #[error("this hunk is for lines above the hunk before it: the hunks are out of order")]
-    Order,
     /// The patch ends inside a hunk.
     #[error("the hunk is {missing} lines shorter than its header says")]
     Short {
@@ -106,6 +124,34 @@ pub enum Problem {
         /// The change according to the header: `creates a file`.
         what: &'static str,
     },
+}
+
+impl Problem {
+    /// What to do about it.
+    pub(crate) fn next_step(&self) -> Option<&'static str> {
+        Some(match self {
+            Problem::NoDiff => "add its diff, or remove its line from the series file",
+            Problem::Binary { .. } => "write the patch with git diff --binary",
+            Problem::BinaryIndex { .. } => "write the patch with git diff --binary --full-index",
+            Problem::OtherKind | Problem::SpecialFile { .. } => "write the patch with git diff",
+            Problem::Format { .. } => "write it as a unified diff: git diff A B, or diff -u",
+            Problem::Cut { .. } => "get the whole patch; if nothing is missing, add a line feed at its end",
+            Problem::Short { .. }
+            | Problem::Long { .. }
+            | Problem::HunkLine { .. }
+            | Problem::HunkHeader { .. }
+            | Problem::Orphan
+            | Problem::NoHunk { .. }
+            | Problem::NoChange { .. }
+            | Problem::BinaryData { .. }
+            | Problem::OtherName { .. } => {
+                "get the patch again: an editor, a mail program or an interrupted transfer damaged it"
+            }
+            Problem::FileName { .. } | Problem::OutsideTree { .. } | Problem::Contradiction { .. } => {
+                return None;
+            }
+        })
+    }
 }
 
 /// A patch that cannot be parsed.

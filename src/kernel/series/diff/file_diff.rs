@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::binary::BinaryPatch;
+
 /// How to read the paths and the direction of a patch; quilt records both for each patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -55,12 +57,25 @@ pub struct FileDiff {
     pub commit: usize,
     /// What happens to the file.
     pub change: Change,
-    /// Whether the file is executable before the change; `None` if the patch has no old mode.
-    pub old_executable: Option<bool>,
-    /// Whether the file is executable after the change; `None` if the patch has no new mode.
-    pub new_executable: Option<bool>,
+    /// The mode before the change; `None` if the patch does not have it.
+    pub old_mode: Option<Mode>,
+    /// The mode after the change; `None` if the patch does not have it.
+    pub new_mode: Option<Mode>,
     /// The changes of the content, in the order of the patch.
     pub hunks: Vec<Hunk>,
+    /// The change of a binary file, in place of hunks.
+    pub binary: Option<BinaryPatch>,
+}
+
+/// The modes that git gives to files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `100644`.
+    Plain,
+    /// `100755`.
+    Executable,
+    /// `120000`: a symbolic link, whose content is its target.
+    Link,
 }
 
 /// Consecutive lines of a file with their change.
@@ -153,10 +168,21 @@ impl FileDiff {
             line: self.line,
             commit: self.commit,
             change,
-            old_executable: self.new_executable,
-            new_executable: self.old_executable,
+            old_mode: self.new_mode,
+            new_mode: self.old_mode,
             hunks: self.hunks.iter().map(Hunk::reversed).collect(),
+            binary: self.binary.as_ref().map(BinaryPatch::reversed),
         }
+    }
+
+    /// Whether the patch is for a symbolic link.
+    pub fn is_link(&self) -> bool {
+        self.old_mode == Some(Mode::Link) || self.new_mode == Some(Mode::Link)
+    }
+
+    /// Whether the patch changes the content or the mode, not only the name.
+    pub fn changes_content(&self) -> bool {
+        !self.hunks.is_empty() || self.binary.is_some() || self.new_mode.is_some()
     }
 
     pub(super) fn old_len(&self) -> usize {

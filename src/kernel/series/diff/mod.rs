@@ -10,13 +10,15 @@
 //! - libgit2 1.9 (the crate git2) reads only parts with a `diff --git` line, applies a hunk only at the exact line
 //!   of its header, and applies to a repository instead of to files in memory.
 
+mod binary;
 mod error;
 mod file_diff;
 mod parser;
 mod text;
 
+pub use binary::{BinaryFault, BinaryPatch};
 pub use error::{Error, Problem};
-pub use file_diff::{Change, FileDiff, Hunk, HunkLine, Reading, Side};
+pub use file_diff::{Change, FileDiff, Hunk, HunkLine, Mode, Reading, Side};
 pub use parser::parse;
 pub(crate) use text::displayed;
 

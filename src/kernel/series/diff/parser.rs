@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use super::binary::{self, BinaryPatch};
 use super::error::{Error, Problem};
-use super::file_diff::{Change, FileDiff, Hunk, HunkLine, Reading, Side};
+use super::file_diff::{Change, FileDiff, Hunk, HunkLine, Mode, Reading, Side};
 use super::text::{displayed, trimmed};
 use crate::kernel::series::names;
 
@@ -37,8 +38,10 @@ struct Parser<'a> {
 /// The lines that git writes between `diff --git` and the hunks.
 #[derive(Default)]
 struct GitHeader {
-    old_mode: Option<bool>,
-    new_mode: Option<bool>,
+    old_mode: Option<Mode>,
+    new_mode: Option<Mode>,
+    /// The hashes of the `index` line.
+    hashes: Option<(String, String)>,
     created: bool,
     deleted: bool,
     rename: (Option<PathBuf>, Option<PathBuf>),
@@ -163,8 +166,15 @@ impl<'a> Parser<'a> {
                 return Err(Error { line, problem: Problem::FileName { found: "/dev/null".into() } });
             }
         };
-        let file =
-            FileDiff { line, commit: self.commit, change, old_executable: None, new_executable: None, hunks };
+        let file = FileDiff {
+            line,
+            commit: self.commit,
+            change,
+            old_mode: None,
+            new_mode: None,
+            hunks,
+            binary: None,
+        };
         check_lengths(file)
     }
 
@@ -205,25 +215,52 @@ impl<'a> Parser<'a> {
         let command = trimmed(self.lines[self.at]);
         self.at += 1;
         let header = self.git_header()?;
+        let binary = self.binary(&header)?;
         let (names, hunks) = match self.at_file_names() {
-            true => {
+            true if binary.is_none() => {
                 let line = self.at + 1;
                 (Some(self.file_header()?), self.hunks_of(line)?)
             }
-            false if header.changes_a_file() => (None, Vec::new()),
-            false => return Err(Error { line, problem: Problem::NoChange { found: displayed(command) } }),
+            _ if binary.is_some() => (None, Vec::new()),
+            _ if header.changes_a_file() => (None, Vec::new()),
+            _ => return Err(Error { line, problem: Problem::NoChange { found: displayed(command) } }),
         };
-        let modes = (header.old_mode, header.new_mode);
+        let (old_mode, new_mode) = (header.old_mode, header.new_mode);
+        if let (Some(old), Some(new)) = (old_mode, new_mode)
+            && (old == Mode::Link) != (new == Mode::Link)
+        {
+            return Err(Error { line, problem: Problem::OtherKind });
+        }
         let change = self.git_change(header, names, command, line)?;
-        let file = FileDiff {
-            line,
-            commit: self.commit,
-            change,
-            old_executable: modes.0,
-            new_executable: modes.1,
-            hunks,
-        };
-        check_lengths(file)
+        check_lengths(FileDiff { line, commit: self.commit, change, old_mode, new_mode, hunks, binary })
+    }
+
+    /// Reads a binary patch, if one is here. Its second direction is optional.
+    fn binary(&mut self, header: &GitHeader) -> Result<Option<BinaryPatch>, Error> {
+        if !self.peek(0).is_some_and(|line| trimmed(line) == BINARY) {
+            return Ok(None);
+        }
+        let path = self.command_before();
+        let is_full = |hash: &str| matches!(hash.len(), 40 | 64);
+        let hashes = header.hashes.clone().filter(|(old, new)| is_full(old) && old.len() == new.len());
+        let (old, new) = hashes.ok_or_else(|| self.error(Problem::BinaryIndex { path: path.clone() }))?;
+        self.at += 1;
+        let mut fragments = [None, None];
+        for fragment in &mut fragments {
+            if !self.peek(0).is_some_and(|line| line.starts_with(b"literal ") || line.starts_with(b"delta "))
+            {
+                break;
+            }
+            let (found, lines) = binary::fragment(&self.lines[self.at..])
+                .ok_or_else(|| self.error(Problem::BinaryData { path: path.clone() }))?;
+            *fragment = Some(found);
+            self.at += lines;
+        }
+        let [forward, reverse] = fragments;
+        match forward.is_some() {
+            true => Ok(Some(BinaryPatch { old, new, forward, reverse })),
+            false => Err(self.error(Problem::BinaryData { path })),
+        }
     }
 
     /// The change by git's header and by the names before the hunks, if there are hunks.
@@ -289,10 +326,9 @@ impl<'a> Parser<'a> {
             } else if let Some(name) = is("copy to ") {
                 header.copy.1 = Some(self.extended_name(name)?);
             } else if let Some(rest) = is("index ") {
-                // `index <old>..<new> <mode>` names the mode of a file whose mode stays.
-                if let Some(mode) = rest.rsplit(|&byte| byte == b' ').next().filter(|mode| mode.len() == 6) {
-                    self.mode(mode)?;
-                }
+                self.index(rest, &mut header)?;
+            } else if line == BINARY {
+                break;
             } else if is_binary_marker(line) {
                 return Err(self.error(Problem::Binary { path: self.command_before() }));
             } else if is("similarity index ").is_none() && is("dissimilarity index ").is_none() {
@@ -301,6 +337,20 @@ impl<'a> Parser<'a> {
             self.at += 1;
         }
         Ok(header)
+    }
+
+    /// Reads `<old>..<new>[ <mode>]`, with the mode of a file whose mode stays.
+    fn index(&self, rest: &[u8], header: &mut GitHeader) -> Result<(), Error> {
+        let mut words = rest.split(|&byte| byte == b' ');
+        let hashes = words.next().and_then(|hashes| std::str::from_utf8(hashes).ok()?.split_once(".."));
+        header.hashes = hashes.map(|(old, new)| (old.to_owned(), new.to_owned()));
+        if let Some(mode) = words.next_back().filter(|mode| mode.len() == 6)
+            && self.mode(mode)? == Mode::Link
+        {
+            header.old_mode = Some(Mode::Link);
+            header.new_mode = Some(Mode::Link);
+        }
+        Ok(())
     }
 
     /// The paths of the `diff --git` line above, for a message.
@@ -316,10 +366,11 @@ impl<'a> Parser<'a> {
         self.tree_path(&name, self.strip.saturating_sub(1))
     }
 
-    fn mode(&self, mode: &[u8]) -> Result<bool, Error> {
+    fn mode(&self, mode: &[u8]) -> Result<Mode, Error> {
         match mode {
-            b"100644" | b"100664" => Ok(false),
-            b"100755" | b"100775" => Ok(true),
+            b"100644" | b"100664" => Ok(Mode::Plain),
+            b"100755" | b"100775" => Ok(Mode::Executable),
+            b"120000" => Ok(Mode::Link),
             _ => Err(self.error(Problem::SpecialFile { path: self.command_before(), mode: displayed(mode) })),
         }
     }
@@ -336,13 +387,7 @@ impl<'a> Parser<'a> {
     fn hunks(&mut self) -> Result<Vec<Hunk>, Error> {
         let mut hunks = Vec::new();
         while self.peek(0).is_some_and(|line| line.starts_with(b"@@ -")) {
-            let line = self.at;
             hunks.push(self.hunk()?);
-            if let [.., before, last] = &hunks[..]
-                && last.old_start < before.old_start
-            {
-                return Err(Error { line: line + 1, problem: Problem::Order });
-            }
         }
         if let Some(line) = self.peek(0) {
             let more = matches!(line.first(), Some(b' ' | b'+' | b'-'));
@@ -490,7 +535,9 @@ fn range(text: &str) -> Option<(usize, usize)> {
     }
 }
 
+const BINARY: &[u8] = b"GIT binary patch";
+
 fn is_binary_marker(line: &[u8]) -> bool {
     let line = trimmed(line);
-    line == b"GIT binary patch" || (line.starts_with(b"Binary files ") && line.ends_with(b" differ"))
+    line == BINARY || (line.starts_with(b"Binary files ") && line.ends_with(b" differ"))
 }

@@ -109,7 +109,7 @@ fn renames_and_copies_are_read_with_and_without_hunks() {
 fn a_change_of_mode_alone_is_read() {
     let file = read("diff --git a/run.sh b/run.sh\nold mode 100644\nnew mode 100755\n").remove(0);
     assert_eq!(file.change, Change::Modify(path("run.sh")));
-    assert_eq!((file.old_executable, file.new_executable), (Some(false), Some(true)));
+    assert_eq!((file.old_mode, file.new_mode), (Some(Mode::Plain), Some(Mode::Executable)));
 }
 
 #[test]
@@ -174,24 +174,43 @@ fn a_reversed_patch_swaps_sides_files_and_order() {
 }
 
 #[test]
-fn binary_changes_are_refused() {
-    for body in ["GIT binary patch\nliteral 3\nKcmZ\n", "Binary files a/logo and b/logo differ\n"] {
-        let patch = format!("diff --git a/logo b/logo\nindex 1..2 100644\n{body}");
-        assert_eq!(problem(&patch), (3, Problem::Binary { path: "logo".into() }));
-    }
+fn a_binary_change_that_the_patch_does_not_contain_is_refused() {
+    let body = "Binary files a/logo and b/logo differ\n";
+    let patch = format!("diff --git a/logo b/logo\nindex 1..2 100644\n{body}");
+    assert_eq!(problem(&patch), (3, Problem::Binary { path: "logo".into() }));
     let plain = format!("--- a/f\n+++ b/f\n{HUNK}Binary files a/logo and b/logo differ\n");
     assert!(matches!(problem(&plain), (6, Problem::Binary { .. })));
 }
 
 #[test]
-fn symbolic_links_and_submodules_are_refused() {
-    for mode in ["120000", "160000"] {
-        let patch =
-            format!("diff --git a/l b/l\nnew file mode {mode}\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+x\n");
-        assert_eq!(problem(&patch), (2, Problem::SpecialFile { path: "l".into(), mode: mode.into() }));
-    }
-    let changed = format!("diff --git a/l b/l\nindex 1..2 120000\n--- a/l\n+++ b/l\n{HUNK}");
-    assert!(matches!(problem(&changed), (2, Problem::SpecialFile { .. })));
+fn submodules_are_refused() {
+    let hunk = "@@ -0,0 +1 @@\n+x\n";
+    let patch = format!("diff --git a/l b/l\nnew file mode 160000\n--- /dev/null\n+++ b/l\n{hunk}");
+    assert_eq!(problem(&patch), (2, Problem::SpecialFile { path: "l".into(), mode: "160000".into() }));
+}
+
+#[test]
+fn symbolic_links_are_read() {
+    let patch = format!("diff --git a/l b/l\nindex 1..2 120000\n--- a/l\n+++ b/l\n{HUNK}");
+    let file = read(&patch).remove(0);
+    assert!(file.is_link());
+    assert_eq!((file.old_mode, file.new_mode), (Some(Mode::Link), Some(Mode::Link)));
+    let turned = "diff --git a/l b/l\nold mode 120000\nnew mode 100644\n";
+    assert_eq!(problem(turned), (1, Problem::OtherKind));
+}
+
+/// By git diff --binary, of `a\0b` to `a\0c` and of nothing to `a\0b`.
+#[test]
+fn a_damaged_binary_patch_is_refused_with_its_line() {
+    let with = |index: &str, body: &str| {
+        problem(&format!("diff --git a/l b/l\nindex {index}\nGIT binary patch\n{body}"))
+    };
+    let full = format!("{}..{}", "1".repeat(40), "2".repeat(40));
+    let path = || "l".to_owned();
+    assert_eq!(with("1234567..89abcde", "literal 3\nKcmY\n\n"), (3, Problem::BinaryIndex { path: path() }));
+    assert_eq!(with(&full, "literal 3\n"), (4, Problem::BinaryData { path: path() }));
+    assert_eq!(with(&full, "literal 3\nKcmY\n\n"), (4, Problem::BinaryData { path: path() }));
+    assert_eq!(with(&full, "nothing\n"), (4, Problem::BinaryData { path: path() }));
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! Compares the patch stage with git-apply(1) on random edits from a fixed seed, and runs the checkpatch.pl of a
 //! real tree on the shipped patches.
 
+mod archive;
+mod case;
+mod differential;
+mod disagreement;
+mod mutation;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
