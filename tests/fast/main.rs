@@ -10,6 +10,7 @@ mod cli;
 mod compare;
 mod compare_run;
 mod configure;
+mod disk_space;
 mod docs;
 mod evidence;
 mod layers;
