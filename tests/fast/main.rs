@@ -12,6 +12,7 @@ mod compare_run;
 mod configuration;
 mod configure;
 mod console;
+mod disk_space;
 mod docs;
 mod evidence;
 mod fuzz;

@@ -1,6 +1,6 @@
 //! Reads patches from an mbox (the default format of RFC 4155), with MIME parts and transfer encodings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailparse::{MailHeaderMap, ParsedMail};
 
@@ -37,7 +37,7 @@ pub enum Error {
     Incomplete {
         /// Number of patches according to the subjects.
         total: usize,
-        /// The missing numbers.
+        /// The first missing numbers.
         numbers: Vec<usize>,
     },
     /// A mail program may have changed spaces and line ends (RFC 3676).
@@ -56,8 +56,14 @@ pub enum Error {
     },
 }
 
+/// Missing numbers that a message shows; a subject may name any total.
+const SHOWN: usize = 20;
+
 fn missing(numbers: &[usize]) -> String {
-    let list = numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let mut list = numbers.iter().take(SHOWN).map(usize::to_string).collect::<Vec<_>>().join(", ");
+    if numbers.len() > SHOWN {
+        list.push_str(", …");
+    }
     if numbers.len() == 1 { format!("number {list} is") } else { format!("numbers {list} are") }
 }
 
@@ -112,8 +118,8 @@ fn complete(total: usize, mut patches: Vec<(usize, usize, Message)>) -> Result<V
     if let Some(pair) = patches.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(Error::Twice { number: pair[0].0, total });
     }
-    let numbers: Vec<usize> =
-        (1..=total).filter(|nth| !patches.iter().any(|(number, ..)| number == nth)).collect();
+    let present: BTreeSet<usize> = patches.iter().map(|(number, ..)| *number).collect();
+    let numbers: Vec<usize> = (1..=total).filter(|nth| !present.contains(nth)).take(SHOWN + 1).collect();
     match numbers.is_empty() {
         true => Ok(patches.into_iter().map(|(_, _, message)| message).collect()),
         false => Err(Error::Incomplete { total, numbers }),

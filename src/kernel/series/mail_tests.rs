@@ -155,3 +155,14 @@ fn a_file_of_a_quilt_series_may_be_a_mail_or_have_crlf() {
     let plain = format!("From: A <a@example.org>\nSubject: x\n\nWords.\n---\n{DIFF}");
     assert_eq!(patch_in_file(plain.as_bytes()).unwrap(), plain.as_bytes());
 }
+
+#[test]
+fn an_absurd_total_is_answered_at_once_and_in_short() {
+    let diff = "--- a/x\n+++ b/x\n@@ -1 +1,2 @@\n a\n+b\n";
+    let mbox = format!("From a Mon Sep 17 00:00:00 2001\nSubject: [PATCH 1/9223372036854775807] x\n\n{diff}");
+    let started = std::time::Instant::now();
+    let error = patches(mbox.as_bytes()).unwrap_err();
+    assert!(matches!(error, Error::Incomplete { total: 9_223_372_036_854_775_807, .. }), "{error}");
+    assert!(error.to_string().ends_with("20, 21, … are missing"), "{error}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(1));
+}

@@ -13,6 +13,7 @@ use super::qemu;
 use super::records::{LineKind, Records};
 use crate::base::context::Context;
 use crate::base::events::{Stage, Unit};
+use crate::base::files;
 use crate::base::options::Accel;
 use crate::base::process::{self, Flow};
 use crate::claims::console::Console;
@@ -94,6 +95,8 @@ impl Guest<'_> {
     fn boot(&self, accel: Accel, deadline: Duration) -> Result<Boot, Error> {
         let cx = self.cx;
         let log = cx.logs.join("console.log");
+        // QEMU would follow a link and empty its target.
+        files::remove_if_exists(&log)?;
         let started_at = Instant::now();
         let mut records = Records::default();
         let mut kvm_error = None;
