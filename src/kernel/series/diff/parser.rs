@@ -237,7 +237,7 @@ impl<'a> Parser<'a> {
 
     /// Reads a binary patch, if one is here. Its second direction is optional.
     fn binary(&mut self, header: &GitHeader) -> Result<Option<BinaryPatch>, Error> {
-        if !self.peek(0).is_some_and(|line| trimmed(line) == BINARY) {
+        if self.peek(0).is_none_or(|line| trimmed(line) != BINARY) {
             return Ok(None);
         }
         let path = self.command_before();
