@@ -73,17 +73,20 @@ fn runs_with_a_clock_that_was_set_back_give_the_same_packages_without_needless_b
         assert!(!built.contains(&series) || compiled == 0, "{}: {what}: built again", campaign.label());
         built.push(series);
         campaign.count("runs");
-        if campaign.random.r#gen() {
+        if campaign.counted("clocks set back") == 0 || campaign.random.r#gen() {
             let days = *campaign.any(&[1, 365]);
             age(&home.path().join("store/builds"), Duration::from_secs(days * DAY));
             // Finished kernels would hide what make does.
             std::fs::remove_dir_all(home.path().join("store/results")).unwrap();
             built.clear();
             campaign.count("clocks set back");
-            let (_, first) = run(&mut campaign, &stand_in, home.path(), SERIES[series], "+0d");
+            // A series that changes a source: its object is from the future, the source is not.
+            let next = (series + 1) % SERIES.len();
+            let (packages, first) = run(&mut campaign, &stand_in, home.path(), SERIES[next], "+0d");
+            assert!(packages == expected[next], "{}: stale objects", campaign.label());
             std::fs::remove_dir_all(home.path().join("store/results")).unwrap();
-            let (_, second) = run(&mut campaign, &stand_in, home.path(), SERIES[series], "+0d");
-            assert_eq!(second, 0, "{}: {first} files, then {second} again", campaign.label());
+            let (_, second) = run(&mut campaign, &stand_in, home.path(), SERIES[next], "+0d");
+            assert!(first > 0 && second == 0, "{}: {first} files, then {second}", campaign.label());
             std::fs::remove_dir_all(home.path().join("store/results")).unwrap();
         }
     }
