@@ -54,6 +54,17 @@ impl PackageInfo {
     }
 }
 
+/// Returns the packages, named alike in Debian and Fedora, of the programs that the Makefile of the headers runs.
+///
+/// It calls compiler and linker by the names without a version (`CC` and `LLVM` in the kernel's top Makefile), which
+/// only the packages without a version contain. `compiler` is the one that built the kernel: `gcc 12.2.0`.
+pub(super) fn build_tools(compiler: &str) -> &'static [&'static str] {
+    match compiler.split(' ').next() {
+        Some("clang") => &["clang", "lld", "llvm", "make"],
+        _ => &["gcc", "make"],
+    }
+}
+
 /// Wraps `text` between words to lines of at most `width` characters.
 pub(super) fn wrap(text: &str, width: usize) -> String {
     let mut lines = vec![String::new()];
@@ -104,6 +115,12 @@ fn kernel_description(job: &PackageJob) -> [String; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_need_the_programs_that_their_makefile_calls() {
+        assert_eq!(build_tools("gcc 12.2.0"), ["gcc", "make"]);
+        assert_eq!(build_tools("clang 14.0.6"), ["clang", "lld", "llvm", "make"]);
+    }
 
     #[test]
     fn long_texts_are_wrapped_between_words() {

@@ -7,7 +7,7 @@ use super::{documents, shlibs};
 use crate::base::options::Part;
 use crate::stages::package::elf;
 use crate::stages::package::error::Error;
-use crate::stages::package::info::PackageInfo;
+use crate::stages::package::info::{PackageInfo, build_tools};
 use crate::stages::package::job::PackageJob;
 use crate::stages::package::payload::{Member, PayloadFile, Role, members};
 
@@ -86,7 +86,6 @@ fn relations(job: &PackageJob) -> Result<Vec<(&'static str, String)>, Error> {
         ],
         Part::Headers => vec![
             ("Depends", headers_depends(job)?),
-            ("Recommends", format!("{}, make", compiler(&job.request.compiler))),
             // dkms recommends it.
             ("Provides", "linux-headers".into()),
         ],
@@ -101,22 +100,17 @@ fn image_depends(job: &PackageJob) -> Result<String, Error> {
     Ok(format!("{IMAGE_DEPENDS}{initramfs}"))
 }
 
-/// The libraries of the host programs and, if modules get BTF, pahole, which Debian 11 has in dwarves.
+/// The libraries of the host programs, the programs that the Makefile runs and, if modules get BTF, pahole, which
+/// Debian 11 has in dwarves.
 fn headers_depends(job: &PackageJob) -> Result<String, Error> {
-    let mut depends = shlibs::depends(&elf::required_libraries(&job.payload)?);
+    let libraries = shlibs::depends(&elf::required_libraries(&job.payload)?);
+    let mut depends: Vec<&str> =
+        Some(libraries.as_str()).filter(|list| !list.is_empty()).into_iter().collect();
+    depends.extend(build_tools(&job.request.compiler));
     if job.payload.has_btf() {
-        depends.push_str(if depends.is_empty() { "pahole | dwarves" } else { ", pahole | dwarves" });
+        depends.push("pahole | dwarves");
     }
-    Ok(depends)
-}
-
-/// Returns the packages of the compiler that built the kernel, because modules need the same one:
-/// `gcc-12 | gcc` for `gcc 12.2.0`.
-fn compiler(version: &str) -> String {
-    let (name, version) = version.split_once(' ').unwrap_or((version, ""));
-    let major = version.split('.').next().unwrap_or_default();
-    let same = format!("{name}-{major} | {name}");
-    if name == "clang" { format!("{same}, lld-{major} | lld, llvm-{major} | llvm") } else { same }
+    Ok(depends.join(", "))
 }
 
 /// Returns the path of a file, relative to the root directory.
@@ -156,8 +150,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_compiler_that_built_the_kernel_is_recommended() {
-        assert_eq!(compiler("gcc 12.2.0"), "gcc-12 | gcc");
-        assert_eq!(compiler("clang 14.0.6"), "clang-14 | clang, lld-14 | lld, llvm-14 | llvm");
+    fn a_part_of_the_kernel_is_at_the_path_that_debians_packages_use() {
+        assert_eq!(path_of("6.1.1-x", &Role::Image), "boot/vmlinuz-6.1.1-x");
+        assert_eq!(path_of("6.1.1-x", &Role::Uapi("asm/a.h".into())), "usr/include/x86_64-linux-gnu/asm/a.h");
     }
 }
