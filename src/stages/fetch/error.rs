@@ -65,6 +65,12 @@ pub enum Error {
         /// The requested release or line.
         wanted: ReleaseSpec,
     },
+    /// `tarball:` names something that is not a file.
+    #[error("{} is not a file", path.display())]
+    NotAnArchive {
+        /// The path.
+        path: PathBuf,
+    },
     /// The directory has no kernel source.
     #[error("{} is not a kernel source tree: {reason}", path.display())]
     NotATree {
@@ -151,6 +157,9 @@ impl Explain for Error {
             Error::Unverifiable { .. } => {
                 "append #SHA256 to the tarball's address, pass --keyring, or accept it with --no-verify"
                     .to_owned()
+            }
+            Error::NotAnArchive { .. } => {
+                "use --source tarball:FILE, or dir:PATH for a source tree".to_owned()
             }
             Error::UnknownRelease { .. } => "pass --release".to_owned(),
             Error::NotClean { path, .. } => {
