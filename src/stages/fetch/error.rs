@@ -149,6 +149,11 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         Some(match self {
+            Error::NotProvided { wanted: ReleaseSpec::Exact(release), nearest, .. }
+                if release.point == 0 && nearest.iter().any(|near| near.line() == release.line()) =>
+            {
+                format!("use --release {} for the newest release of this line", release.line())
+            }
             Error::NotProvided { nearest, .. } => match nearest.first() {
                 Some(release) => format!("choose one that is available, such as --release {release}"),
                 None => "check the network and the proxy, or use another --source".to_owned(),
@@ -173,4 +178,22 @@ impl Explain for Error {
 fn list(title: &str, releases: &[Release]) -> String {
     let names: Vec<_> = releases.iter().map(Release::to_string).collect();
     format!("{title}: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_without_a_point_gets_its_line_proposed() {
+        let error = |wanted: &str, nearest: &[&str]| Error::NotProvided {
+            wanted: wanted.parse().unwrap(),
+            attempts: Vec::new(),
+            nearest: nearest.iter().map(|text| text.parse().unwrap()).collect(),
+        };
+        let next = |wanted, nearest: &[&str]| error(wanted, nearest).next_step().unwrap();
+        assert!(next("6.1", &["6.1.4", "6.1.3"]).contains("--release 6.1.y"));
+        assert!(next("6.1.9", &["6.1.4"]).contains("--release 6.1.4"));
+        assert!(next("6.2", &["6.1.4"]).contains("--release 6.1.4"));
+    }
 }
