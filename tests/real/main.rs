@@ -19,6 +19,7 @@ mod debuggers;
 mod dnf;
 mod evidence;
 mod install;
+mod libc_dev;
 mod oldest;
 mod package;
 mod page;

@@ -48,7 +48,8 @@ const HEADERS: [Meant; 7] = [
     (Ours, "field Provides", "dkms recommends linux-headers; in Debian, linux-headers-amd64 provides it"),
 ];
 
-const LIBC_DEV: [Meant; 6] = [
+const LIBC_DEV: [Meant; 7] = [
+    (Both, "field Multi-Arch", "Debian 12 has the same version for i386; no archive has this version for it"),
     (Theirs, "field Source", SOURCE),
     (Both, "field Version", VERSION),
     (Both, "field Maintainer", MAINTAINER),

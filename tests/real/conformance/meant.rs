@@ -69,7 +69,17 @@ pub const DEB_HEADERS: [Meant; 17] = [
     (Theirs, "path *.gitignore", "only git reads them"),
 ];
 
-pub const DEB_LIBC_DEV: [Meant; 4] = [
+pub const DEB_LIBC_DEV: [Meant; 6] = [
+    (
+        Both,
+        "field Multi-Arch",
+        "with `same`, apt removes the C library of i386: no archive has its headers in this version",
+    ),
+    (
+        Ours,
+        "path usr/include/i386-linux-gnu*",
+        "the headers of the package for i386, which this one replaces",
+    ),
     (Theirs, "field Source", SOURCE),
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", SIZE),

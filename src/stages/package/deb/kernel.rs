@@ -1,7 +1,5 @@
 //! A kernel's `.deb`: paths, relations and maintainer scripts.
 
-use std::io::Read;
-
 use super::debian_package::DebianPackage;
 use super::{documents, shlibs};
 use crate::base::options::Part;
@@ -30,13 +28,24 @@ const INITRAMFS_DEPENDS: &str = ", initramfs-tools (>= 0.120+deb8u2) | linux-ini
 /// Suggested by Debian's own images too: without a boot loader the machine cannot start this kernel.
 const BOOT_LOADERS: &str = "grub-pc | grub-efi-amd64 | extlinux";
 
-/// Returns the documents of the package.
-pub(in crate::stages::package) fn documents(job: &PackageJob, info: &PackageInfo) -> [PayloadFile; 2] {
+/// Returns the documents of the package, and the headers that it has for a second architecture.
+pub(in crate::stages::package) fn documents(job: &PackageJob, info: &PackageInfo) -> Vec<PayloadFile> {
     let copyright = COPYRIGHT
         .replace("@UPSTREAM@", &job.request.upstream.to_string())
         .replace("@SERIES@", &job.request.series)
         .replace("@YEAR@", &documents::time(job.payload.timestamp).year().to_string());
-    documents::of(info, &copyright, job.payload.timestamp)
+    let mut files: Vec<_> = documents::of(info, &copyright, job.payload.timestamp).into();
+    files.extend(job.payload.files.iter().filter_map(for_i386));
+    files
+}
+
+/// Returns the copy of an architecture's header for the C library of i386, which has the same headers: arch/x86 of the
+/// kernel. A link to the other directory would not replace the directory of Debian's package.
+fn for_i386(file: &PayloadFile) -> Option<PayloadFile> {
+    let Role::Uapi(path) = &file.role else { return None };
+    let path = path.strip_prefix("asm/")?;
+    let role = Role::At(format!("usr/include/i386-linux-gnu/asm/{path}"));
+    Some(PayloadFile { role, ..file.clone() })
 }
 
 /// Describes the package for dpkg; `documents` is the result of [`documents`] for the same package.
@@ -69,12 +78,7 @@ pub(in crate::stages::package) fn describe<'a>(
 
 /// Whether the kernel has the option built in; only the image package includes the configuration.
 fn configured(job: &PackageJob, symbol: &str) -> Result<bool, Error> {
-    let Some(config) = job.payload.files.iter().find(|file| file.role == Role::Config) else {
-        return Ok(false);
-    };
-    let mut text = Vec::new();
-    config.content.open()?.read_to_end(&mut text)?;
-    Ok(String::from_utf8_lossy(&text).lines().any(|line| line == format!("CONFIG_{symbol}=y")))
+    Ok(job.payload.config()?.lines().any(|line| line == format!("CONFIG_{symbol}=y")))
 }
 
 fn relations(job: &PackageJob) -> Result<Vec<(&'static str, String)>, Error> {
@@ -90,8 +94,9 @@ fn relations(job: &PackageJob) -> Result<Vec<(&'static str, String)>, Error> {
             ("Provides", "linux-headers".into()),
         ],
         Part::Debug => Vec::new(),
-        // The relations of Debian's own package.
-        Part::LibcDev => vec![("Provides", "linux-kernel-headers".into()), ("Multi-Arch", "same".into())],
+        // As Debian's own package since Debian 13, it serves the C libraries of other architectures. With
+        // `same`, dpkg would require their packages in this version, which no archive has.
+        Part::LibcDev => vec![("Provides", "linux-kernel-headers".into()), ("Multi-Arch", "foreign".into())],
     })
 }
 
