@@ -1,5 +1,7 @@
 //! Package descriptions: name, version and texts, the same in both formats.
 
+use super::disk::missing_for_disk;
+use super::error::Error;
 use super::job::PackageJob;
 use crate::base::options::{Format, Part};
 
@@ -36,10 +38,13 @@ impl PackageInfo {
     }
 
     /// Describes a kernel's package.
-    pub(super) fn of_kernel(job: &PackageJob, format: Format) -> PackageInfo {
+    ///
+    /// # Errors
+    /// The kernel's configuration cannot be read.
+    pub(super) fn of_kernel(job: &PackageJob, format: Format) -> Result<PackageInfo, Error> {
         let request = job.request;
         let kernel = format!("Linux {}, series {}: {}", request.upstream, request.series, request.title);
-        PackageInfo {
+        Ok(PackageInfo {
             name: match format {
                 Format::Deb => job.names.deb(job.part),
                 Format::Rpm => job.names.rpm(job.part),
@@ -47,10 +52,10 @@ impl PackageInfo {
             version: job.names.upstream.clone(),
             revision: job.names.revision,
             summary: kernel_summary(job),
-            paragraphs: kernel_description(job).into(),
+            paragraphs: kernel_description(job)?,
             homepage: Some("https://www.kernel.org/"),
             changes: std::iter::once(kernel).chain(request.patches.iter().cloned()).collect(),
-        }
+        })
     }
 }
 
@@ -92,7 +97,7 @@ fn kernel_summary(job: &PackageJob) -> String {
     }
 }
 
-fn kernel_description(job: &PackageJob) -> [String; 2] {
+fn kernel_description(job: &PackageJob) -> Result<Vec<String>, Error> {
     let release = &job.names.release;
     let contents = match job.part {
         Part::Image => format!("The Linux kernel {release}, its modules and their dependency lists."),
@@ -109,7 +114,17 @@ fn kernel_description(job: &PackageJob) -> [String; 2] {
         }
     };
     let request = job.request;
-    [contents, format!("Patch series {}: {}.", request.series, request.title.trim_end_matches('.'))]
+    let series = format!("Patch series {}: {}.", request.series, request.title.trim_end_matches('.'));
+    let mut paragraphs = vec![contents, series];
+    if job.part == Part::Image
+        && let Some(lacking) = missing_for_disk(&job.payload.config()?)
+    {
+        paragraphs.push(format!(
+            "This kernel is for tests in a virtual machine. It cannot start a machine with a disk, because it lacks \
+             {lacking}."
+        ));
+    }
+    Ok(paragraphs)
 }
 
 #[cfg(test)]
