@@ -23,6 +23,7 @@ pub use self::record::{
     Artifact, BootRecord, Document, DocumentKind, ErrorRecord, Kernel, RequestRecord, Source, StageRecord,
     Tool, ToolchainRecord,
 };
+use crate::base::events::Note;
 use crate::base::files;
 use crate::base::release::Release;
 use crate::stages::boot::Verdict;
@@ -67,6 +68,10 @@ pub struct Report {
     /// The stages that ran, in order.
     #[serde(default, deserialize_with = "known")]
     pub stages: Vec<StageRecord>,
+    /// Everything that the run noted, in order and whole; a terminal may cut a note. `logs/notes.log` has the same texts.
+    /// Absent if the run noted nothing.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// The result of the boot. Null if the run ended before it.
     #[serde(default, deserialize_with = "known")]
     pub boot: Option<BootRecord>,
@@ -125,6 +130,7 @@ impl Report {
             artifacts: Vec::new(),
             evidence: Vec::new(),
             stages: Vec::new(),
+            notes: Vec::new(),
             boot: None,
             error: None,
         }
