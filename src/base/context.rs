@@ -7,7 +7,7 @@ use crate::base::stop::Stop;
 use crate::base::store::{Bucket, Entry, Error, Lookup, Notice, Store};
 
 /// The argument that every stage shares.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// Holds everything that a later run can reuse.
     pub store: Store,
@@ -22,6 +22,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// Returns this context with another receiver of events.
+    pub fn with_events(&self, events: Events) -> Context {
+        Context { events, ..self.clone() }
+    }
+
     /// The log file of `stage`; it may not exist yet.
     pub fn log(&self, stage: Stage) -> PathBuf {
         self.logs.join(format!("{stage}.log"))

@@ -1,7 +1,8 @@
 //! Events that the stages send while they work; `cli/progress.rs` renders them.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -127,6 +128,28 @@ pub enum Event {
         /// One line for the user.
         summary: String,
     },
+    /// The run reached its goal; the last event.
+    Result {
+        /// Path of `report.json`.
+        report: PathBuf,
+        /// Paths of the packages.
+        packages: Vec<PathBuf>,
+        /// The verdict of the boot: `pass`, `fail` or `skipped`. Null if the goal has no boot.
+        verdict: Option<String>,
+    },
+    /// The run failed; the last event.
+    Failed {
+        /// The stage that failed. Null before the first stage.
+        stage: Option<Stage>,
+        /// The exit status of the run.
+        exit: u8,
+        /// The error and its causes, joined by `: `.
+        message: String,
+        /// Details, a sentence or `name: value` each.
+        facts: Vec<String>,
+        /// The suggested next step.
+        next_step: Option<String>,
+    },
 }
 
 /// Consumes events; any thread may call it.
@@ -135,29 +158,14 @@ pub trait Sink: Send + Sync {
     fn event(&self, event: &Event);
 }
 
-/// A note, as reports keep it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Note {
-    /// The stage that sent it.
-    pub stage: Stage,
-    /// One sentence.
-    pub text: String,
-}
-
-/// Notes that are kept for a report; a run has a few.
-const MOST_NOTES: usize = 1000;
-
 /// The event sender of every stage; cheap to clone.
 #[derive(Clone)]
-pub struct Events {
-    sink: Arc<dyn Sink>,
-    notes: Arc<Mutex<Vec<Note>>>,
-}
+pub struct Events(Arc<dyn Sink>);
 
 impl Events {
     /// Sends events to `sink`.
     pub fn new(sink: impl Sink + 'static) -> Events {
-        Events { sink: Arc::new(sink), notes: Arc::default() }
+        Events(Arc::new(sink))
     }
 
     /// Discards all events.
@@ -177,24 +185,10 @@ impl Events {
             | Event::Finished { summary: text, .. } => {
                 *text = shown(text);
             }
-            Event::Progress { .. } => {}
+            // A failure's texts are shown already, and paths are those of this run.
+            Event::Progress { .. } | Event::Result { .. } | Event::Failed { .. } => {}
         }
-        if let Event::Note { stage, text } = &event {
-            let mut notes = self.kept();
-            if notes.len() < MOST_NOTES {
-                notes.push(Note { stage: *stage, text: text.clone() });
-            }
-        }
-        self.sink.event(&event);
-    }
-
-    /// The notes since the last call, whole.
-    pub fn take_notes(&self) -> Vec<Note> {
-        std::mem::take(&mut self.kept())
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Vec<Note>> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.event(&event);
     }
 
     /// Sends [`Event::Note`].
@@ -208,8 +202,63 @@ impl Events {
     }
 }
 
+/// A note, as a report keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Note {
+    /// The stage that sent it.
+    pub stage: Stage,
+    /// One sentence, whole: terminals may cut it.
+    pub text: String,
+}
+
+/// The notes of a run so far, in order; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Arc<Mutex<Vec<Note>>>);
+
+impl Notes {
+    /// Returns a sender that keeps the notes here and passes every event on to `events`.
+    pub fn keep(&self, events: &Events) -> Events {
+        struct Keeper(Notes, Events);
+        impl Sink for Keeper {
+            fn event(&self, event: &Event) {
+                if let Event::Note { stage, text } = event {
+                    let mut notes = self.0.0.lock().expect("no holder of the notes panics");
+                    notes.push(Note { stage: *stage, text: text.clone() });
+                }
+                self.1.0.event(event);
+            }
+        }
+        Events::new(Keeper(self.clone(), events.clone()))
+    }
+
+    /// The notes so far.
+    pub fn so_far(&self) -> Vec<Note> {
+        self.0.lock().expect("no holder of the notes panics").clone()
+    }
+}
+
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Events")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_kept_whole_and_in_order_and_still_reach_the_renderer() {
+        let (kept, shown) = (Notes::default(), Notes::default());
+        let events = kept.keep(&shown.keep(&Events::silent()));
+        let long = "word ".repeat(400);
+        events.note(Stage::Configure, long.as_str());
+        events.progress(Stage::Build, 1, None, Unit::Objects);
+        events.note(Stage::Boot, "second");
+        let expected = [(Stage::Configure, long.as_str()), (Stage::Boot, "second")];
+        for notes in [kept.so_far(), shown.so_far()] {
+            let notes: Vec<_> = notes.iter().map(|note| (note.stage, note.text.as_str())).collect();
+            assert_eq!(notes, expected);
+        }
     }
 }

@@ -217,9 +217,14 @@ impl FromStr for ReleaseSpec {
         if text == "latest" {
             return Ok(ReleaseSpec::Latest);
         }
-        match text.parse::<Line>() {
+        // Tags begin with v, and kernel.org's mailing lists also write 6.1.x.
+        let number = text.strip_prefix('v').unwrap_or(text);
+        let line = number.strip_suffix(".x").map(|line| format!("{line}.y"));
+        match line.as_deref().unwrap_or(number).parse::<Line>() {
             Ok(line) => Ok(ReleaseSpec::Newest(line)),
-            Err(_) => text.parse().map(ReleaseSpec::Exact),
+            Err(_) => {
+                number.parse().map(ReleaseSpec::Exact).map_err(|_: ParseError| ParseError(text.to_owned()))
+            }
         }
     }
 }
@@ -271,10 +276,13 @@ mod tests {
             "6",
             "6.1.",
             "6.1.2.3",
-            "v6.1",
+            "vv6.1",
+            "v",
+            "vlatest",
             "6.01",
             "6.1.187-rc1",
-            "6.1.x",
+            "6.1.187.x",
+            "6.x",
             "six",
             "-6.1",
             "6.1.99999999999",
@@ -288,6 +296,8 @@ mod tests {
         assert_eq!("6.1.y".parse(), Ok(ReleaseSpec::Newest(Line::new(6, 1))));
         assert_eq!("latest".parse(), Ok(ReleaseSpec::Latest));
         assert_eq!("6.1".parse(), Ok(ReleaseSpec::Exact(Release::new(6, 1, 0))));
+        assert_eq!("6.1.x".parse(), Ok(ReleaseSpec::Newest(Line::new(6, 1))));
+        assert_eq!("v6.1.187".parse(), Ok(ReleaseSpec::Exact(Release::new(6, 1, 187))));
     }
 
     #[test]

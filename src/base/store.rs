@@ -145,7 +145,7 @@ impl Explain for Error {
 }
 
 /// The store, opened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     verifies: bool,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::suggested::{self, Suggested};
 use crate::base::options::{Accel, Compression, Format, Lang, Part, ProgressMode, SandboxChoice};
 use crate::claims::console::Allowance;
 
@@ -61,7 +62,8 @@ pub(crate) struct SourceArgs {
 pub(crate) struct SeriesArgs {
     /// Patch series: a shipped name (see `series list`), none, or the path of your own directory or
     /// mbox [default: copy-segments]
-    #[arg(short, long, value_name = "NAME|PATH")]
+    #[arg(short, long, value_name = "NAME|PATH", value_parser = Suggested(suggested::series),
+        hide_possible_values = true)]
     pub(crate) series: Option<String>,
 
     /// Language of the patches [default: c]
@@ -87,7 +89,8 @@ pub(crate) struct CompilerArgs {
 pub(crate) struct KernelArgs {
     /// Kernel configuration: shipped names (boot, cloud, debug-info, rust, …) or files; later ones override
     /// earlier ones [default: boot]
-    #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE")]
+    #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE",
+        value_parser = Suggested(suggested::kconfigs), hide_possible_values = true)]
     pub(crate) kconfig: Vec<String>,
 
     /// Refuse a whole configuration, such as a distribution's, of which this release does not have every option

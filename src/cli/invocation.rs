@@ -14,6 +14,7 @@ use crate::base::program_name;
 use crate::base::stop::Stop;
 use crate::base::store::Store;
 use crate::base::text::visible;
+use crate::kernel::kbuild::refused_character;
 use crate::pipeline::request::Request;
 
 /// The parsed command line. Reading the configuration file consumes it: no command can read the file twice.
@@ -43,9 +44,11 @@ pub(super) struct Invocation {
 enum Error {
     #[error("cannot find the cache directory: neither XDG_CACHE_HOME nor HOME is set")]
     NoHome,
-    /// The kernel's top Makefile makes the same check.
-    #[error("the path of the store, {}, has a space or a colon, which the kernel's build refuses", path.display())]
-    StorePath { path: PathBuf },
+    /// The kernel's top Makefile refuses some of these characters; make and the shell interpret the others.
+    #[error("the path of the store, {}, has the character {character:?}, which the kernel's build cannot handle", path.display())]
+    StorePath { path: PathBuf, character: char },
+    #[error("cannot determine the current directory, which --store is relative to")]
+    CurrentDirectory(#[source] std::io::Error),
 }
 
 impl Explain for Error {
@@ -54,7 +57,7 @@ impl Explain for Error {
     }
 
     fn next_step(&self) -> Option<String> {
-        Some("name a directory with --store".into())
+        Some("name a directory with --store whose path has letters, digits and . _ - + only".into())
     }
 }
 
@@ -90,8 +93,10 @@ impl Invocation {
     /// Opens the store. `logs` is the directory of the stages' logs.
     pub(super) fn context(&self, logs: PathBuf) -> Result<Context, Failure> {
         let root = self.store_root()?;
-        if root.to_string_lossy().contains([' ', ':']) {
-            return Err(failure(&Error::StorePath { path: root }));
+        // The build works with absolute paths: those of the directories above the store count too.
+        let root = std::path::absolute(root).map_err(|error| failure(&Error::CurrentDirectory(error)))?;
+        if let Some(character) = refused_character(&root) {
+            return Err(failure(&Error::StorePath { path: root, character }));
         }
         let global = &self.settings.global;
         let store = Store::open(&root).map_err(|error| failure(&error))?;

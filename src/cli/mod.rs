@@ -11,6 +11,7 @@ mod progress;
 pub mod reference;
 mod request;
 mod settings;
+mod suggested;
 
 use crate::base::error::{Exit, Explain, Failure};
 use crate::base::stop::Stop;

@@ -1,5 +1,6 @@
 //! Renderers of [`crate::base::events`]: bars for a terminal, lines for a log, JSON for a program.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Mutex;
@@ -43,7 +44,7 @@ impl Bars {
     }
 
     fn line(&self, text: &str) {
-        let text = console::truncate_str(text, terminal_width(), "…");
+        let text = cut(text, terminal_width());
         // The terminal may have gone away.
         let _ = self.all.println(text);
     }
@@ -97,8 +98,15 @@ impl Sink for Bars {
                 }
                 self.line(&finished(*stage, *status, *seconds, summary));
             }
+            // The summary and the failure are printed after the last stage.
+            Event::Result { .. } | Event::Failed { .. } => {}
         }
     }
+}
+
+/// Cuts a line to a width, and says where the whole text is.
+fn cut(text: &str, width: usize) -> Cow<'_, str> {
+    console::truncate_str(text, width, "… (whole in report.json)")
 }
 
 /// The width of the terminal on standard error, in columns. Longer lines are cut; the report has the whole text.
@@ -152,6 +160,8 @@ impl<W: Write + Send> Sink for Plain<W> {
                 paces.remove(stage);
                 finished(*stage, *status, *seconds, summary)
             }
+            // The summary and the failure are printed after the last stage.
+            Event::Result { .. } | Event::Failed { .. } => return,
         };
         // A closed standard error does not end the run.
         let _ = writeln!(out, "{line}");
@@ -174,20 +184,34 @@ fn count(done: u64, total: Option<u64>, unit: Unit, elapsed: Duration) -> String
     }
 }
 
-/// One JSON object per line.
+/// One JSON object per line; progress of a stage at most every [`JSON_INTERVAL`].
 struct Json<W> {
-    out: Mutex<W>,
+    state: Mutex<(W, HashMap<Stage, Instant>)>,
 }
+
+const JSON_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<W: Write> Json<W> {
     fn new(out: W) -> Json<W> {
-        Json { out: Mutex::new(out) }
+        Json { state: Mutex::new((out, HashMap::new())) }
     }
 }
 
 impl<W: Write + Send> Sink for Json<W> {
     fn event(&self, event: &Event) {
-        let mut out = self.out.lock().expect("no renderer panics");
+        let mut state = self.state.lock().expect("no renderer panics");
+        let (out, printed) = &mut *state;
+        match event {
+            Event::Progress { stage, .. } => {
+                let now = Instant::now();
+                if printed.get(stage).is_some_and(|last| now - *last < JSON_INTERVAL) {
+                    return;
+                }
+                printed.insert(*stage, now);
+            }
+            Event::Finished { stage, .. } => drop(printed.remove(stage)),
+            _ => {}
+        }
         let text = serde_json::to_string(event).expect("events serialise");
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }
@@ -229,9 +253,13 @@ mod tests {
     }
 
     #[test]
-    fn json_has_one_line_for_every_event() {
+    fn json_has_one_line_for_every_event_but_progress_at_intervals() {
         let out = Shared::default();
-        run_of_one_stage(&Json::new(out.clone()));
+        let json = Json::new(out.clone());
+        run_of_one_stage(&json);
+        for done in 0..100 {
+            json.event(&Event::Progress { stage: Stage::Fetch, done, total: None, unit: Unit::Bytes });
+        }
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
         let kinds: Vec<String> = text
             .lines()
@@ -239,7 +267,18 @@ mod tests {
                 serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned()
             })
             .collect();
-        assert_eq!(kinds, ["started", "progress", "note", "finished"]);
+        assert_eq!(kinds, ["started", "progress", "note", "finished", "progress"]);
+    }
+
+    #[test]
+    fn a_line_that_is_cut_says_where_the_whole_text_is() {
+        let long = "word ".repeat(40);
+        let line = cut(&long, 80);
+        assert!(
+            line.ends_with("… (whole in report.json)") && console::measure_text_width(&line) <= 80,
+            "{line}"
+        );
+        assert_eq!(cut("short", 80), "short");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) const OUT: &str = "dist";
 
 /// Boot timeout in seconds if `--boot-deadline` is not set.
 const BOOT_DEADLINE: u64 = 180;
+/// The longest boot timeout in seconds, a day: a typing mistake must not make a run wait for ever.
+const LONGEST_DEADLINE: u64 = 24 * 60 * 60;
 
 /// Why settings result in no request. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,18 @@ pub(crate) enum Error {
     SourceDateEpoch {
         /// Its value.
         given: String,
+    },
+    /// Packages have 32 bits for the time (`RPMTAG_BUILDTIME` of rpm).
+    #[error("SOURCE_DATE_EPOCH is {given}; packages can have times of at most {}", u32::MAX)]
+    SourceDateEpochTooLarge {
+        /// Its value.
+        given: i64,
+    },
+    /// The timeout is longer than any boot.
+    #[error("--boot-deadline {given} is too long: the limit is {LONGEST_DEADLINE} seconds")]
+    BootDeadline {
+        /// Its value in seconds.
+        given: u64,
     },
     /// `--lang` names several languages for one kernel.
     #[error("a kernel has patches in one language, and --lang names {count}")]
@@ -86,6 +100,13 @@ impl Explain for Error {
             Error::SeveralLanguages { .. } => {
                 Some("name one, or use `kpatch-build compare`, which builds both".into())
             }
+            Error::SourceDateEpoch { .. } | Error::SourceDateEpochTooLarge { .. } => {
+                Some("set SOURCE_DATE_EPOCH to seconds since 1970, or unset it".into())
+            }
+            Error::BootDeadline { .. } => Some("use a shorter --boot-deadline".into()),
+            Error::NoneAndOthers => {
+                Some("use --format none for no packages, or name only the formats to write".into())
+            }
             _ => self.inner()?.next_step(),
         }
     }
@@ -103,6 +124,11 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
     let mut kconfig = Kconfig::load_for(lang, keys.secure_boot.is_some(), &kconfig_names)?;
     kconfig.strict = kernel.strict_kconfig.unwrap_or(false);
     let boot = boot(settings, &kconfig)?;
+    let formats = formats(&package.format)?;
+    let timestamp = timestamp()?;
+    if goal.packages() && !formats.is_empty() {
+        check_package_time(timestamp)?;
+    }
     let out = settings.out.out.clone().unwrap_or_else(|| OUT.into());
     Ok(Request {
         sources: sources(settings)?,
@@ -110,7 +136,7 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
         lang,
         kconfig,
         kconfig_names,
-        formats: formats(&package.format)?,
+        formats,
         parts: parts(&package.packages),
         compression: package.compression.unwrap_or_default(),
         cc: settings.compiler.cc.clone().unwrap_or_else(|| "gcc".into()),
@@ -118,7 +144,7 @@ pub(super) fn request(settings: &Settings, goal: Goal) -> Result<Request, Error>
         revision: kernel.revision.map_or(1, u32::from),
         jobs: settings.jobs.jobs.map(usize::from),
         sandbox: settings.sandbox.choice(),
-        timestamp: timestamp()?,
+        timestamp,
         keys,
         out: std::path::absolute(out).map_err(Error::CurrentDirectory)?,
         boot,
@@ -176,6 +202,15 @@ pub(super) fn timestamp() -> Result<Timestamp, Error> {
     }
 }
 
+fn check_package_time(timestamp: Timestamp) -> Result<(), Error> {
+    match timestamp {
+        Timestamp::Given(given) if u32::try_from(given).is_err() => {
+            Err(Error::SourceDateEpochTooLarge { given })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn kconfig_names(settings: &Settings) -> Vec<String> {
     match &settings.kernel.kconfig[..] {
         [] => vec!["boot".into()],
@@ -191,7 +226,11 @@ fn boot(settings: &Settings, kconfig: &Kconfig) -> Result<Option<BootRequest>, E
         accept_stale_index: settings.source.accept_stale_index.unwrap_or(false),
         keyring: settings.source.keyring.clone(),
     };
-    let deadline = Duration::from_secs(guest.boot_deadline.map_or(BOOT_DEADLINE, u64::from));
+    let deadline = guest.boot_deadline.map_or(BOOT_DEADLINE, u64::from);
+    if deadline > LONGEST_DEADLINE {
+        return Err(Error::BootDeadline { given: deadline });
+    }
+    let deadline = Duration::from_secs(deadline);
     let boots = !settings.no_boot.no_boot.unwrap_or(false);
     let allowances = [&guest.allow[..], &kconfig.allowances].concat();
     Ok(boots.then_some(BootRequest { accel: guest.accel, deadline, debuggers, allowances }))
@@ -259,6 +298,25 @@ mod tests {
         assert_eq!(debuggers.keyring, Some("k.gpg".into()));
         settings.guest.debuggers = vec!["gdb".into()];
         assert_eq!(request(&settings, Goal::Boot).unwrap_err().exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_time_that_packages_cannot_have_is_refused() {
+        let limit = i64::from(u32::MAX);
+        assert!(check_package_time(Timestamp::Given(limit)).is_ok());
+        assert!(check_package_time(Timestamp::OfSource).is_ok());
+        let error = check_package_time(Timestamp::Given(limit + 1)).unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+        assert!(error.next_step().unwrap().contains("SOURCE_DATE_EPOCH"));
+    }
+
+    #[test]
+    fn a_boot_timeout_that_never_ends_is_refused() {
+        let mut settings = Settings::default();
+        settings.guest.boot_deadline = std::num::NonZeroU64::new(u64::MAX);
+        assert!(matches!(request(&settings, Goal::Boot), Err(Error::BootDeadline { .. })));
+        settings.guest.boot_deadline = std::num::NonZeroU64::new(600);
+        assert!(request(&settings, Goal::Boot).is_ok());
     }
 
     #[test]

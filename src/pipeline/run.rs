@@ -7,10 +7,10 @@ use std::time::Instant;
 use super::check::{boot_request, check};
 use super::keys;
 use super::plan::{self, Plan};
-use super::recorder::Recorder;
+use super::recorder::{self, Recorder};
 use crate::base::context::Context;
 use crate::base::error::{Exit, Explain, Failure};
-use crate::base::events::{Event, Stage, Status};
+use crate::base::events::{Event, Notes, Stage, Status};
 use crate::base::options::Goal;
 use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
@@ -65,7 +65,9 @@ impl Finished {
 /// The request is refused, or a stage fails; the report then has the reason. A failed verdict is not an error.
 pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Finished, Failure> {
     check(request, goal)?;
-    let mut run = Run::begin(cx, request)?;
+    let notes = Notes::default();
+    let cx = &cx.with_events(notes.keep(&cx.events));
+    let mut run = Run::begin(cx, request, notes)?;
     let outcome = run.stages(request, goal);
     run.end(outcome)
 }
@@ -77,7 +79,9 @@ pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Finished, Fail
 /// The request is refused, or the boot test cannot be run. A failed verdict is not an error.
 pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Finished, Failure> {
     check(request, Goal::Boot)?;
-    let mut run = Run::begin(cx, request)?;
+    let notes = Notes::default();
+    let cx = &cx.with_events(notes.keep(&cx.events));
+    let mut run = Run::begin(cx, request, notes)?;
     let outcome = run.boot_external_image(request, image);
     run.end(outcome)
 }
@@ -233,10 +237,8 @@ impl Run<'_> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(cx: &'a Context, request: &'a Request) -> Result<Run<'a>, Failure> {
-        // Notes of an earlier run in the same process are in its own report.
-        cx.events.take_notes();
-        let recorder = Recorder::begin(RequestRecord::from(request), &request.out)?;
+    fn begin(cx: &'a Context, request: &'a Request, notes: Notes) -> Result<Run<'a>, Failure> {
+        let recorder = Recorder::begin(RequestRecord::from(request), &request.out, notes, &cx.logs)?;
         Ok(Run { cx, recorder })
     }
 
@@ -263,7 +265,6 @@ impl<'a> Run<'a> {
         self.cx.events.send(Event::Finished { stage, status, seconds, summary });
         let log = Some(log).filter(|log| log.exists());
         self.recorder.report.stages.push(StageRecord { stage, status, seconds, key, log });
-        self.recorder.report.notes.extend(self.cx.events.take_notes());
         let value = result.map_err(|error| Failure::new(Some(stage), &error))?;
         self.recorder.write()?;
         Ok(value)
@@ -272,7 +273,8 @@ impl<'a> Run<'a> {
     /// Writes the last report of a run that reached its goal; with packages, also the checksums of
     /// every file that it names.
     fn seal(&mut self, plan: Option<&Plan>) -> Result<(), Failure> {
-        let Recorder { report, path } = &mut self.recorder;
+        self.recorder.take_notes().map_err(recorder::failed)?;
+        let Recorder { report, path, .. } = &mut self.recorder;
         match plan {
             Some(plan) if !report.artifacts.is_empty() => {
                 attest::seal(report, path, &plan.kernel).map_err(|error| Failure::new(None, &error))
@@ -287,14 +289,32 @@ impl<'a> Run<'a> {
             Ok(Results { plan, boot }) => {
                 self.seal(plan.as_ref())?;
                 let (report, path) = self.recorder.into_report();
+                self.cx.events.send(result(&report, &path));
                 Ok(Finished { report, path, plan, boot })
             }
             Err(failure) => {
                 let interrupted = self.cx.stop.is_set();
                 let failure = if interrupted { Failure::interrupted(failure.stage) } else { failure };
                 self.recorder.fail(&failure)?;
+                self.cx.events.send(failed(&failure));
                 Err(failure)
             }
         }
+    }
+}
+
+fn result(report: &Report, path: &Path) -> Event {
+    let verdict = report.boot.as_ref().map(|boot| boot.verdict().name().to_owned());
+    let packages = report.artifacts.iter().map(|package| package.path.clone()).collect();
+    Event::Result { report: path.to_owned(), packages, verdict }
+}
+
+fn failed(failure: &Failure) -> Event {
+    Event::Failed {
+        stage: failure.stage,
+        exit: failure.exit as u8,
+        message: failure.message(),
+        facts: failure.facts.clone(),
+        next_step: failure.next_step.clone(),
     }
 }

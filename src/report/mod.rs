@@ -78,8 +78,9 @@ pub struct Report {
     /// The stages that ran, in order.
     #[serde(default, deserialize_with = "known")]
     pub stages: Vec<StageRecord>,
-    /// What the user should know although nothing failed, whole: the terminal shortens it.
-    #[serde(default, deserialize_with = "known")]
+    /// Everything that the run noted, in order and whole; a terminal may cut a note. `logs/notes.log` has the same texts.
+    /// Absent if the run noted nothing.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
     /// The result of the boot. Null if the run ended before it.
     #[serde(default, deserialize_with = "known")]

@@ -27,6 +27,16 @@ fn a_real_report_is_written_again_byte_for_byte() {
 }
 
 #[test]
+fn the_notes_of_a_run_are_written_whole() {
+    let mut report = parse(REAL).unwrap();
+    let text = "word ".repeat(1000);
+    report.notes = vec![Note { stage: crate::base::events::Stage::Configure, text }];
+    let written = serde_json::to_string(&report).unwrap();
+    assert_eq!(parse(&written).unwrap(), report);
+    assert_eq!(errors(&validator(), &written), [""; 0]);
+}
+
+#[test]
 fn a_written_report_reads_back_equal() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE);

@@ -37,11 +37,13 @@ pub(crate) enum Error {
         /// The output directory.
         out: PathBuf,
     },
-    /// The top Makefile of the kernel refuses such a path.
-    #[error("the path of the directory {} contains a space or a colon, which the kernel's build system rejects", out.display())]
+    /// The kernel's build system cannot work below such a path.
+    #[error("the path of the directory {} has the character {character:?}, which the kernel's build cannot handle", out.display())]
     OutPath {
         /// The output directory.
         out: PathBuf,
+        /// The first such character.
+        character: char,
     },
     /// The kernel is signed and no key is given.
     #[error("the kernel is signed for Secure Boot, and only its key reproduces the packages")]

@@ -16,6 +16,7 @@ use crate::base::store::{Bucket, Store};
 use crate::base::store_archives;
 use crate::base::text::MASK;
 use crate::base::x509::{Identity, SignerFiles};
+use crate::kernel::kbuild::refused_character;
 use crate::kernel::kconfig::Kconfig;
 use crate::kernel::{Keys, series, toolchain};
 use crate::pipeline;
@@ -268,9 +269,9 @@ fn check_out(out: &Path, report: &Path) -> Result<(), Error> {
     if out.canonicalize().is_ok_and(|out| directory.canonicalize().is_ok_and(|directory| directory == out)) {
         return Err(Error::SameDirectory { out: out.to_owned() });
     }
-    match out.to_string_lossy().contains([' ', ':']) {
-        true => Err(Error::OutPath { out: out.to_owned() }),
-        false => Ok(()),
+    match refused_character(out) {
+        Some(character) => Err(Error::OutPath { out: out.to_owned(), character }),
+        None => Ok(()),
     }
 }
 

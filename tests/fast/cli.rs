@@ -36,6 +36,9 @@ fn unknown_and_malformed_names_are_usage_errors_and_write_nothing() {
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--config", "nowhere.toml"], "nowhere.toml"),
         (&["--store", "a b"], "a b"),
+        (&["--store", "a;touch b"], "';'"),
+        (&["--boot-deadline", "0"], "boot-deadline"),
+        (&["--format", "deb,none"], "`none` cannot be combined"),
         (&["series", "show", "zeroe"], "zeroed"),
         (&["--release", "6.1.y", "--lang", "rust"], "Rust"),
         (&["boot", "--no-boot"], "--no-boot"),
@@ -181,6 +184,9 @@ fn an_entry_that_the_store_does_not_have_cannot_be_removed() {
 fn completions_and_the_manual_page_come_from_the_same_definition() {
     let completions = stdout(&Fixture::new().run(&["completions", "bash"]));
     assert!(completions.contains("--localversion"));
+    for name in ["copy-segments", "debug-info"] {
+        assert!(completions.contains(name), "{name} is not completed");
+    }
     let page = stdout(&Fixture::new().run(&["man"]));
     assert!(page.starts_with(".ie") || page.starts_with(".TH"), "{}", &page[..60.min(page.len())]);
     assert!(page.contains("localversion"));

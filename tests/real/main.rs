@@ -21,6 +21,7 @@ mod dnf;
 mod evidence;
 mod fuzz;
 mod install;
+mod libc_dev;
 mod oldest;
 mod package;
 mod page;

@@ -4,7 +4,10 @@ pub mod build_dir;
 pub(crate) mod diagnosis;
 mod finished;
 pub mod make;
+mod path;
 mod sandbox;
+
+pub use path::refused_character;
 
 pub(crate) use finished::{FinishedKernel, part_key, requested_parts, result_key};
 pub use sandbox::BuildSandbox;

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::error::Error;
 use super::options::{Base, FileKind, Kconfig, KconfigFile, RequestedOption};
 use crate::base::archive::decompress::decompress;
+use crate::base::digest::sha256;
 use crate::base::options::Lang;
 use crate::claims::console::Allowance;
 
@@ -63,7 +64,7 @@ impl Kconfig {
             if !kconfig.name.is_empty() {
                 kconfig.name.push('-');
             }
-            kconfig.name.push_str(&sanitise(&stem));
+            kconfig.name.push_str(&release_part(&stem));
             kconfig.allowances.extend(fragment.allowances);
             for (symbol, option) in fragment.options {
                 kconfig.set(symbol, option);
@@ -157,13 +158,22 @@ fn unknown(name: &str) -> Error {
     Error::Unknown { name: name.to_owned(), nearest, known }
 }
 
-/// Keeps the characters that `uname -r` and the names and versions of packages allow.
-fn sanitise(stem: &str) -> String {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '~' | '-');
-    let name: String = stem.chars().map(|c| if allowed(c) { c } else { '-' }).collect();
-    match name.trim_matches(['-', '.']) {
-        "" => "custom".to_owned(),
-        name => name.to_owned(),
+/// Returns the part of the kernel release that stands for a file.
+///
+/// It has only the characters that names of packages allow (Debian Policy 5.6.1), because Debian's packages of two
+/// kernels must not share a name. If that changes the file's name, four digits of the name's SHA-256 follow: `x_y` and
+/// `x-y`, or `My` and `my`, are two kernels.
+fn release_part(stem: &str) -> String {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '+' | '-');
+    let folded: String =
+        stem.chars().map(|c| c.to_ascii_lowercase()).map(|c| if allowed(c) { c } else { '-' }).collect();
+    let folded = match folded.trim_matches(['-', '.']) {
+        "" => "custom",
+        folded => folded,
+    };
+    match folded == stem || stem.is_empty() {
+        true => folded.to_owned(),
+        false => format!("{folded}-{}", &sha256(stem.as_bytes())[..4]),
     }
 }
 
@@ -419,9 +429,22 @@ mod tests {
     }
 
     #[test]
-    fn names_keep_only_characters_that_a_kernel_release_allows() {
-        assert_eq!(sanitise("config-6.1.0+x_y z"), "config-6.1.0+x-y-z");
-        assert_eq!(sanitise("é"), "custom");
+    fn a_file_name_that_debian_allows_in_a_package_name_is_unchanged() {
+        for name in ["config-6.1.0-18-amd64", "x-y", "a+b.c"] {
+            assert_eq!(release_part(name), name);
+        }
+        assert_eq!(release_part(""), "custom", "the file .config has no other name");
+    }
+
+    #[test]
+    fn two_files_never_share_a_part_of_the_kernel_release() {
+        let names = ["x_y", "x-y", "x~y", "x y", "X-Y", "x-Y", "My", "my", "é", "ü", "-my", "my."];
+        let parts: std::collections::BTreeSet<_> = names.iter().map(|name| release_part(name)).collect();
+        assert_eq!(parts.len(), names.len(), "{parts:?}");
+        for part in parts {
+            let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+            assert!(part.chars().all(allowed), "{part}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! or die. KVM must therefore run a boot sector first, then the kernel itself, both with a short
 //! deadline. The store keeps the answer for this processor, host kernel and QEMU.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::error::Error;
 use super::qemu;
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
+use crate::base::error::Explain;
 use crate::base::events::Stage;
 use crate::base::options::Accel;
 use crate::base::process;
@@ -70,11 +72,28 @@ impl Host {
 
 /// Chooses the requested accelerator, or finds out which one works.
 pub(super) fn choose(cx: &Context, requested: Option<Accel>) -> Result<Choice, Error> {
-    if let Some(accel) = requested {
-        return Ok(Choice::Settled(accel));
-    }
-    if fs::OpenOptions::new().read(true).write(true).open(KVM).is_err() {
-        return Ok(Choice::Settled(Accel::Tcg));
+    choose_with(cx, requested, Path::new(KVM))
+}
+
+/// [`choose`] with the path of the device.
+fn choose_with(cx: &Context, requested: Option<Accel>, device: &Path) -> Result<Choice, Error> {
+    // fs_err would add the path, which the messages have.
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open(device);
+    match (requested, opened) {
+        (Some(Accel::Kvm), Err(source)) => return Err(Error::NoKvm { device: device.to_owned(), source }),
+        (Some(accel), _) => return Ok(Choice::Settled(accel)),
+        (None, Err(source)) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(Choice::Settled(Accel::Tcg));
+        }
+        (None, Err(source)) => {
+            let device = device.to_owned();
+            let error = Error::NoKvm { device, source };
+            let next = error.next_step().unwrap_or_default();
+            cx.events
+                .note(Stage::Boot, format!("{}: using TCG, which is slower; next: {next}", chain(&error)));
+            return Ok(Choice::Settled(Accel::Tcg));
+        }
+        (None, Ok(_)) => {}
     }
     let host = Host::of_this_machine(cx)?;
     if let Some(accel) = remembered(cx, &host)? {
@@ -86,6 +105,12 @@ pub(super) fn choose(cx: &Context, requested: Option<Accel>) -> Result<Choice, E
     remember(cx, &host, Accel::Tcg)?;
     cx.events.note(Stage::Boot, "KVM exists but does not run a boot sector in time: using TCG");
     Ok(Choice::Settled(Accel::Tcg))
+}
+
+/// The error and its cause in one line.
+fn chain(error: &Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+    format!("{error}{cause}")
 }
 
 fn remembered(cx: &Context, host: &Host) -> Result<Option<Accel>, Error> {
@@ -141,7 +166,8 @@ fn runs_boot_sector(cx: &Context) -> Result<bool, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::events::Events;
+    use crate::base::error::Exit;
+    use crate::base::events::{Event, Events};
     use crate::base::stop::Stop;
     use crate::base::store::Store;
 
@@ -163,7 +189,58 @@ mod tests {
     fn a_requested_accelerator_is_not_probed() {
         let dir = tempfile::tempdir().unwrap();
         let cx = context(dir.path());
-        assert_eq!(choose(&cx, Some(Accel::Kvm)).unwrap(), Choice::Settled(Accel::Kvm));
+        let device = dir.path().join("kvm");
+        fs::write(&device, "").unwrap();
+        for accel in [Accel::Kvm, Accel::Tcg] {
+            assert_eq!(choose_with(&cx, Some(accel), &device).unwrap(), Choice::Settled(accel));
+        }
+    }
+
+    /// Returns the choice for `/dev/kvm` at `device`, and the notes.
+    fn choice(requested: Option<Accel>, device: &Path) -> (Result<Choice, Error>, Vec<String>) {
+        struct Notes(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+        impl crate::base::events::Sink for Notes {
+            fn event(&self, event: &Event) {
+                if let Event::Note { text, .. } = event {
+                    self.0.lock().unwrap().push(text.clone());
+                }
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let notes = std::sync::Arc::default();
+        let cx = Context { events: Events::new(Notes(std::sync::Arc::clone(&notes))), ..context(dir.path()) };
+        let choice = choose_with(&cx, requested, device);
+        let notes = notes.lock().unwrap().clone();
+        (choice, notes)
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_opened_is_replaced_with_a_note_and_refused_on_request() {
+        let dir = tempfile::tempdir().unwrap();
+        // Opening a directory for writing fails for root too.
+        let (automatic, notes) = choice(None, dir.path());
+        assert_eq!(automatic.unwrap(), Choice::Settled(Accel::Tcg));
+        let [note] = &notes[..] else { panic!("{notes:?}") };
+        assert!(note.contains("cannot open") && note.contains("TCG") && note.contains("next: "), "{note}");
+        let (requested, _) = choice(Some(Accel::Kvm), dir.path());
+        let error = requested.unwrap_err();
+        assert!(matches!(error, Error::NoKvm { .. }), "{error:?}");
+        assert_eq!(error.exit(), Exit::HostLacks);
+        assert!(error.next_step().unwrap().contains("--accel tcg"));
+    }
+
+    #[test]
+    fn permission_is_a_matter_of_the_group_kvm() {
+        let source = io::Error::from(io::ErrorKind::PermissionDenied);
+        let next = Error::NoKvm { device: KVM.into(), source }.next_step().unwrap();
+        assert!(next.contains("group kvm"), "{next}");
+    }
+
+    #[test]
+    fn a_host_without_the_device_uses_tcg_without_a_note() {
+        let dir = tempfile::tempdir().unwrap();
+        let (choice, notes) = choice(None, &dir.path().join("kvm"));
+        assert_eq!((choice.unwrap(), notes), (Choice::Settled(Accel::Tcg), vec![]));
     }
 
     #[test]

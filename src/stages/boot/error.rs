@@ -21,6 +21,14 @@ pub enum Error {
         /// The failure of the program.
         source: process::Error,
     },
+    /// KVM is requested and its device cannot be opened.
+    #[error("cannot open {}", device.display())]
+    NoKvm {
+        /// The device, `/dev/kvm`.
+        device: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// KVM met an internal error.
     #[error("KVM stopped the guest: {message}")]
     Kvm {
@@ -81,6 +89,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::QemuMissing
+            | Error::NoKvm { .. }
             | Error::NoShell { .. }
             | Error::Compile { source: process::Error::Missing { .. }, .. } => Exit::HostLacks,
             _ => self.inner().map_or(Exit::StageFailed, Explain::exit),
@@ -92,6 +101,12 @@ impl Explain for Error {
             Error::QemuMissing => {
                 Some("install qemu-system-x86 (kpatch-build doctor --install-deps), or pass --no-boot".into())
             }
+            Error::NoKvm { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("add your user to the group kvm and log in again, or pass --accel tcg".into())
+            }
+            Error::NoKvm { .. } => Some(
+                "load the module kvm_intel or kvm_amd, enable virtualisation, or pass --accel tcg".into(),
+            ),
             Error::Kvm { .. } => Some("pass --accel tcg".into()),
             Error::Compile { bits: 32, .. } => Some(
                 "use a compiler that supports -m32; gcc and clang for x86-64 need no further packages".into(),

@@ -68,6 +68,12 @@ pub enum Error {
         /// The requested release or line.
         wanted: ReleaseSpec,
     },
+    /// `tarball:` names something that is not a file.
+    #[error("{} is not a file", path.display())]
+    NotAnArchive {
+        /// The path.
+        path: PathBuf,
+    },
     /// The directory has no kernel source.
     #[error("{} is not a kernel source tree: {reason}", path.display())]
     NotATree {
@@ -158,6 +164,11 @@ impl Explain for Error {
                 "pass --keyring FILE with the signers' keys, or accept the source with --no-verify".to_owned()
             }
             Error::Git { url, source } => git::advice(url, source)?,
+            Error::NotProvided { wanted: ReleaseSpec::Exact(release), nearest, .. }
+                if release.point == 0 && nearest.iter().any(|near| near.line() == release.line()) =>
+            {
+                format!("use --release {} for the newest release of this line", release.line())
+            }
             Error::NotProvided { nearest, .. } => match nearest.first() {
                 Some(release) => format!("choose one that is available, such as --release {release}"),
                 None => "check the network and the proxy, or use another --source".to_owned(),
@@ -166,6 +177,9 @@ impl Explain for Error {
             Error::Unverifiable { .. } => {
                 "append #SHA256 to the tarball's address, pass --keyring, or accept it with --no-verify"
                     .to_owned()
+            }
+            Error::NotAnArchive { .. } => {
+                "use --source tarball:FILE, or dir:PATH for a source tree".to_owned()
             }
             Error::UnknownRelease { .. } => "pass --release".to_owned(),
             Error::OutputInSource { .. } => {
@@ -182,4 +196,23 @@ impl Explain for Error {
 fn list(title: &str, releases: &[Release]) -> String {
     let names: Vec<_> = releases.iter().map(Release::to_string).collect();
     format!("{title}: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_without_a_point_gets_its_line_proposed() {
+        let error = |wanted: &str, nearest: &[&str]| Error::NotProvided {
+            unverifiable: false,
+            wanted: wanted.parse().unwrap(),
+            attempts: Vec::new(),
+            nearest: nearest.iter().map(|text| text.parse().unwrap()).collect(),
+        };
+        let next = |wanted, nearest: &[&str]| error(wanted, nearest).next_step().unwrap();
+        assert!(next("6.1", &["6.1.4", "6.1.3"]).contains("--release 6.1.y"));
+        assert!(next("6.1.9", &["6.1.4"]).contains("--release 6.1.4"));
+        assert!(next("6.2", &["6.1.4"]).contains("--release 6.1.4"));
+    }
 }

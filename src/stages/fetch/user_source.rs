@@ -133,6 +133,13 @@ pub(super) fn tarball(
     sha256: Option<&str>,
     keys: &KeySource,
 ) -> Result<Offer, Error> {
+    // Every later message would be about a missing release, signature or checksum.
+    if !is_remote(location) {
+        let opened = fs::File::open(location)?;
+        if !opened.metadata()?.is_file() {
+            return Err(Error::NotAnArchive { path: location.into() });
+        }
+    }
     let release = match request.release {
         ReleaseSpec::Exact(release) => release,
         wanted => {

@@ -1,5 +1,7 @@
 //! Package descriptions: name, version and texts, the same in both formats.
 
+use super::disk::missing_for_disk;
+use super::error::Error;
 use super::job::PackageJob;
 use crate::base::options::{Format, Part};
 
@@ -38,10 +40,13 @@ impl PackageInfo {
     }
 
     /// Describes a kernel's package.
-    pub(super) fn of_kernel(job: &PackageJob, format: Format) -> PackageInfo {
+    ///
+    /// # Errors
+    /// The kernel's configuration cannot be read.
+    pub(super) fn of_kernel(job: &PackageJob, format: Format) -> Result<PackageInfo, Error> {
         let request = job.request;
         let kernel = format!("Linux {}, series {}: {}", request.upstream, request.series, request.title);
-        PackageInfo {
+        Ok(PackageInfo {
             name: match format {
                 Format::Deb => job.names.deb(job.part),
                 Format::Rpm => job.names.rpm(job.part),
@@ -49,11 +54,22 @@ impl PackageInfo {
             version: job.names.upstream.clone(),
             revision: job.names.revision,
             summary: kernel_summary(job),
-            paragraphs: kernel_description(job).into(),
+            paragraphs: kernel_description(job)?,
             licence: "GPL-2.0-only",
             homepage: Some("https://www.kernel.org/"),
             changes: std::iter::once(kernel).chain(request.patches.iter().cloned()).collect(),
-        }
+        })
+    }
+}
+
+/// Returns the packages, named alike in Debian and Fedora, of the programs that the Makefile of the headers runs.
+///
+/// It calls compiler and linker by the names without a version (`CC` and `LLVM` in the kernel's top Makefile), which
+/// only the packages without a version contain. `compiler` is the one that built the kernel: `gcc 12.2.0`.
+pub(super) fn build_tools(compiler: &str) -> &'static [&'static str] {
+    match compiler.split(' ').next() {
+        Some("clang") => &["clang", "lld", "llvm", "make"],
+        _ => &["gcc", "make"],
     }
 }
 
@@ -84,7 +100,7 @@ fn kernel_summary(job: &PackageJob) -> String {
     }
 }
 
-fn kernel_description(job: &PackageJob) -> [String; 2] {
+fn kernel_description(job: &PackageJob) -> Result<Vec<String>, Error> {
     let release = &job.names.release;
     let contents = match job.part {
         Part::Image => format!("The Linux kernel {release}, its modules and their dependency lists."),
@@ -101,12 +117,28 @@ fn kernel_description(job: &PackageJob) -> [String; 2] {
         }
     };
     let request = job.request;
-    [contents, format!("Patch series {}: {}.", request.series, request.title.trim_end_matches('.'))]
+    let series = format!("Patch series {}: {}.", request.series, request.title.trim_end_matches('.'));
+    let mut paragraphs = vec![contents, series];
+    if job.part == Part::Image
+        && let Some(lacking) = missing_for_disk(&job.payload.config()?)
+    {
+        paragraphs.push(format!(
+            "This kernel is for tests in a virtual machine. It cannot start a machine with a disk, because it lacks \
+             {lacking}."
+        ));
+    }
+    Ok(paragraphs)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_need_the_programs_that_their_makefile_calls() {
+        assert_eq!(build_tools("gcc 12.2.0"), ["gcc", "make"]);
+        assert_eq!(build_tools("clang 14.0.6"), ["clang", "lld", "llvm", "make"]);
+    }
 
     #[test]
     fn long_texts_are_wrapped_between_words() {

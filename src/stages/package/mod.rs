@@ -8,6 +8,7 @@ mod compress;
 mod contents;
 mod deb;
 mod depmod;
+mod disk;
 mod elf;
 mod error;
 mod info;
@@ -94,7 +95,7 @@ fn write_one(job: &PackageJob, format: Format, reader: &PayloadReader) -> Result
         out: &request.out,
         reader,
     };
-    let info = PackageInfo::of_kernel(job, format);
+    let info = PackageInfo::of_kernel(job, format)?;
     match format {
         Format::Deb => {
             let documents = deb::kernel::documents(job, &info);

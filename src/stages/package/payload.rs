@@ -156,6 +156,15 @@ impl Payload {
         self.files.iter().any(|file| file.role == Role::Headers(BTF_BASE.to_owned()))
     }
 
+    /// The kernel's configuration; empty for packages without it.
+    pub(super) fn config(&self) -> io::Result<String> {
+        let mut text = Vec::new();
+        if let Some(config) = self.files.iter().find(|file| file.role == Role::Config) {
+            config.content.open()?.read_to_end(&mut text)?;
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// Total size of the files on disk.
     pub(super) fn bytes_on_disk(&self) -> u64 {
         let on_disk = |file: &&PayloadFile| matches!(file.content, FileContent::Disk(_));

@@ -38,22 +38,18 @@ const IMAGE: [Meant; 11] = [
     (Theirs, "field Breaks", "versions older than Debian 10; the packages support Debian 11 and later"),
 ];
 
-const HEADERS: [Meant; 8] = [
+const HEADERS: [Meant; 7] = [
     (Theirs, "field Source", SOURCE),
     (Both, "field Version", VERSION),
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", ONE_PACKAGE),
     (Both, "field Depends", ONE_PACKAGE),
     (Both, "field Description", "names the series"),
-    (
-        Ours,
-        "field Recommends",
-        "the compiler; Debian's headers depend on it through linux-compiler-gcc-12-x86",
-    ),
     (Ours, "field Provides", "dkms recommends linux-headers; in Debian, linux-headers-amd64 provides it"),
 ];
 
-const LIBC_DEV: [Meant; 6] = [
+const LIBC_DEV: [Meant; 7] = [
+    (Both, "field Multi-Arch", "Debian 12 has the same version for i386; no archive has this version for it"),
     (Theirs, "field Source", SOURCE),
     (Both, "field Version", VERSION),
     (Both, "field Maintainer", MAINTAINER),

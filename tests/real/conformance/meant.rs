@@ -29,13 +29,16 @@ pub const DEB_IMAGE: [Meant; 9] = [
     ),
 ];
 
-pub const DEB_HEADERS: [Meant; 18] = [
+pub const DEB_HEADERS: [Meant; 17] = [
     (Theirs, "field Source", SOURCE),
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", SIZE),
     (Both, "field Description", DESCRIPTION),
-    (Ours, "field Depends", "the libraries of the host programs, which every module build needs"),
-    (Ours, "field Recommends", "the compiler that built the kernel, and make"),
+    (
+        Ours,
+        "field Depends",
+        "the libraries of the host programs, the compiler and make: every module build needs them",
+    ),
     (Ours, "field Provides", "dkms recommends linux-headers"),
     (
         Ours,
@@ -66,7 +69,17 @@ pub const DEB_HEADERS: [Meant; 18] = [
     (Theirs, "path *.gitignore", "only git reads them"),
 ];
 
-pub const DEB_LIBC_DEV: [Meant; 4] = [
+pub const DEB_LIBC_DEV: [Meant; 6] = [
+    (
+        Both,
+        "field Multi-Arch",
+        "with `same`, apt removes the C library of i386: no archive has its headers in this version",
+    ),
+    (
+        Ours,
+        "path usr/include/i386-linux-gnu*",
+        "the headers of the package for i386, which this one replaces",
+    ),
     (Theirs, "field Source", SOURCE),
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", SIZE),

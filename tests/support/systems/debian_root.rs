@@ -29,9 +29,18 @@ impl Root {
         Root::kept(suite, suite, packages)
     }
 
+    /// Returns a system for amd64 and i386 programs with `packages`.
+    pub fn with_i386(packages: &str) -> Root {
+        Root::unpacked(&archive("bookworm-i386", SUITE, packages, "amd64,i386"))
+    }
+
     fn kept(name: &str, suite: &str, packages: &str) -> Root {
+        Root::unpacked(&archive(name, suite, packages, "amd64"))
+    }
+
+    fn unpacked(archive: &Path) -> Root {
         let dir = tempfile::tempdir().unwrap();
-        must(Command::new("tar").arg("-xpf").arg(archive(name, suite, packages)).arg("-C").arg(dir.path()));
+        must(Command::new("tar").arg("-xpf").arg(archive).arg("-C").arg(dir.path()));
         Root(dir)
     }
 
@@ -110,7 +119,7 @@ pub fn cache() -> PathBuf {
     cache
 }
 
-fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
+fn archive(name: &str, suite: &str, packages: &str, architectures: &str) -> PathBuf {
     let cache = cache();
     let archive = cache.join(format!("debian-{name}.tar"));
     let lock = File::create(cache.join(format!("debian-{name}.lock"))).unwrap();
@@ -122,6 +131,7 @@ fn archive(name: &str, suite: &str, packages: &str) -> PathBuf {
             Command::new("timeout")
                 .args(["1200", "mmdebstrap", "--variant=minbase"])
                 .arg(format!("--include={packages}"))
+                .arg(format!("--architectures={architectures}"))
                 .arg(suite)
                 .arg(&unfinished)
                 .arg(mirror()),

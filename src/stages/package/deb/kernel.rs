@@ -1,13 +1,11 @@
 //! A kernel's `.deb`: paths, relations and maintainer scripts.
 
-use std::io::Read;
-
 use super::debian_package::DebianPackage;
 use super::{documents, shlibs};
 use crate::base::options::Part;
 use crate::stages::package::elf;
 use crate::stages::package::error::Error;
-use crate::stages::package::info::PackageInfo;
+use crate::stages::package::info::{PackageInfo, build_tools};
 use crate::stages::package::job::PackageJob;
 use crate::stages::package::payload::{Member, PayloadFile, Role, members};
 
@@ -30,13 +28,24 @@ const INITRAMFS_DEPENDS: &str = ", initramfs-tools (>= 0.120+deb8u2) | linux-ini
 /// Suggested by Debian's own images too: without a boot loader the machine cannot start this kernel.
 const BOOT_LOADERS: &str = "grub-pc | grub-efi-amd64 | extlinux";
 
-/// Returns the documents of the package.
-pub(in crate::stages::package) fn documents(job: &PackageJob, info: &PackageInfo) -> [PayloadFile; 2] {
+/// Returns the documents of the package, and the headers that it has for a second architecture.
+pub(in crate::stages::package) fn documents(job: &PackageJob, info: &PackageInfo) -> Vec<PayloadFile> {
     let copyright = COPYRIGHT
         .replace("@UPSTREAM@", &job.request.upstream.to_string())
         .replace("@SERIES@", &job.request.series)
         .replace("@YEAR@", &documents::time(job.payload.timestamp).year().to_string());
-    documents::of(info, &copyright, job.payload.timestamp)
+    let mut files: Vec<_> = documents::of(info, &copyright, job.payload.timestamp).into();
+    files.extend(job.payload.files.iter().filter_map(for_i386));
+    files
+}
+
+/// Returns the copy of an architecture's header for the C library of i386, which has the same headers: arch/x86 of the
+/// kernel. A link to the other directory would not replace the directory of Debian's package.
+fn for_i386(file: &PayloadFile) -> Option<PayloadFile> {
+    let Role::Uapi(path) = &file.role else { return None };
+    let path = path.strip_prefix("asm/")?;
+    let role = Role::At(format!("usr/include/i386-linux-gnu/asm/{path}"));
+    Some(PayloadFile { role, ..file.clone() })
 }
 
 /// Describes the package for dpkg; `documents` is the result of [`documents`] for the same package.
@@ -69,12 +78,7 @@ pub(in crate::stages::package) fn describe<'a>(
 
 /// Whether the kernel has the option built in; only the image package includes the configuration.
 fn configured(job: &PackageJob, symbol: &str) -> Result<bool, Error> {
-    let Some(config) = job.payload.files.iter().find(|file| file.role == Role::Config) else {
-        return Ok(false);
-    };
-    let mut text = Vec::new();
-    config.content.open()?.read_to_end(&mut text)?;
-    Ok(String::from_utf8_lossy(&text).lines().any(|line| line == format!("CONFIG_{symbol}=y")))
+    Ok(job.payload.config()?.lines().any(|line| line == format!("CONFIG_{symbol}=y")))
 }
 
 fn relations(job: &PackageJob) -> Result<Vec<(&'static str, String)>, Error> {
@@ -86,13 +90,13 @@ fn relations(job: &PackageJob) -> Result<Vec<(&'static str, String)>, Error> {
         ],
         Part::Headers => vec![
             ("Depends", headers_depends(job)?),
-            ("Recommends", format!("{}, make", compiler(&job.request.compiler))),
             // dkms recommends it.
             ("Provides", "linux-headers".into()),
         ],
         Part::Debug => Vec::new(),
-        // The relations of Debian's own package.
-        Part::LibcDev => vec![("Provides", "linux-kernel-headers".into()), ("Multi-Arch", "same".into())],
+        // As Debian's own package since Debian 13, it serves the C libraries of other architectures. With
+        // `same`, dpkg would require their packages in this version, which no archive has.
+        Part::LibcDev => vec![("Provides", "linux-kernel-headers".into()), ("Multi-Arch", "foreign".into())],
     })
 }
 
@@ -101,22 +105,17 @@ fn image_depends(job: &PackageJob) -> Result<String, Error> {
     Ok(format!("{IMAGE_DEPENDS}{initramfs}"))
 }
 
-/// The libraries of the host programs and, if modules get BTF, pahole, which Debian 11 has in dwarves.
+/// The libraries of the host programs, the programs that the Makefile runs and, if modules get BTF, pahole, which
+/// Debian 11 has in dwarves.
 fn headers_depends(job: &PackageJob) -> Result<String, Error> {
-    let mut depends = shlibs::depends(&elf::required_libraries(&job.payload)?);
+    let libraries = shlibs::depends(&elf::required_libraries(&job.payload)?);
+    let mut depends: Vec<&str> =
+        Some(libraries.as_str()).filter(|list| !list.is_empty()).into_iter().collect();
+    depends.extend(build_tools(&job.request.compiler));
     if job.payload.has_btf() {
-        depends.push_str(if depends.is_empty() { "pahole | dwarves" } else { ", pahole | dwarves" });
+        depends.push("pahole | dwarves");
     }
-    Ok(depends)
-}
-
-/// Returns the packages of the compiler that built the kernel, because modules need the same one:
-/// `gcc-12 | gcc` for `gcc 12.2.0`.
-fn compiler(version: &str) -> String {
-    let (name, version) = version.split_once(' ').unwrap_or((version, ""));
-    let major = version.split('.').next().unwrap_or_default();
-    let same = format!("{name}-{major} | {name}");
-    if name == "clang" { format!("{same}, lld-{major} | lld, llvm-{major} | llvm") } else { same }
+    Ok(depends.join(", "))
 }
 
 /// Returns the path of a file, relative to the root directory.
@@ -156,8 +155,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_compiler_that_built_the_kernel_is_recommended() {
-        assert_eq!(compiler("gcc 12.2.0"), "gcc-12 | gcc");
-        assert_eq!(compiler("clang 14.0.6"), "clang-14 | clang, lld-14 | lld, llvm-14 | llvm");
+    fn a_part_of_the_kernel_is_at_the_path_that_debians_packages_use() {
+        assert_eq!(path_of("6.1.1-x", &Role::Image), "boot/vmlinuz-6.1.1-x");
+        assert_eq!(path_of("6.1.1-x", &Role::Uapi("asm/a.h".into())), "usr/include/x86_64-linux-gnu/asm/a.h");
     }
 }

@@ -7,7 +7,7 @@ use super::rpm_package::{Ghost, RpmPackage, header_error, is_below, licence};
 use crate::base::options::Part;
 use crate::stages::package::elf::{self, Library};
 use crate::stages::package::error::Error;
-use crate::stages::package::info::PackageInfo;
+use crate::stages::package::info::{PackageInfo, build_tools};
 use crate::stages::package::job::{PackageJob, WriteOptions};
 use crate::stages::package::payload::{Member, MemberKind, PayloadFile, Role, members};
 
@@ -159,9 +159,8 @@ fn add_headers_relations(builder: &mut PackageBuilder, job: &PackageJob, librari
     if job.payload.has_btf() {
         builder.requires(Dependency::any("dwarves"));
     }
-    let compiler = job.request.compiler.split(' ').next().unwrap_or_default();
-    for name in [compiler, "make"] {
-        builder.recommends(Dependency::any(name));
+    for name in build_tools(&job.request.compiler) {
+        builder.requires(Dependency::any(*name));
     }
     add_installonly(builder, job);
     builder.provides(Dependency::eq("kernel-devel", job.names.version()));
