@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::git;
+use super::git_advice::advice;
 use crate::base::debian::error::Attempt;
 use crate::base::download;
 use crate::base::error::Explain;
@@ -157,7 +157,7 @@ impl Explain for Error {
             Error::NotProvided { unverifiable: true, .. } => {
                 "pass --keyring FILE with the signers' keys, or accept the source with --no-verify".to_owned()
             }
-            Error::Git { url, source } => git::advice(url, source)?,
+            Error::Git { url, source } => advice(url, source)?,
             Error::NotProvided { nearest, .. } => match nearest.first() {
                 Some(release) => format!("choose one that is available, such as --release {release}"),
                 None => "check the network and the proxy, or use another --source".to_owned(),
