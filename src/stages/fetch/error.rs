@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::git;
+use super::git_advice::advice;
 use crate::base::debian::error::Attempt;
 use crate::base::download;
 use crate::base::error::Explain;
@@ -163,7 +163,7 @@ impl Explain for Error {
             Error::NotProvided { unverifiable: true, .. } => {
                 "pass --keyring FILE with the signers' keys, or accept the source with --no-verify".to_owned()
             }
-            Error::Git { url, source } => git::advice(url, source)?,
+            Error::Git { url, source } => advice(url, source)?,
             Error::NotProvided { wanted: ReleaseSpec::Exact(release), nearest, .. }
                 if release.point == 0 && nearest.iter().any(|near| near.line() == release.line()) =>
             {

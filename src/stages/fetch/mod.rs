@@ -5,6 +5,7 @@ mod debian;
 mod deliver;
 mod error;
 mod git;
+mod git_advice;
 mod kernel_org;
 mod keys;
 mod listing;
