@@ -90,7 +90,7 @@ pub(crate) fn is_disk_full(path: &Path) -> bool {
 /// of a shell, is refused: the secret is read again when it is needed, and every program that the tool starts could
 /// read from the pipe meanwhile.
 pub(crate) fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    if !fs::metadata(path)?.is_file() {
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
         let text = format!("{} is not a regular file", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }

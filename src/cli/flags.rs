@@ -216,7 +216,7 @@ pub(crate) struct JobsArgs {
 #[serde(rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Run options")]
 pub(crate) struct SandboxArgs {
-    /// Build in a sandbox: no network, and of this host only the toolchain [default: if this host allows it]
+    /// Require the sandbox of the build, which is used anyway if this host allows it
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
         hide_possible_values = true, conflicts_with = "no_sandbox")]
     pub(crate) sandbox: Option<bool>,

@@ -61,11 +61,11 @@ pub struct Report {
     /// The configuration, set once the kernel is configured.
     #[serde(default)]
     pub configuration: Option<Configuration>,
-    /// What confines the programs that run the source's code while a kernel is built. Null without a sandbox.
-    #[serde(default, deserialize_with = "known")]
+    /// What confines the programs that run the source's code while a kernel is built. Absent without a sandbox.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Mechanism>,
-    /// Why there was no sandbox: `--no-sandbox`, or what this host lacks. Null if there was one.
-    #[serde(default)]
+    /// Why there was no sandbox: `--no-sandbox`, or what this host lacks. Absent if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_sandbox_reason: Option<String>,
     /// The kernel, set once it is built.
     pub kernel: Option<Kernel>,

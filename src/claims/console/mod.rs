@@ -38,6 +38,8 @@ pub struct Console {
     pub messages: KernelMessages,
     /// The first 1000 complaints, in the order of the log.
     pub complaints: Vec<Complaint>,
+    /// Number of complaints beyond these.
+    pub further: u64,
     /// The first panic, without its prefixes.
     pub first_panic: Option<String>,
     /// The last line that is not empty.

@@ -152,6 +152,8 @@ impl Reader {
         }
         if self.console.complaints.len() < MOST_COMPLAINTS {
             self.console.complaints.push(open.complaint());
+        } else {
+            self.console.further += 1;
         }
     }
 

@@ -32,7 +32,12 @@ fn kernel_bugs(boot: &Boot) -> impl Iterator<Item = Problem> + '_ {
     };
     let complaints = boot.console.complaints.iter();
     let counting = complaints.filter(|complaint| complaint.allowed.is_none() && !complaint.kind.is_panic());
-    panic.into_iter().chain(counting.map(complaint))
+    // No allowance was compared with them.
+    let further = (boot.console.further > 0).then(|| Problem {
+        kind: ProblemKind::Complaint,
+        message: format!("the kernel complained {} more times (console: {})", boot.console.further, boot.log.display()),
+    });
+    panic.into_iter().chain(counting.map(complaint)).chain(further)
 }
 
 /// The reason why the probe did not reach its end; `None` if a panic already explains it.
