@@ -35,7 +35,11 @@ fn kernel_bugs(boot: &Boot) -> impl Iterator<Item = Problem> + '_ {
     // No allowance was compared with them.
     let further = (boot.console.further > 0).then(|| Problem {
         kind: ProblemKind::Complaint,
-        message: format!("the kernel complained {} more times (console: {})", boot.console.further, boot.log.display()),
+        message: format!(
+            "the kernel complained {} more times (console: {})",
+            boot.console.further,
+            boot.log.display()
+        ),
     });
     panic.into_iter().chain(counting.map(complaint)).chain(further)
 }
