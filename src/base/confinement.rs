@@ -1,7 +1,7 @@
 //! What a confined program sees: a file system with only the paths that it needs, no network, and no other process.
 //!
 //! bubblewrap builds it where it is installed. Otherwise unshare(1) creates the namespaces, and this binary, started
-//! again inside them, builds the file system ([`enter`]).
+//! again inside them, builds the file system (`enter`).
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

@@ -36,7 +36,7 @@ fn image() -> Option<PathBuf> {
 
 fn request(accel: Option<Accel>, seconds: u64) -> BootRequest {
     let debuggers = boot::debuggers::DebuggerRequest::none();
-    BootRequest { accel, deadline: Duration::from_secs(seconds), debuggers }
+    BootRequest { accel, deadline: Duration::from_secs(seconds), debuggers, allowances: Vec::new() }
 }
 
 fn boot_image(image: &Path, request: &BootRequest, claims: &Claims) -> Result<BootResult, Error> {

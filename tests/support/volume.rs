@@ -54,7 +54,7 @@ impl Volume {
     pub fn fill(&self, left: u64) -> PathBuf {
         let ballast = self.path().join("ballast");
         let file = std::fs::File::create(&ballast).unwrap();
-        let system = statvfs(&self.path()).unwrap();
+        let system = statvfs(self.path()).unwrap();
         let mut bytes = (system.f_bfree * system.f_frsize).saturating_sub(left);
         // Others write meanwhile, and the reservation itself needs some blocks.
         while bytes > 0 && fallocate(&file, FallocateFlags::empty(), 0, bytes).is_err() {

@@ -221,7 +221,8 @@ mod tests {
             encoder.write_all(&noise).unwrap();
             let started = std::time::Instant::now();
             drop(encoder);
-            assert!(started.elapsed().as_secs() < 3, "{compression:?}: {:?}", started.elapsed());
+            // An encoder that finished its blocks took 20 s.
+            assert!(started.elapsed().as_secs() < 8, "{compression:?}: {:?}", started.elapsed());
         }
     }
 }

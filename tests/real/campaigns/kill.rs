@@ -104,7 +104,7 @@ fn stand_in(campaign: &mut Campaign) {
         let number = campaign.counted("kills");
         let victim = VICTIMS[number % VICTIMS.len()];
         // Half of the stores are new, the others have what earlier runs left.
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             home = scratch();
         }
         let series = campaign.random.gen_range(0..SERIES.len());

@@ -228,7 +228,7 @@ fn run(campaign: &mut Campaign, stand_in: &StandIn, home: &Path, url: &str) -> O
 /// Every archive of the store is what its name says.
 fn assert_only_whole_archives(campaign: &Campaign, home: &Path, what: &str) {
     for entry in std::fs::read_dir(home.join("store/tarballs")).unwrap().flatten() {
-        let actual = sha256(&std::fs::read(entry.path().join("archive")).unwrap());
+        let actual = sha256(std::fs::read(entry.path().join("archive")).unwrap());
         assert_eq!(entry.file_name().to_str().unwrap(), actual, "{}: {what}", campaign.label());
     }
 }
