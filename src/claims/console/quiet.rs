@@ -17,7 +17,7 @@ static CHATTER: LazyLock<RegexSet> = LazyLock::new(|| {
         // kernel/panic.c, at the end of a panic.
         r"-\[ end Kernel panic",
         // The kernel's own command line.
-        r"^(?:Kernel c|C)ommand line: ",
+        r"^(?:Kernel command|Command) line: ",
     ])
     .expect("valid expressions")
 });
