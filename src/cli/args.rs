@@ -66,7 +66,7 @@ enum Command {
     /// Run every stage up to the patched source tree
     Patch(run::PatchArgs),
     /// Run every stage up to the kernel's configuration, and show how it differs from the request
-    Configure(configure::ConfigureArgs),
+    Configure(run::BuildArgs),
     /// Run every stage up to the kernel build
     Build(run::BuildArgs),
     /// Run every stage up to packaging

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::suggested::{self, Suggested};
 use crate::base::options::{Accel, Compression, Format, Lang, Part, ProgressMode, SandboxChoice};
 use crate::claims::console::Allowance;
+use crate::kernel::kconfig::Kconfig;
 
 /// The release to build.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
@@ -90,7 +91,7 @@ pub(crate) struct KernelArgs {
     /// Kernel configuration: shipped names (boot, cloud, debug-info, rust, …) or files; later ones override
     /// earlier ones [default: boot]
     #[arg(short, long, value_delimiter = ',', value_name = "NAME|FILE",
-        value_parser = Suggested(suggested::kconfigs), hide_possible_values = true)]
+        value_parser = Suggested(Kconfig::shipped), hide_possible_values = true)]
     pub(crate) kconfig: Vec<String>,
 
     /// Refuse a whole configuration, such as a distribution's, of which this release does not have every option

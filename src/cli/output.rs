@@ -27,6 +27,17 @@ impl Explain for OutputError {
     }
 }
 
+/// A file that a command reads, or standard input, cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct InputError(#[source] pub(super) io::Error);
+
+impl Explain for InputError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
 /// Prints `text`. A pipe that its reader, such as `head`, has closed is not an error.
 pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     use io::Write;

@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
-use crate::kernel::kconfig::Kconfig;
 use crate::kernel::series;
 
 /// Accepts any text; shells complete the names that the function returns.
@@ -29,9 +28,4 @@ pub(super) fn series() -> Vec<String> {
     let shipped = series::list().unwrap_or_default();
     let selectable = shipped.into_iter().filter(|series| series.selectable).map(|series| series.name);
     selectable.chain([series::NONE.to_owned()]).collect()
-}
-
-/// The names for `--kconfig`.
-pub(super) fn kconfigs() -> Vec<String> {
-    Kconfig::shipped()
 }

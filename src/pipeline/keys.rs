@@ -81,11 +81,9 @@ pub(super) fn tree_check(cx: &Context, plan: &Plan, source: &Key) -> TreeCheck {
     }
 }
 
-/// Fails if a kernel is to be built and the store has too little space. `source` is the key of the source; `None` if it is
-/// not known yet, and then this is no reason to fail.
-pub(super) fn require_space(cx: &Context, plan: &Plan, source: Option<Key>) -> Result<(), doctor::Error> {
-    let Some(source) = source else { return Ok(()) };
-    let built = CacheKeys::new(cx, plan, Some(source)).built;
+/// Fails if the store has neither the kernel nor the space to build it. `source` is the key of the source.
+pub(super) fn require_space(cx: &Context, plan: &Plan, source: &Key) -> Result<(), doctor::Error> {
+    let built = CacheKeys::new(cx, plan, Some(source.clone())).built;
     match built.is_some_and(|key| cx.store.contains(Bucket::Results, key.as_str())) {
         true => Ok(()),
         false => doctor::require_space(&plan.kernel.kconfig, cx.store.root(), &cx.stop),

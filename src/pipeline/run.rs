@@ -65,11 +65,7 @@ impl Finished {
 /// The request is refused, or a stage fails; the report then has the reason. A failed verdict is not an error.
 pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Finished, Failure> {
     check(request, goal)?;
-    let notes = Notes::default();
-    let cx = &cx.with_events(notes.keep(&cx.events));
-    let mut run = Run::begin(cx, request, notes)?;
-    let outcome = run.stages(request, goal);
-    run.end(outcome)
+    recorded(cx, request, |run| run.stages(request, goal))
 }
 
 /// `boot --image`: boots an image that this tool did not build, and judges it by the claims of the
@@ -79,10 +75,20 @@ pub fn run(cx: &Context, request: &Request, goal: Goal) -> Result<Finished, Fail
 /// The request is refused, or the boot test cannot be run. A failed verdict is not an error.
 pub fn boot_image(cx: &Context, request: &Request, image: &Path) -> Result<Finished, Failure> {
     check(request, Goal::Boot)?;
+    recorded(cx, request, |run| run.boot_external_image(request, image))
+}
+
+/// Does `work`, and keeps the report and its notes up to date meanwhile.
+fn recorded(
+    cx: &Context,
+    request: &Request,
+    work: impl FnOnce(&mut Run) -> Result<Results, Failure>,
+) -> Result<Finished, Failure> {
     let notes = Notes::default();
     let cx = &cx.with_events(notes.keep(&cx.events));
-    let mut run = Run::begin(cx, request, notes)?;
-    let outcome = run.boot_external_image(request, image);
+    let recorder = Recorder::begin(RequestRecord::from(request), &request.out, notes, &cx.logs)?;
+    let mut run = Run { cx, recorder };
+    let outcome = work(&mut run);
     run.end(outcome)
 }
 
@@ -114,11 +120,16 @@ impl Run<'_> {
     fn kernel(&mut self, plan: &Plan, goal: Goal) -> Result<Option<BootResult>, Failure> {
         let (cx, kernel) = (self.cx, &plan.kernel);
         let no_space = |error| Failure::new(Some(Stage::Build), &error);
-        let promised = keys::promised_source(plan).filter(|_| goal.configures());
-        keys::require_space(cx, plan, promised.clone()).map_err(no_space)?;
+        let promised = keys::promised_source(plan);
+        // Before the download, if the source's key is known by then.
+        if goal.configures()
+            && let Some(source) = &promised
+        {
+            keys::require_space(cx, plan, source).map_err(no_space)?;
+        }
         let source = self.source(kernel.release, &plan.offers)?;
         if goal.configures() && promised.is_none() {
-            keys::require_space(cx, plan, Some(source.key.clone())).map_err(no_space)?;
+            keys::require_space(cx, plan, &source.key).map_err(no_space)?;
         }
         let check = keys::tree_check(cx, plan, &source.key);
         let tree = self.stage(Stage::Unpack, &kernel.release, || unpack::unpack(cx, &source, check))?;
@@ -236,12 +247,7 @@ impl Run<'_> {
     }
 }
 
-impl<'a> Run<'a> {
-    fn begin(cx: &'a Context, request: &'a Request, notes: Notes) -> Result<Run<'a>, Failure> {
-        let recorder = Recorder::begin(RequestRecord::from(request), &request.out, notes, &cx.logs)?;
-        Ok(Run { cx, recorder })
-    }
-
+impl Run<'_> {
     /// Runs one stage, and announces, times and records it however it ends.
     fn stage<T: StageResult, E: Explain>(
         &mut self,

@@ -134,7 +134,7 @@ fn mail(mbox: &[u8]) {
     let _ = mail::patch_in_file(mbox);
 }
 
-/// A keyring, a detached signature and a clearsigned document, in any order of the attacker's.
+/// The same bytes as a keyring, as a detached signature and as a clearsigned document.
 fn openpgp(bytes: &[u8]) {
     let certificates = Certificates::parse(bytes);
     let _ = certificates.check_detached(bytes, || Ok(Box::new(io::empty()) as Box<dyn Read>));

@@ -37,7 +37,9 @@ fn no_parser_crashes_hangs_or_fills_the_memory() {
                 let seconds = &seconds;
                 scope.spawn(move || {
                     let text = run(&[name, seconds]);
-                    println!("{name}: {} inputs in {seconds} s", executed(&text));
+                    let inputs = executed(&text);
+                    assert!(inputs > 0, "{name}: {text}");
+                    println!("{name}: {inputs} inputs in {seconds} s");
                 });
             }
         });

@@ -29,18 +29,12 @@ static BARE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The messages of a line: a message can interrupt another, or a line of user space.
 pub(super) fn messages(line: &str) -> impl Iterator<Item = &str> {
-    let stamps: Vec<usize> = STAMP.find_iter(line).map(|stamp| stamp.start()).collect();
-    // What precedes the first time stamp is a message too if it is more than a prefix of a log.
-    let first = stamps.first().copied().unwrap_or(0);
-    let start = if line[..first].len() > LONGEST_PREFIX { Some(0) } else { None };
-    let starts: Vec<usize> = match stamps[..] {
-        [] => vec![0],
-        [_, ref others @ ..] => start
-            .into_iter()
-            .chain([if start.is_some() { first } else { 0 }])
-            .chain(others.iter().copied())
-            .collect(),
-    };
+    let mut starts: Vec<usize> = STAMP.find_iter(line).map(|stamp| stamp.start()).collect();
+    match starts.first_mut() {
+        Some(first) if *first <= LONGEST_PREFIX => *first = 0,
+        // What precedes the first time stamp is a message too.
+        _ => starts.insert(0, 0),
+    }
     let ends: Vec<usize> = starts.iter().skip(1).copied().chain([line.len()]).collect();
     starts.into_iter().zip(ends).map(|(start, end)| &line[start..end])
 }

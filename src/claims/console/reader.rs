@@ -86,9 +86,7 @@ impl Reader {
         if let Some(shape) = opened {
             self.begin(shape, line);
         }
-        let (complete, open) = mem::take(&mut self.open).into_iter().partition(Open::is_complete);
-        self.open = open;
-        let complete: Vec<Open> = complete;
+        let complete: Vec<_> = self.open.extract_if(.., |open| open.is_complete()).collect();
         complete.into_iter().for_each(|open| self.end(open));
     }
 

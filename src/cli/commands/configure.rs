@@ -3,41 +3,14 @@
 use fs_err as fs;
 
 use super::run::install_missing;
-use crate::base::error::{Exit, Explain, Failure};
+use crate::base::error::{Exit, Failure};
 use crate::base::options::Goal;
 use crate::base::text::columns;
-use crate::cli::flags::{
-    CompilerArgs, InstallArgs, JobsArgs, KernelArgs, OutArgs, ReleaseArgs, SandboxArgs, SeriesArgs,
-    SourceArgs,
-};
 use crate::cli::invocation::{CommandLine, failure};
-use crate::cli::output::print;
-use crate::cli::settings::{Settings, command_flags};
+use crate::cli::output::{InputError, print};
 use crate::kernel::kconfig::{self, FileKind, Kconfig};
 use crate::pipeline;
-use crate::report::Configuration;
-
-command_flags! {
-    /// Flags of `configure`.
-    ConfigureArgs {
-        release: ReleaseArgs,
-        source: SourceArgs,
-        series: SeriesArgs,
-        kernel: KernelArgs,
-        compiler: CompilerArgs,
-        out: OutArgs,
-        jobs: JobsArgs,
-        sandbox: SandboxArgs,
-        install: InstallArgs
-    }
-}
-
-/// The `.config` of the run cannot be read again.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unreadable(#[source] std::io::Error);
-
-impl Explain for Unreadable {}
+use crate::report::{Configuration, DroppedOption};
 
 /// Configures the kernel and prints the result.
 pub(in crate::cli) fn run(start: CommandLine) -> Result<Exit, Failure> {
@@ -58,7 +31,7 @@ fn text(configuration: &Configuration) -> Result<String, Failure> {
     let mut text = format!("{}\n", configuration.config.display());
     if !configuration.dropped.is_empty() {
         text += "\nnot as the configuration says:\n";
-        let row = |option: &crate::report::DroppedOption| vec![option.request.clone(), option.reason.clone()];
+        let row = |option: &DroppedOption| vec![option.request.clone(), option.reason.clone()];
         text += &columns(&configuration.dropped.iter().map(row).collect::<Vec<_>>());
     }
     let shipped = configuration.files.iter().find(|file| file.taken_for == FileKind::Shipped);
@@ -74,7 +47,7 @@ fn text(configuration: &Configuration) -> Result<String, Failure> {
 /// One row for each option of the shipped kconfig `base` that has another value: option, shipped value, actual value.
 fn differences(base: &str, configuration: &Configuration) -> Result<Vec<Vec<String>>, Failure> {
     let shipped = Kconfig::load(&[base.to_owned()]).map_err(|error| failure(&error))?;
-    let config = fs::read_to_string(&configuration.config).map_err(|error| failure(&Unreadable(error)))?;
+    let config = fs::read_to_string(&configuration.config).map_err(|error| failure(&InputError(error)))?;
     let values = kconfig::option_check::values(&config);
     let row = |(symbol, option): (&String, &kconfig::RequestedOption)| {
         let actual = values.get(symbol).map_or("n", String::as_str);

@@ -7,11 +7,11 @@ use clap::Args;
 use fs_err::File;
 use serde::Serialize;
 
-use crate::base::error::{Exit, Explain, Failure};
+use crate::base::error::{Exit, Failure};
 use crate::base::text;
 use crate::claims::console::{Complaint, Console, KernelMessages};
 use crate::cli::invocation::{CommandLine, failure};
-use crate::cli::output::print;
+use crate::cli::output::{InputError, print};
 use crate::cli::settings::Settings;
 
 /// Flags of `console`.
@@ -40,20 +40,9 @@ struct Document<'c> {
     complaints: &'c [Complaint],
 }
 
-/// The log cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unreadable(#[source] io::Error);
-
-impl Explain for Unreadable {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-}
-
 /// Prints the complaints of a log, and fails if there is one.
 pub(in crate::cli) fn run(args: &ConsoleArgs, _: &CommandLine) -> Result<Exit, Failure> {
-    let console = read(&args.file).map_err(|error| failure(&Unreadable(error)))?;
+    let console = read(&args.file).map_err(|error| failure(&InputError(error)))?;
     print(&if args.json { json(&console) } else { table(&console) })?;
     Ok(if console.complaints.is_empty() { Exit::Passed } else { Exit::VerdictFailed })
 }

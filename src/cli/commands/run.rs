@@ -24,7 +24,7 @@ command_flags! {
 }
 
 command_flags! {
-    /// Flags of `build`.
+    /// Flags of `build` and of `configure`.
     BuildArgs {
         release: ReleaseArgs,
         source: SourceArgs,

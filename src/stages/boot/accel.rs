@@ -167,7 +167,7 @@ fn runs_boot_sector(cx: &Context) -> Result<bool, Error> {
 mod tests {
     use super::*;
     use crate::base::error::Exit;
-    use crate::base::events::{Event, Events};
+    use crate::base::events::{Events, Notes};
     use crate::base::stop::Stop;
     use crate::base::store::Store;
 
@@ -198,20 +198,11 @@ mod tests {
 
     /// Returns the choice for `/dev/kvm` at `device`, and the notes.
     fn choice(requested: Option<Accel>, device: &Path) -> (Result<Choice, Error>, Vec<String>) {
-        struct Notes(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
-        impl crate::base::events::Sink for Notes {
-            fn event(&self, event: &Event) {
-                if let Event::Note { text, .. } = event {
-                    self.0.lock().unwrap().push(text.clone());
-                }
-            }
-        }
         let dir = tempfile::tempdir().unwrap();
-        let notes = std::sync::Arc::default();
-        let cx = Context { events: Events::new(Notes(std::sync::Arc::clone(&notes))), ..context(dir.path()) };
+        let notes = Notes::default();
+        let cx = Context { events: notes.keep(&Events::silent()), ..context(dir.path()) };
         let choice = choose_with(&cx, requested, device);
-        let notes = notes.lock().unwrap().clone();
-        (choice, notes)
+        (choice, notes.so_far().into_iter().map(|note| note.text).collect())
     }
 
     #[test]
