@@ -31,3 +31,4 @@ mod sources;
 mod store;
 mod tool;
 mod toolchain;
+mod values;
