@@ -136,7 +136,7 @@ fn chain(error: &dyn Explain) -> Vec<String> {
 
 /// The next step when a file system is full.
 pub(crate) const FREE_SPACE: &str = "free space on that file system (`kpatch-build cache list` shows what the store uses), \
-     or use another --store or --out";
+     or use another --store, --out or TMPDIR";
 
 /// Whether a full disk or an exhausted quota caused `error`, in any stage.
 pub fn full_disk(error: &dyn std::error::Error) -> bool {

@@ -7,7 +7,7 @@ use crate::base::error::{Exit, Explain, Failure};
 use crate::base::options::{Format, Lang};
 use crate::base::release::Line;
 use crate::base::text::{columns, visible_lines};
-use crate::doctor::Finding;
+use crate::doctor::{Finding, Presence};
 use crate::kernel::series::{self, PatchFile, VariantDetails};
 use crate::kernel::toolchain::Toolchain;
 use crate::pipeline::StageKey;
@@ -49,13 +49,15 @@ pub(super) fn print(text: &str) -> Result<Exit, Failure> {
     }
 }
 
-/// Renders the findings of `doctor`: present or missing, name and purpose.
+/// Renders the findings of `doctor`: state, name and purpose.
 pub(super) fn findings(findings: &[Finding]) -> String {
     let row = |finding: &Finding| {
-        let word = match (finding.present, finding.need.is_optional()) {
-            (true, _) => "ok",
-            (false, true) => "optional",
-            (false, false) => "MISSING",
+        let word = match (finding.presence, finding.need.is_optional()) {
+            (Presence::Found, _) => "ok",
+            (Presence::Unknown, _) => "unknown",
+            (Presence::Missing, true) => "optional",
+            (Presence::Missing, false) if finding.fault.is_some() => "UNUSABLE",
+            (Presence::Missing, false) => "MISSING",
         };
         vec![word.to_owned(), finding.need.what.to_owned(), format!("for {}", finding.need.used_for)]
     };

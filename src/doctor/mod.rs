@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use crate::base::error::{Exit, Explain, FREE_SPACE};
+use crate::base::error::{Exit, Explain, FREE_SPACE, Failure};
 use crate::base::options::SandboxChoice;
 use crate::base::process::{self, Command};
 use crate::base::stop::Stop;
 use crate::base::text::visible;
-use crate::kernel::host_packages::{Manager, Need};
+use crate::kernel::host_packages::{HostCompiler, Manager, Need};
 use crate::kernel::kconfig::Kconfig;
 
 mod needs;
+
+pub use crate::kernel::host_packages::Presence;
 
 /// The run that the host must support.
 #[derive(Clone, Copy, Debug)]
@@ -33,13 +35,15 @@ pub struct Finding {
     /// The need.
     pub need: Need,
     /// Whether this host has it.
-    pub present: bool,
+    pub presence: Presence,
+    /// Why what this host has is of no use.
+    pub fault: Option<Failure>,
 }
 
 impl Finding {
     /// Whether the run cannot start without the need, and this host lacks it.
     fn is_missing(&self) -> bool {
-        !self.present && !self.need.is_optional()
+        self.presence == Presence::Missing && !self.need.is_optional()
     }
 }
 
@@ -54,6 +58,9 @@ pub enum Error {
         /// The command that installs them; `None` if no package is known.
         command: Option<String>,
     },
+    /// The host has what the run names, and it is of no use.
+    #[error("{}", .0.message())]
+    Unusable(Box<Failure>),
     /// This host lacks nothing but free space.
     #[error("missing on this host: {}", missing.join(", "))]
     NoSpace {
@@ -88,11 +95,15 @@ pub enum Error {
 
 impl Explain for Error {
     fn exit(&self) -> Exit {
-        Exit::HostLacks
+        match self {
+            Error::Unusable(failure) => failure.exit,
+            _ => Exit::HostLacks,
+        }
     }
 
     fn facts(&self) -> Vec<String> {
         match self {
+            Error::Unusable(failure) => failure.facts.clone(),
             Error::NoManager { missing } => vec![format!("missing: {}", missing.join(", "))],
             _ => Vec::new(),
         }
@@ -104,6 +115,7 @@ impl Explain for Error {
                 "run `{command}`, or `kpatch-build doctor --install-deps` with the flags of this run"
             )),
             Error::NoSpace { .. } => Some(FREE_SPACE.into()),
+            Error::Unusable(failure) => failure.next_step.clone(),
             Error::NotRoot { command } => Some(format!("run as root: {command}")),
             Error::Missing { command: None, .. } | Error::NoManager { .. } => {
                 Some("install these with the tools of your distribution".into())
@@ -115,6 +127,7 @@ impl Explain for Error {
     fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
             Error::Install { source } => source.log_and_tail(),
+            Error::Unusable(failure) => (failure.log.as_deref(), &failure.tail),
             _ => (None, &[]),
         }
     }
@@ -122,7 +135,9 @@ impl Explain for Error {
 
 /// Checks each need of the run on this host.
 pub fn examine(request: HostRequest, stop: &Stop) -> Vec<Finding> {
-    let find = |need: Need| Finding { present: need.is_met(request.cc, stop), need };
+    let compiler = HostCompiler::examine(request.cc, stop);
+    let find =
+        |need: Need| Finding { presence: need.presence(&compiler, stop), fault: need.fault(&compiler), need };
     needs::needs(&request).into_iter().map(find).collect()
 }
 
@@ -132,9 +147,9 @@ pub fn examine(request: HostRequest, stop: &Stop) -> Vec<Finding> {
 /// [`Error::NoSpace`].
 pub fn require_space(kconfig: &Kconfig, store: &Path, stop: &Stop) -> Result<(), Error> {
     let need = needs::store_space(kconfig, store);
-    match need.is_met("", stop) {
-        true => Ok(()),
-        false => Err(Error::NoSpace { missing: vec![need.what] }),
+    match need.presence(&HostCompiler::Missing, stop) {
+        Presence::Missing => Err(Error::NoSpace { missing: vec![need.what] }),
+        Presence::Found | Presence::Unknown => Ok(()),
     }
 }
 
@@ -171,14 +186,14 @@ fn install_commands(findings: &[Finding], manager: Manager) -> Vec<Vec<String>> 
         install.extend(packages.into_iter().map(str::to_owned));
         commands.push(install);
     }
-    let missing = findings.iter().filter(|finding| !finding.present);
+    let missing = findings.iter().filter(|finding| finding.presence == Presence::Missing);
     commands.extend(missing.filter_map(|finding| finding.need.command(manager)).map(words));
     commands
 }
 
 fn missing_packages(findings: &[Finding], manager: Manager) -> Vec<&str> {
     let mut packages: Vec<&str> = Vec::new();
-    for finding in findings.iter().filter(|finding| !finding.present) {
+    for finding in findings.iter().filter(|finding| finding.presence == Presence::Missing) {
         for name in finding.need.packages(manager) {
             if !packages.contains(&name) {
                 packages.push(name);
@@ -211,8 +226,9 @@ pub fn require_programs(findings: &[Finding]) -> Result<(), Error> {
 /// Fails if a need is missing.
 ///
 /// # Errors
-/// [`Error::Missing`], with the command that installs the missing needs; [`Error::NoSpace`].
+/// [`Error::Unusable`]; [`Error::Missing`], with the command that installs the missing needs; [`Error::NoSpace`].
 pub fn require(findings: &[Finding]) -> Result<(), Error> {
+    require_usable(findings)?;
     let missing = missing(findings);
     if missing.is_empty() {
         return Ok(());
@@ -224,13 +240,22 @@ pub fn require(findings: &[Finding]) -> Result<(), Error> {
     Err(Error::Missing { missing, command })
 }
 
+/// Fails if a program that the run names is there but of no use: no package changes that.
+fn require_usable(findings: &[Finding]) -> Result<(), Error> {
+    match findings.iter().find_map(|finding| finding.fault.clone()) {
+        Some(fault) => Err(Error::Unusable(Box::new(fault))),
+        None => Ok(()),
+    }
+}
+
 /// Installs the missing needs and checks again. Shows the command and its output on standard error.
 ///
 /// # Errors
-/// [`Error::NotRoot`] without root unless no package is needed, [`Error::NoManager`] and
+/// [`Error::Unusable`], [`Error::NotRoot`] without root unless no package is needed, [`Error::NoManager`] and
 /// [`Error::Missing`] if no command is known, [`Error::Install`] if the command fails, [`Error::StillMissing`] if a need
 /// is still missing.
 pub fn install(request: HostRequest, findings: &[Finding], stop: &Stop) -> Result<Vec<Finding>, Error> {
+    require_usable(findings)?;
     // No package adds space; whether the run needs it is known later.
     let missing = missing(findings);
     if lacks_only_space(findings) {
@@ -317,10 +342,9 @@ mod tests {
     #[test]
     fn missing_space_is_not_answered_with_an_installation() {
         let space = Need::disk_space("6 GiB of free space".into(), "the store", Path::new("/"), u64::MAX);
-        let mut findings =
-            vec![Finding { need: space, present: false }, needs::finding("a", true, ["one"; 3])];
+        let mut findings = vec![needs::found(space, false), needs::finding("a", true, ["one"; 3])];
         assert!(require(&findings).unwrap_err().next_step().unwrap().starts_with("free space"));
-        findings[1].present = false;
+        findings[1].presence = Presence::Missing;
         assert!(matches!(require(&findings), Err(Error::Missing { .. })));
     }
 
@@ -328,7 +352,7 @@ mod tests {
     fn a_compilers_name_never_adds_a_word_to_a_command() {
         for cc in ["clang;touch X;", "clang-19 evil", "clang$(id)", "./clang`id`"] {
             let needs = crate::kernel::host_packages::build(cc);
-            let findings: Vec<_> = needs.into_iter().map(|need| Finding { need, present: false }).collect();
+            let findings: Vec<_> = needs.into_iter().map(|need| needs::found(need, false)).collect();
             for command in install_commands(&findings, Manager::Apt) {
                 let plain =
                     |word: &String| word.chars().all(|c| c.is_ascii_alphanumeric() || "-+._".contains(c));

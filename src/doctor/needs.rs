@@ -22,6 +22,7 @@ pub(super) fn needs(request: &HostRequest) -> Vec<Need> {
     }
     if request.boots {
         needs.extend(host_packages::boot());
+        needs.push(host_packages::temporary_files());
     }
     match request.sandbox {
         SandboxChoice::Off => {}
@@ -54,13 +55,15 @@ pub(super) fn store_space(kconfig: &Kconfig, store: &Path) -> Need {
 
 #[cfg(test)]
 pub(super) fn finding(what: &str, present: bool, packages: [&str; 3]) -> super::Finding {
-    super::Finding { need: Need::program(what, "a test", packages), present }
+    found(Need::program(what, "a test", packages), present)
+}
+
+#[cfg(test)]
+pub(super) fn found(need: Need, present: bool) -> super::Finding {
+    super::Finding { need, presence: present.into(), fault: None }
 }
 
 #[cfg(test)]
 pub(super) fn of_rust_on_debian_12() -> Vec<super::Finding> {
-    host_packages::rust(Some("bookworm"), true)
-        .into_iter()
-        .map(|need| super::Finding { need, present: false })
-        .collect()
+    host_packages::rust(Some("bookworm"), true).into_iter().map(|need| found(need, false)).collect()
 }

@@ -1,10 +1,12 @@
 //! The needs of a run on its host, and the packages that meet them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::base::process::{self, Command};
+use crate::base::error::{Exit, Explain, Failure};
+use crate::base::process;
 use crate::base::sandbox::Sandbox;
 use crate::base::stop::Stop;
 use crate::kernel::toolchain::rust::SearchPaths;
@@ -34,9 +36,50 @@ pub struct Need {
     optional: bool,
 }
 
+/// Whether the host meets a need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It does.
+    Found,
+    /// It does not.
+    Missing,
+    /// Only the C compiler could tell, and there is none that works.
+    Unknown,
+}
+
+impl From<bool> for Presence {
+    fn from(found: bool) -> Presence {
+        if found { Presence::Found } else { Presence::Missing }
+    }
+}
+
+/// The C compiler of a run, as the host has it.
+#[derive(Debug)]
+pub(crate) enum HostCompiler<'a> {
+    /// It compiles; its name or path.
+    Works(&'a str),
+    /// The host does not have it.
+    Missing,
+    /// The host has a program of this name, which is of no use.
+    Broken(toolchain::Error),
+}
+
+impl HostCompiler<'_> {
+    /// Examines `cc`, a name in `PATH` or a path.
+    pub(crate) fn examine<'a>(cc: &'a str, stop: &Stop) -> HostCompiler<'a> {
+        match toolchain::check_compiler(cc, stop) {
+            Ok(()) => HostCompiler::Works(cc),
+            Err(toolchain::Error::Missing { .. }) => HostCompiler::Missing,
+            Err(error) => HostCompiler::Broken(error),
+        }
+    }
+}
+
 /// How to test that the host meets a need.
 #[derive(Clone, Debug)]
 enum Test {
+    /// The C compiler of the run works.
+    Compiler,
     /// Name or path of a program.
     Program(PathBuf),
     /// The compiler finds this header.
@@ -49,6 +92,8 @@ enum Test {
     Libclang,
     /// A mechanism of the sandbox works.
     Sandbox,
+    /// Files can be written to the directory for temporary files.
+    TemporaryFiles,
     /// The file system of this directory, which need not exist, has this much free space.
     DiskSpace {
         dir: PathBuf,
@@ -105,9 +150,20 @@ impl Need {
         self.optional
     }
 
-    /// Whether the host meets the need; `cc` is the C compiler of the run.
-    pub(crate) fn is_met(&self, cc: &str, stop: &Stop) -> bool {
-        self.test.passes(cc, stop)
+    /// Whether the host meets the need.
+    pub(crate) fn presence(&self, compiler: &HostCompiler, stop: &Stop) -> Presence {
+        self.test.presence(compiler, stop)
+    }
+
+    /// Why what the host has is of no use, if it has something.
+    pub(crate) fn fault(&self, compiler: &HostCompiler) -> Option<Failure> {
+        match (&self.test, compiler) {
+            (Test::Compiler, HostCompiler::Broken(error)) => Some(Failure::new(None, error)),
+            (Test::TemporaryFiles, _) => tempfile::tempfile()
+                .err()
+                .map(|source| Failure::new(None, &NoTemporaryFiles { dir: std::env::temp_dir(), source })),
+            _ => None,
+        }
     }
 
     /// Names of the packages that meet the need; empty if no package does.
@@ -123,6 +179,24 @@ impl Need {
     /// The command that meets the need once its packages are installed, if they alone do not.
     pub(crate) fn command(&self, manager: Manager) -> Option<&'static str> {
         self.packages.then.filter(|(for_manager, _)| *for_manager == manager).map(|(_, command)| command)
+    }
+}
+
+/// The directory for temporary files is of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to {}, the directory for temporary files", dir.display())]
+struct NoTemporaryFiles {
+    dir: PathBuf,
+    source: io::Error,
+}
+
+impl Explain for NoTemporaryFiles {
+    fn exit(&self) -> Exit {
+        Exit::HostLacks
+    }
+
+    fn next_step(&self) -> Option<String> {
+        Some("set TMPDIR to a directory that you can write to".into())
     }
 }
 
@@ -205,36 +279,62 @@ pub(crate) fn boot() -> Vec<Need> {
     vec![Need::program("qemu-system-x86_64", "the boot test", packages), compiler]
 }
 
+/// The need of the boot test that no package meets.
+pub(crate) fn temporary_files() -> Need {
+    Need {
+        what: "a directory for temporary files (TMPDIR)".into(),
+        used_for: "the boot test",
+        test: Test::TemporaryFiles,
+        packages: Packages::default(),
+        optional: false,
+    }
+}
+
 /// The compiler and the binary utilities that kbuild uses with it.
 fn compiler(cc: &str) -> Vec<Need> {
     let name = Path::new(cc).file_name().and_then(|name| name.to_str()).unwrap_or(cc);
-    // The suffix becomes part of packages' names.
-    let is_version = |suffix: &&str| suffix.chars().all(|c| c.is_ascii_digit() || "-.".contains(c));
-    let Some(suffix) = name.strip_prefix("clang").filter(is_version) else {
-        let packages = Packages::each(["gcc libc6-dev", "gcc glibc-devel", "gcc glibc-devel"]);
-        return vec![
-            Need {
-                what: "C compiler".into(),
-                used_for: "the build",
-                test: Test::Program(cc.into()),
-                packages,
-                optional: false,
-            },
-            program("ld", "the build", "binutils"),
-        ];
-    };
+    match (version(name, "clang"), version(name, "gcc")) {
+        (Some(version), _) => clang(cc, version),
+        (None, version) => {
+            vec![
+                c_compiler(cc, version.map_or_else(Packages::default, gcc)),
+                program("ld", "the build", "binutils"),
+            ]
+        }
+    }
+}
+
+/// The version in a compiler's name, such as `-19`; empty if the name has none, `None` if it is not the name of `family`.
+fn version<'n>(name: &'n str, family: &str) -> Option<&'n str> {
+    let version = name.strip_prefix(family)?;
+    // The version becomes part of packages' names.
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    (version.is_empty() || version.strip_prefix('-').is_some_and(is_number)).then_some(version)
+}
+
+fn c_compiler(cc: &str, packages: Packages) -> Need {
+    let what = if cc == "gcc" { "C compiler".into() } else { format!("C compiler {cc}") };
+    Need { what, used_for: "the build", test: Test::Compiler, packages, optional: false }
+}
+
+/// The packages of a gcc; `version` is as in `gcc-12`.
+fn gcc(version: &str) -> Packages {
+    let without_dash = version.trim_start_matches('-');
+    Packages {
+        apt: format!("gcc{version} libc6-dev"),
+        zypper: format!("gcc{without_dash} glibc-devel"),
+        ..Packages::everywhere("gcc glibc-devel")
+    }
+}
+
+/// The needs of a build with clang; `version` is as in `clang-19`.
+fn clang(cc: &str, version: &str) -> Vec<Need> {
     let packages = Packages {
-        apt: format!("clang{suffix} lld{suffix} llvm{suffix}"),
+        apt: format!("clang{version} lld{version} llvm{version}"),
         ..Packages::everywhere("clang lld llvm")
     };
     let path = process::find(cc).unwrap_or_else(|| cc.into());
-    let mut needs = vec![Need {
-        what: cc.into(),
-        used_for: "the build",
-        test: Test::Program(cc.into()),
-        packages: packages.clone(),
-        optional: false,
-    }];
+    let mut needs = vec![c_compiler(cc, packages.clone())];
     needs.extend(LLVM_TOOLS.iter().map(|(_, name)| {
         let tool = toolchain::llvm_tool(&path, name);
         Need {
@@ -302,26 +402,30 @@ fn header(what: &str, path: &'static str, used_for: &'static str, packages: [&st
     }
 }
 
+/// The directories in which compilers of distributions find headers.
+const HEADERS: [&str; 3] = ["/usr/include", "/usr/include/x86_64-linux-gnu", "/usr/local/include"];
+
 impl Test {
-    fn passes(&self, cc: &str, stop: &Stop) -> bool {
-        let compiles = |flags: &[&str], source: &str| {
-            let Ok(dir) = tempfile::tempdir() else { return false };
-            let file = dir.path().join("test.c");
-            let written = fs::write(&file, source);
-            let object: PathBuf = dir.path().join("test.o");
-            let compile = Command::new(cc).args(flags).arg("-c").arg(&file).arg("-o").arg(&object);
-            written.is_ok() && compile.run(stop).is_ok()
-        };
-        match self {
+    fn presence(&self, compiler: &HostCompiler, stop: &Stop) -> Presence {
+        let is_met = match self {
+            Test::Compiler => matches!(compiler, HostCompiler::Works(_)),
             Test::Program(name) => process::find(name).is_some(),
-            Test::Header(path) => compiles(&[], &format!("#include <{path}>\n")),
+            Test::Header(path) => match compiler {
+                HostCompiler::Works(cc) => toolchain::compiles(cc, &["-include", path], stop).is_ok(),
+                _ => HEADERS.iter().any(|dir| Path::new(dir).join(path).exists()),
+            },
+            Test::Compiles32Bit => match compiler {
+                HostCompiler::Works(cc) => toolchain::compiles(cc, &["-m32", "-ffreestanding"], stop).is_ok(),
+                _ => return Presence::Unknown,
+            },
             Test::Rustc => toolchain::rust::rustc(&SearchPaths::of_this_host(), stop).is_ok(),
             Test::Bindgen => toolchain::rust::bindgen(&SearchPaths::of_this_host(), stop).is_ok(),
             Test::Sandbox => Sandbox::find(stop).is_ok(),
             Test::Libclang => toolchain::rust::libclang(&SearchPaths::of_this_host()).is_ok(),
-            Test::Compiles32Bit => compiles(&["-m32", "-ffreestanding"], "int f(void) { return 1; }\n"),
+            Test::TemporaryFiles => tempfile::tempfile().is_ok(),
             Test::DiskSpace { dir, bytes } => free_bytes(dir).is_none_or(|free| free >= *bytes),
-        }
+        };
+        is_met.into()
     }
 }
 
@@ -337,7 +441,7 @@ mod tests {
     use super::*;
 
     fn passes(test: Test) -> bool {
-        test.passes("cc", &Stop::default())
+        test.presence(&HostCompiler::Works("cc"), &Stop::default()) == Presence::Found
     }
 
     #[test]
@@ -370,6 +474,29 @@ mod tests {
         let newer = rust(Some("trixie"), false);
         assert_eq!(apt(&newer), ["rustc", "rust-src", "libclang-dev", "bindgen"]);
         assert!(commands(&newer, Manager::Apt).is_empty());
+    }
+
+    #[test]
+    fn without_a_compiler_headers_are_searched_for_and_other_tests_wait() {
+        let presence = |test: Test| test.presence(&HostCompiler::Missing, &Stop::default());
+        assert_eq!(presence(Test::Header("stdio.h")), Presence::Found);
+        assert_eq!(presence(Test::Header("no-such-header.h")), Presence::Missing);
+        assert_eq!(presence(Test::Compiles32Bit), Presence::Unknown);
+        assert_eq!(presence(Test::Compiler), Presence::Missing);
+    }
+
+    #[test]
+    fn a_compiler_comes_from_the_package_of_its_version() {
+        let packages = |cc: &str, manager| {
+            let needs = compiler(cc);
+            needs[0].packages(manager).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(packages("gcc", Manager::Apt), ["gcc", "libc6-dev"]);
+        assert_eq!(packages("gcc-99", Manager::Apt), ["gcc-99", "libc6-dev"]);
+        assert_eq!(packages("gcc-13", Manager::Zypper), ["gcc13", "glibc-devel"]);
+        assert!(packages("/opt/tcc", Manager::Apt).is_empty());
+        assert!(packages("gcc-wrapper", Manager::Apt).is_empty());
+        assert_eq!(compiler("gcc-99")[0].what, "C compiler gcc-99");
     }
 
     #[test]

@@ -71,6 +71,12 @@ pub enum Error {
         /// As given.
         given: String,
     },
+    /// A compiler with arguments or with another program before it.
+    #[error("--cc takes the name or the path of one program, not a command line: {given:?}")]
+    CompilerCommand {
+        /// As given.
+        given: String,
+    },
     /// A boot test is the goal, and the request excludes it.
     #[error("cannot boot: the request excludes the boot test")]
     NothingToBoot,
@@ -97,6 +103,12 @@ impl Explain for Error {
                 let lines: Vec<_> = release::Line::SUPPORTED.iter().map(ToString::to_string).collect();
                 Some(format!("use a release from a supported line: {}", lines.join(", ")))
             }
+            Error::CompilerCommand { given } if given.starts_with("ccache ") => {
+                Some("give a link to ccache, which most distributions have: --cc /usr/lib/ccache/gcc".into())
+            }
+            Error::CompilerCommand { .. } => {
+                Some("write the command into a script, and give its path: --cc ./script".into())
+            }
             _ => None,
         }
     }
@@ -119,9 +131,10 @@ impl Request {
     /// Refuses a request that no source and no tool can satisfy.
     ///
     /// # Errors
-    /// The release has no io threads, or `localversion` cannot be part of a package's name.
+    /// The release has no io threads, `cc` is a command line, or `localversion` cannot be part of a package's name.
     pub fn check(&self) -> Result<(), Error> {
         refuse_without_io_threads(self.sources.release)?;
+        check_compiler(&self.cc)?;
         self.localversion.as_deref().map_or(Ok(()), check_localversion)
     }
 
@@ -170,6 +183,13 @@ fn refuse_without_io_threads(spec: ReleaseSpec) -> Result<(), Error> {
     }
 }
 
+fn check_compiler(cc: &str) -> Result<(), Error> {
+    match cc.contains(char::is_whitespace) && !Path::new(cc).exists() {
+        true => Err(Error::CompilerCommand { given: cc.to_owned() }),
+        false => Ok(()),
+    }
+}
+
 fn check_localversion(text: &str) -> Result<(), Error> {
     // Debian allows no upper-case letters in a package's name, and two kernels must not share one package.
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-+.".contains(c);
@@ -191,6 +211,16 @@ mod tests {
             assert_eq!(error.exit(), Exit::Usage);
         }
         assert!(refuse_without_io_threads("5.10.y".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_command_line_is_no_compiler() {
+        let next = |cc: &str| check_compiler(cc).unwrap_err().next_step().unwrap();
+        assert!(next("ccache gcc").contains("/usr/lib/ccache/gcc"));
+        assert!(next("gcc -m64").contains("script"));
+        for cc in ["gcc", "clang-19", "/opt/bin/gcc"] {
+            assert!(check_compiler(cc).is_ok(), "{cc}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod configure;
 mod console;
 mod disk_space;
 mod docs;
+mod doctor;
 mod evidence;
 mod fuzz;
 mod layers;

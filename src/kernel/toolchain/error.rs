@@ -39,6 +39,14 @@ pub enum Error {
         /// Why it failed.
         source: process::Error,
     },
+    /// The compiler fails on an empty file.
+    #[error("the C compiler {cc} cannot compile an empty file")]
+    Compile {
+        /// Name or path of the compiler.
+        cc: String,
+        /// Why it failed.
+        source: process::Error,
+    },
     /// No rustc is recent enough and has the sources of its library.
     #[error("cannot find a usable rustc with the sources of its library")]
     NoRustc {
@@ -100,13 +108,19 @@ impl Explain for Error {
                 Some("run kpatch-build doctor --lang rust".to_owned())
             }
             Error::Unsupported { .. } => Some("use a gcc or clang: --cc PROGRAM".to_owned()),
+            Error::Run { program, .. } => {
+                Some(format!("make `{program} --version` work, or name another program"))
+            }
+            Error::Compile { cc, .. } => Some(format!(
+                "make `{cc} -S -x c /dev/null -o /dev/null` work, or use another compiler: --cc PROGRAM"
+            )),
             _ => None,
         }
     }
 
     fn log_and_tail(&self) -> (Option<&Path>, &[String]) {
         match self {
-            Error::Run { source, .. } => source.log_and_tail(),
+            Error::Run { source, .. } | Error::Compile { source, .. } => source.log_and_tail(),
             _ => (None, &[]),
         }
     }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use self::query::{first_line, number_after, query};
-use crate::base::process;
-use crate::base::stop::Stop;
+use crate::base::process::{self, Command};
+use crate::base::stop::{Interrupted, Stop};
 
 pub use self::error::Error;
 pub use self::rust::RustToolchain;
@@ -50,17 +50,10 @@ pub struct Toolchain {
 /// # Errors
 /// A program is missing, cannot be run or prints no version; the compiler is neither gcc nor clang.
 pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
-    let path = process::find(cc).ok_or_else(|| Error::Missing { program: cc.to_owned() })?;
-    let path = std::path::absolute(&path).unwrap_or(path);
-    let version = query(&path, "--version", stop)?;
-    let (compiler, cc_version, linker) = if version.contains("clang version") {
-        let number = number_after(&version, "clang version", &path)?;
-        (Compiler::Clang, format!("clang {number}"), llvm_tool(&path, "ld.lld"))
-    } else if version.contains("Free Software Foundation") {
-        let number = query(&path, "-dumpfullversion", stop)?;
-        (Compiler::Gcc, format!("gcc {}", number.trim()), PathBuf::from("ld"))
-    } else {
-        return Err(Error::Unsupported { cc: path, version: first_line(&version) });
+    let Found { path, compiler, number, text } = find_compiler(cc, stop)?;
+    let (cc_version, linker) = match compiler {
+        Compiler::Clang => (format!("clang {number}"), llvm_tool(&path, "ld.lld")),
+        Compiler::Gcc => (format!("gcc {number}"), PathBuf::from("ld")),
     };
     let linker =
         process::find(&linker).ok_or_else(|| Error::Missing { program: linker.display().to_string() })?;
@@ -69,11 +62,63 @@ pub fn discover(cc: &str, stop: &Stop) -> Result<Toolchain, Error> {
         compiler,
         cc: path,
         cc_version,
-        cc_text: first_line(&version),
+        cc_text: text,
         ld_version,
         rust: None,
         pahole_version: optional_version("pahole", stop)?.map(|version| format!("pahole {version}")),
     })
+}
+
+/// A C compiler of the host.
+struct Found {
+    path: PathBuf,
+    compiler: Compiler,
+    /// `12.2.0`.
+    number: String,
+    /// The first line of `--version`.
+    text: String,
+}
+
+fn find_compiler(cc: &str, stop: &Stop) -> Result<Found, Error> {
+    let path = process::find(cc).ok_or_else(|| Error::Missing { program: cc.to_owned() })?;
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let version = query(&path, "--version", stop)?;
+    let text = first_line(&version);
+    let (compiler, number) = if version.contains("clang version") {
+        (Compiler::Clang, number_after(&version, "clang version", &path)?)
+    } else {
+        // Every program of the GNU project names the Free Software Foundation; only gcc knows this flag.
+        let number = match query(&path, "-dumpfullversion", stop) {
+            Err(Error::Run { .. }) => None,
+            number => Some(number?.trim().to_owned()),
+        };
+        let number = number.filter(|number| number.starts_with(|c: char| c.is_ascii_digit()));
+        (Compiler::Gcc, number.ok_or_else(|| Error::Unsupported { cc: path.clone(), version: text.clone() })?)
+    };
+    Ok(Found { path, compiler, number, text })
+}
+
+/// Fails unless the host has `cc`, it is a gcc or a clang, and it compiles an empty file.
+///
+/// # Errors
+/// [`Error::Missing`], [`Error::Unsupported`], [`Error::Run`], [`Error::Compile`]; a stop is requested.
+pub(crate) fn check_compiler(cc: &str, stop: &Stop) -> Result<(), Error> {
+    find_compiler(cc, stop)?;
+    compiles(cc, &[], stop)
+}
+
+/// Compiles an empty file with `flags`, as far as assembler code. No file is written: a full or missing temporary directory
+/// says nothing about a header.
+///
+/// # Errors
+/// [`Error::Compile`]; a stop is requested.
+pub(crate) fn compiles(cc: &str, flags: &[&str], stop: &Stop) -> Result<(), Error> {
+    let compile = Command::new(cc).args(flags).args(["-S", "-x", "c", "/dev/null", "-o", "/dev/null"]);
+    match compile.deadline(query::DEADLINE).run(stop) {
+        Ok(_) => Ok(()),
+        Err(process::Error::Interrupted { .. }) => Err(Interrupted.into()),
+        Err(source) => Err(Error::Compile { cc: cc.to_owned(), source }),
+    }
 }
 
 /// Whether `cc` is `gcc` or `clang`, with or without a version (`clang-19`), and so can only be a program of the `PATH`.
