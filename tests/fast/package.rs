@@ -5,14 +5,14 @@ use std::io::Read;
 use std::path::Path;
 
 use kpatch_build::base::error::Explain;
-use kpatch_build::base::events::{Event, Events, Sink};
+use kpatch_build::base::events::{Event, Events, Notes, Sink};
 use kpatch_build::base::options::{Compression, Format, Part};
 use kpatch_build::base::stop::Stop;
 use kpatch_build::stages::package::{Error, Package, write};
 use sha2::Digest;
 
 use crate::support::archives::{control, deb_parts, rpm_files, sha256, tar_files};
-use crate::support::fixtures::fake_kernel::{Machine, TIMESTAMP, compile_program};
+use crate::support::fixtures::fake_kernel::{DISKLESS_CONFIG, Machine, TIMESTAMP, compile_program};
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";
 
@@ -101,7 +101,9 @@ fn the_control_file_has_the_fields_that_dpkg_and_apt_need() {
 fn a_kernel_without_initramfs_support_depends_on_no_generator() {
     let machine = Machine::new();
     let kernel = machine.modular_kernel(RELEASE);
-    fs::write(kernel.config(), "CONFIG_64BIT=y\n# CONFIG_BLK_DEV_INITRD is not set\n").unwrap();
+    let config =
+        "CONFIG_BLOCK=y\nCONFIG_VIRTIO_BLK=y\nCONFIG_EXT4_FS=y\n# CONFIG_BLK_DEV_INITRD is not set\n";
+    fs::write(kernel.config(), config).unwrap();
     let packages = machine.package(&kernel).unwrap();
     let deb = &of(&packages, Format::Deb).path;
     let control_file = control(deb, "control");
@@ -120,12 +122,46 @@ fn the_description_says_that_a_kernel_without_disks_is_for_tests() {
         [control(&of(&packages, Format::Deb).path, "control"), rpm]
     };
     for text in descriptions() {
-        assert!(text.contains("for tests in a virtual machine") && text.contains("CONFIG_BLOCK"), "{text}");
-    }
-    fs::write(kernel.config(), "CONFIG_BLOCK=y\nCONFIG_VIRTIO_BLK=y\nCONFIG_EXT4_FS=y\n").unwrap();
-    for text in descriptions() {
         assert!(!text.contains("for tests"), "{text}");
     }
+    fs::write(kernel.config(), DISKLESS_CONFIG).unwrap();
+    for text in descriptions() {
+        assert!(text.contains("for tests in a virtual machine") && text.contains("CONFIG_BLOCK"), "{text}");
+    }
+}
+
+#[test]
+fn no_boot_loader_gets_a_kernel_without_disks() {
+    let notes = Notes::default();
+    let machine = Machine::with_events(notes.keep(&Events::silent()));
+    let kernel = machine.modular_kernel(RELEASE);
+    fs::write(kernel.config(), DISKLESS_CONFIG).unwrap();
+    let packages = machine.package(&kernel).unwrap();
+    let notes = notes.so_far();
+    assert_eq!(notes.len(), 1, "one note for both formats: {notes:?}");
+    assert!(notes[0].text.contains("CONFIG_BLOCK") && notes[0].text.contains("--kconfig cloud"), "{notes:?}");
+
+    // Boot loaders list every vmlinuz in /boot.
+    let deb = &of(&packages, Format::Deb).path;
+    let files = tar_files(&deb_parts(deb)["data.tar.xz"]);
+    assert!(files.contains_key(&format!("lib/modules/{RELEASE}/vmlinuz")));
+    assert!(!files.keys().any(|path| path.starts_with("boot/vmlinuz")));
+    let control_file = control(deb, "control");
+    assert!(
+        control_file.contains("\nDepends: kmod\n") && !control_file.contains("Provides:"),
+        "{control_file}"
+    );
+    let postinst = control(deb, "postinst");
+    assert!(!postinst.contains("linux-update-symlinks") && !postinst.contains("run-parts"), "{postinst}");
+    assert!(postinst.contains(&format!("Its image: /lib/modules/{RELEASE}/vmlinuz")), "{postinst}");
+
+    let rpm = rpm::PackageMetadata::open(&of(&packages, Format::Rpm).path).unwrap();
+    assert!(rpm.get_post_trans_script().is_err() && rpm.get_pre_uninstall_script().is_err());
+    let ghosts = rpm.get_file_entries().unwrap();
+    assert!(!ghosts.iter().any(|entry| entry.path().starts_with("/boot")), "{ghosts:?}");
+    let provides = rpm.get_provides().unwrap();
+    assert!(provides.iter().any(|provided| provided.name == "kernel-uname-r"));
+    assert!(!provides.iter().any(|provided| provided.name == "kernel"), "{provides:?}");
 }
 
 #[test]

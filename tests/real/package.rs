@@ -7,7 +7,7 @@ use std::process::Command;
 use kpatch_build::base::options::Format;
 use kpatch_build::stages::package::{Package, write};
 
-use crate::support::fixtures::fake_kernel::Machine;
+use crate::support::fixtures::fake_kernel::{DISKLESS_CONFIG, Machine};
 use crate::support::need::have_root;
 use crate::support::output::{must, text};
 use crate::support::systems::debian_root::Root;
@@ -55,6 +55,41 @@ fn real_dpkg_deb_reads_the_intended_fields_and_files() {
     for (older, newer) in [("7.2~rc3-1", "7.2-1"), ("6.1.187-1", "6.1.187-2"), ("6.1.99-1", "6.1.187-1")] {
         must(Command::new("dpkg").args(["--compare-versions", older, "lt", newer]));
     }
+}
+
+#[test]
+fn real_dpkg_installs_a_kernel_without_disks_beside_the_boot_loader() {
+    if !have_root(&["chroot", "mmdebstrap", "apt-get"]) {
+        return;
+    }
+    let (machine, root) = (Machine::new(), Root::new());
+    for when in ["preinst", "postinst", "prerm", "postrm"] {
+        root.script(
+            &format!("/etc/kernel/{when}.d/zz-record"),
+            &format!("echo {when} \"$1\" \"$2\" >> /hooks"),
+        );
+    }
+    let product = deliver(&machine, &root, OTHER, 1, Format::Deb);
+    root.must(&format!("dpkg -i {product}"));
+    fs::remove_file(root.join("/hooks")).unwrap();
+    let kernel = machine.modular_kernel(RELEASE);
+    fs::write(kernel.config(), DISKLESS_CONFIG).unwrap();
+    let packages = machine.package(&kernel).unwrap();
+    fs::copy(of(&packages, Format::Deb), root.join("/diskless.deb")).unwrap();
+    let said = root.must("dpkg -i /diskless.deb");
+    assert!(said.contains("cannot start a machine with a disk"), "{said}");
+    assert!(root.must("dpkg --audit").is_empty());
+    assert!(!root.join("/hooks").exists(), "{}", root.read("/hooks"));
+    assert_eq!(fs::read_link(root.join("/vmlinuz")).unwrap(), Path::new(&format!("boot/vmlinuz-{OTHER}")));
+    // What update-grub lists.
+    assert_eq!(root.must("ls /boot | grep ^vmlinuz").trim_end(), format!("vmlinuz-{OTHER}"));
+    let image = format!("/lib/modules/{RELEASE}/vmlinuz");
+    assert!(root.join(&image).exists());
+    let needs = root.must(&format!("modprobe --show-depends -S {RELEASE} provider"));
+    assert!(needs.contains("provider.ko"), "{needs}");
+    root.must(&format!("dpkg --remove linux-image-{RELEASE}"));
+    assert_eq!(root.read("/hooks"), format!("prerm {RELEASE} {image}\n"));
+    assert_eq!(root.traces(RELEASE), "");
 }
 
 #[test]
@@ -290,6 +325,24 @@ fn real_rpm_installs_side_by_side_and_erases() {
     assert_eq!(root.traces(RELEASE), "");
     must_rpm(root.path(), &["--erase", &format!("kernel-kpatch-{OTHER}")]);
     assert_eq!(root.traces("6.1.187"), "");
+}
+
+#[test]
+fn real_rpm_installs_a_kernel_without_disks_beside_the_boot_loader() {
+    if !have_root(&["rpm", "chroot", "mmdebstrap", "apt-get"]) {
+        return;
+    }
+    let (machine, root) = (Machine::new(), Root::new());
+    install_stand_in(&root);
+    let kernel = machine.modular_kernel(RELEASE);
+    fs::write(kernel.config(), DISKLESS_CONFIG).unwrap();
+    let packages = machine.package(&kernel).unwrap();
+    must_rpm(root.path(), &["--install", of(&packages, Format::Rpm).to_str().unwrap()]);
+    assert!(!root.join("/hooks").exists(), "{}", root.read("/hooks"));
+    assert_eq!(root.must(&format!("ls /boot | grep {RELEASE} || :")), "");
+    assert!(root.join(&format!("/lib/modules/{RELEASE}/vmlinuz")).exists());
+    must_rpm(root.path(), &["--erase", &format!("kernel-kpatch-{RELEASE}")]);
+    assert_eq!(root.traces(RELEASE), "");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Package descriptions: name, version and texts, the same in both formats.
 
-use super::disk::missing_for_disk;
-use super::error::Error;
 use super::job::PackageJob;
 use crate::base::options::{Format, Part};
 
@@ -40,13 +38,10 @@ impl PackageInfo {
     }
 
     /// Describes a kernel's package.
-    ///
-    /// # Errors
-    /// The kernel's configuration cannot be read.
-    pub(super) fn of_kernel(job: &PackageJob, format: Format) -> Result<PackageInfo, Error> {
+    pub(super) fn of_kernel(job: &PackageJob, format: Format) -> PackageInfo {
         let request = job.request;
         let kernel = format!("Linux {}, series {}: {}", request.upstream, request.series, request.title);
-        Ok(PackageInfo {
+        PackageInfo {
             name: match format {
                 Format::Deb => job.names.deb(job.part),
                 Format::Rpm => job.names.rpm(job.part),
@@ -54,11 +49,11 @@ impl PackageInfo {
             version: job.names.upstream.clone(),
             revision: job.names.revision,
             summary: kernel_summary(job),
-            paragraphs: kernel_description(job)?,
+            paragraphs: kernel_description(job),
             licence: "GPL-2.0-only",
             homepage: Some("https://www.kernel.org/"),
             changes: std::iter::once(kernel).chain(request.patches.iter().cloned()).collect(),
-        })
+        }
     }
 }
 
@@ -100,7 +95,7 @@ fn kernel_summary(job: &PackageJob) -> String {
     }
 }
 
-fn kernel_description(job: &PackageJob) -> Result<Vec<String>, Error> {
+fn kernel_description(job: &PackageJob) -> Vec<String> {
     let release = &job.names.release;
     let contents = match job.part {
         Part::Image => format!("The Linux kernel {release}, its modules and their dependency lists."),
@@ -119,15 +114,14 @@ fn kernel_description(job: &PackageJob) -> Result<Vec<String>, Error> {
     let request = job.request;
     let series = format!("Patch series {}: {}.", request.series, request.title.trim_end_matches('.'));
     let mut paragraphs = vec![contents, series];
-    if job.part == Part::Image
-        && let Some(lacking) = missing_for_disk(&job.payload.config()?)
-    {
+    if let Some(lacking) = job.missing_for_disk {
         paragraphs.push(format!(
             "This kernel is for tests in a virtual machine. It cannot start a machine with a disk, because it lacks \
-             {lacking}."
+             {lacking}. The package does not add it to the boot loader; the image is \
+             /lib/modules/{release}/vmlinuz."
         ));
     }
-    Ok(paragraphs)
+    paragraphs
 }
 
 #[cfg(test)]

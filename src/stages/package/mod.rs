@@ -24,6 +24,7 @@ mod self_package_request;
 pub mod self_package;
 
 use crate::base::context::Context;
+use crate::base::events::Stage;
 use crate::base::options::{Format, Part};
 use crate::base::stage_result::StageResult;
 use crate::kernel::KernelPlan;
@@ -72,7 +73,10 @@ pub fn write(cx: &Context, request: &PackageRequest, build: &KernelBuild) -> Res
     let mut pending = Vec::new();
     for (part, mut payload) in payloads {
         reader.measure(&mut payload)?;
-        let job = PackageJob { request, names: &names, part, payload };
+        let job = PackageJob::new(request, &names, part, payload)?;
+        if let Some(lacking) = job.missing_for_disk {
+            cx.events.note(Stage::Package, no_disk(lacking));
+        }
         for format in &request.formats {
             pending.push((*format, part, write_one(&job, *format, &reader)?));
         }
@@ -86,6 +90,13 @@ pub fn write(cx: &Context, request: &PackageRequest, build: &KernelBuild) -> Res
     pending.into_iter().map(publish).collect()
 }
 
+fn no_disk(lacking: &str) -> String {
+    format!(
+        "the image is for a virtual machine, and its package does not add it to the boot loader: the kernel lacks \
+         {lacking}; --kconfig cloud builds one that starts from a disk"
+    )
+}
+
 fn write_one(job: &PackageJob, format: Format, reader: &PayloadReader) -> Result<PendingPackage, Error> {
     let request = job.request;
     let options = WriteOptions {
@@ -95,7 +106,7 @@ fn write_one(job: &PackageJob, format: Format, reader: &PayloadReader) -> Result
         out: &request.out,
         reader,
     };
-    let info = PackageInfo::of_kernel(job, format)?;
+    let info = PackageInfo::of_kernel(job, format);
     match format {
         Format::Deb => {
             let documents = deb::kernel::documents(job, &info);

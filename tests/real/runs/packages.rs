@@ -39,7 +39,7 @@ fn dpkg_and_rpm_accept_the_packages_of_a_booted_kernel() {
     assert!(info.contains(&format!("Package: linux-image-{release}\n")), "{info}");
     let contents = output("dpkg-deb", &["--contents", &deb]);
     for path in [
-        format!("./boot/vmlinuz-{release}"),
+        format!("./lib/modules/{release}/vmlinuz"),
         format!("./boot/System.map-{release}"),
         format!("./boot/config-{release}"),
         format!("./lib/modules/{release}/modules.dep.bin"),
@@ -69,7 +69,7 @@ fn the_packaged_image_is_the_booted_one() {
     let deb = report["artifacts"][0]["path"].as_str().unwrap();
     let root = tempfile::tempdir().unwrap();
     output("dpkg-deb", &["--extract", deb, root.path().to_str().unwrap()]);
-    let image = std::fs::read(root.path().join(format!("boot/vmlinuz-{release}"))).unwrap();
+    let image = std::fs::read(root.path().join(format!("lib/modules/{release}/vmlinuz"))).unwrap();
     use sha2::{Digest, Sha256};
     let sha256 = kpatch_build::base::digest::hex(&Sha256::digest(&image));
     assert_eq!(report["kernel"]["image_sha256"], sha256);

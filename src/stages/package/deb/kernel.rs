@@ -16,6 +16,12 @@ const IMAGE_SCRIPTS: [(&str, &str); 4] = [
     ("preinst", include_str!("../../../../packaging/deb/preinst")),
     ("prerm", include_str!("../../../../packaging/deb/prerm")),
 ];
+/// The scripts of an image that no boot loader is to start.
+const TEST_IMAGE_SCRIPTS: [(&str, &str); 3] = [
+    ("postinst", include_str!("../../../../packaging/deb/test-postinst")),
+    ("postrm", include_str!("../../../../packaging/deb/test-postrm")),
+    ("prerm", include_str!("../../../../packaging/deb/test-prerm")),
+];
 const HEADERS_SCRIPTS: [(&str, &str); 1] =
     [("postinst", include_str!("../../../../packaging/deb/headers-postinst"))];
 const COPYRIGHT: &str = include_str!("../../../../packaging/deb/copyright");
@@ -55,13 +61,15 @@ pub(in crate::stages::package) fn describe<'a>(
     documents: &'a [PayloadFile],
 ) -> Result<DebianPackage<'a>, Error> {
     let scripts: &[_] = match job.part {
+        Part::Image if job.missing_for_disk.is_some() => &TEST_IMAGE_SCRIPTS,
         Part::Image => &IMAGE_SCRIPTS,
         Part::Headers => &HEADERS_SCRIPTS,
         Part::Debug | Part::LibcDev => &[],
     };
     let initrd = if configured(job, "BLK_DEV_INITRD")? { "Yes" } else { "No" };
     let script = |(name, text): &(&'static str, &str)| {
-        (*name, text.replace("@RELEASE@", &job.names.release).replace("@INITRD@", initrd))
+        let text = text.replace("@RELEASE@", &job.names.release).replace("@INITRD@", initrd);
+        (*name, text.replace("@IMAGE@", &image_path(job)))
     };
     Ok(DebianPackage {
         info,
@@ -83,6 +91,10 @@ fn configured(job: &PackageJob, symbol: &str) -> Result<bool, Error> {
 
 fn relations(job: &PackageJob) -> Result<Vec<(&'static str, String)>, Error> {
     Ok(match job.part {
+        // The scripts only run depmod.
+        Part::Image if job.missing_for_disk.is_some() => {
+            vec![("Depends", "kmod".into()), ("Suggests", job.names.deb(Part::Headers))]
+        }
         Part::Image => vec![
             ("Depends", image_depends(job)?),
             ("Suggests", format!("{}, {BOOT_LOADERS}", job.names.deb(Part::Headers))),
@@ -118,6 +130,16 @@ fn headers_depends(job: &PackageJob) -> Result<String, Error> {
     Ok(depends.join(", "))
 }
 
+/// Returns the path of the image, relative to the root directory. Boot loaders list every `vmlinuz` in `/boot`, so an
+/// image that cannot start the machine is not there.
+fn image_path(job: &PackageJob) -> String {
+    let release = &job.names.release;
+    match job.missing_for_disk {
+        Some(_) => format!("lib/modules/{release}/vmlinuz"),
+        None => path_of(release, &Role::Image),
+    }
+}
+
 /// Returns the path of a file, relative to the root directory.
 ///
 /// It is `/lib/modules`, not `/usr/lib/modules`: on bullseye without merged /usr, kmod searches only there,
@@ -147,7 +169,11 @@ fn path_of(release: &str, role: &Role) -> String {
 
 fn layout<'a>(job: &'a PackageJob, documents: &'a [PayloadFile]) -> Vec<Member<'a>> {
     // dpkg shares directories between packages, so the package lists all of them.
-    members(job.payload.files.iter().chain(documents), |role| path_of(&job.names.release, role), |_| true)
+    let path = |role: &Role| match role {
+        Role::Image => image_path(job),
+        role => path_of(&job.names.release, role),
+    };
+    members(job.payload.files.iter().chain(documents), path, |_| true)
 }
 
 #[cfg(test)]

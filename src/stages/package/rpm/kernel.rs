@@ -62,11 +62,10 @@ pub(in crate::stages::package) fn describe<'a>(
 
 fn add_scripts(builder: &mut PackageBuilder, job: &PackageJob, members: &[Member]) {
     let script = |text: &str| text.replace("@RELEASE@", &job.names.release);
-    builder
-        .post_install_script(sweep(members) + &script(POST))
-        .post_trans_script(script(POSTTRANS))
-        .pre_uninstall_script(script(PREUN))
-        .post_uninstall_script(script(POSTUN));
+    builder.post_install_script(sweep(members) + &script(POST)).post_uninstall_script(script(POSTUN));
+    if job.missing_for_disk.is_none() {
+        builder.post_trans_script(script(POSTTRANS)).pre_uninstall_script(script(PREUN));
+    }
 }
 
 fn add_sweep(builder: &mut PackageBuilder, members: &[Member]) {
@@ -113,7 +112,7 @@ fn ghosts(job: &PackageJob) -> Vec<Ghost> {
         mode,
         bytes,
     };
-    if job.part != Part::Image {
+    if job.part != Part::Image || job.missing_for_disk.is_some() {
         return Vec::new();
     }
     vec![
@@ -129,12 +128,17 @@ fn ghosts(job: &PackageJob) -> Vec<Ghost> {
 fn add_image_relations(builder: &mut PackageBuilder, job: &PackageJob) {
     let in_scripts =
         DependencyFlags::SCRIPT_POST | DependencyFlags::POSTTRANS | DependencyFlags::SCRIPT_PREUN;
-    for name in ["/usr/bin/kernel-install", "coreutils", "dracut", "findutils", "kmod"] {
+    let is_for_disk = job.missing_for_disk.is_none();
+    let for_boot_loader =
+        ["/usr/bin/kernel-install", "coreutils", "dracut"].into_iter().filter(|_| is_for_disk);
+    for name in for_boot_loader.chain(["findutils", "kmod"]) {
         builder.requires(Dependency { name: name.to_owned(), flags: in_scripts, version: String::new() });
     }
-    builder.recommends(Dependency::any("linux-firmware"));
     add_installonly(builder, job);
-    builder.provides(Dependency::eq("kernel", job.names.version()));
+    if is_for_disk {
+        builder.recommends(Dependency::any("linux-firmware"));
+        builder.provides(Dependency::eq("kernel", job.names.version()));
+    }
     // This package includes all modules; Fedora splits them into several packages.
     for name in
         ["kernel-core-uname-r", "kernel-modules-core-uname-r", "kernel-modules-uname-r", "kernel-uname-r"]
