@@ -103,12 +103,30 @@ fn a_compile_error_is_reported_with_file_and_line_and_leaves_no_result() {
 }
 
 #[test]
-fn a_tree_with_another_kernel_release_is_refused() {
+fn the_localversion_of_the_tree_is_part_of_the_release() {
     let tree = fake::tree();
     fake::put(tree.path(), "localversion", "-rt1");
     let fixture = Fixture::new(tree.path());
+    for cached in [false, true] {
+        let kernel = run(&fixture, &plan(&fixture), "one").unwrap();
+        assert_eq!((kernel.release.as_str(), kernel.cached), ("6.1.5-rt1-one", cached));
+        assert!(kernel.modules().join("lib/modules/6.1.5-rt1-one").is_dir());
+    }
+}
+
+#[test]
+fn a_tree_whose_localversion_no_package_can_have_is_refused() {
+    let tree = fake::tree();
+    fake::put(tree.path(), "localversion", "-RT1");
+    let fixture = Fixture::new(tree.path());
     let error = run(&fixture, &plan(&fixture), "one").unwrap_err();
-    assert!(matches!(&error, Error::KernelRelease { found, .. } if found == "6.1.5-one-rt1"), "{error:?}");
+    assert!(matches!(&error, Error::KernelRelease { found, .. } if found == "6.1.5-RT1-one"), "{error:?}");
+    assert!(error.next_step().unwrap().contains("lower-case"));
+
+    fake::put(tree.path(), "localversion", &format!("-{}", "x".repeat(60)));
+    let fixture = Fixture::new(tree.path());
+    let error = run(&fixture, &plan(&fixture), "one").unwrap_err();
+    assert!(error.to_string().contains("64") || error.to_string().contains("long"), "{error}");
 }
 
 #[test]

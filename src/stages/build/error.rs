@@ -9,6 +9,7 @@ use crate::base::stop::Interrupted;
 use crate::base::store;
 use crate::kernel::kbuild::build_dir;
 use crate::kernel::kbuild::diagnosis::{FirstError, Missing};
+use crate::kernel::kconfig;
 
 /// A kernel that cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,7 @@ pub enum Error {
         /// The log of the stage.
         log: PathBuf,
     },
-    /// The built kernel has another release than planned.
+    /// The built kernel has a release that is not the planned one with an addition of the tree.
     #[error("the release of the built kernel is {found:?} instead of {expected:?}")]
     KernelRelease {
         /// According to the plan.
@@ -45,6 +46,9 @@ pub enum Error {
         /// According to `include/config/kernel.release`.
         found: String,
     },
+    /// The addition of the tree makes the release too long.
+    #[error(transparent)]
+    LongRelease(#[from] kconfig::Error),
     /// A second build of a stored kernel has another image.
     #[error("cannot rebuild the stored kernel bit for bit")]
     AnotherImage {
@@ -86,6 +90,7 @@ impl Explain for Error {
         match self {
             Error::Store(error) => Some(error),
             Error::BuildDir(error) => Some(error),
+            Error::LongRelease(error) => Some(error),
             Error::Interrupted(interrupted) => Some(interrupted),
             _ => None,
         }
@@ -120,7 +125,10 @@ impl Explain for Error {
             Error::AnotherImage { .. } => {
                 Some("remove that directory; the next run builds kernel and parts again".to_owned())
             }
-            Error::KernelRelease { .. } => Some("remove localversion files from the tree".to_owned()),
+            Error::KernelRelease { .. } => Some(
+                "remove the localversion files of the tree, or leave only lower-case letters, digits, - + . in them"
+                    .to_owned(),
+            ),
             _ => self.inner()?.next_step(),
         }
     }

@@ -8,6 +8,7 @@ mod run;
 mod slots;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -127,15 +128,22 @@ pub fn build(
     let FinishedKernel { kernel: entry, parts } = finished;
     Ok(KernelBuild {
         image_sha256: digest::sha256(fs::read(entry.path().join("bzImage"))?),
-        entry,
         parts,
-        release: plan.kernel_release(),
+        release: release_in(&entry)?,
+        entry,
         config_sha256: config.config_sha256,
         timestamp,
         key,
         signed_by: None,
         cached,
     })
+}
+
+/// `uname -r` of a finished kernel: the name of its modules' directory.
+fn release_in(kernel: &Entry) -> Result<String, Error> {
+    let mut names = fs::read_dir(kernel.path().join("modules/lib/modules"))?;
+    let name = names.next().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))??.file_name();
+    Ok(name.to_string_lossy().into_owned())
 }
 
 /// Builds in the `O=` directory. `expected`: roughly the number of objects of a complete build.

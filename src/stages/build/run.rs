@@ -14,6 +14,7 @@ use crate::base::stop::Interrupted;
 use crate::kernel::KernelPlan;
 use crate::kernel::kbuild::diagnosis::Diagnosis;
 use crate::kernel::kbuild::make::{Make, build_timestamp};
+use crate::kernel::kconfig;
 
 /// Counts objects for the progress bar.
 pub(super) struct ObjectCounter<'a> {
@@ -51,7 +52,7 @@ impl BuildRun<'_> {
     /// Builds image, modules and, if requested, the headers for programs.
     pub(super) fn build(&self, counter: &mut ObjectCounter) -> Result<(), Error> {
         self.make(counter, &["include/config/kernel.release"], |command| command)?;
-        self.check_release()?;
+        self.release()?;
         let headers = self.plan.parts.contains(&Part::LibcDev).then_some("headers");
         let targets: Vec<_> = ["bzImage", "modules"].into_iter().chain(headers).collect();
         self.make(counter, &targets, |command| command)
@@ -122,15 +123,23 @@ impl BuildRun<'_> {
         }
     }
 
-    fn check_release(&self) -> Result<(), Error> {
-        let path = self.dir.join("include/config/kernel.release");
-        let found = fs::read_to_string(path)?.trim().to_owned();
-        let expected = self.plan.kernel_release();
-        if found == expected { Ok(()) } else { Err(Error::KernelRelease { expected, found }) }
+    /// The kernel release that the build uses. The tree's own `localversion*` files add to it, as `localversion-rt` of the
+    /// real-time patches does (scripts/setlocalversion).
+    fn release(&self) -> Result<String, Error> {
+        let found = fs::read_to_string(self.dir.join("include/config/kernel.release"))?.trim().to_owned();
+        let (start, end) = (self.plan.release.kernel_version().to_string(), &self.plan.localversion);
+        let own = found.strip_prefix(&start).and_then(|rest| rest.strip_suffix(end.as_str()));
+        // As in --localversion: capitals and underscores would be folded in a package's name.
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-+.".contains(c);
+        if !own.is_some_and(|own| own.chars().all(allowed)) {
+            return Err(Error::KernelRelease { expected: self.plan.kernel_release(), found });
+        }
+        kconfig::check_release(found.clone())?;
+        Ok(found)
     }
 
     fn install_modules(&self, counter: &mut ObjectCounter, root: &Path) -> Result<(), Error> {
-        let modules = root.join("lib/modules").join(self.plan.kernel_release());
+        let modules = root.join("lib/modules").join(self.release()?);
         if self.has_option("MODULES")? {
             let path = root.as_os_str().to_owned();
             // Packaging and the boot test run depmod; the build must not need it.
