@@ -1,5 +1,8 @@
 //! The command line's definition: `--help`, completions, manual pages and the reference come from it.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
@@ -12,7 +15,7 @@ use super::invocation::CommandLine;
 use super::request;
 use super::settings::Settings;
 use crate::base::error::{Exit, Failure};
-use crate::base::options::Goal;
+use crate::base::options::{Goal, ProgressMode};
 use crate::base::program_name;
 use crate::base::stop::Stop;
 use crate::pipeline::request::Request;
@@ -115,18 +118,21 @@ pub(crate) fn command(name: &str) -> clap::Command {
     Cli::command().after_help(examples).display_name(&name).bin_name(&name).name(name)
 }
 
-/// Parses the arguments of this process and runs the command that they name. Prints help and mistakes in the
+/// Parses the arguments of this process and runs the command that they name; `progress` becomes how the command shows its
+/// progress. Prints help and mistakes in the
 /// arguments and ends the process, as clap does.
 ///
 /// # Errors
 /// The failure that ended the command.
-pub(super) fn run(stop: Stop) -> Result<Exit, Failure> {
+pub(super) fn run(stop: Stop, progress: &Rc<Cell<ProgressMode>>) -> Result<Exit, Failure> {
     let matches = command(program_name::get()).get_matches();
     flag_positions::check(&Cli::command(), &matches).map_err(|error| Failure::new(None, &error))?;
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let before = Settings { install: cli.install, global: cli.global, ..cli.settings };
     let after = cli.command.as_ref().map(Command::settings).unwrap_or_default();
-    let start = CommandLine { flags: after.or(before), stop, definition: command };
+    let flags = after.or(before);
+    progress.set(flags.global.progress.unwrap_or_default());
+    let start = CommandLine { flags, stop, progress: Rc::clone(progress), definition: command };
     match cli.command {
         None => run::run(start, Goal::Everything),
         Some(command) => command.run(start),

@@ -1,7 +1,9 @@
 //! One invocation of the program: its command line, and its settings once the configuration file is read.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::flags::GlobalArgs;
 use super::settings::Settings;
@@ -24,6 +26,8 @@ pub(crate) struct CommandLine {
     pub(super) flags: Settings,
     /// Set by a signal.
     pub(super) stop: Stop,
+    /// How the command shows its progress, for the end of the process; the configuration file can set it.
+    pub(super) progress: Rc<Cell<ProgressMode>>,
     /// Returns the definition of the command line for a program name.
     pub(super) definition: fn(&str) -> clap::Command,
 }
@@ -75,6 +79,7 @@ impl CommandLine {
             }
             None => self.flags.clone(),
         };
+        self.progress.set(settings.global.progress.unwrap_or_default());
         Ok(Invocation { flags: self.flags, settings, stop: self.stop })
     }
 }

@@ -302,7 +302,6 @@ impl Run<'_> {
                 let interrupted = self.cx.stop.is_set();
                 let failure = if interrupted { Failure::interrupted(failure.stage) } else { failure };
                 self.recorder.fail(&failure)?;
-                self.cx.events.send(failed(&failure));
                 Err(failure)
             }
         }
@@ -313,14 +312,4 @@ fn result(report: &Report, path: &Path) -> Event {
     let verdict = report.boot.as_ref().map(|boot| boot.verdict().name().to_owned());
     let packages = report.artifacts.iter().map(|package| package.path.clone()).collect();
     Event::Result { report: path.to_owned(), packages, verdict }
-}
-
-fn failed(failure: &Failure) -> Event {
-    Event::Failed {
-        stage: failure.stage,
-        exit: failure.exit as u8,
-        message: failure.message(),
-        facts: failure.facts.clone(),
-        next_step: failure.next_step.clone(),
-    }
 }

@@ -1,5 +1,6 @@
 //! The command line: help, usage errors, exit codes. No network, no kernel.
 
+use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -220,6 +221,28 @@ fn every_shipped_series_can_be_listed_and_shown() {
         assert!(shown.contains(series) && shown.contains("6.1"), "{shown}");
     }
     assert!(fixture.is_untouched());
+}
+
+#[test]
+fn a_command_that_is_refused_before_its_first_stage_ends_with_an_event_too() {
+    let fixture = Fixture::new();
+    fs::write(fixture.path("json.toml"), "progress = \"json\"\n").unwrap();
+    for (args, exit, named) in [
+        (&["--progress", "json", "--release", "six"][..], 2, "six"),
+        (&["--progress", "json", "--kconfig", "bott"], 2, "bott"),
+        (&["--config", "json.toml", "--series", "zeroe"], 2, "zeroe"),
+        (&["compare", "--progress", "json", "--release", "6.1.187", "--offline"], 3, "6.1.187"),
+        (&["--progress", "json", "--release", "6.1.187", "--offline"], 3, "6.1.187"),
+    ] {
+        let output = stdout(&fixture.run(args));
+        let events: Vec<serde_json::Value> =
+            output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let failed: Vec<_> = events.iter().filter(|event| event["event"] == "failed").collect();
+        assert_eq!(failed.len(), 1, "{args:?}: {output}");
+        assert_eq!(Some(failed[0]), events.last(), "{args:?}: {output}");
+        assert_eq!(failed[0]["exit"], exit, "{args:?}: {output}");
+        assert!(failed[0]["message"].as_str().unwrap().contains(named), "{args:?}: {output}");
+    }
 }
 
 #[test]
