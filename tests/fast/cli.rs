@@ -67,10 +67,10 @@ fn a_strangers_configuration_file_is_not_read() {
     use std::os::unix::fs::{PermissionsExt, chown};
     let fixture = Fixture::new();
     let file = fixture.path("kpatch-build.toml");
-    std::fs::write(&file, "cc = \"./evil\"\n").unwrap();
+    fs::write(&file, "cc = \"./evil\"\n").unwrap();
     let evil = fixture.path("evil");
-    std::fs::write(&evil, "#!/bin/sh\ntouch executed\n").unwrap();
-    std::fs::set_permissions(&evil, PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(&evil, "#!/bin/sh\ntouch executed\n").unwrap();
+    fs::set_permissions(&evil, PermissionsExt::from_mode(0o755)).unwrap();
     let refused = |reason: &str, next: &str| {
         let output = fixture.run(&["doctor"]);
         let text = stderr(&output);
@@ -79,10 +79,10 @@ fn a_strangers_configuration_file_is_not_read() {
         assert!(!fixture.path("executed").exists());
     };
     refused("names the compiler", "--config kpatch-build.toml");
-    std::fs::write(&file, "release = \"6.1.y\"\n").unwrap();
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o646)).unwrap();
+    fs::write(&file, "release = \"6.1.y\"\n").unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o646)).unwrap();
     refused("is writable for everyone", "--config kpatch-build.toml");
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     let text = stderr(&fixture.run(&["plan", "--offline"]));
     assert!(text.contains("settings from kpatch-build.toml"), "{text}");
     if have_root(&[]) {
@@ -96,7 +96,7 @@ fn a_strangers_configuration_file_is_not_read() {
 #[test]
 fn an_error_in_the_configuration_file_is_reported_with_its_line() {
     let fixture = Fixture::new();
-    std::fs::write(fixture.path("kpatch-build.toml"), "release = \"6.1.y\"\nserie = \"zeroed\"\n").unwrap();
+    fs::write(fixture.path("kpatch-build.toml"), "release = \"6.1.y\"\nserie = \"zeroed\"\n").unwrap();
     let output = fixture.run(&["plan"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("serie") && stderr(&output).contains("line 2"), "{}", stderr(&output));
@@ -106,7 +106,7 @@ fn an_error_in_the_configuration_file_is_reported_with_its_line() {
 fn the_configuration_file_may_hold_keys_that_a_command_does_not_use() {
     let fixture = Fixture::new();
     let text = "format = [\"deb\"]\ndebuggers = [\"none\"]\nno-boot = true\nboot-deadline = 9\n";
-    std::fs::write(fixture.path("kpatch-build.toml"), text).unwrap();
+    fs::write(fixture.path("kpatch-build.toml"), text).unwrap();
     let output = fixture.run(&["releases", "--offline"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let output = fixture.run(&["fetch", "--release", "6.1.187", "--offline"]);
@@ -124,7 +124,7 @@ fn the_configuration_file_is_opened_once() {
         let mut command = fixture.command(&[args, &["--config", name]].concat());
         let mut tool = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let pipe = file.clone();
-        let writer = std::thread::spawn(move || std::fs::write(pipe, "offline = true\nstore = \"store\"\n"));
+        let writer = std::thread::spawn(move || fs::write(pipe, "offline = true\nstore = \"store\"\n"));
         let start = Instant::now();
         while tool.try_wait().unwrap().is_none() {
             if start.elapsed() > Duration::from_secs(60) {
@@ -142,7 +142,7 @@ fn the_configuration_file_is_opened_once() {
 #[test]
 fn an_output_directory_that_cannot_be_written_is_refused() {
     let fixture = Fixture::new();
-    std::fs::write(fixture.path("file"), "").unwrap();
+    fs::write(fixture.path("file"), "").unwrap();
     let output = fixture.run(&["--release", "6.1.187", "--offline", "--out", "file/dist"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("file/dist"), "{}", stderr(&output));
@@ -158,7 +158,7 @@ fn offline_with_an_empty_store_fails_at_once_and_leaves_a_report() {
         "{}",
         stderr(&output)
     );
-    let report = std::fs::read(fixture.path("dist/report.json")).unwrap();
+    let report = fs::read(fixture.path("dist/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["error"]["stage"], "fetch");
     assert_eq!(report["error"]["exit"], 3);
@@ -197,7 +197,7 @@ fn completions_and_the_manual_page_come_from_the_same_definition() {
 fn a_directory_of_manual_pages_has_one_page_for_each_subcommand_with_its_own_flags() {
     let dir = tempfile::tempdir().unwrap();
     stdout(&Fixture::new().run(&["man", dir.path().to_str().unwrap()]));
-    let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let page = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
     assert!(page("kpatch-build.1").contains("localversion"));
     assert!(page("kpatch-build-plan.1").contains("explain"));
     assert!(page("kpatch-build-boot.1").contains("image"));
