@@ -75,6 +75,11 @@ impl Explain for Error {
             Error::Altered { .. } | Error::Truncated { .. } => {
                 Some("retry; if it persists, use another mirror".to_owned())
             }
+            Error::Http { .. } => Some(
+                "run the same command again; if that does not help, check the network and the proxy, or use another --source \
+                 or --debian-mirror"
+                    .to_owned(),
+            ),
             _ => self.inner()?.next_step(),
         }
     }

@@ -53,8 +53,18 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// A quilt series file without patches.
-    #[error("{} lists no patch", path.display())]
+    /// The patches need more memory than the tool may take.
+    #[error("up to {}, the series has more than {} MiB or {lines} lines", path.display(), bytes >> 20)]
+    LargeSeries {
+        /// The file that passes a limit.
+        path: PathBuf,
+        /// The limit of the bytes.
+        bytes: u64,
+        /// The limit of the lines.
+        lines: usize,
+    },
+    /// A quilt series file without patches, or an empty patch.
+    #[error("{} has no patch", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
@@ -119,6 +129,9 @@ impl Explain for Error {
             Error::Unknown { .. } | Error::NotFound { .. } => Some(
                 "use a shipped series, none, or the path of a directory or mbox, such as ./my-series".into(),
             ),
+            Error::LargeSeries { .. } => {
+                Some("apply the patches to a tree of your own, and build that: --source dir:PATH".into())
+            }
             Error::NoSeriesFile { .. } => {
                 Some("list the patches in a file named series, one file name per line".into())
             }

@@ -1,6 +1,7 @@
 //! The user's series: a directory or an mbox.
 
-use std::io::{self, Read};
+use std::cell::Cell;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -16,8 +17,47 @@ use crate::base::options::Lang;
 use crate::base::release::Release;
 use crate::claims::Claims;
 
-/// Limit in bytes of a patch or an mbox. The patch from one release of Linux to the next has 100 MiB.
-const LONGEST_PATCH: u64 = 256 << 20;
+/// Limits of all files of a series together. A byte takes up to eight bytes of memory until it is applied, and a line
+/// about a hundred more.
+const MOST_BYTES: u64 = 36 << 20;
+const MOST_LINES: usize = 1_000_000;
+
+/// Reads the files of one series.
+struct PatchReader {
+    /// Bytes and lines that the series may still have.
+    bytes: Cell<u64>,
+    lines: Cell<usize>,
+}
+
+impl PatchReader {
+    fn new() -> PatchReader {
+        PatchReader { bytes: Cell::new(MOST_BYTES), lines: Cell::new(MOST_LINES) }
+    }
+
+    /// Reads a file, which may be compressed with xz, gzip or zstd.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        let mut content = Vec::new();
+        let unreadable = |source| files::at("decompress", path, source);
+        let plain = decompress(fs::File::open(path)?).map_err(unreadable)?;
+        plain.take(self.bytes.get() + 1).read_to_end(&mut content).map_err(unreadable)?;
+        let too_large = || Error::LargeSeries { path: path.to_owned(), bytes: MOST_BYTES, lines: MOST_LINES };
+        let lines = content.iter().filter(|byte| **byte == b'\n').count();
+        self.bytes.set(self.bytes.get().checked_sub(content.len() as u64).ok_or_else(too_large)?);
+        self.lines.set(self.lines.get().checked_sub(lines).ok_or_else(too_large)?);
+        Ok(content)
+    }
+
+    /// Reads the file of one patch, which may be a mail. Returns `None` if the file is empty.
+    fn patch(&self, path: &Path) -> Result<Option<PatchFile>, Error> {
+        let content = self.read(path)?;
+        if content.is_empty() {
+            return Ok(None);
+        }
+        let content =
+            mail::patch_in_file(&content).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
+        Ok(Some(PatchFile::new(path.display().to_string(), content)))
+    }
+}
 
 /// The series at `path` for one release, without build fixes.
 pub(super) fn load(path: &Path, release: &Release, lang: Lang) -> Result<Series, Error> {
@@ -50,12 +90,15 @@ fn metadata(dir: &Path) -> Result<Option<Metadata>, Error> {
 }
 
 /// The directory of a `series.toml`.
-struct UserPatches<'p>(&'p Path);
+struct UserPatches<'p> {
+    dir: &'p Path,
+    reader: PatchReader,
+}
 
 impl PatchSource for UserPatches<'_> {
     fn patch(&self, path: &str) -> Result<PatchFile, Error> {
-        let path = self.0.join(path);
-        Ok(PatchFile::new(path.display().to_string(), fs::read(&path)?))
+        let path = self.dir.join(path);
+        self.reader.patch(&path)?.ok_or(Error::Empty { path })
     }
 }
 
@@ -63,7 +106,7 @@ fn directory(path: &Path, name: String, release: &Release, lang: Lang) -> Result
     let quilt = path.join("series");
     match metadata(path)? {
         Some(metadata) if !metadata.lines.is_empty() => {
-            resolve(&name, metadata, &UserPatches(path), release, lang)
+            resolve(&name, metadata, &UserPatches { dir: path, reader: PatchReader::new() }, release, lang)
         }
         _ if !quilt.exists() => Err(Error::NoSeriesFile { path: path.to_owned() }),
         metadata => {
@@ -94,23 +137,12 @@ fn series(name: String, metadata: Option<Metadata>, patches: Vec<PatchFile>) -> 
     }
 }
 
-/// Reads a file, which may be compressed with xz, gzip or zstd.
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut content = Vec::new();
-    let unreadable = |source| files::at("decompress", path, source);
-    let plain = decompress(fs::File::open(path)?).map_err(unreadable)?;
-    plain.take(LONGEST_PATCH + 1).read_to_end(&mut content).map_err(unreadable)?;
-    match content.len() as u64 > LONGEST_PATCH {
-        true => Err(unreadable(io::Error::other("it has more than 256 MiB")).into()),
-        false => Ok(content),
-    }
-}
-
 /// Reads a series file of quilt(1): one patch per line, followed by its options; `#` starts a comment.
 fn quilt_series(path: &Path, dir: &Path) -> Result<(Vec<PatchFile>, Vec<String>), Error> {
     let text = fs::read(path)?;
     let text = String::from_utf8_lossy(&text);
     let (mut patches, mut notes) = (Vec::new(), Vec::new());
+    let reader = PatchReader::new();
     for (index, line) in text.lines().enumerate() {
         // A `#` inside a word is part of the file name.
         let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
@@ -121,15 +153,11 @@ fn quilt_series(path: &Path, dir: &Path) -> Result<(Vec<PatchFile>, Vec<String>)
             option,
         })?;
         let file: PathBuf = dir.join(file);
-        let content = read(&file)?;
-        if content.is_empty() {
+        match reader.patch(&file)? {
+            Some(patch) => patches.push(PatchFile { reading, ..patch }),
             // quilt-new(1) creates one.
-            notes.push(format!("{} is empty and is skipped", file.display()));
-            continue;
+            None => notes.push(format!("{} is empty and is skipped", file.display())),
         }
-        let content =
-            mail::patch_in_file(&content).map_err(|source| Error::Mail { path: file.clone(), source })?;
-        patches.push(PatchFile { reading, ..PatchFile::new(file.display().to_string(), content) });
     }
     match patches.is_empty() {
         true => Err(Error::Empty { path: path.to_owned() }),
@@ -158,8 +186,8 @@ fn quilt_options<'a>(words: impl Iterator<Item = &'a str>) -> Result<Reading, St
 
 fn mailbox(path: &Path, name: String) -> Result<Series, Error> {
     let shown = path.display().to_string();
-    let messages =
-        mail::patches(&read(path)?).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
+    let content = PatchReader::new().read(path)?;
+    let messages = mail::patches(&content).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
     let is_single = messages.len() == 1;
     let patch = |message: mail::Message| {
         let name = if is_single { shown.clone() } else { format!("{shown} ({})", message.subject) };

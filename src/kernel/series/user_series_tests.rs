@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::error::Explain;
 use crate::kernel::series::load;
 use crate::kernel::toolchain::{Compiler, Toolchain};
 
@@ -97,4 +98,33 @@ fn an_mbox_is_a_series() {
     let series = load_for(&path, "6.1.187").unwrap();
     assert_eq!(series.name, "fixes");
     assert!(series.patches[1].name.ends_with("fixes.mbox ([PATCH 2/2] p2)"), "{}", series.patches[1].name);
+}
+
+#[test]
+fn a_series_that_would_fill_the_memory_is_refused_with_another_way() {
+    for (part, count) in
+        [("+\n".to_owned(), MOST_LINES), ("x".repeat(1 << 20) + "\n", MOST_BYTES as usize >> 20)]
+    {
+        // Two patches that are small enough alone.
+        let half = DIFF.to_owned() + &part.repeat(count / 2 + 1);
+        let (_dir, path) =
+            directory(&[("series", "a.patch\nb.patch\n"), ("a.patch", &half), ("b.patch", &half)]);
+        let error = load_for(&path, "6.1.187").unwrap_err();
+        let Error::LargeSeries { path, .. } = &error else { panic!("{error:?}") };
+        assert!(path.ends_with("b.patch"), "{error}");
+        assert!(error.next_step().unwrap().contains("--source dir:"));
+    }
+}
+
+#[test]
+fn patches_of_a_description_may_be_compressed_mails_as_in_a_quilt_series() {
+    let mail = format!(
+        "From: A <a@example.org>\nSubject: [PATCH] f\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n---\n{}",
+        DIFF.replace("+b", "+b=3D1")
+    );
+    let description = "title = 'mine'\n[lines.'6.1.y']\nc = { patches = ['x.patch'] }\n";
+    let (_dir, path) = directory(&[("series.toml", description), ("6.1/x.patch", &mail)]);
+    let series = load_for(&path, "6.1.187").unwrap();
+    let text = String::from_utf8_lossy(&series.patches[0].content);
+    assert!(text.ends_with(&DIFF.replace("+b", "+b=1")), "{text}");
 }

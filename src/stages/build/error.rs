@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::error::{Exit, Explain};
+use crate::base::error::{Exit, Explain, FREE_SPACE};
 use crate::base::process;
 use crate::base::stop::Interrupted;
 use crate::base::store;
@@ -119,9 +119,7 @@ impl Explain for Error {
     fn next_step(&self) -> Option<String> {
         match self {
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
-            Error::DiskFull { .. } => {
-                Some("free disk space; `kpatch-build cache list` shows the content of the store".to_owned())
-            }
+            Error::DiskFull { .. } => Some(FREE_SPACE.to_owned()),
             Error::AnotherImage { .. } => {
                 Some("remove that directory; the next run builds kernel and parts again".to_owned())
             }
