@@ -189,6 +189,7 @@ pub struct Command<'a> {
     dir: Option<PathBuf>,
     deadline: Option<Duration>,
     log: Option<PathBuf>,
+    output_file: Option<PathBuf>,
     capture: bool,
     any_status: bool,
     on_line: Option<OnLine<'a>>,
@@ -205,6 +206,7 @@ impl<'a> Command<'a> {
             dir: None,
             deadline: None,
             log: None,
+            output_file: None,
             capture: false,
             any_status: false,
             on_line: None,
@@ -280,6 +282,12 @@ impl<'a> Command<'a> {
     /// Calls `handler` for each line of both streams, without its line ending.
     pub fn on_line(mut self, handler: impl FnMut(&str) -> Flow + 'a) -> Self {
         self.on_line = Some(Box::new(handler));
+        self
+    }
+
+    /// Names a file that the program writes besides its output: it counts against the limit of the output.
+    pub fn output_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.output_file = Some(path.into());
         self
     }
 
@@ -402,6 +410,12 @@ impl<'a> Command<'a> {
         command.spawn().map_err(spawn_error)
     }
 
+    /// Bytes that the program has written to [`Command::output_file`].
+    fn bytes_in_file(&self) -> u64 {
+        let meta = self.output_file.as_ref().and_then(|path| path.metadata().ok());
+        meta.map_or(0, |meta| meta.len())
+    }
+
     fn follow(
         &mut self,
         supervisor: &mut Child,
@@ -416,9 +430,6 @@ impl<'a> Command<'a> {
             match lines.recv_timeout(Duration::from_millis(50)) {
                 Ok(mut line) => {
                     bytes += (line.len() as u64).max(SHORTEST_LINE);
-                    if bytes > OUTPUT_LIMIT {
-                        return Ok(End::Flood);
-                    }
                     if let Some((path, file)) = log.as_mut() {
                         line.push('\n');
                         file.write_all(line.as_bytes())
@@ -436,6 +447,9 @@ impl<'a> Command<'a> {
                 }
                 Err(RecvTimeoutError::Timeout) => end_orphans(supervisor),
                 Err(RecvTimeoutError::Disconnected) => return Ok(End::Exit),
+            }
+            if bytes + self.bytes_in_file() > OUTPUT_LIMIT {
+                return Ok(End::Flood);
             }
             if stop.is_set() {
                 return Ok(End::Stopped);

@@ -182,6 +182,19 @@ fn programs_end_when_tool_and_supervisor_are_killed() {
 }
 
 #[test]
+fn an_endless_file_ends_the_program_without_filling_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, marker) = (dir.path().join("console.log"), marker());
+    let script = format!("sleep {marker} & yes > {}", file.display());
+    let error = sh(&script).output_file(&file).run(&Stop::default()).unwrap_err();
+    assert!(matches!(error, Error::Flood { .. }), "{error:?}");
+    assert_eq!(alive(&marker), 0);
+    // The file may grow between two looks, but not for long.
+    let bytes = file.metadata().unwrap().len();
+    assert!((256 << 20..4 << 30).contains(&bytes), "{bytes}");
+}
+
+#[test]
 fn endless_output_ends_the_program_without_filling_the_memory() {
     let marker = marker();
     let error = sh(&format!("sleep {marker} & yes")).run(&Stop::default()).unwrap_err();

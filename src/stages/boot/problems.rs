@@ -48,6 +48,10 @@ fn kernel_bugs(boot: &Boot) -> impl Iterator<Item = Problem> + '_ {
 fn early_end(boot: &Boot) -> Option<Problem> {
     let (kind, message) = match boot.ending {
         Ending::Deadline(deadline) => missed_deadline(boot, deadline),
+        Ending::Flood => (
+            ProblemKind::Hang,
+            format!("the guest was ended, because it wrote without end; {}", last_signs(boot)),
+        ),
         Ending::Exit if boot.console.first_panic.is_some() => return None,
         Ending::Exit if boot.console.is_silent() => (
             ProblemKind::Died,

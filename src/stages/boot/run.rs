@@ -25,6 +25,8 @@ pub(super) enum Ending {
     Exit,
     /// This much time passed.
     Deadline(Duration),
+    /// The guest wrote more than any kernel does.
+    Flood,
 }
 
 /// Everything that a boot leaves behind.
@@ -104,6 +106,7 @@ impl Guest<'_> {
             .args(qemu::observed(accel, self.image, self.initramfs, &log))
             .log(cx.log(Stage::Boot))
             .deadline(deadline)
+            .output_file(&log)
             .on_line(|line| {
                 let kind = records.read_line(line);
                 cx.events.progress(Stage::Boot, started_at.elapsed().as_secs(), None, Unit::Seconds);
@@ -118,6 +121,7 @@ impl Guest<'_> {
         let ending = match finished {
             Ok(_) => Ending::Exit,
             Err(process::Error::TimedOut { deadline, .. }) => Ending::Deadline(deadline),
+            Err(process::Error::Flood { .. }) => Ending::Flood,
             Err(error) => return Err(Error::qemu(error)),
         };
         if let Some(message) = kvm_error {

@@ -100,6 +100,13 @@ fn a_silent_kernel_is_not_reported_as_a_hang() {
 }
 
 #[test]
+fn a_guest_that_writes_without_end_fails_and_is_not_an_error_of_the_tool() {
+    let problem = only_problem(boot("", LAST_WORDS, Ending::Flood));
+    assert_eq!(problem.kind, ProblemKind::Hang);
+    assert!(problem.message.contains("wrote without end"), "{}", problem.message);
+}
+
+#[test]
 fn a_guest_that_restarts_before_the_probe_ends_has_died() {
     let problem = only_problem(boot(&until("\"tracee_bits\":32"), LAST_WORDS, Ending::Exit));
     assert_eq!(problem.kind, ProblemKind::Died);
