@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::support::fixtures::packages::Workspace;
+use crate::support::fixtures::write_program;
 use crate::support::need::have_root;
 use crate::support::output::stderr;
 
@@ -60,4 +61,37 @@ fn a_disk_that_fills_up_unnoticed_ends_with_69_and_keeps_the_mark() {
     assert!(text.contains("the disk is full"), "{text}");
     let listing = fs::read_to_string(workspace.path("listing")).unwrap();
     assert!(listing.lines().any(|name| Path::new(name) == Path::new(".kpatch-build-running")), "{listing}");
+}
+
+/// depmod prints such a line for each file that it cannot create, and exits with 0.
+#[test]
+fn packages_are_never_without_a_file_that_depmod_could_not_write() {
+    let workspace = Workspace::new();
+    workspace.write("reason", "No space left on device");
+    std::fs::create_dir(workspace.path("bin")).unwrap();
+    write_program(
+        &workspace.path("bin/depmod"),
+        "case $1 in --version) exec /sbin/depmod \"$@\";; esac\n\
+         /sbin/depmod \"$@\"; echo \"depmod: ERROR: openat(/x, modules.devname.1, 301, 644): $(cat reason)\" >&2",
+    );
+    let path = format!("{}:{}", workspace.path("bin").display(), std::env::var("PATH").unwrap());
+    let package = || {
+        let mut tool = workspace.tool();
+        tool.args(["package", "--release", "6.1.5", "--series", "none", "--kconfig", "./mine.config"]);
+        tool.arg("--source").arg(format!("dir:{}", workspace.tree.path().display()));
+        tool.args(["--packages", "image", "--store", "store"]).env("PATH", &path).output().unwrap()
+    };
+    let output = package();
+    assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("the dependencies of the modules are incomplete: depmod: ERROR: openat")
+    );
+    assert!(stderr(&output).contains("next: free space"), "{}", stderr(&output));
+    workspace.write("reason", "Input/output error");
+    let output = package();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let packages = std::fs::read_dir(workspace.path("dist")).unwrap().flatten();
+    assert_eq!(packages.filter(|file| file.path().extension().is_some_and(|end| end == "deb")).count(), 0);
+    std::fs::remove_file(workspace.path("bin/depmod")).unwrap();
+    assert_eq!(package().status.code(), Some(0));
 }

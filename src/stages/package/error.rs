@@ -67,6 +67,9 @@ pub enum Error {
     /// `depmod` is missing or failed.
     #[error("cannot list the dependencies of the modules")]
     Depmod(#[source] process::Error),
+    /// `depmod` left out a file, whatever its exit status.
+    #[error("the dependencies of the modules are incomplete")]
+    DepmodOutput(#[source] io::Error),
     /// The rpm header cannot be built.
     #[error("cannot write the rpm header of {package}")]
     RpmHeader {

@@ -53,7 +53,9 @@ fn disturb(
     let messages = stand_in.messages();
     match code {
         Some(0) => {
-            assert!(contents(&home.join("out")) == expected[series], "{}: {what}", campaign.label());
+            let packages = contents(&home.join("out"));
+            let names: Vec<_> = packages.iter().map(|(name, content)| (name, content.len())).collect();
+            assert!(packages == expected[series], "{}: {what}: {names:?} {messages}", campaign.label());
             campaign.count("with enough space");
         }
         code => {
