@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{FallocateFlags, StatVfs, fallocate, statvfs};
 
 use super::output::must;
 
@@ -70,7 +70,7 @@ impl Drop for Volume {
     }
 }
 
-/// A file system in memory whose number of files a test can limit.
+/// A file system in memory whose size and number of files a test can limit.
 pub struct Tmpfs {
     dir: tempfile::TempDir,
 }
@@ -89,14 +89,28 @@ impl Tmpfs {
     }
 
     /// Limits the number of files to `left` more than there are.
-    pub fn limit(&self, left: u64) {
+    pub fn limit_files(&self, left: u64) {
+        self.limit(|system, more| format!("nr_inodes={}", system.f_files - system.f_ffree + left + more));
+    }
+
+    /// Limits the bytes to `left` more than there are.
+    pub fn limit_bytes(&self, left: u64) {
+        let used = |system: &StatVfs| (system.f_blocks - system.f_bfree) * system.f_frsize;
+        self.limit(|system, more| format!("size={}", used(system) + left + more * 4096));
+    }
+
+    /// Takes both limits away.
+    pub fn free(&self) {
+        self.limit(|_, _| format!("size={BYTES},nr_inodes=1m"));
+    }
+
+    /// Sets limits. The kernel refuses one below what there is, which others increase meanwhile: `options` gets a growing number
+    /// to add.
+    fn limit(&self, options: impl Fn(&StatVfs, u64) -> String) {
         for more in 0..1000 {
-            let system = statvfs(self.path()).unwrap();
-            let files = system.f_files - system.f_ffree + left + more;
-            let options = format!("remount,nr_inodes={files}");
+            let options = format!("remount,{}", options(&statvfs(self.path()).unwrap(), more));
             let mut command = Command::new("mount");
             command.args(["-o", &options]).arg(self.path()).stderr(Stdio::null());
-            // The kernel refuses a limit below the number of files, which others create meanwhile.
             if command.status().unwrap().success() {
                 return;
             }
