@@ -35,3 +35,4 @@ mod secureboot;
 mod sources;
 mod tool;
 mod vm;
+mod wordings;

@@ -192,6 +192,9 @@ const FAULTS: &[Shape] = &[
     // Network buffers have many helpers that check their arguments.
     Shape::new(KernelBug, r"kernel BUG at ", "kernel BUG in {fn}", OF_TRAP).skip(&["^skb_"]),
     Shape::new(KernelBug, r"Kernel BUG (.*)", "kernel BUG {1}", NOWHERE),
+    // MT_BUG_ON() of include/linux/maple_tree.h, XA_BUG_ON() of lib/xarray.c: the kernel goes on.
+    Shape::new(KernelBug, r"\bBUG at [A-Za-z0-9_/.-]+\.[ch]:[0-9]+", "BUG in {fn}", OF_TRACE)
+        .role(Role::IfTraced),
     Shape::new(Oops, r"\binvalid opcode: ", "invalid opcode in {fn}", AT_POINTER).role(Role::Part),
     Shape::new(Oops, r"Internal error:", "Internal error in {fn}", OF_TRAP).role(Role::Part),
     // die() in arch/x86/kernel/dumpstack.c numbers each oops.
@@ -380,6 +383,13 @@ const STALLS: &[Shape] = &[
         OF_TRACE,
     )
     .skip(&["schedule"]),
+    // fs/fs-writeback.c, in 7.2.
+    Shape::new(
+        HungTask,
+        r"INFO: The task .+ has been waiting for writeback",
+        "INFO: task waits for writeback",
+        NOWHERE,
+    ),
     Shape::new(HungTask, r"BUG: workqueue lockup", "BUG: workqueue lockup", NOWHERE),
     Shape::new(
         HungTask,
