@@ -1,8 +1,8 @@
 //! Applies hunks to the content of one file: without fuzz, with offsets, in order.
 //!
 //! A hunk is first tried where GNU patch expects it: at the line of its header, moved as far as the hunk before it was
-//! moved. If it does not fit there, it must fit in one place only, or in one place only of the function that its header
-//! names, or at the line of its header; git and GNU patch take the nearest place instead, which may be another
+//! moved. If it does not fit there, it must fit in one place only that leaves room for the hunks behind it, or in one such
+//! place only of the function that its header names, or at the line of its header; git and GNU patch take the nearest place instead, which may be another
 //! function. A hunk at the first line belongs at the start of the file, a hunk without context after its change at
 //! the end, as in git-apply(1). A hunk never goes above the hunk before it.
 
@@ -107,7 +107,7 @@ pub fn apply(content: &[u8], hunks: &[Hunk]) -> Result<Applied, Refusal> {
     let mut places = Vec::with_capacity(hunks.len());
     for (index, hunk) in hunks.iter().enumerate() {
         let target = Target::of(hunk);
-        let start = image.find(&target, hunk, index + 1)?;
+        let start = image.find(&target, &hunks[index..], index + 1)?;
         places.push(image.place(&target, hunk, start));
         image.replace(start, &target, hunk);
     }
@@ -122,7 +122,7 @@ pub(super) fn present(content: &[u8], hunks: &[Hunk]) -> Vec<usize> {
         let mut target = Target::of(&undo);
         // The header counts lines as if the hunks before it were undone too; here they are not.
         target.start = undo.old_start.saturating_sub(1);
-        image.find(&target, &undo, 1).is_ok()
+        image.find(&target, std::slice::from_ref(&undo), 1).is_ok()
     };
     hunks.iter().enumerate().filter(|(_, hunk)| is_present(hunk)).map(|(index, _)| index + 1).collect()
 }
@@ -166,30 +166,43 @@ impl<'a> Image<'a> {
         Image { lines, free: 0, grown: 0, drift: 0 }
     }
 
-    /// The position of a hunk, number `number` of the file.
-    fn find(&self, target: &Target, hunk: &Hunk, number: usize) -> Result<usize, Refusal> {
+    /// The position of the first of these hunks, which is number `number` of the file.
+    fn find(&self, target: &Target, hunks: &[Hunk], number: usize) -> Result<usize, Refusal> {
         let expected = self.expected(target);
-        let fitting = self.fitting(target);
-        let in_function = || {
-            let mut named =
-                fitting.iter().filter(|position| self.in_function(**position, hunk) == Some(true));
-            named.next().filter(|_| named.next().is_none())
-        };
+        let mut fitting = self.fitting(target);
         match &fitting[..] {
-            [] => Err(Refusal::Misfit(self.misfit(number, hunk, target))),
-            [position] => Ok(*position),
-            several if several.contains(&expected) => Ok(expected),
-            several => match in_function() {
-                Some(position) => Ok(*position),
-                None if several.contains(&target.start) => Ok(target.start),
-                None => Err(Refusal::Ambiguous(Ambiguous {
-                    number,
-                    patch_line: hunk.line,
-                    expected: self.original(expected),
-                    lines: several.iter().map(|position| self.original(*position)).collect(),
-                })),
-            },
+            [] => return Err(Refusal::Misfit(self.misfit(number, &hunks[0], target))),
+            [position] => return Ok(*position),
+            several if several.contains(&expected) => return Ok(expected),
+            _ => {}
         }
+        if let Some(bound) = self.latest(&hunks[1..]) {
+            fitting.retain(|position| position + target.lines.len() <= bound);
+        }
+        let only = |positions: &mut dyn Iterator<Item = &usize>| {
+            positions.next().copied().filter(|_| positions.next().is_none())
+        };
+        let in_function = |position: &&usize| self.in_function(**position, &hunks[0]) == Some(true);
+        only(&mut fitting.iter())
+            .or_else(|| only(&mut fitting.iter().filter(in_function)))
+            .or_else(|| Some(target.start).filter(|start| fitting.contains(start)))
+            .ok_or_else(|| {
+                Refusal::Ambiguous(Ambiguous {
+                    number,
+                    patch_line: hunks[0].line,
+                    expected: self.original(expected),
+                    lines: fitting.iter().map(|position| self.original(*position)).collect(),
+                })
+            })
+    }
+
+    /// The last position at which the hunks can begin and all of them fit, in their order; `None` if they do not fit.
+    fn latest(&self, hunks: &[Hunk]) -> Option<usize> {
+        hunks.iter().rev().try_fold(self.lines.len(), |bound, hunk| {
+            let target = Target::of(hunk);
+            let fitting = self.fitting(&target);
+            fitting.into_iter().rev().find(|position| position + target.lines.len() <= bound)
+        })
     }
 
     fn expected(&self, target: &Target) -> usize {
@@ -385,6 +398,24 @@ mod tests {
         assert_eq!(offsets(&at(8).unwrap()), [0]);
         let ambiguous = Ambiguous { number: 1, patch_line: 3, expected: 5, lines: vec![2, 8] };
         assert_eq!(at(5).unwrap_err(), Refusal::Ambiguous(ambiguous));
+    }
+
+    #[test]
+    fn a_place_that_leaves_no_room_for_the_hunks_behind_it_is_none() {
+        let content = "x\nx\na\nb\nc\nx\nx\nx\na\nb\nc\n";
+        let hunk = |start: usize| format!("@@ -{start},3 +{start},3 @@\n a\n-b\n+B\n c\n");
+        let two = hunks(&(hunk(2) + &hunk(6)));
+        let applied = apply(content.as_bytes(), &two).unwrap();
+        assert_eq!(applied.content, b"x\nx\na\nB\nc\nx\nx\nx\na\nB\nc\n");
+        // With a third place, there are three ways.
+        let content = format!("{content}x\na\nb\nc\n");
+        let Err(Refusal::Ambiguous(ambiguous)) = apply(content.as_bytes(), &two) else {
+            panic!("not refused")
+        };
+        assert_eq!((ambiguous.number, ambiguous.lines), (1, vec![3, 9]));
+        // A hunk behind it that fits nowhere says nothing about this one.
+        let two = hunks(&(hunk(2) + "@@ -9 +9 @@\n-nowhere\n+x\n"));
+        assert!(matches!(apply(content.as_bytes(), &two), Err(Refusal::Ambiguous(_))));
     }
 
     #[test]

@@ -137,7 +137,11 @@ impl Tally {
         match answers.verdict() {
             Verdict::Agreed(kind) | Verdict::Explained(kind) => *self.kinds.entry(kind).or_default() += 1,
             Verdict::Unexplained(what) => {
-                self.unexplained.push(format!("{}: {what}", case.name));
+                let dir =
+                    Path::new(env!("CARGO_TARGET_TMPDIR")).join("disagreements").join(case.patch.sha256());
+                write(&dir.join("tree"), &case.tree);
+                fs::write(dir.join("patch"), &case.patch.content).unwrap();
+                self.unexplained.push(format!("{}: {what} ({})", case.name, dir.display()));
             }
         }
     }
