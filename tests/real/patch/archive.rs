@@ -68,7 +68,7 @@ const NAMES: [&str; 40] = [
     "shadow",
 ];
 /// Versions of one upstream version that are tried: mirrors drop files before they drop the index that names them.
-const TRIES: usize = 8;
+const TRIES: usize = 12;
 
 /// A source package in the format 3.0 (quilt) with one upstream archive.
 #[derive(Clone, Debug)]
@@ -84,6 +84,11 @@ impl Package {
     pub fn line(&self) -> (u32, u32) {
         let mut numbers = self.version.split(['.', '-', '~']).map(|number| number.parse().unwrap_or(0));
         (numbers.next().unwrap(), numbers.next().unwrap_or(0))
+    }
+
+    /// Whether both archives are there.
+    fn is_complete(&self) -> bool {
+        self.debian.is_file() && self.orig.is_file()
     }
 
     /// Unpacks the directory `debian` into `dir`.
@@ -186,11 +191,12 @@ impl Apt {
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
-    /// Downloads a part of the `nth` package of each group that does not have one yet.
-    fn fetch(&self, part: &str, groups: &[Vec<Package>], nth: usize, is_there: impl Fn(&Package) -> bool) {
-        let open = groups.iter().filter(|group| !group.iter().any(&is_there));
+    /// Downloads a part of the `nth` package of each group without a complete package, if `is_wanted`.
+    fn fetch(&self, part: &str, groups: &[Vec<Package>], nth: usize, is_wanted: impl Fn(&Package) -> bool) {
+        let open = groups.iter().filter(|group| !group.iter().any(Package::is_complete));
         let wanted: Vec<String> = open
             .filter_map(|group| group.get(nth))
+            .filter(|package| is_wanted(package))
             .map(|package| format!("{}={}", package.name, package.version))
             .collect();
         if !wanted.is_empty() {
@@ -241,18 +247,13 @@ pub fn packages() -> Vec<Package> {
         let group = if package.name == "linux" { format!("{:?}", package.line()) } else { upstream };
         groups.entry((package.name.clone(), group)).or_default().push(package);
     }
-    // First the small files: if they are there, so is usually the large one.
     let groups: Vec<Vec<Package>> = groups.into_values().collect();
     for nth in 0..TRIES {
-        apt.fetch("--diff-only", &groups, nth, |package| package.debian.is_file());
+        // First the small file: if the mirror has it, it usually has the large one.
+        apt.fetch("--diff-only", &groups, nth, |_| true);
+        apt.fetch("--tar-only", &groups, nth, |package| package.debian.is_file());
     }
-    let with_patches =
-        |group: Vec<Package>| group.into_iter().filter(|package| package.debian.is_file()).collect();
-    let groups: Vec<Vec<Package>> = groups.into_iter().map(with_patches).collect();
-    for nth in 0..TRIES {
-        apt.fetch("--tar-only", &groups, nth, |package| package.orig.is_file());
-    }
-    groups.into_iter().filter_map(|group| group.into_iter().find(|package| package.orig.is_file())).collect()
+    groups.into_iter().filter_map(|group| group.into_iter().find(Package::is_complete)).collect()
 }
 
 /// Sorts by version, the newest first, as sort -V compares.
