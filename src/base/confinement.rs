@@ -249,7 +249,9 @@ fn mount_own_file_systems(flags: MountFlags) -> io::Result<()> {
     }
     mount("tmpfs", "/new/tmp", "tmpfs", flags, None)?;
     fs::create_dir(Path::new("/new").join(HOME.trim_start_matches('/')))?;
-    mount("tmpfs", "/new/dev", "tmpfs", MountFlags::NOSUID | MountFlags::NOEXEC, None)?;
+    // Without the sticky bit: in a sticky directory that all may write to, `> /dev/null` is for its owner only, and that is
+    // the host's root (may_create_in_sticky(), fs/namei.c).
+    mount("tmpfs", "/new/dev", "tmpfs", MountFlags::NOSUID | MountFlags::NOEXEC, c"mode=755")?;
     for name in DEVICES.iter().filter(|name| Path::new("/old/dev").join(name).exists()) {
         let device = Path::new("/new/dev").join(name);
         fs::File::create(&device)?;

@@ -12,8 +12,9 @@ use kpatch_build::base::stop::Stop;
 use kpatch_build::report::Report;
 
 use crate::support::fixtures::packages::Workspace;
-use crate::support::need::have;
-use crate::support::output::stderr;
+use crate::support::fixtures::{copy_program, write_program};
+use crate::support::need::{have, have_root};
+use crate::support::output::{must, stderr};
 
 /// The mechanisms that this machine has the programs for.
 fn sandboxes() -> Vec<Sandbox> {
@@ -258,4 +259,38 @@ fn a_host_without_a_sandbox_builds_with_a_note_and_refuses_the_flag() {
     let line = String::from_utf8_lossy(&doctor.stdout).into_owned();
     let line = line.lines().find(|line| line.contains("sandbox")).unwrap().to_owned();
     assert!(line.starts_with("optional"), "{line}");
+}
+
+/// Runs as the user nobody, who can create namespaces but owns none of the host's devices.
+#[test]
+fn a_user_without_bubblewrap_builds_in_namespaces() {
+    if !have_root(&["setpriv", "unshare", "chown"]) {
+        return;
+    }
+    let workspace = Workspace::new();
+    workspace.change_tree("Makefile", "modules:\n\t@true", "modules:\n\t@echo x > /dev/null\n\t@true");
+    fs::create_dir(workspace.path("bin")).unwrap();
+    write_program(&workspace.path("bin/bwrap"), "echo 'bwrap: forbidden' >&2; exit 1");
+    let (program, path) = (workspace.path("kb"), std::env::var("PATH").unwrap());
+    copy_program(Path::new(env!("CARGO_BIN_EXE_kpatch-build")), &program);
+    let mut chown = std::process::Command::new("chown");
+    must(chown.args(["-R", "65534:65534"]).args([workspace.dir.path(), workspace.tree.path()]));
+    let mut tool = std::process::Command::new("setpriv");
+    tool.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    tool.args([
+        "package",
+        "--sandbox",
+        "--release",
+        "6.1.5",
+        "--series",
+        "none",
+        "--kconfig",
+        "./mine.config",
+    ]);
+    tool.args(["--packages", "image", "--store", "store", "--out", "out", "--source"]);
+    tool.arg(format!("dir:{}", workspace.tree.path().display())).current_dir(workspace.dir.path());
+    let output = tool.env("PATH", format!("{}:{path}", workspace.path("bin").display())).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report = Report::load(&workspace.path("out/report.json")).unwrap();
+    assert_eq!(report.sandbox, Some(Mechanism::Namespaces));
 }
