@@ -1,5 +1,6 @@
 //! Checks that need only the fragments and run before everything else.
 
+use super::boot_needs::BootNeed;
 use super::error::Error;
 use super::options::Kconfig;
 use crate::base::options::Part;
@@ -12,8 +13,8 @@ pub(crate) const LONGEST_RELEASE: usize = 64;
 /// # Errors
 /// [`Error::NotBootTestable`].
 pub fn check_boot_testable(kconfig: &Kconfig) -> Result<(), Error> {
-    match kconfig.boot_obstacle() {
-        Some(symbol) => Err(Error::NotBootTestable { symbol }),
+    match BootNeed::excluded_by(kconfig) {
+        Some(need) => Err(Error::NotBootTestable { need }),
         None => Ok(()),
     }
 }
