@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kpatch_build::kernel::series::BadName;
 use kpatch_build::kernel::series::diff::Problem;
 use kpatch_build::stages::patch::{Error, Fault};
 
@@ -88,6 +89,9 @@ fn reason(error: &Error) -> Option<&'static str> {
             Problem::NoHunk { .. } => "strict: the names of a file without its hunks, which both drop",
             Problem::NoChange { .. } => "strict: text in the header of a file, behind which more may be lost",
             Problem::OtherName { .. } => "strict: two names for one file, of which each takes another",
+            Problem::OutsideTree { why: BadName::Absolute | BadName::Empty | BadName::NotUtf8, .. } => {
+                "strict: a damaged name, of which each makes another file or none"
+            }
             _ => return None,
         },
         Error::Conflict { fault, .. } => match **fault {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::binary::{self, BinaryPatch};
 use super::error::{Error, Problem};
@@ -80,6 +80,10 @@ impl<'a> Parser<'a> {
             if trimmed(line) == b"---" {
                 return at;
             }
+            // A message may quote a hunk; one below the name of its file has lost the other name.
+            if line.starts_with(b"+++ ") && at + 1 < self.lines.len() && self.is_hunk_at(at + 1) {
+                return start;
+            }
             let names = line.starts_with(b"--- ")
                 && self.lines.get(at + 1).is_some_and(|next| next.starts_with(b"+++ "));
             if names || line.starts_with(b"diff -") || line.starts_with(b"Index: ") {
@@ -93,12 +97,8 @@ impl<'a> Parser<'a> {
     fn lost_part(&self, in_diff: bool) -> Option<Problem> {
         let line = self.peek(0)?;
         let starts = |ahead, with: &[u8]| self.peek(ahead).is_some_and(|line| line.starts_with(with));
-        let is_hunk = || {
-            let body = self.peek(1).and_then(|line| line.first());
-            ranges(line).is_some() && matches!(body, Some(b' ' | b'+' | b'-' | b'\\'))
-        };
         let found = || displayed(line);
-        if line.starts_with(b"@@ -") && (in_diff || is_hunk()) {
+        if line.starts_with(b"@@ -") && (in_diff || self.is_hunk_at(self.at)) {
             Some(Problem::Orphan)
         } else if line.starts_with(b"diff --cc ")
             || line.starts_with(b"diff --combined ")
@@ -114,6 +114,15 @@ impl<'a> Parser<'a> {
         } else {
             None
         }
+    }
+
+    /// Whether a hunk begins at line `at`.
+    fn is_hunk_at(&self, at: usize) -> bool {
+        let body = self.lines.get(at + 1).and_then(|line| line.first());
+        let line = self.lines[at];
+        line.starts_with(b"@@ -")
+            && ranges(line).is_some()
+            && matches!(body, Some(b' ' | b'+' | b'-' | b'\\'))
     }
 
     fn peek(&self, ahead: usize) -> Option<&'a [u8]> {
@@ -271,20 +280,34 @@ impl<'a> Parser<'a> {
         command: &[u8],
         line: usize,
     ) -> Result<Change, Error> {
-        let (created, deleted) = match header {
-            GitHeader { rename: (Some(from), Some(to)), .. } => return Ok(Change::Rename { from, to }),
-            GitHeader { copy: (Some(from), Some(to)), .. } => return Ok(Change::Copy { from, to }),
-            GitHeader { created, deleted, .. } => (created, deleted),
-        };
         let (is_new, is_gone) =
             names.as_ref().map_or((false, false), |(old, new)| (old.is_none(), new.is_none()));
-        let in_command = self.command_path(command, line);
-        let path = match names.and_then(|(old, new)| new.or(old)) {
-            Some(path) if in_command.as_ref().is_ok_and(|other| *other != path) => {
+        let (old, new) = names.unwrap_or_default();
+        // A name that differs from git's header is damaged, as for git.
+        let same = |name: &Option<PathBuf>, path: &Path| match name {
+            Some(name) if name != path => {
                 let problem =
-                    Problem::OtherName { found: displayed(command), name: path.display().to_string() };
-                return Err(Error { line, problem });
+                    Problem::OtherName { found: displayed(command), name: name.display().to_string() };
+                Err(Error { line, problem })
             }
+            _ => Ok(()),
+        };
+        let (created, deleted) = match header {
+            GitHeader { rename: (Some(from), Some(to)), .. } => {
+                same(&old, &from).and(same(&new, &to))?;
+                return Ok(Change::Rename { from, to });
+            }
+            GitHeader { copy: (Some(from), Some(to)), .. } => {
+                same(&old, &from).and(same(&new, &to))?;
+                return Ok(Change::Copy { from, to });
+            }
+            GitHeader { created, deleted, .. } => (created, deleted),
+        };
+        let in_command = self.command_path(command, line);
+        if let Ok(path) = &in_command {
+            same(&old, path).and(same(&new, path))?;
+        }
+        let path = match new.or(old) {
             Some(path) => path,
             None => in_command?,
         };

@@ -336,3 +336,21 @@ fn a_new_file_with_old_lines_is_refused() {
     let patch = "--- /dev/null\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
     assert_eq!(problem(patch), (1, Problem::Contradiction { what: "creates a file" }));
 }
+
+#[test]
+fn a_hunk_below_the_name_of_its_file_is_no_text_of_a_message() {
+    let patch =
+        format!("From: A\nSubject: x\n\ntext\n+++ b/f\n{HUNK}more text\n---\n--- a/g\n+++ b/g\n{HUNK}");
+    let error = parse(patch.as_bytes(), Reading::default()).unwrap_err();
+    assert_eq!((error.line, error.problem), (6, Problem::Orphan));
+}
+
+#[test]
+fn both_names_before_the_hunks_must_be_those_of_gits_header() {
+    for (header, old, new) in [("", "x", "f"), ("", "f", "x"), ("rename from f\nrename to g\n", "f", "x")] {
+        let end = if header.is_empty() { "f" } else { "g" };
+        let patch = format!("diff --git a/f b/{end}\n{header}--- a/{old}\n+++ b/{new}\n{HUNK}");
+        let error = parse(patch.as_bytes(), Reading::default()).unwrap_err();
+        assert!(matches!(error.problem, Problem::OtherName { ref name, .. } if name == "x"), "{error:?}");
+    }
+}
