@@ -24,6 +24,7 @@ mod self_package_request;
 pub mod self_package;
 
 use crate::base::context::Context;
+use crate::base::events::Stage;
 use crate::base::options::{Format, Part};
 use crate::base::stage_result::StageResult;
 use crate::kernel::KernelPlan;
@@ -36,6 +37,7 @@ use job::{PackageJob, WriteOptions};
 use names::KernelNames;
 use output::PendingPackage;
 pub use output::WrittenPackage;
+use payload::{Payload, Role};
 use payload_reader::PayloadReader;
 pub use request::{Package, PackageRequest};
 
@@ -72,6 +74,9 @@ pub fn write(cx: &Context, request: &PackageRequest, build: &KernelBuild) -> Res
     let mut pending = Vec::new();
     for (part, mut payload) in payloads {
         reader.measure(&mut payload)?;
+        if part == Part::Headers {
+            note_dynamic_programs(cx, &payload)?;
+        }
         let job = PackageJob { request, names: &names, part, payload };
         for format in &request.formats {
             pending.push((*format, part, write_one(&job, *format, &reader)?));
@@ -84,6 +89,27 @@ pub fn write(cx: &Context, request: &PackageRequest, build: &KernelBuild) -> Res
         Ok(Package { path, format, part, name, bytes, sha256 })
     };
     pending.into_iter().map(publish).collect()
+}
+
+/// Notes that a headers package does not start on older systems than this host.
+fn note_dynamic_programs(cx: &Context, payload: &Payload) -> Result<(), Error> {
+    let programs = elf::dynamic_programs(payload)?;
+    let name = |role: &Role| match role {
+        Role::Headers(path) => path.clone(),
+        other => format!("{other:?}"),
+    };
+    if let Some((first, _)) = programs.first() {
+        let more = match programs.len() - 1 {
+            0 => "is".to_owned(),
+            more => format!("and {more} more are"),
+        };
+        let text = format!(
+            "the headers package requires libraries as new as this host's: {} {more} not linked statically",
+            name(first)
+        );
+        cx.events.note(Stage::Package, text);
+    }
+    Ok(())
 }
 
 fn write_one(job: &PackageJob, format: Format, reader: &PayloadReader) -> Result<PendingPackage, Error> {
