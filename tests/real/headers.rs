@@ -2,7 +2,7 @@
 //! modules with it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::need::{have, have_root};
@@ -10,7 +10,7 @@ use crate::support::output::{must, text};
 use crate::support::systems::debian_root::Root;
 use crate::support::tool::{LINE, MODULES, Run};
 
-const NEEDED: [&str; 5] = ["chroot", "mmdebstrap", "apt-get", "dpkg-deb", "readelf"];
+const NEEDED: [&str; 5] = ["chroot", "mmdebstrap", "apt-get", "mount", "readelf"];
 
 /// `unsafe_get_user` needs `asm goto` with outputs if the compiler has it, and gcc 10 does not.
 const MODULE: &str = r#"
@@ -85,10 +85,30 @@ impl Kernel {
         root.must("rm -rf /var/lib/apt/lists");
     }
 
-    /// Asserts that the module is for this kernel and has the checksums of its symbols.
+    /// Asserts that the kernel accepts the module as it does its own.
     fn assert_fits(&self, root: &Root, module: &str) {
-        let magic = root.must(&format!("modinfo -F vermagic {module}"));
-        assert_eq!(magic.trim_end(), format!("{} SMP mod_unload modversions", self.release));
+        let magic = |module: &str| root.must(&format!("modinfo -F vermagic {module}"));
+        let of_kernel = magic(&format!("-k {} configs", self.release));
+        assert!(of_kernel.starts_with(&format!("{} ", self.release)) && of_kernel.contains("modversions"));
+        assert_eq!(magic(module), of_kernel);
+    }
+}
+
+/// The file system /proc of a root, which dkms needs.
+struct Proc(PathBuf);
+
+impl Proc {
+    fn mount(root: &Root) -> Proc {
+        let path = root.join("/proc");
+        must(Command::new("mount").args(["-t", "proc", "proc"]).arg(&path));
+        Proc(path)
+    }
+}
+
+impl Drop for Proc {
+    fn drop(&mut self) {
+        // Lazily, so that no program that still uses it prevents the removal of the root.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 
@@ -123,8 +143,10 @@ fn real_debian_11_builds_a_module_with_its_own_gcc() {
 
     assert!(root.must("gcc -dumpversion").starts_with("10"));
     write_module(&root, "/root/hello");
-    let output =
-        root.must(&format!("make -C /lib/modules/{}/build M=/root/hello W=e modules", kernel.release));
+    let output = root.must(&format!(
+        "make -C /lib/modules/{}/build M=/root/hello KCFLAGS=-Werror modules",
+        kernel.release
+    ));
     // kbuild always warns that the compiler is another one.
     let warnings = output.lines().filter(|line| line.to_lowercase().contains("warning"));
     assert_eq!(
@@ -149,6 +171,7 @@ fn build_with_dkms(suite: &str, gcc: &str) {
     let kernel = Kernel::build();
     for options in ["--no-install-recommends", "--install-recommends"] {
         let root = Root::kept(&format!("dkms-{suite}"), suite, "dkms,kmod,linux-base");
+        let _proc = Proc::mount(&root);
         write_module(&root, "/usr/src/hello-1.0");
         fs::write(root.join("/usr/src/hello-1.0/dkms.conf"), DKMS).unwrap();
         root.must("dkms add hello/1.0");
