@@ -107,8 +107,7 @@ impl BuildDir {
     /// Whether the clock was set back since make wrote one of the files. The file system's clock counts: on a network
     /// file system, it need not be this machine's.
     fn is_from_the_future(&self, stop: &Stop) -> Result<bool, Error> {
-        wrappers::write(self.path())?;
-        let now = fs::metadata(wrappers::pahole(self.path()))?.modified()?;
+        let now = wrappers::write(self.path())?;
         let mut found = false;
         walk(self.path(), stop, &mut |_, modified| found |= modified > now)?;
         Ok(found)

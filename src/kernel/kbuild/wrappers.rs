@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use fs_err as fs;
 
@@ -48,16 +49,16 @@ esac
 exec \"$KPATCH_BUILD_HOSTCC\" \"$@\"
 ";
 
-/// Writes the programs to the build directory `dir`.
+/// Writes the programs to the build directory `dir`. Returns the time of the last one, by the file system's clock.
 ///
 /// # Errors
 /// A file cannot be written.
-pub(super) fn write(dir: &Path) -> io::Result<()> {
+pub(super) fn write(dir: &Path) -> io::Result<SystemTime> {
     for (path, script) in [(pahole(dir), SINGLE_THREADED_PAHOLE), (hostcc(dir), STATIC_HOSTCC)] {
         fs::write(&path, script)?;
         fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
     }
-    Ok(())
+    fs::metadata(hostcc(dir))?.modified()
 }
 
 /// Whether the path is one of the programs in the build directory `dir`.
@@ -109,6 +110,18 @@ mod tests {
             let calls = fs::read_to_string(&log).unwrap().lines().map(str::to_owned).collect();
             fs::remove_file(log).unwrap();
             calls
+        }
+    }
+
+    /// A build directory with a younger file is emptied.
+    #[test]
+    fn no_program_is_younger_than_the_returned_time() {
+        let fixture = Fixture::new();
+        for _ in 0..50 {
+            let time = write(fixture.0.path()).unwrap();
+            for program in [pahole(fixture.0.path()), hostcc(fixture.0.path())] {
+                assert!(fs::metadata(program).unwrap().modified().unwrap() <= time);
+            }
         }
     }
 
