@@ -11,10 +11,10 @@ use crate::kernel::toolchain::Compiler;
 
 /// Options that make kbuild or the headers use something that gcc has since this major version. None changes what a
 /// module and the kernel share: they are facts about the compiler, or change only the code inside of functions.
-const OPTIONS: [(&str, u32); 11] = [
-    ("CC_HAS_ASM_GOTO_OUTPUT", 11),
-    ("CC_HAS_ASM_GOTO_TIED_OUTPUT", 11),
-    ("GCC_ASM_GOTO_OUTPUT_WORKAROUND", 11),
+const OPTIONS: [(&str, u32); 15] = [
+    (GOTO, 11),
+    (TIED_GOTO, 11),
+    (GOTO_WORKAROUND, 11),
     // -fzero-call-used-regs
     ("ZERO_CALL_USED_REGS", 11),
     // -ftrivial-auto-var-init
@@ -23,11 +23,23 @@ const OPTIONS: [(&str, u32); 11] = [
     // -mharden-sls; MITIGATION_SLS since 6.9
     ("SLS", 12),
     ("MITIGATION_SLS", 12),
+    ("CC_HAS_ASSUME", 13),
     // -fmin-function-alignment
     ("CC_HAS_MIN_FUNCTION_ALIGNMENT", 14),
+    ("CC_HAS_SANE_FUNCTION_ALIGNMENT", 14),
     ("CC_HAS_TYPEOF_UNQUAL", 14),
     ("CC_HAS_COUNTED_BY", 15),
+    ("CC_HAS_MULTIDIMENSIONAL_NONSTRING", 15),
+    ("CC_HAS_COUNTED_BY_PTR", 16),
 ];
+/// `asm goto` with outputs.
+const GOTO: &str = "CC_HAS_ASM_GOTO_OUTPUT";
+const TIED_GOTO: &str = "CC_HAS_ASM_GOTO_TIED_OUTPUT";
+/// Set if the gcc that built the kernel has bug 113921 of gcc in `asm goto` with outputs.
+const GOTO_WORKAROUND: &str = "GCC_ASM_GOTO_OUTPUT_WORKAROUND";
+/// The first major version without that bug; 11.5, 12.4 and 13.3 do not have it either.
+const GOTO_FIXED: u32 = 14;
+
 const COMMENT: &str = "Added by kpatch-build: what an older gcc than that of the kernel lacks.";
 
 /// Switches the options off for a gcc that lacks them, in both files of the headers `to` that kbuild reads options
@@ -37,13 +49,36 @@ pub(super) fn adapt(run: &BuildRun, to: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let config = fs::read_to_string(run.dir.join(".config"))?;
-    let is_set = |symbol: &str| config.lines().any(|line| line == format!("CONFIG_{symbol}=y"));
-    let options: Vec<_> = OPTIONS.into_iter().filter(|(symbol, _)| is_set(symbol)).collect();
+    let options = options(&config, major(&run.plan.toolchain.cc_version));
     if options.is_empty() {
         return Ok(());
     }
     append(&to.join("include/config/auto.conf"), &for_make(&options))?;
     append(&to.join("include/generated/autoconf.h"), &for_c(&options))
+}
+
+/// The major version in `gcc 12.2.0`.
+fn major(version: &str) -> u32 {
+    version
+        .trim_start_matches("gcc ")
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok())
+        .unwrap_or_default()
+}
+
+/// The options of a kernel that gcc `built_by` built, sorted by version. Without the workaround, an older gcc must not
+/// use what may be broken in it.
+fn options(config: &str, built_by: u32) -> Vec<(&'static str, u32)> {
+    let is_set = |symbol: &str| config.lines().any(|line| line == format!("CONFIG_{symbol}=y"));
+    let needs_fix = !is_set(GOTO_WORKAROUND);
+    let since = |(symbol, version): (&'static str, u32)| match symbol {
+        GOTO | TIED_GOTO if needs_fix => (symbol, version.max(GOTO_FIXED.min(built_by))),
+        _ => (symbol, version),
+    };
+    let mut options: Vec<_> = OPTIONS.into_iter().filter(|(symbol, _)| is_set(symbol)).map(since).collect();
+    options.sort_by_key(|(_, version)| *version);
+    options
 }
 
 fn append(path: &Path, text: &str) -> Result<(), Error> {
@@ -81,7 +116,7 @@ fn for_c(options: &[(&str, u32)]) -> String {
     text + "#endif\n"
 }
 
-/// The versions of the options, each once. [`OPTIONS`] is sorted by them.
+/// The versions of the options, each once.
 fn versions(options: &[(&str, u32)]) -> Vec<u32> {
     let mut versions: Vec<_> = options.iter().map(|(_, version)| *version).collect();
     versions.dedup();
@@ -129,7 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn the_options_are_sorted_by_version() {
-        assert!(OPTIONS.is_sorted_by_key(|(_, version)| *version));
+    fn an_older_gcc_does_not_use_what_is_broken_in_it() {
+        let goto = format!("CONFIG_{GOTO}=y\n");
+        assert_eq!(options(&goto, major("gcc 14.2.0")), [(GOTO, 14)]);
+        assert_eq!(options(&goto, major("gcc 12.4.0")), [(GOTO, 12)]);
+        let config = format!("{goto}CONFIG_{GOTO_WORKAROUND}=y\nCONFIG_INIT_STACK_ALL_ZERO=y\n");
+        let expected = [(GOTO, 11), (GOTO_WORKAROUND, 11), ("INIT_STACK_ALL_ZERO", 12)];
+        assert_eq!(options(&config, major("gcc 12.2.0")), expected);
     }
 }
