@@ -12,6 +12,7 @@ use kpatch_build::stages::package::{Error, Package, write};
 use sha2::Digest;
 
 use crate::support::archives::{control, deb_parts, rpm_files, sha256, tar_files};
+use crate::support::events::Seen;
 use crate::support::fixtures::fake_kernel::{DISKLESS_CONFIG, Machine, TIMESTAMP, compile_program};
 
 const RELEASE: &str = "6.1.187-copy-segments-boot";
@@ -289,6 +290,28 @@ fn headers_are_where_module_builds_expect_them_and_depend_on_the_libraries_of_th
             .iter()
             .any(|provided| provided.name == "kernel-devel-uname-r" && provided.version == RELEASE)
     );
+}
+
+#[test]
+fn programs_of_the_headers_that_require_libraries_are_noted() {
+    let seen = Seen::default();
+    all_parts(&Machine::with_events(Events::new(seen.clone())));
+    let expected = "the headers package requires libraries as new as this host's: scripts/modpost is not linked statically";
+    assert_eq!(seen.notes(), [expected]);
+}
+
+#[test]
+fn only_the_headers_name_the_licences_of_static_libraries() {
+    let machine = Machine::new();
+    let packages = all_parts(&machine);
+    for part in [Part::Image, Part::Headers, Part::Debug, Part::LibcDev] {
+        let deb = part_of(&packages, Format::Deb, part);
+        let files = tar_files(&deb_parts(&deb.path)["data.tar.xz"]);
+        let copyright = files[&format!("usr/share/doc/{}/copyright", deb.name)].content.clone().unwrap();
+        let copyright = String::from_utf8(copyright).unwrap();
+        assert_eq!(copyright.contains("libelf"), part == Part::Headers, "{copyright}");
+        assert!(!copyright.contains('@'), "{copyright}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod debuggers;
 mod dnf;
 mod evidence;
 mod fuzz;
+mod headers;
 mod install;
 mod libc_dev;
 mod oldest;

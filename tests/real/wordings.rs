@@ -113,7 +113,7 @@ fn real_what_the_kernels_core_prints_as_a_bug_is_a_complaint() {
                 (true, None) | (false, Some(_)) => {}
                 (false, None) => wrong.push(format!("{file}: not recognised: {message}")),
                 (true, Some((_, reason))) => {
-                    wrong.push(format!("{file}: {reason}, but a complaint: {message}"))
+                    wrong.push(format!("{file}: {reason}, but a complaint: {message}"));
                 }
             }
         }

@@ -14,6 +14,9 @@ pub const LINE: &str = "6.1.y";
 /// Kconfig of a kernel with debug information and BTF that compiles in a minute.
 pub const TYPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kconfigs/types.config");
 
+/// Kconfig of a kernel that compiles in a minute and whose headers have every host program of a module's build.
+pub const MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kconfigs/modules.config");
+
 pub fn store() -> PathBuf {
     match std::env::var_os("KPATCH_BUILD_TEST_STORE") {
         Some(path) => path.into(),

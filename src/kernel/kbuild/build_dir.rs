@@ -8,12 +8,13 @@
 //! back, a source that a series changes now is older than the object of the unchanged one.
 
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
+use super::wrappers;
 use crate::base::error::Explain;
 use crate::base::files;
 use crate::base::manifest::{Depth, Manifest};
@@ -32,21 +33,6 @@ const MANIFEST: &str = ".kpatch-build-manifest";
 
 /// `TMPDIR` of the compilers, which leave their files there when they are killed.
 const TEMP_DIR: &str = ".kpatch-build-tmp";
-
-/// The program that kbuild runs as pahole.
-const PAHOLE: &str = ".kpatch-build-pahole";
-/// Kbuild runs pahole with threads (scripts/pahole-flags.sh), and Debian 12's 1.24 writes types in the order in
-/// which the threads finish: no two builds would be equal.
-const SINGLE_THREADED_PAHOLE: &str = "#!/bin/sh
-for argument; do
-    shift
-    case $argument in
-        -j* | --jobs*) ;;
-        *) set -- \"$@\" \"$argument\" ;;
-    esac
-done
-exec pahole \"$@\"
-";
 
 /// A file that was open when make was killed was last written shortly before the youngest file of the
 /// directory. A file that takes longer to write has a `.cmd` file, which kbuild writes last.
@@ -114,15 +100,14 @@ impl BuildDir {
             clear(dir.path(), stop)?;
             fs::write(&built_from, source)?;
         }
-        dir.write_pahole()?;
+        wrappers::write(dir.path())?;
         Ok((dir, damage))
     }
 
     /// Whether the clock was set back since make wrote one of the files. The file system's clock counts: on a network
     /// file system, it need not be this machine's.
     fn is_from_the_future(&self, stop: &Stop) -> Result<bool, Error> {
-        self.write_pahole()?;
-        let now = fs::metadata(pahole(self.path()))?.modified()?;
+        let now = wrappers::write(self.path())?;
         let mut found = false;
         walk(self.path(), stop, &mut |_, modified| found |= modified > now)?;
         Ok(found)
@@ -134,12 +119,6 @@ impl BuildDir {
             return Ok(self.objects().map(|_| "it has no manifest".to_owned()));
         };
         Ok(manifest.difference(self.path(), Depth::Contents, stop, &is_of_make)?)
-    }
-
-    fn write_pahole(&self) -> Result<(), Error> {
-        let path = pahole(self.path());
-        fs::write(&path, SINGLE_THREADED_PAHOLE)?;
-        Ok(fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?)
     }
 
     /// Path of the directory.
@@ -201,11 +180,6 @@ fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
-/// The program that kbuild runs as pahole, in the build directory `dir`.
-pub(crate) fn pahole(dir: &Path) -> PathBuf {
-    dir.join(PAHOLE)
-}
-
 /// The compilers' `TMPDIR` in the build directory `dir`.
 pub fn temp_dir(dir: &Path) -> PathBuf {
     dir.join(TEMP_DIR)
@@ -263,7 +237,8 @@ fn repair(dir: &Path, stop: &Stop) -> Result<(), Error> {
 
 /// Whether kpatch-build wrote the file, and not make.
 fn is_ours(path: &Path, dir: &Path) -> bool {
-    [MARK, BUILT_FROM, OBJECTS, MANIFEST, PAHOLE].iter().any(|name| path == dir.join(name))
+    wrappers::is_wrapper(path, dir)
+        || [MARK, BUILT_FROM, OBJECTS, MANIFEST].iter().any(|name| path == dir.join(name))
 }
 
 /// Whether the path, relative to the directory, is none of kpatch-build's own files.
@@ -428,22 +403,6 @@ mod tests {
         dir.finish(&Stop::default()).unwrap();
         drop(dir);
         assert_eq!(left(&fixture.open()), ["a.o", "b.h"]);
-    }
-
-    #[test]
-    fn pahole_runs_in_one_thread() {
-        use std::process::Command;
-        let (fixture, bin) = (Fixture::new(), tempfile::tempdir().unwrap());
-        let real = bin.path().join("pahole");
-        fs::write(&real, "#!/bin/sh\nprintf '<%s>' \"$@\"\n").unwrap();
-        fs::set_permissions(&real, PermissionsExt::from_mode(0o755)).unwrap();
-        let output = Command::new(pahole(fixture.open().path()))
-            .args(["-J", "-j", "--btf_gen_floats", "-j8", "--jobs=4", "--lang_exclude=rust", "a file"])
-            .env("PATH", format!("{}:/usr/bin:/bin", bin.path().display()))
-            .output()
-            .unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(printed, "<-J><--btf_gen_floats><--lang_exclude=rust><a file>");
     }
 
     #[test]

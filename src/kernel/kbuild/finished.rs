@@ -14,8 +14,13 @@ use crate::kernel::KernelPlan;
 /// Increases with every change to the make commands, which invalidates the results of older versions.
 const RECIPE: u32 = 2;
 
-/// Increases with every change to the content of the parts.
-const PARTS_RECIPE: u32 = 4;
+/// Increases with every change to the content of the part.
+fn part_recipe(part: Part) -> u32 {
+    match part {
+        Part::Headers => 5,
+        Part::Image | Part::Debug | Part::LibcDev => 4,
+    }
+}
 
 /// The key of a finished kernel. `config`, the key of its configuration, covers tree, series, kconfig and
 /// tools; `timestamp` is in seconds since the epoch.
@@ -42,7 +47,7 @@ pub(crate) fn result_key(plan: &KernelPlan, timestamp: i64, config: &Key) -> Key
 
 /// The key of one part of the kernel with key `kernel`.
 pub(crate) fn part_key(part: Part, kernel: &Key) -> Key {
-    Key::of("part", &(PARTS_RECIPE, part, kernel))
+    Key::of("part", &(part_recipe(part), part, kernel))
 }
 
 /// The parts besides [`Part::Image`] that the plan requests.

@@ -1,12 +1,13 @@
 //! The command line of make. It sets every variable that make would otherwise take from the environment.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::build_dir::{pahole, temp_dir};
+use super::build_dir::temp_dir;
 use super::sandbox::BuildSandbox;
+use super::wrappers::{HOSTCC_VARIABLE, hostcc, pahole};
 use crate::base::context::Context;
 use crate::base::events::Stage;
 use crate::base::process::Command;
@@ -52,6 +53,7 @@ impl Make<'_> {
             .arg(format!("LOCALVERSION={}", self.plan.localversion))
             .args(self.tools())
             .env("TMPDIR", temp_dir(self.build_dir))
+            .env(HOSTCC_VARIABLE, &self.plan.toolchain.cc)
             .env("KBUILD_BUILD_USER", "kpatch-build")
             .env("KBUILD_BUILD_HOST", "localhost")
             .env("KBUILD_BUILD_VERSION", self.plan.revision.to_string())
@@ -69,7 +71,7 @@ impl Make<'_> {
     /// The variables that name programs.
     fn tools(&self) -> Vec<OsString> {
         let toolchain = &self.plan.toolchain;
-        let mut variables = vec![joined("CC=", &toolchain.cc), joined("HOSTCC=", &toolchain.cc)];
+        let mut variables = vec![joined("CC=", &toolchain.cc), joined("HOSTCC=", &self.hostcc())];
         if toolchain.compiler == Compiler::Clang {
             variables.push("LLVM=1".into());
             let llvm_tools = LLVM_TOOLS.iter().map(|(variable, tool)| {
@@ -96,6 +98,14 @@ impl Make<'_> {
             variables.push(joined("PAHOLE=", &pahole(self.build_dir)));
         }
         variables
+    }
+
+    /// rustc also links with the compiler for the host, with options of its own for shared and static libraries.
+    fn hostcc(&self) -> PathBuf {
+        match self.plan.rust() {
+            Some(_) => self.plan.toolchain.cc.clone(),
+            None => hostcc(self.build_dir),
+        }
     }
 
     fn remaps(&self) -> String {

@@ -6,6 +6,7 @@ mod finished;
 pub mod make;
 mod path;
 mod sandbox;
+mod wrappers;
 
 pub use path::refused_character;
 

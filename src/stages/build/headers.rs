@@ -9,6 +9,7 @@ use fs_err::os::unix::fs::symlink;
 
 use super::error::Error;
 use super::objcopy::objcopy;
+use super::older_gcc;
 use super::run::BuildRun;
 
 /// The file with the BTF of the kernel, in the headers for modules; kbuild expects this name.
@@ -53,6 +54,7 @@ pub(super) fn for_modules(run: &BuildRun, to: &Path) -> Result<(), Error> {
     }
     copy(run, &run.dir, RUST, to, &|name| name.ends_with(".rmeta") || name.ends_with(".so"))?;
     remove_dangling(to, to)?;
+    older_gcc::adapt(run, to)?;
     strip_programs(run, to)?;
     copy_btf(run, to)
 }

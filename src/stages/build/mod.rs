@@ -4,6 +4,7 @@ mod debug;
 mod error;
 mod headers;
 mod objcopy;
+mod older_gcc;
 mod run;
 mod slots;
 

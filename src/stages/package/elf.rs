@@ -12,7 +12,7 @@ use goblin::elf::section_header::SHT_NOTE;
 use goblin::elf::section_header::section_header64::SectionHeader;
 
 use super::error::Error;
-use super::payload::{FileContent, Payload};
+use super::payload::{FileContent, Payload, Role};
 use crate::base::digest::hex;
 
 /// A library that programs require, with the symbol versions that they use.
@@ -63,13 +63,25 @@ fn build_id_in(mut notes: &[u8]) -> Option<String> {
 /// Returns the libraries that the programs of a payload require, each once.
 pub(super) fn required_libraries(payload: &Payload) -> Result<Vec<Library>, Error> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for file in payload.files.iter().filter(|file| file.mode & 0o100 != 0) {
-        let FileContent::Disk(path) = &file.content else { continue };
-        for library in libraries(&fs::read(path)?) {
+    for (_, libraries) in dynamic_programs(payload)? {
+        for library in libraries {
             all.entry(library.soname).or_default().extend(library.versions);
         }
     }
     Ok(all.into_iter().map(|(soname, versions)| Library { soname, versions }).collect())
+}
+
+/// Returns the programs of a payload that require libraries, with those libraries.
+pub(super) fn dynamic_programs(payload: &Payload) -> Result<Vec<(&Role, Vec<Library>)>, Error> {
+    let mut programs = Vec::new();
+    for file in payload.files.iter().filter(|file| file.mode & 0o100 != 0) {
+        let FileContent::Disk(path) = &file.content else { continue };
+        let libraries = libraries(&fs::read(path)?);
+        if !libraries.is_empty() {
+            programs.push((&file.role, libraries));
+        }
+    }
+    Ok(programs)
 }
 
 /// The libraries of a program; empty if it is not an ELF file or requires none.

@@ -37,6 +37,7 @@ use job::{PackageJob, WriteOptions};
 use names::KernelNames;
 use output::PendingPackage;
 pub use output::WrittenPackage;
+use payload::{Payload, Role};
 use payload_reader::PayloadReader;
 pub use request::{Package, PackageRequest};
 
@@ -73,6 +74,9 @@ pub fn write(cx: &Context, request: &PackageRequest, build: &KernelBuild) -> Res
     let mut pending = Vec::new();
     for (part, mut payload) in payloads {
         reader.measure(&mut payload)?;
+        if part == Part::Headers {
+            note_dynamic_programs(cx, &payload)?;
+        }
         let job = PackageJob::new(request, &names, part, payload)?;
         if let Some(lacking) = job.missing_for_disk {
             cx.events.note(Stage::Package, no_disk(lacking));
@@ -95,6 +99,27 @@ fn no_disk(lacking: &str) -> String {
         "the image is for a virtual machine, and its package does not add it to the boot loader: the kernel lacks \
          {lacking}; --kconfig cloud builds one that starts from a disk"
     )
+}
+
+/// Notes that a headers package does not start on older systems than this host.
+fn note_dynamic_programs(cx: &Context, payload: &Payload) -> Result<(), Error> {
+    let programs = elf::dynamic_programs(payload)?;
+    let name = |role: &Role| match role {
+        Role::Headers(path) => path.clone(),
+        other => format!("{other:?}"),
+    };
+    if let Some((first, _)) = programs.first() {
+        let more = match programs.len() - 1 {
+            0 => "is".to_owned(),
+            more => format!("and {more} more are"),
+        };
+        let text = format!(
+            "the headers package requires libraries as new as this host's: {} {more} not linked statically",
+            name(first)
+        );
+        cx.events.note(Stage::Package, text);
+    }
+    Ok(())
 }
 
 fn write_one(job: &PackageJob, format: Format, reader: &PayloadReader) -> Result<PendingPackage, Error> {

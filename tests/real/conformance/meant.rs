@@ -34,11 +34,7 @@ pub const DEB_HEADERS: [Meant; 17] = [
     (Both, "field Maintainer", MAINTAINER),
     (Both, "field Installed-Size", SIZE),
     (Both, "field Description", DESCRIPTION),
-    (
-        Ours,
-        "field Depends",
-        "the libraries of the host programs, the compiler and make: every module build needs them",
-    ),
+    (Ours, "field Depends", "the compiler and make: every module build needs them"),
     (Ours, "field Provides", "dkms recommends linux-headers"),
     (
         Ours,

@@ -34,7 +34,8 @@ impl Root {
         Root::unpacked(&archive("bookworm-i386", SUITE, packages, "amd64,i386"))
     }
 
-    fn kept(name: &str, suite: &str, packages: &str) -> Root {
+    /// Returns a system of a suite, which is kept under `name`.
+    pub fn kept(name: &str, suite: &str, packages: &str) -> Root {
         Root::unpacked(&archive(name, suite, packages, "amd64"))
     }
 

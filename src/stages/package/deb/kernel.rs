@@ -26,6 +26,16 @@ const HEADERS_SCRIPTS: [(&str, &str); 1] =
     [("postinst", include_str!("../../../../packaging/deb/headers-postinst"))];
 const COPYRIGHT: &str = include_str!("../../../../packaging/deb/copyright");
 
+/// A stanza of the headers' copyright file, for the libraries in programs that are linked statically.
+const STATIC_LIBRARIES: &str = "
+Files: usr/src/*/scripts/* usr/src/*/tools/*
+Copyright: 1991-@YEAR@ Linus Torvalds and the other authors of the Linux kernel
+License: GPL-2 with Linux-syscall-note
+Comment: Programs among these files may contain parts of the build host's libraries: the GNU C
+ Library (LGPL-2.1 or later), libelf (GPL-2 or later, or LGPL-3 or later), zlib (Zlib), Zstandard
+ (BSD-3-Clause or GPL-2) and OpenSSL (Apache-2.0).
+";
+
 /// Dependencies of Debian's own images since bullseye.
 const IMAGE_DEPENDS: &str = "kmod, linux-base (>= 4.3~)";
 /// Also for a kernel without modules, because its root file system may be on LVM, LUKS or RAID. dracut
@@ -36,7 +46,11 @@ const BOOT_LOADERS: &str = "grub-pc | grub-efi-amd64 | extlinux";
 
 /// Returns the documents of the package, and the headers that it has for a second architecture.
 pub(in crate::stages::package) fn documents(job: &PackageJob, info: &PackageInfo) -> Vec<PayloadFile> {
-    let copyright = COPYRIGHT
+    let copyright = match job.part {
+        Part::Headers => COPYRIGHT.replacen("\n\nLicense:", &format!("\n{STATIC_LIBRARIES}\nLicense:"), 1),
+        Part::Image | Part::Debug | Part::LibcDev => COPYRIGHT.to_owned(),
+    };
+    let copyright = copyright
         .replace("@UPSTREAM@", &job.request.upstream.to_string())
         .replace("@SERIES@", &job.request.series)
         .replace("@YEAR@", &documents::time(job.payload.timestamp).year().to_string());
