@@ -132,11 +132,6 @@ impl ExpectedValues {
         self.0.iter().map(|(key, expected)| (key.as_str(), expected))
     }
 
-    /// Whether a key is about the note of the thread in a core dump.
-    pub(super) fn mention_core_dumps(&self) -> bool {
-        self.0.keys().any(|key| key.starts_with(CORE))
-    }
-
     /// The expected value of `key`.
     pub fn get(&self, key: &str) -> Option<&Expected> {
         self.0.get(key)

@@ -24,11 +24,6 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Whether a claim is about the note of a thread in a core dump.
-    pub(crate) fn mention_core_dumps(&self) -> bool {
-        self.threads.iter().any(|claim| claim.shows.mention_core_dumps())
-    }
-
     /// Returns a sentence for each group of claims that this boot did not test.
     pub fn untested(&self, observed: &Observed) -> Vec<String> {
         let mut untested = Vec::new();

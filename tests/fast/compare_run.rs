@@ -11,15 +11,7 @@ use crate::support::need::present;
 use crate::support::output::stderr;
 
 /// Options that the boot test requires.
-const OPTIONS: [&str; 7] = [
-    "BLK_DEV_INITRD",
-    "SERIAL_8250_CONSOLE",
-    "BINFMT_ELF",
-    "PRINTK",
-    "PROC_FS",
-    "IO_URING",
-    "CGROUP_FREEZER",
-];
+const OPTIONS: [&str; 5] = ["BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "BINFMT_ELF", "PROC_FS", "IO_URING"];
 
 /// Writes a console log and the records of a real boot where QEMU would write them.
 const QEMU: &str = concat!(
@@ -42,7 +34,7 @@ fn bootable() -> Workspace {
     fs::write(workspace.tree.path().join("image"), image).unwrap();
     workspace.change_tree("Makefile", "@echo kernel $(LOCALVERSION) > ", "@cat image > ");
     let fragment: String = OPTIONS.iter().map(|name| format!("CONFIG_{name}=y\n")).collect();
-    workspace.write("mine.config", format!("CONFIG_MODULES=y\nCONFIG_CGROUPS=y\n{fragment}"));
+    workspace.write("mine.config", format!("CONFIG_MODULES=y\n{fragment}"));
     fs::create_dir(workspace.path("bin")).unwrap();
     let qemu = workspace.write("bin/qemu-system-x86_64", QEMU);
     fs::set_permissions(qemu, fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,6 +1,5 @@
 //! Checks that need only the fragments and run before everything else.
 
-use super::boot_needs::BootNeed;
 use super::error::Error;
 use super::options::Kconfig;
 use crate::base::options::Part;
@@ -13,8 +12,8 @@ pub(crate) const LONGEST_RELEASE: usize = 64;
 /// # Errors
 /// [`Error::NotBootTestable`].
 pub fn check_boot_testable(kconfig: &Kconfig) -> Result<(), Error> {
-    match BootNeed::excluded_by(kconfig) {
-        Some(need) => Err(Error::NotBootTestable { need }),
+    match kconfig.boot_obstacle() {
+        Some(symbol) => Err(Error::NotBootTestable { symbol }),
         None => Ok(()),
     }
 }

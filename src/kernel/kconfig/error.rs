@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::boot_needs::BootNeed;
 use crate::base::error::{Exit, Explain};
 
 /// A kernel configuration that cannot be used. Every variant is a usage error, reported before anything is
@@ -49,11 +48,11 @@ pub enum Error {
         /// The kernel release.
         release: String,
     },
-    /// The boot test needs another value of an option.
-    #[error("this kconfig cannot be boot-tested: {}", need.reason())]
+    /// The boot test needs an option that the kernel does not have built in.
+    #[error("this kconfig cannot be boot-tested: CONFIG_{symbol} is not built in")]
     NotBootTestable {
-        /// The need.
-        need: &'static BootNeed,
+        /// The option, without `CONFIG_`.
+        symbol: &'static str,
     },
     /// The kernel refuses unsigned modules, and its modules are unsigned.
     #[error("the kernel would refuse its own modules: CONFIG_{symbol} is on, but the modules are unsigned")]
@@ -85,8 +84,8 @@ impl Explain for Error {
             }
             Error::Unknown { .. } => Some("use a shipped kconfig, or the path of a file".to_owned()),
             Error::ReleaseTooLong { .. } => Some("use a shorter --localversion".to_owned()),
-            Error::NotBootTestable { need } => {
-                Some(format!("write `{}`, or skip the boot test with --no-boot", need.setting()))
+            Error::NotBootTestable { symbol } => {
+                Some(format!("set CONFIG_{symbol}=y, or skip the boot test with --no-boot"))
             }
             Error::Unsigned { symbol } => Some(format!(
                 "sign them with --secure-boot-key and --secure-boot-cert, or remove CONFIG_{symbol}"

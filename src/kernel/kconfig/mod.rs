@@ -1,7 +1,6 @@
 //! Kernel configuration: fragments, the Kconfig language, and why a requested option is missing in `.config`.
 
 mod additions;
-mod boot_needs;
 mod checks;
 mod error;
 mod expression;
@@ -11,9 +10,9 @@ mod options;
 mod tree;
 
 pub use additions::CERTIFICATE;
-pub use boot_needs::BootNeed;
 pub(crate) use checks::check_packages;
 pub use checks::{check_boot_testable, check_release, check_signing};
 pub use error::Error;
 pub use option_check::{LostOption, Reason};
+pub(crate) use options::BOOT_NEEDS;
 pub use options::{Base, FileKind, Kconfig, KconfigFile, RequestedOption};

@@ -7,8 +7,7 @@ use fs_err as fs;
 use super::error::Error;
 use crate::base::context::Context;
 use crate::base::events::Stage;
-use crate::claims::Claims;
-use crate::kernel::kconfig::{self, BootNeed, Kconfig, LostOption, option_check};
+use crate::kernel::kconfig::{self, BOOT_NEEDS, Kconfig, LostOption, option_check};
 
 /// Name of the list, among the logs, of what a whole configuration has and the kernel has not.
 const DROPPED: &str = "configure-dropped.txt";
@@ -56,10 +55,12 @@ fn list_dropped(cx: &Context, dropped: &[LostOption]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Fails if the kernel cannot show what `claims` need. `text` is the content of `.config`.
-pub(super) fn check_boot_needs(text: &str, claims: &Claims) -> Result<(), Error> {
-    match BootNeed::unmet(&option_check::values(text), claims) {
-        Some(need) => Err(kconfig::Error::NotBootTestable { need }.into()),
+/// Fails if the kernel cannot be boot-tested. `text` is the content of `.config`.
+pub(super) fn check_boot_needs(text: &str) -> Result<(), Error> {
+    let values = option_check::values(text);
+    let is_built_in = |symbol: &str| values.get(symbol).is_some_and(|value| value == "y");
+    match BOOT_NEEDS.into_iter().find(|symbol| !is_built_in(symbol)) {
+        Some(symbol) => Err(kconfig::Error::NotBootTestable { symbol }.into()),
         None => Ok(()),
     }
 }
