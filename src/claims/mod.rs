@@ -62,7 +62,7 @@ pub use claim::{Bits, Claim, Threads};
 pub use debugger_claim::{DebuggerClaim, ExpectedRun, Version};
 pub use debugger_run::{DebuggerOutcome, DebuggerRun, TraceeAfter};
 pub use expected::{Expected, ExpectedValues};
-pub use judge::judge;
+pub use judge::{judge, needs_observation};
 pub use observation::{CoreNote, Observation};
 pub use observed::{Judgement, Observed};
 pub use register::{Hex, Register, Registers};

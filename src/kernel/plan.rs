@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::kbuild::BuildSandbox;
-use super::kconfig::Kconfig;
+use super::kconfig::{BootClaims, Kconfig};
 use super::series::Series;
 use super::toolchain::{RustToolchain, Toolchain};
 use crate::base::openpgp::sign::KeyFile;
@@ -85,6 +85,11 @@ impl KernelPlan {
     /// Always begins with three numbers, as in the kernel's Makefile: `5.12.0-…` for 5.12.
     pub fn kernel_release(&self) -> String {
         format!("{}{}", self.release.kernel_version(), self.localversion)
+    }
+
+    /// The claims that a boot test of this kernel judges.
+    pub(crate) fn boot_claims(&self) -> BootClaims<'_> {
+        BootClaims { series: &self.series.claims, line: self.release.line() }
     }
 
     /// The Rust tools, if the kernel contains Rust.

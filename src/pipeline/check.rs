@@ -20,7 +20,7 @@ pub fn check(request: &Request, goal: Goal) -> Result<(), Failure> {
     kconfig::check_signing(kconfig, request.keys.secure_boot.is_some()).map_err(refused)?;
     kconfig::check_packages(kconfig, request.parts.as_deref().unwrap_or_default()).map_err(refused)?;
     if goal.boots() && request.boot.is_some() {
-        kconfig::check_boot_testable(kconfig).map_err(refused)?;
+        kconfig::check_boot_testable(kconfig, None).map_err(refused)?;
     }
     Ok(())
 }

@@ -92,8 +92,17 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         out: request.out.clone(),
         boot_tested: boot.is_some(),
     };
-    kconfig::check_release(kernel.kernel_release()).map_err(|error| Failure::new(None, &error))?;
+    check(&kernel).map_err(|error| Failure::new(None, &error))?;
     Ok(Plan { offers, kernel, boot, no_sandbox })
+}
+
+/// The checks of the request that need the exact release and the series.
+fn check(kernel: &KernelPlan) -> Result<(), kconfig::Error> {
+    kconfig::check_release(kernel.kernel_release())?;
+    match kernel.boot_tested {
+        true => kconfig::check_boot_testable(&kernel.kconfig, Some(kernel.boot_claims())),
+        false => Ok(()),
+    }
 }
 
 /// The sandbox of the build, or the reason why it has none.

@@ -11,7 +11,21 @@ use crate::support::need::present;
 use crate::support::output::stderr;
 
 /// Options that the boot test requires.
-const OPTIONS: [&str; 5] = ["BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "BINFMT_ELF", "PROC_FS", "IO_URING"];
+const OPTIONS: [&str; 11] = [
+    "BLK_DEV_INITRD",
+    "BINFMT_ELF",
+    "SERIAL_8250_CONSOLE",
+    "PRINTK",
+    "PROC_FS",
+    "IO_URING",
+    "CGROUPS",
+    "CGROUP_FREEZER",
+    "COREDUMP",
+    "ELF_CORE",
+    "PROC_SYSCTL",
+];
+/// Numbers of serial ports that the boot test requires.
+const PORTS: [&str; 2] = ["SERIAL_8250_NR_UARTS", "SERIAL_8250_RUNTIME_UARTS"];
 
 /// Writes a console log and the records of a real boot where QEMU would write them.
 const QEMU: &str = concat!(
@@ -27,13 +41,15 @@ const QEMU: &str = concat!(
 /// Returns a tree whose image has the header of the x86 boot protocol: `0xaa55` at 0x1fe, `HdrS` at 0x202.
 fn bootable() -> Workspace {
     let workspace = Workspace::new();
-    let options = OPTIONS.map(|name| format!("config {name}\n\tbool \"needed\"\n")).concat();
+    let options = OPTIONS.map(|name| format!("config {name}\n\tbool \"needed\"\n")).concat()
+        + &PORTS.map(|name| format!("config {name}\n\tint \"needed\"\n")).concat();
     workspace.change_tree("Kconfig", "config LOCALVERSION", &format!("{options}config LOCALVERSION"));
     let mut image = vec![0; 0x400];
     image[0x1fe..0x206].copy_from_slice(b"\x55\xaa\0\0HdrS");
     fs::write(workspace.tree.path().join("image"), image).unwrap();
     workspace.change_tree("Makefile", "@echo kernel $(LOCALVERSION) > ", "@cat image > ");
-    let fragment: String = OPTIONS.iter().map(|name| format!("CONFIG_{name}=y\n")).collect();
+    let fragment = OPTIONS.map(|name| format!("CONFIG_{name}=y\n")).concat()
+        + &PORTS.map(|name| format!("CONFIG_{name}=4\n")).concat();
     workspace.write("mine.config", format!("CONFIG_MODULES=y\n{fragment}"));
     fs::create_dir(workspace.path("bin")).unwrap();
     let qemu = workspace.write("bin/qemu-system-x86_64", QEMU);

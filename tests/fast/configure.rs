@@ -6,7 +6,10 @@ use kpatch_build::base::error::Explain;
 use kpatch_build::base::options::Lang;
 use kpatch_build::base::store::Bucket;
 use kpatch_build::kernel::KernelPlan;
-use kpatch_build::kernel::kconfig::{self, Kconfig, check_boot_testable, check_release, check_signing};
+use kpatch_build::kernel::kconfig::{
+    self, BootClaims, Kconfig, check_boot_testable, check_release, check_signing,
+};
+use kpatch_build::kernel::series;
 use kpatch_build::stages::configure::{ConfigState, Error, KernelConfig, configure};
 
 use crate::support::fixtures::fake;
@@ -111,15 +114,49 @@ fn a_kernel_that_cannot_be_boot_tested_is_refused_by_its_fragments_or_by_its_con
     let fixture = Fixture::new(tree.path());
     let mut excluded = plan(&fixture, "# CONFIG_SERIAL_8250_CONSOLE is not set\n");
     excluded.boot_tested = true;
-    let error = check_boot_testable(&excluded.kconfig).unwrap_err();
+    let error = check_boot_testable(&excluded.kconfig, None).unwrap_err();
     assert_eq!(error.exit() as u8, 2);
     assert!(error.next_step().unwrap().contains("--no-boot"));
 
     let mut incomplete = plan(&fixture, "CONFIG_CGROUPS=y\n");
     incomplete.boot_tested = true;
-    check_boot_testable(&incomplete.kconfig).unwrap();
+    check_boot_testable(&incomplete.kconfig, None).unwrap();
     let error = run(&fixture, &incomplete).unwrap_err();
     assert!(matches!(error, Error::Kconfig(kconfig::Error::NotBootTestable { .. })), "{error:?}");
+    assert!(!fixture.log("configure").contains("bzImage"), "make builds nothing");
+}
+
+#[test]
+fn the_shipped_bases_meet_what_the_claims_of_each_series_need() {
+    for summary in series::list().unwrap().iter().filter(|summary| summary.selectable) {
+        let claims = series::claims(&summary.name).unwrap();
+        for base in ["boot", "cloud"] {
+            let kconfig = Kconfig::load(&[base.to_owned()]).unwrap();
+            for line in summary.lines.keys() {
+                let claims = BootClaims { series: &claims, line: *line };
+                check_boot_testable(&kconfig, Some(claims)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn claims_about_core_dumps_need_a_kernel_that_dumps_cores() {
+    let tree = fake::tree();
+    let fixture = Fixture::new(tree.path());
+    let needs = "CONFIG_BLK_DEV_INITRD=y\nCONFIG_BINFMT_ELF=y\nCONFIG_SERIAL_8250_CONSOLE=y\n\
+                 CONFIG_SERIAL_8250_NR_UARTS=4\nCONFIG_SERIAL_8250_RUNTIME_UARTS=4\nCONFIG_PRINTK=y\n\
+                 CONFIG_PROC_FS=y\nCONFIG_IO_URING=y\nCONFIG_CGROUPS=y\nCONFIG_CGROUP_FREEZER=y\n";
+    let mut plan = plan(&fixture, needs);
+    plan.boot_tested = true;
+    run(&fixture, &plan).unwrap();
+    plan.series.claims = series::claims("copy-segments").unwrap();
+    let error = run(&fixture, &plan).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "this kconfig cannot be boot-tested: CONFIG_COREDUMP is n, but the series makes claims about core dumps"
+    );
+    assert_eq!(error.exit() as u8, 2);
 }
 
 #[test]

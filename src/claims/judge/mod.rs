@@ -9,17 +9,32 @@ use super::observation::Observation;
 use super::observed::{Judgement, Observed};
 use super::register::{Hex, Register};
 use super::series::{Claims, side_claims};
+use crate::base::release::Line;
 
 /// Judges the claims of a series and the side claims that the series does not replace.
 pub fn judge(claims: &Claims, observed: &Observed) -> Vec<Judgement> {
+    let threads: Vec<_> = observed.observations.iter().map(ThreadView::new).collect();
+    let expectations = all_expectations(claims, observed);
+    let mut judgements: Vec<_> = expectations.iter().map(|expectation| expectation.judge(&threads)).collect();
+    judgements.extend(debugger_claim::judge(&claims.debuggers, observed));
+    judgements
+}
+
+/// Whether a series makes a claim, the side claims included, that needs an observation under a key that starts with
+/// `prefix`. `line` is the kernel's release line; `ia32`: the kernel runs 32-bit programs.
+pub fn needs_observation(claims: &Claims, prefix: &str, line: Line, ia32: bool) -> bool {
+    let observed = Observed { line: Some(line), ia32, observations: &[], requested: &[], debuggers: &[] };
+    all_expectations(claims, &observed).iter().any(|expectation| {
+        expectation.key.starts_with(prefix) && *expectation.expected != Expected::Word(UNSEEN.into())
+    })
+}
+
+/// The expectations of the series, and those of the side claims that it does not replace.
+fn all_expectations<'a>(claims: &'a Claims, observed: &'a Observed) -> Vec<Expectation<'a>> {
     let own: Vec<_> = expectations(&claims.threads, observed).collect();
     let replaced = |side: &Expectation| own.iter().any(|own| own.has_the_subject_of(side));
     let side: Vec<_> = expectations(side_claims(), observed).filter(|side| !replaced(side)).collect();
-    let threads: Vec<_> = observed.observations.iter().map(ThreadView::new).collect();
-    let mut judgements: Vec<_> =
-        own.iter().chain(&side).map(|expectation| expectation.judge(&threads)).collect();
-    judgements.extend(debugger_claim::judge(&claims.debuggers, observed));
-    judgements
+    own.into_iter().chain(side).collect()
 }
 
 /// An observation with access to its fields by their names in the report.

@@ -7,17 +7,6 @@ use crate::base::options::Part;
 /// The longest `uname -r`, in bytes: `__NEW_UTS_LEN` of include/uapi/linux/utsname.h.
 pub(crate) const LONGEST_RELEASE: usize = 64;
 
-/// Refuses a kconfig that cannot be boot-tested, as far as its fragments show.
-///
-/// # Errors
-/// [`Error::NotBootTestable`].
-pub fn check_boot_testable(kconfig: &Kconfig) -> Result<(), Error> {
-    match kconfig.boot_obstacle() {
-        Some(symbol) => Err(Error::NotBootTestable { symbol }),
-        None => Ok(()),
-    }
-}
-
 /// Refuses package parts that a kernel of this kconfig cannot fill.
 ///
 /// # Errors

@@ -4,6 +4,26 @@ use std::io;
 
 use crate::base::error::{Exit, Explain};
 
+/// A need of the boot test that a configuration does not meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnmetNeed {
+    /// Without `CONFIG_`.
+    pub symbol: &'static str,
+    /// The value that the option has; `n` for an option that is off.
+    pub found: String,
+    /// A value that meets the need.
+    pub wanted: &'static str,
+    /// The part of the boot test that needs it.
+    pub why: &'static str,
+}
+
+impl std::fmt::Display for UnmetNeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let UnmetNeed { symbol, found, why, .. } = self;
+        write!(f, "CONFIG_{symbol} is {found}, but {why}")
+    }
+}
+
 /// A kernel configuration that cannot be used. Every variant is a usage error, reported before anything is
 /// written.
 #[derive(Debug, thiserror::Error)]
@@ -48,11 +68,11 @@ pub enum Error {
         /// The kernel release.
         release: String,
     },
-    /// The boot test needs an option that the kernel does not have built in.
-    #[error("this kconfig cannot be boot-tested: CONFIG_{symbol} is not built in")]
+    /// The boot test needs other values of these options.
+    #[error("this kconfig cannot be boot-tested: {}", unmet[0])]
     NotBootTestable {
-        /// The option, without `CONFIG_`.
-        symbol: &'static str,
+        /// The options; never empty.
+        unmet: Vec<UnmetNeed>,
     },
     /// The kernel refuses unsigned modules, and its modules are unsigned.
     #[error("the kernel would refuse its own modules: CONFIG_{symbol} is on, but the modules are unsigned")]
@@ -73,6 +93,7 @@ impl Explain for Error {
     fn facts(&self) -> Vec<String> {
         match self {
             Error::Unknown { known, .. } => vec![format!("shipped: {}", known.join(", "))],
+            Error::NotBootTestable { unmet } => unmet.iter().skip(1).map(UnmetNeed::to_string).collect(),
             _ => Vec::new(),
         }
     }
@@ -84,8 +105,10 @@ impl Explain for Error {
             }
             Error::Unknown { .. } => Some("use a shipped kconfig, or the path of a file".to_owned()),
             Error::ReleaseTooLong { .. } => Some("use a shorter --localversion".to_owned()),
-            Error::NotBootTestable { symbol } => {
-                Some(format!("set CONFIG_{symbol}=y, or skip the boot test with --no-boot"))
+            Error::NotBootTestable { unmet } => {
+                let wanted: Vec<_> =
+                    unmet.iter().map(|need| format!("CONFIG_{}={}", need.symbol, need.wanted)).collect();
+                Some(format!("set {}, or skip the boot test with --no-boot", wanted.join(" and ")))
             }
             Error::Unsigned { symbol } => Some(format!(
                 "sign them with --secure-boot-key and --secure-boot-cert, or remove CONFIG_{symbol}"

@@ -80,7 +80,7 @@ impl Expression {
         match self {
             Symbol(name) if matches!(name.as_str(), "y" | "m" | "n") => Some(name),
             // Numbers need no quotes.
-            Symbol(name) if name.starts_with(|first: char| first.is_ascii_digit()) => Some(name),
+            Symbol(name) if is_number(name) => Some(name),
             Symbol(name) => Some(values.get(name).map_or("n", |value| value.trim_matches('"'))),
             Literal(text) if text.contains("$(") => None,
             Literal(text) => Some(text),
@@ -100,7 +100,7 @@ impl Expression {
     pub(super) fn symbols(&self) -> Vec<&str> {
         match self {
             Symbol(name) if matches!(name.as_str(), "y" | "m" | "n") => Vec::new(),
-            Symbol(name) if name.starts_with(|first: char| first.is_ascii_digit()) => Vec::new(),
+            Symbol(name) if is_number(name) => Vec::new(),
             Symbol(name) => vec![name],
             Literal(_) | Macro(_) => Vec::new(),
             Not(inner) => inner.symbols(),
@@ -108,6 +108,14 @@ impl Expression {
                 [left.symbols(), right.symbols()].concat()
             }
         }
+    }
+}
+
+/// Whether a word is a number: `64` and `0x40` are, the option `64BIT` is not.
+fn is_number(word: &str) -> bool {
+    match word.strip_prefix("0x") {
+        Some(digits) => !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit()),
+        None => word.chars().all(|c| c.is_ascii_digit()),
     }
 }
 
@@ -274,7 +282,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Option<Tristate> {
-        let set = [("A", "y"), ("M", "m"), ("N", "12"), ("S", "\"text\"")];
+        let set = [("A", "y"), ("M", "m"), ("N", "12"), ("S", "\"text\""), ("64BIT", "y")];
         let values = set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Expression::parse(text).unwrap_or_else(|| panic!("{text:?} does not parse")).evaluate(&values)
     }
@@ -301,12 +309,22 @@ mod tests {
             ("(A || B) && B", Tristate::No),
             ("M=m", Tristate::Yes),
             ("B = n", Tristate::Yes),
+            ("64BIT", Tristate::Yes),
+            ("!64BIT", Tristate::No),
+            ("!32BIT && A", Tristate::Yes),
             ("N >= 9", Tristate::Yes),
+            ("N = 12", Tristate::Yes),
             ("N<0x0c", Tristate::No),
             ("S = \"text\" && A!=n", Tristate::Yes),
         ] {
             assert_eq!(value(text), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn an_option_whose_name_begins_with_a_digit_is_no_number() {
+        let symbols = |text| Expression::parse(text).unwrap().symbols().join(" ");
+        assert_eq!(symbols("!64BIT && A < 64 && 0x40 = N && 6LOWPAN"), "64BIT A N 6LOWPAN");
     }
 
     #[test]

@@ -255,6 +255,7 @@ fn is_symbol(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::kconfig::check_boot_testable;
     use crate::kernel::kconfig::options::described;
 
     fn load(texts: &[&str]) -> Result<Kconfig, Error> {
@@ -290,7 +291,7 @@ mod tests {
         for base in ["boot", "cloud"] {
             for top in [None, Some("debug"), Some("rust"), Some("secure-boot")] {
                 let names: Vec<_> = [Some(base), top].into_iter().flatten().map(str::to_owned).collect();
-                assert_eq!(Kconfig::load(&names).unwrap().boot_obstacle(), None, "{names:?}");
+                check_boot_testable(&Kconfig::load(&names).unwrap(), None).unwrap();
             }
         }
     }
@@ -314,7 +315,8 @@ mod tests {
             assert!(
                 signed.requests("EFI_STUB") && signed.requests("MODULE_SIG") && signed.checks_signatures()
             );
-            assert_eq!((signed.name.as_str(), signed.boot_obstacle()), (base, None));
+            check_boot_testable(&signed, None).unwrap();
+            assert_eq!(signed.name, base);
             assert_eq!(signed.needs_signed_modules(), None, "only the user decides to enforce signatures");
         }
     }
@@ -445,16 +447,5 @@ mod tests {
             let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
             assert!(part.chars().all(allowed), "{part}");
         }
-    }
-
-    #[test]
-    fn a_kconfig_that_excludes_the_boot_test_is_recognised_by_its_fragments() {
-        assert_eq!(
-            load(&["# CONFIG_BLK_DEV_INITRD is not set"]).unwrap().boot_obstacle(),
-            Some("BLK_DEV_INITRD")
-        );
-        assert_eq!(load(&["CONFIG_A=y"]).unwrap().boot_obstacle(), None);
-        let text = "# kpatch-build: base allnoconfig\nCONFIG_BLK_DEV_INITRD=y";
-        assert_eq!(load(&[text]).unwrap().boot_obstacle(), Some("SERIAL_8250_CONSOLE"));
     }
 }

@@ -99,14 +99,6 @@ impl Kconfig {
         self.options.insert(symbol, option);
     }
 
-    /// The first option that the boot test needs and that the fragments already exclude, without `CONFIG_`.
-    pub fn boot_obstacle(&self) -> Option<&'static str> {
-        BOOT_NEEDS.into_iter().find(|symbol| match self.options.get(*symbol) {
-            Some(option) => option.value != "y",
-            None => self.base == Base::AllNoConfig,
-        })
-    }
-
     /// Whether `name` is a shipped kconfig of this request.
     pub(super) fn is_shipped(&self, name: &str) -> bool {
         self.files.iter().any(|file| file.name == name && file.taken_for == FileKind::Shipped)
@@ -157,11 +149,6 @@ impl Kconfig {
             .collect()
     }
 }
-
-/// Options that must be built in, without `CONFIG_`: without one of them the guest of the boot test cannot
-/// collect or send its records.
-pub(crate) const BOOT_NEEDS: [&str; 5] =
-    ["BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "BINFMT_ELF", "PROC_FS", "IO_URING"];
 
 /// `CONFIG_X=y from boot, line 7`.
 pub(super) fn described(symbol: &str, option: &RequestedOption) -> String {

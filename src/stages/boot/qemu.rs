@@ -66,7 +66,9 @@ fn ports(console: &Path) -> Vec<String> {
 
 /// Arguments for a boot with the probe as init.
 pub(super) fn observed(accel: Accel, image: &Path, initramfs: &Path, console: &Path) -> Vec<String> {
-    [accelerator(accel), machine(), kernel(image, initramfs, &[]), ports(console)].concat()
+    // A distribution's kernel may print no warnings by default (CONSOLE_LOGLEVEL_DEFAULT=4): the console must show them.
+    let kernel = kernel(image, initramfs, &["loglevel=7"]);
+    [accelerator(accel), machine(), kernel, ports(console)].concat()
 }
 
 /// Arguments for a boot with a shell on the terminal; Ctrl-A X leaves it.
@@ -110,6 +112,18 @@ mod tests {
         assert_eq!(value_after(&args, "-kernel"), ["/k"]);
         assert_eq!(value_after(&args, "-initrd"), ["/i"]);
         assert!(value_after(&args, "-append")[0].split(' ').any(|word| word == "norandmaps"));
+    }
+
+    #[test]
+    fn a_tested_kernel_prints_its_warnings_and_one_with_a_shell_stays_quiet() {
+        let level = |args: &[String]| {
+            let line = value_after(args, "-append")[0].to_owned();
+            let words = line.split(' ').filter(|word| word.starts_with("loglevel=") || *word == "quiet");
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (image, initramfs) = (Path::new("/k"), Path::new("/i"));
+        assert_eq!(level(&observed(Accel::Tcg, image, initramfs, Path::new("/c"))), ["loglevel=7"]);
+        assert_eq!(level(&interactive(Accel::Tcg, image, initramfs)), ["quiet"]);
     }
 
     #[test]

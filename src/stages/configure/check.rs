@@ -7,7 +7,8 @@ use fs_err as fs;
 use super::error::Error;
 use crate::base::context::Context;
 use crate::base::events::Stage;
-use crate::kernel::kconfig::{self, BOOT_NEEDS, Kconfig, LostOption, option_check};
+use crate::kernel::KernelPlan;
+use crate::kernel::kconfig::{self, Kconfig, LostOption, option_check};
 
 /// Name of the list, among the logs, of what a whole configuration has and the kernel has not.
 const DROPPED: &str = "configure-dropped.txt";
@@ -55,12 +56,7 @@ fn list_dropped(cx: &Context, dropped: &[LostOption]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Fails if the kernel cannot be boot-tested. `text` is the content of `.config`.
-pub(super) fn check_boot_needs(text: &str) -> Result<(), Error> {
-    let values = option_check::values(text);
-    let is_built_in = |symbol: &str| values.get(symbol).is_some_and(|value| value == "y");
-    match BOOT_NEEDS.into_iter().find(|symbol| !is_built_in(symbol)) {
-        Some(symbol) => Err(kconfig::Error::NotBootTestable { symbol }.into()),
-        None => Ok(()),
-    }
+/// Fails if the kernel of the plan cannot be boot-tested. `text` is the content of `.config`.
+pub(super) fn check_boot_needs(plan: &KernelPlan, text: &str) -> Result<(), Error> {
+    Ok(kconfig::check_boot_config(&option_check::values(text), plan.boot_claims())?)
 }

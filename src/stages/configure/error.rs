@@ -9,7 +9,7 @@ use crate::base::stop::Interrupted;
 use crate::base::store;
 use crate::kernel::kbuild::build_dir;
 use crate::kernel::kbuild::diagnosis::Missing;
-use crate::kernel::kconfig::{self, LostOption, Reason};
+use crate::kernel::kconfig::{self, LostOption};
 
 /// A kernel that cannot be configured as requested.
 #[derive(Debug, thiserror::Error)]
@@ -87,18 +87,6 @@ fn summarise(lost: &[LostOption]) -> String {
     }
 }
 
-/// The next step after the loss of an option.
-fn after_loss(lost: &LostOption) -> String {
-    match (&lost.reason, &lost.shipped) {
-        (Reason::Value(_), _) => "write a value that the option can have".to_owned(),
-        (Reason::Undefined(Some(nearest)), _) => format!("write CONFIG_{nearest} if that is what you mean"),
-        (_, Some(shipped)) => format!(
-            "your options exclude what the kconfig {shipped} needs: change them, or start from another kconfig"
-        ),
-        _ => "request its dependencies too, or put \"# kpatch-build: optional\" above the option".to_owned(),
-    }
-}
-
 impl Explain for Error {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
@@ -132,7 +120,7 @@ impl Explain for Error {
 
     fn next_step(&self) -> Option<String> {
         match self {
-            Error::Lost { lost } => lost.first().map(after_loss),
+            Error::Lost { lost } => lost.first().map(LostOption::next_step),
             Error::MissingTool { .. } => Some("run kpatch-build doctor".to_owned()),
             Error::DiskFull { .. } => Some(FREE_SPACE.to_owned()),
             Error::TooOld { .. } => Some("use a newer compiler: --cc PROGRAM".to_owned()),

@@ -102,7 +102,7 @@ pub fn configure(cx: &Context, plan: &KernelPlan, tree: &PatchedTree) -> Result<
     let text = String::from_utf8_lossy(&bytes);
     let dropped = check_options(cx, &kconfig, &text, &source)?;
     if plan.boot_tested {
-        check_boot_needs(&text)?;
+        check_boot_needs(plan, &text)?;
     }
     let config_sha256 = digest::sha256(&bytes);
     Ok(KernelConfig { kconfig, config, config_sha256, dropped, key, state })
