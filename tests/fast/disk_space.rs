@@ -68,7 +68,7 @@ fn a_disk_that_fills_up_unnoticed_ends_with_69_and_keeps_the_mark() {
 fn packages_are_never_without_a_file_that_depmod_could_not_write() {
     let workspace = Workspace::new();
     workspace.write("reason", "No space left on device");
-    std::fs::create_dir(workspace.path("bin")).unwrap();
+    fs::create_dir(workspace.path("bin")).unwrap();
     write_program(
         &workspace.path("bin/depmod"),
         "case $1 in --version) exec /sbin/depmod \"$@\";; esac\n\
@@ -90,8 +90,8 @@ fn packages_are_never_without_a_file_that_depmod_could_not_write() {
     workspace.write("reason", "Input/output error");
     let output = package();
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    let packages = std::fs::read_dir(workspace.path("dist")).unwrap().flatten();
+    let packages = fs::read_dir(workspace.path("dist")).unwrap().flatten();
     assert_eq!(packages.filter(|file| file.path().extension().is_some_and(|end| end == "deb")).count(), 0);
-    std::fs::remove_file(workspace.path("bin/depmod")).unwrap();
+    fs::remove_file(workspace.path("bin/depmod")).unwrap();
     assert_eq!(package().status.code(), Some(0));
 }
