@@ -14,7 +14,7 @@ pub(super) fn needs(request: &HostRequest) -> Vec<Need> {
     if request.kconfig.requests("DEBUG_INFO_BTF") {
         needs.push(host_packages::pahole());
     }
-    if request.kconfig.requests("RUST") {
+    if request.kconfig.demands("RUST") {
         needs.extend(host_packages::rust(
             host_packages::codename().as_deref(),
             process::find("cargo").is_some(),

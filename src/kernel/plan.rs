@@ -94,7 +94,7 @@ impl KernelPlan {
 
     /// The Rust tools, if the kernel contains Rust.
     pub(crate) fn rust(&self) -> Option<&RustToolchain> {
-        self.toolchain.rust.as_ref().filter(|_| self.kconfig.requests("RUST"))
+        self.toolchain.rust.as_ref().filter(|_| self.kconfig.demands("RUST"))
     }
 
     /// The version of pahole, if it is installed and the kernel contains BTF.

@@ -49,7 +49,7 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         let host = request.host_request(goal, cx.store.root());
         doctor::require_programs(&doctor::examine(host, &cx.stop)).map_err(missing)?;
     }
-    let toolchain = toolchain(cx, request, goal.configures() && request.kconfig.requests("RUST"))
+    let toolchain = toolchain(cx, request, goal.configures() && request.kconfig.demands("RUST"))
         .map_err(|error| Failure::new(Some(Stage::Build), &error))?;
     let (sandbox, no_sandbox) = match goal.configures() {
         true => sandbox(cx, request.sandbox)?,

@@ -189,7 +189,7 @@ pub struct Configuration {
     pub config_sha256: String,
     /// The files of `--kconfig`, and what each was taken for.
     pub files: Vec<KconfigFile>,
-    /// What a whole configuration among them has, and this kernel has not.
+    /// The options of a whole configuration among them that this kernel does not have as it says.
     pub dropped: Vec<DroppedOption>,
 }
 

@@ -258,6 +258,22 @@ fn without_rust_the_tools_are_neither_checked_nor_visible() {
 }
 
 #[test]
+fn rust_in_a_whole_configuration_is_dropped_without_a_look_at_its_tools() {
+    let tree = fake::rust_tree();
+    fake::put(tree.path(), "norust", "*** no\n");
+    fake::put(tree.path(), "lost", "CONFIG_RUST=\n");
+    let fixture = Fixture::new(tree.path());
+    let mut plan = plan(&fixture, "# Automatically generated file; DO NOT EDIT.\nCONFIG_RUST=y\n");
+    plan.toolchain.rust = Some(fake_rust());
+    let config = run(&fixture, &plan).unwrap();
+    assert_eq!(config.dropped.iter().map(|lost| lost.symbol.as_str()).collect::<Vec<_>>(), ["RUST"]);
+    assert!(fixture.log("configure").contains("RUSTC=kpatch-build-unused"), "{}", fixture.log("configure"));
+    plan.kconfig.strict = true;
+    let error = run(&fixture, &plan).unwrap_err();
+    assert!(matches!(error, Error::RustUnavailable { .. }), "{error}");
+}
+
+#[test]
 fn a_release_without_rust_is_the_reason_for_a_lost_option() {
     let tree = fake::tree();
     fake::put(tree.path(), "Kconfig", "config MODULES\n\tbool \"modules\"\n");

@@ -97,7 +97,8 @@ mod tests {
         let request = kconfig(&[("SYSTEM_TRUSTED_KEYS", "\"debian/certs/all.pem\"")]);
         let effective = request.effective(false, tree.path());
         assert_eq!(value(&effective, "SYSTEM_TRUSTED_KEYS"), "\"\"");
-        assert!(effective.overrides[0].contains("does not exist) overrides "), "{:?}", effective.overrides);
+        let notes = effective.notes();
+        assert!(notes[0].contains("does not exist) overrides "), "{notes:?}");
         std::fs::create_dir_all(tree.path().join("debian/certs")).unwrap();
         std::fs::write(tree.path().join("debian/certs/all.pem"), "").unwrap();
         let effective = request.effective(false, tree.path());

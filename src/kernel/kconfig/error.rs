@@ -52,6 +52,14 @@ pub enum Error {
         /// The path on the command line.
         name: String,
     },
+    /// The configuration of a kernel that this program does not build.
+    #[error("the kconfig {name} is for {architecture}, but kpatch-build builds kernels for x86-64")]
+    OtherArchitecture {
+        /// The path on the command line.
+        name: String,
+        /// As the kernel names it: `arm64`.
+        architecture: String,
+    },
     /// A line that `.config` files do not have.
     #[error("line {line} of the kconfig {name} is neither an option nor a comment: {text:?}")]
     Malformed {
@@ -113,9 +121,10 @@ impl Explain for Error {
             Error::Unsigned { symbol } => Some(format!(
                 "sign them with --secure-boot-key and --secure-boot-cert, or remove CONFIG_{symbol}"
             )),
-            Error::NotText { .. } => {
+            Error::Read { .. } | Error::NotText { .. } => {
                 Some("use a .config, as it is or compressed with gzip, xz or zstd".to_owned())
             }
+            Error::OtherArchitecture { .. } => Some("use the configuration of an x86-64 kernel".to_owned()),
             Error::NoDebugInfo => Some("add the fragment debug-info: --kconfig NAME,debug-info".to_owned()),
             _ => None,
         }

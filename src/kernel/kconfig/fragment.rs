@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::error::Error;
 use super::options::{Base, FileKind, Kconfig, KconfigFile, RequestedOption};
+use super::whole::{is_whole, other_architecture};
 use crate::base::archive::decompress::decompress;
 use crate::base::digest::sha256;
 use crate::base::options::Lang;
@@ -29,10 +30,6 @@ struct Shipped;
 const CONFIG: &str = ".config";
 /// Bytes of the largest configuration. The largest real one has 300 KiB.
 const LONGEST_FILE: u64 = 16 << 20;
-/// Options that a fragment has at most.
-const MOST_REQUESTS: usize = 1000;
-const GENERATED: &str = "# Automatically generated file; DO NOT EDIT.";
-const ARCHITECTURES: [&str; 3] = ["CONFIG_X86_64=y", "CONFIG_X86=y", "CONFIG_64BIT=y"];
 
 /// The fragment for kernels with series in Rust.
 const RUST: &str = "rust";
@@ -57,7 +54,7 @@ impl Kconfig {
             };
             kconfig.files.push(KconfigFile { name: name.clone(), taken_for });
             if !is_shipped && Shipped::get(name).is_some() {
-                kconfig.overrides.push(format!("{name} is the file ./{name}, not the shipped kconfig"));
+                kconfig.hiding.push(format!("{name} is the file ./{name}, not the shipped kconfig"));
             }
             base = base.or(fragment.base);
             kconfig.objects = kconfig.objects.or(fragment.objects);
@@ -132,19 +129,18 @@ fn user_text(name: &str) -> Result<String, Error> {
     let mut bytes = Vec::new();
     let plain = decompress(fs::File::open(name).map_err(unreadable)?).map_err(unreadable)?;
     plain.take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LONGEST_FILE || bytes.contains(&0) {
+    let is_binary = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    if bytes.len() as u64 > LONGEST_FILE || bytes.iter().any(is_binary) {
         return Err(Error::NotText { name: name.to_owned() });
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Whether a text is the configuration of a kernel: with the first lines that `conf` writes
-/// (scripts/kconfig/confdata.c), or with as many options as no fragment has, an architecture's among them.
-fn is_whole(text: &str) -> bool {
-    let is_option = |line: &&str| option(line.trim()).is_some_and(|option| option.is_some());
-    text.lines().take(10).any(|line| line == GENERATED)
-        || text.lines().filter(is_option).count() > MOST_REQUESTS
-            && text.lines().any(|line| ARCHITECTURES.contains(&line.trim()))
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    match other_architecture(&text) {
+        Some(architecture) => {
+            let (name, architecture) = (name.to_owned(), architecture.to_owned());
+            Err(Error::OtherArchitecture { name, architecture })
+        }
+        None => Ok(text),
+    }
 }
 
 fn unknown(name: &str) -> Error {
@@ -255,6 +251,7 @@ fn is_symbol(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::Explain;
     use crate::kernel::kconfig::check_boot_testable;
     use crate::kernel::kconfig::options::described;
 
@@ -282,7 +279,7 @@ mod tests {
             let kconfig = Kconfig::load(std::slice::from_ref(&name)).unwrap();
             assert_eq!(kconfig.name, name);
             assert!(!kconfig.options.is_empty());
-            assert!(kconfig.overrides.is_empty(), "{name}: {:?}", kconfig.overrides);
+            assert!(kconfig.notes().is_empty(), "{name}: {:?}", kconfig.notes());
         }
     }
 
@@ -380,9 +377,48 @@ mod tests {
         let (_dir, path) = file("config.gz", &gzip.finish().unwrap());
         let kconfig = Kconfig::load(&[path]).unwrap();
         assert_eq!((kconfig.name.as_str(), kconfig.requests("A")), ("config", true));
-        let (_dir, path) = file("config", b"\x7fELF\0\0");
+        for bytes in [&b"\x7fELF\0\0"[..], b"CONFIG_A=y\n\x01\n"] {
+            let (_dir, path) = file("config", bytes);
+            let error = Kconfig::load(&[path]).unwrap_err();
+            assert!(matches!(error, Error::NotText { .. }) && error.next_step().is_some(), "{error}");
+        }
+        let (_dir, path) = file("config.bz2", b"BZh91AY&SY");
         let error = Kconfig::load(&[path]).unwrap_err();
-        assert!(matches!(error, Error::NotText { .. }), "{error}");
+        assert!(error.next_step().unwrap().contains("gzip, xz or zstd"), "{error}");
+    }
+
+    #[test]
+    fn a_configuration_of_another_architecture_is_refused_in_one_sentence() {
+        let (_dir, path) = file("config", b"#\n# Linux/arm64 6.1.0 Kernel Configuration\nCONFIG_ARM64=y\n");
+        let error = Kconfig::load(std::slice::from_ref(&path)).unwrap_err();
+        let text = format!("the kconfig {path} is for arm64, but kpatch-build builds kernels for x86-64");
+        assert_eq!((error.to_string(), error.exit() as u8), (text, 2));
+        assert!(error.next_step().unwrap().contains("x86-64"));
+    }
+
+    #[test]
+    fn two_files_share_one_note_about_all_options_that_one_overrides() {
+        let kconfig = load(&["CONFIG_A=y\nCONFIG_B=m\nCONFIG_C=y\n", "CONFIG_A=m\n# CONFIG_B is not set\n"]);
+        let notes = kconfig.unwrap().notes();
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains("f1.config overrides 2 options of "), "{notes:?}");
+        assert!(notes[0].ends_with("f0.config: CONFIG_A=m (was y), CONFIG_B=n (was m)"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_whole_configuration_does_not_request_what_it_has() {
+        let whole = "# Automatically generated file; DO NOT EDIT.\nCONFIG_RUST=y\n";
+        let demands = |texts: &[&str]| {
+            let kconfig = load(texts).unwrap();
+            assert!(kconfig.requests("RUST"));
+            kconfig.demands("RUST")
+        };
+        assert!(!demands(&[whole]));
+        assert!(demands(&["CONFIG_RUST=y\n"]));
+        assert!(demands(&[whole, "CONFIG_RUST=y\n"]));
+        assert!(demands(&["CONFIG_RUST=y\n", whole]), "an equal line takes no request back");
+        assert!(Kconfig { strict: true, ..load(&[whole]).unwrap() }.demands("RUST"));
+        assert!(!load(&["# CONFIG_RUST is not set\n"]).unwrap().demands("RUST"));
     }
 
     #[test]
@@ -390,8 +426,9 @@ mod tests {
         let kconfig = load(&["CONFIG_A=y\nCONFIG_B=m\n", "CONFIG_B=m\n# CONFIG_A is not set\n"]).unwrap();
         assert_eq!(kconfig.name, "f0-f1");
         assert_eq!(kconfig.options["A"].value, "n");
-        assert_eq!(kconfig.overrides.len(), 1);
-        assert!(kconfig.overrides[0].starts_with("CONFIG_A=n from "), "{:?}", kconfig.overrides);
+        let notes = kconfig.notes();
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].starts_with("CONFIG_A=n from "), "{notes:?}");
         assert_eq!(kconfig.merged(), "# CONFIG_A is not set\nCONFIG_B=m\n");
     }
 
@@ -424,7 +461,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_nearest_and_all_known_names() {
         let error = Kconfig::load(&["boto".to_owned()]).unwrap_err();
-        assert_eq!(crate::base::error::Explain::exit(&error), crate::base::error::Exit::Usage);
+        assert_eq!(error.exit(), crate::base::error::Exit::Usage);
         let Error::Unknown { nearest, known, .. } = error else { panic!("{error:?}") };
         assert_eq!(nearest.as_deref(), Some("boot"));
         assert!(known.contains(&"cloud".to_owned()));

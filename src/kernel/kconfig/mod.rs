@@ -10,6 +10,7 @@ mod loss;
 pub(crate) mod option_check;
 mod options;
 mod tree;
+mod whole;
 
 pub use additions::CERTIFICATE;
 pub(crate) use boot_needs::check_boot_config;

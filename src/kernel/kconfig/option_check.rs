@@ -45,7 +45,6 @@ pub(crate) fn compare(kconfig: &Kconfig, values: &Values, tree: &Path) -> Compar
             Difference::Lost(lost) => comparison.lost.push(lost),
             Difference::Noted(note) => comparison.notes.push(note),
             Difference::Dropped(dropped) => comparison.dropped.push(dropped),
-            Difference::Irrelevant => {}
         }
     }
     comparison
@@ -77,8 +76,6 @@ enum Difference {
     Noted(String),
     /// An option of a whole configuration that this release does not have, or not with this value.
     Dropped(LostOption),
-    /// An option of a whole configuration that follows from others: not a request.
-    Irrelevant,
 }
 
 struct Explainer<'a> {
@@ -90,14 +87,7 @@ struct Explainer<'a> {
 impl Explainer<'_> {
     fn classify(&self, symbol: &str, option: &RequestedOption) -> Difference {
         let actual = value(self.values, symbol);
-        if option.value == "m" && actual == "y" {
-            let note = format!("{} became y: {}", described(symbol, option), self.promotion(symbol));
-            return Difference::Noted(note);
-        }
-        let is_defined = !self.tree.definitions(symbol).is_empty();
-        if option.generated && (option.value == "n" || is_defined && !self.tree.has_prompt(symbol)) {
-            return Difference::Irrelevant;
-        }
+        let is_built_in = option.value == "m" && actual == "y";
         let lost = LostOption {
             symbol: symbol.to_owned(),
             request: described(symbol, option),
@@ -106,13 +96,26 @@ impl Explainer<'_> {
             reason: self.reason(symbol, option),
         };
         match option {
+            _ if option.generated && (is_built_in || !self.is_strict(symbol)) => Difference::Dropped(lost),
+            _ if is_built_in => Difference::Noted(lost.to_string()),
             _ if option.optional => Difference::Noted(format!("optional {lost}")),
-            _ if option.generated && !self.kconfig.strict => Difference::Dropped(lost),
             _ => Difference::Lost(lost),
         }
     }
 
+    /// Whether the option of a whole configuration must have its value: an option without a prompt follows from others.
+    fn is_strict(&self, symbol: &str) -> bool {
+        let is_defined = !self.tree.definitions(symbol).is_empty();
+        self.kconfig.strict && (!is_defined || self.tree.has_prompt(symbol))
+    }
+
     fn reason(&self, symbol: &str, option: &RequestedOption) -> Reason {
+        if option.value == "m" && value(self.values, symbol) == "y" {
+            return match self.selectors(symbol) {
+                by if by.is_empty() => Reason::BuiltIn,
+                by => Reason::Selected(by),
+            };
+        }
         let definitions = self.tree.definitions(symbol);
         if definitions.is_empty() {
             // A whole configuration has hundreds of them, and the user wrote none.
@@ -185,14 +188,6 @@ impl Explainer<'_> {
         let [least, most] = [least, most].map(|bound| self.values.get(bound).unwrap_or(bound));
         let is_within = number(least)? <= number(value)? && number(value)? <= number(most)?;
         (!is_within).then(|| Misfit::Range(least.clone(), most.clone()))
-    }
-
-    /// Why an option that was requested as a module is built in.
-    fn promotion(&self, symbol: &str) -> String {
-        match self.selectors(symbol) {
-            by if by.is_empty() => Reason::BuiltIn.to_string(),
-            by => Reason::Selected(by).to_string(),
-        }
     }
 
     /// The options that select `symbol` now, each with its position.

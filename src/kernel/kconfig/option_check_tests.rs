@@ -128,7 +128,7 @@ fn numbers_and_strings_are_compared_by_value() {
 }
 
 #[test]
-fn a_whole_configuration_loses_what_the_release_lacks() {
+fn every_difference_from_a_whole_configuration_is_listed_and_none_fails_the_run() {
     let generated = |value| RequestedOption { generated: true, ..requested(value) };
     let comparison = comparison(
         &[
@@ -136,14 +136,15 @@ fn a_whole_configuration_loses_what_the_release_lacks() {
             ("OLDER", generated("y")),
             ("ONE", generated("n")),
             ("FREEZER", generated("y")),
+            ("FORCED", generated("m")),
+            ("EXPERT", generated("y")),
         ],
-        "CONFIG_ONE=y",
+        "CONFIG_ONE=y\nCONFIG_FORCED=y\nCONFIG_FORCE=y\nCONFIG_EXPERT=y",
     );
-    let symbols = |options: &[LostOption]| options.iter().map(|lost| lost.symbol.clone()).collect::<Vec<_>>();
-    assert_eq!(
-        (symbols(&comparison.lost), symbols(&comparison.dropped)),
-        (vec![], ["FREEZER", "OLDER"].map(str::to_owned).to_vec())
-    );
+    let symbols: Vec<_> = comparison.dropped.iter().map(|lost| lost.symbol.as_str()).collect();
+    assert_eq!(symbols, ["FORCED", "FREEZER", "HIDDEN", "OLDER", "ONE"]);
+    assert_eq!((comparison.lost, comparison.notes), (vec![], vec![]));
+    assert!(comparison.dropped[0].to_string().ends_with("became y: it is selected by FORCE (Kconfig:21)"));
 }
 
 #[test]
@@ -152,6 +153,15 @@ fn a_strict_request_holds_a_whole_configuration_to_every_line() {
     kconfig.options.insert("OLDER".into(), RequestedOption { generated: true, ..requested("y") });
     let comparison = compare(&kconfig, &values(""), tempfile::tempdir().unwrap().path());
     assert_eq!((comparison.lost.len(), comparison.dropped.len()), (1, 0));
+    // What has no prompt follows from the lines that have one.
+    kconfig.options = [("HIDDEN", "y"), ("ONE", "n"), ("FORCED", "m")]
+        .map(|(symbol, value)| (symbol.to_owned(), RequestedOption { generated: true, ..requested(value) }))
+        .into();
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::write(tree.path().join("Kconfig"), TREE).unwrap();
+    let comparison = compare(&kconfig, &values("CONFIG_ONE=y\nCONFIG_FORCED=y"), tree.path());
+    assert_eq!(comparison.lost.iter().map(|lost| lost.symbol.as_str()).collect::<Vec<_>>(), ["ONE"]);
+    assert_eq!(comparison.dropped.len(), 2);
 }
 
 #[test]

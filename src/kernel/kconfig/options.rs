@@ -68,6 +68,14 @@ pub struct KconfigFile {
     pub taken_for: FileKind,
 }
 
+/// A request that replaces an earlier one for another value.
+#[derive(Clone, Debug)]
+pub(super) struct Override {
+    symbol: String,
+    new: RequestedOption,
+    old: RequestedOption,
+}
+
 /// The requested kernel configuration: all fragments as one.
 #[derive(Clone, Debug, Default)]
 pub struct Kconfig {
@@ -77,8 +85,10 @@ pub struct Kconfig {
     pub base: Base,
     /// By symbol, without `CONFIG_`.
     pub options: BTreeMap<String, RequestedOption>,
-    /// One sentence for each fragment line that overrides an earlier one; the configure stage notes them.
-    pub overrides: Vec<String>,
+    /// Each line that overrides one of an earlier file.
+    pub(super) overrides: Vec<Override>,
+    /// One sentence for each file that hides a shipped kconfig.
+    pub(super) hiding: Vec<String>,
     /// Roughly the number of objects of a complete build.
     pub objects: Option<u64>,
     /// The files, in the order of the command line.
@@ -90,13 +100,33 @@ pub struct Kconfig {
 }
 
 impl Kconfig {
-    /// Requests an option; an earlier request for another value is overridden with a note.
+    /// Requests an option; an earlier request for another value is overridden with a note. A whole configuration that
+    /// has the value already does not take the request back.
     pub(super) fn set(&mut self, symbol: String, option: RequestedOption) {
-        if let Some(earlier) = self.options.get(&symbol).filter(|earlier| earlier.value != option.value) {
-            let (new, old) = (described(&symbol, &option), described(&symbol, earlier));
-            self.overrides.push(format!("{new} overrides {old}"));
+        if let Some(earlier) = self.options.get(&symbol) {
+            if earlier.value != option.value {
+                let (new, old) = (option.clone(), earlier.clone());
+                self.overrides.push(Override { symbol: symbol.clone(), new, old });
+            } else if option.generated && !earlier.generated {
+                return;
+            }
         }
         self.options.insert(symbol, option);
+    }
+
+    /// The notes of the configure stage: one for each pair of files of which one overrides the other.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut pairs: Vec<Vec<&Override>> = Vec::new();
+        for each in &self.overrides {
+            let is_pair = |pair: &&mut Vec<&Override>| {
+                pair[0].new.from == each.new.from && pair[0].old.from == each.old.from
+            };
+            match pairs.iter_mut().find(is_pair) {
+                Some(pair) => pair.push(each),
+                None => pairs.push(vec![each]),
+            }
+        }
+        self.hiding.iter().cloned().chain(pairs.iter().map(|pair| override_note(pair))).collect()
     }
 
     /// Whether `name` is a shipped kconfig of this request.
@@ -107,6 +137,12 @@ impl Kconfig {
     /// Whether the fragments request `symbol` with a value other than `n`.
     pub fn requests(&self, symbol: &str) -> bool {
         self.options.get(symbol).is_some_and(|option| option.value != "n")
+    }
+
+    /// Whether the kernel must have `symbol`: a whole configuration requests nothing, unless it is held to every line.
+    pub fn demands(&self, symbol: &str) -> bool {
+        let is_request = |option: &RequestedOption| !option.generated || self.strict;
+        self.options.get(symbol).is_some_and(|option| option.value != "n" && is_request(option))
     }
 
     /// Whether the fragments request debug information: by `DEBUG_INFO` before Linux 5.18, by its format since then.
@@ -148,6 +184,19 @@ impl Kconfig {
             })
             .collect()
     }
+}
+
+/// One sentence about the options that one file overrides in another; never empty.
+fn override_note(pair: &[&Override]) -> String {
+    if let [only] = pair {
+        let Override { symbol, new, old } = only;
+        return format!("{} overrides {}", described(symbol, new), described(symbol, old));
+    }
+    let change =
+        |each: &&Override| format!("{} (was {})", setting(&each.symbol, &each.new.value), each.old.value);
+    let changes: Vec<_> = pair.iter().map(change).collect();
+    let (new, old) = (&pair[0].new.from, &pair[0].old.from);
+    format!("{new} overrides {} options of {old}: {}", pair.len(), changes.join(", "))
 }
 
 /// `CONFIG_X=y from boot, line 7`.

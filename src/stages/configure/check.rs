@@ -10,7 +10,7 @@ use crate::base::events::Stage;
 use crate::kernel::KernelPlan;
 use crate::kernel::kconfig::{self, Kconfig, LostOption, option_check};
 
-/// Name of the list, among the logs, of what a whole configuration has and the kernel has not.
+/// Name of the list, among the logs, of the options that differ from a whole configuration.
 const DROPPED: &str = "configure-dropped.txt";
 
 /// Fails if a requested option was lost; sends a note for every other difference. Returns what a whole configuration has

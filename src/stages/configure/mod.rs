@@ -43,7 +43,7 @@ pub struct KernelConfig {
     pub config: PathBuf,
     /// SHA-256 of the `.config`: 64 lower-case hexadecimal digits.
     pub config_sha256: String,
-    /// What a whole configuration among the files has, and this kernel has not.
+    /// The options of a whole configuration among the files that this kernel does not have as it says.
     pub dropped: Vec<LostOption>,
     /// Covers tree, series, options and tools.
     pub key: Key,
@@ -86,7 +86,7 @@ impl StageResult for KernelConfig {
 pub fn configure(cx: &Context, plan: &KernelPlan, tree: &PatchedTree) -> Result<KernelConfig, Error> {
     let source = tree.path();
     let kconfig = plan.kconfig.effective(plan.signed_by().is_some(), &source);
-    for note in &kconfig.overrides {
+    for note in kconfig.notes() {
         cx.events.note(Stage::Configure, note);
     }
     let key = config_key(plan, &tree.key, &kconfig);
@@ -173,7 +173,7 @@ fn make_config(make: &Make, kconfig: &Kconfig) -> Result<(), Error> {
 /// Runs `make rustavailable`: with unsuitable Rust tools kconfig would only drop `CONFIG_RUST`.
 fn check_rust(make: &Make) -> Result<(), Error> {
     let has_script = make.tree.join("scripts/rust_is_available.sh").exists();
-    if !has_script || !make.plan.kconfig.requests("RUST") {
+    if !has_script || !make.plan.kconfig.demands("RUST") {
         return Ok(());
     }
     let mut output = Vec::new();
