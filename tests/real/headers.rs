@@ -94,7 +94,7 @@ impl Kernel {
     }
 }
 
-/// The file system /proc of a root, which dkms needs.
+/// The file system /proc of a root, which dkms and the objtool of newer releases need.
 struct Proc(PathBuf);
 
 impl Proc {
@@ -132,6 +132,7 @@ fn real_debian_11_builds_a_module_with_its_own_gcc() {
     }
     let kernel = Kernel::build();
     let root = Root::kept("headers-bullseye", "bullseye", "kmod,linux-base");
+    let _proc = Proc::mount(&root);
     kernel.install(&root, "--no-install-recommends");
     let headers = format!("/usr/src/linux-headers-{}", kernel.release);
     for program in
