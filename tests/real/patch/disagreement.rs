@@ -89,11 +89,11 @@ fn reason(error: &Error) -> Option<&'static str> {
             Problem::NoHunk { .. } => "strict: the names of a file without its hunks, which both drop",
             Problem::NoChange { .. } => "strict: text in the header of a file, behind which more may be lost",
             Problem::OtherName { .. } => "strict: two names for one file, of which each takes another",
-            Problem::OutsideTree { why: BadName::Absolute | BadName::Empty | BadName::NotUtf8, .. } => {
-                "strict: a damaged name, of which each makes another file or none"
-            }
             _ => return None,
         },
+        Error::OutsideTree { why: BadName::Absolute | BadName::Empty | BadName::NotUtf8, .. } => {
+            "strict: a damaged name, of which each makes another file or none"
+        }
         Error::Conflict { fault, .. } => match **fault {
             Fault::Ambiguous { .. } => "strict: several places, of which both take the nearest",
             Fault::Exists { .. } => "strict: text in the header of a new file, which is then created twice",

@@ -72,7 +72,7 @@ pub enum Problem {
         /// The line.
         found: String,
     },
-    /// The last line of the patch is part of a hunk and has no line feed.
+    /// The last line of the patch is part of a hunk or of git's header, and has no line feed.
     #[error("the patch ends in the middle of a line: {found}")]
     Cut {
         /// The line.

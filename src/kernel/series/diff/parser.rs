@@ -81,7 +81,7 @@ impl<'a> Parser<'a> {
                 return at;
             }
             // A message may quote a hunk; one below the name of its file has lost the other name.
-            if line.starts_with(b"+++ ") && at + 1 < self.lines.len() && self.is_hunk_at(at + 1) {
+            if line.starts_with(b"+++ ") && self.is_hunk_at(at + 1) {
                 return start;
             }
             let names = line.starts_with(b"--- ")
@@ -98,7 +98,7 @@ impl<'a> Parser<'a> {
         let line = self.peek(0)?;
         let starts = |ahead, with: &[u8]| self.peek(ahead).is_some_and(|line| line.starts_with(with));
         let found = || displayed(line);
-        if line.starts_with(b"@@ -") && (in_diff || self.is_hunk_at(self.at)) {
+        if line.starts_with(b"@@ -") && (in_diff || ranges(line).is_some()) {
             Some(Problem::Orphan)
         } else if line.starts_with(b"diff --cc ")
             || line.starts_with(b"diff --combined ")
@@ -118,11 +118,7 @@ impl<'a> Parser<'a> {
 
     /// Whether a hunk begins at line `at`.
     fn is_hunk_at(&self, at: usize) -> bool {
-        let body = self.lines.get(at + 1).and_then(|line| line.first());
-        let line = self.lines[at];
-        line.starts_with(b"@@ -")
-            && ranges(line).is_some()
-            && matches!(body, Some(b' ' | b'+' | b'-' | b'\\'))
+        self.lines.get(at).is_some_and(|line| line.starts_with(b"@@ -") && ranges(line).is_some())
     }
 
     fn peek(&self, ahead: usize) -> Option<&'a [u8]> {
@@ -327,8 +323,8 @@ impl<'a> Parser<'a> {
 
     fn git_header(&mut self) -> Result<GitHeader, Error> {
         let mut header = GitHeader::default();
-        while let Some(line) = self.peek(0) {
-            let line = trimmed(line);
+        while let Some(whole) = self.peek(0) {
+            let line = trimmed(whole);
             let is = |word: &str| line.strip_prefix(word.as_bytes());
             if let Some(mode) = is("old mode ") {
                 header.old_mode = Some(self.mode(mode)?);
@@ -356,6 +352,9 @@ impl<'a> Parser<'a> {
                 return Err(self.error(Problem::Binary { path: self.command_before() }));
             } else if is("similarity index ").is_none() && is("dissimilarity index ").is_none() {
                 break;
+            }
+            if !whole.ends_with(b"\n") {
+                return Err(self.error(Problem::Cut { found: displayed(whole) }));
             }
             self.at += 1;
         }

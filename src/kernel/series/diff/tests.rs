@@ -354,3 +354,24 @@ fn both_names_before_the_hunks_must_be_those_of_gits_header() {
         assert!(matches!(error.problem, Problem::OtherName { ref name, .. } if name == "x"), "{error:?}");
     }
 }
+
+#[test]
+fn a_header_of_a_hunk_is_never_text_between_files() {
+    for patch in [
+        format!("From: A\nSubject: x\n\n+++ b/f\n@@ -1 +1 @@\nFixes: 1\n---\n--- a/g\n+++ b/g\n{HUNK}"),
+        format!(
+            "From: A\nSubject: x\n---\ndiff --git a/f b/f\n@@ -1 +1 @@\nindex 1..2\n--- a/f\n+++ b/f\n{HUNK}"
+        ),
+    ] {
+        let error = parse(patch.as_bytes(), Reading::default()).unwrap_err();
+        assert_eq!((error.line, error.problem), (5, Problem::Orphan));
+    }
+}
+
+#[test]
+fn a_header_that_is_cut_in_the_middle_of_a_line_creates_no_file() {
+    let patch = format!("--- a/f\n+++ b/f\n{HUNK}diff --git a/g b/g\nnew file mode 100644");
+    let error = parse(patch.as_bytes(), Reading::default()).unwrap_err();
+    assert!(matches!(error.problem, Problem::Cut { .. }), "{error:?}");
+    assert_eq!(parse(format!("{patch}\n").as_bytes(), Reading::default()).unwrap().len(), 2);
+}
