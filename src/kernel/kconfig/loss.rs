@@ -36,6 +36,8 @@ pub enum Reason {
     Promptless(Vec<String>),
     /// The option was requested as a module and is built in, because it cannot be a module.
     BuiltIn,
+    /// The option is on because one of its choice must be.
+    Chosen,
     /// None of the above.
     Unexplained,
 }
@@ -99,6 +101,7 @@ impl fmt::Display for Reason {
                 write!(f, "it can be set only with {}", conditions.join(" and with "))
             }
             Reason::BuiltIn => f.write_str("it cannot be a module here"),
+            Reason::Chosen => f.write_str("one option of its choice must be on, and no other is"),
             Reason::Unexplained => f.write_str("kconfig did not accept the value"),
         }
     }
@@ -138,6 +141,7 @@ impl LostOption {
             }
             (Reason::Promptless(_), None) => "request an option that sets it, or remove this one".to_owned(),
             (Reason::Rival(rival), None) => format!("remove {rival}, or this option"),
+            (Reason::Chosen, None) => "request another option of its choice".to_owned(),
             (Reason::Selected(_), None) => "turn off what selects it, or remove this line".to_owned(),
             _ => format!("remove the option, or {OPTIONAL}"),
         }

@@ -128,7 +128,11 @@ impl Explainer<'_> {
         }
         if option.value == "n" {
             let by = self.selectors(symbol);
-            return if by.is_empty() { self.prompt(definitions) } else { Reason::Selected(by) };
+            return match self.prompt(definitions) {
+                _ if !by.is_empty() => Reason::Selected(by),
+                Reason::Unexplained if !self.tree.rivals(symbol).is_empty() => Reason::Chosen,
+                reason => reason,
+            };
         }
         let need = if option.value == "y" { Tristate::Yes } else { Tristate::Module };
         // One entry whose dependencies are met is enough; explain the entry that is nearest to that.

@@ -212,6 +212,9 @@ fn only_a_lack_of_dependencies_is_answered_with_a_request_for_them() {
     let selected = "CONFIG_FORCED=y\nCONFIG_FORCE=y\nCONFIG_EXPERT=y";
     let next = comparison(&[("FORCED", requested("n"))], selected).lost[0].next_step();
     assert!(next.starts_with("turn off what selects it"), "{next}");
+    let chosen = &comparison(&[("ONE", requested("n"))], "CONFIG_ONE=y").lost[0];
+    assert!(chosen.to_string().ends_with("became y: one option of its choice must be on, and no other is"));
+    assert!(chosen.next_step().starts_with("request another option of its choice"));
     let text = loss(&[("PLUGINS", requested("y"))], config);
     assert!(
         text.contains("it depends on the headers of gcc's plugins, which this host lacks (Kconfig:"),

@@ -13,8 +13,8 @@ use crate::kernel::kconfig::{self, Kconfig, LostOption, option_check};
 /// Name of the list, among the logs, of the options that differ from a whole configuration.
 const DROPPED: &str = "configure-dropped.txt";
 
-/// Fails if a requested option was lost; sends a note for every other difference. Returns what a whole configuration has
-/// and the kernel has not.
+/// Fails if a requested option was lost; sends a note for every other difference. Returns the options that differ from a
+/// whole configuration.
 pub(super) fn check_options(
     cx: &Context,
     kconfig: &Kconfig,
