@@ -85,6 +85,7 @@ fn reason(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::Unreadable { source, .. } => match source.problem {
             Problem::Long { .. } => "strict: lines behind a hunk, which both drop",
+            Problem::Cut { .. } => "strict: a patch that ends in the middle of git's header, which both drop",
             Problem::Orphan => "strict: a hunk without a file, which both drop",
             Problem::NoHunk { .. } => "strict: the names of a file without its hunks, which both drop",
             Problem::NoChange { .. } => "strict: text in the header of a file, behind which more may be lost",
