@@ -137,7 +137,7 @@ pub enum Event {
         /// The verdict of the boot: `pass`, `fail` or `skipped`. Null if the goal has no boot.
         verdict: Option<String>,
     },
-    /// The command failed, be it on its command line; the last event.
+    /// The command failed, perhaps before its first stage; the last event.
     Failed {
         /// The stage that failed. Null before the first stage.
         stage: Option<Stage>,

@@ -10,7 +10,7 @@ use crate::base::process;
 use crate::base::sandbox::Sandbox;
 use crate::base::stop::Stop;
 use crate::kernel::toolchain::rust::SearchPaths;
-use crate::kernel::toolchain::{self, LLVM_TOOLS};
+use crate::kernel::toolchain::{self, LLVM_TOOLS, version_in_name};
 
 /// A package manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,7 +293,7 @@ pub(crate) fn temporary_files() -> Need {
 /// The compiler and the binary utilities that kbuild uses with it.
 fn compiler(cc: &str) -> Vec<Need> {
     let name = Path::new(cc).file_name().and_then(|name| name.to_str()).unwrap_or(cc);
-    match (version(name, "clang"), version(name, "gcc")) {
+    match (version_in_name(name, "clang"), version_in_name(name, "gcc")) {
         (Some(version), _) => clang(cc, version),
         (None, version) => {
             vec![
@@ -302,14 +302,6 @@ fn compiler(cc: &str) -> Vec<Need> {
             ]
         }
     }
-}
-
-/// The version in a compiler's name, such as `-19`; empty if the name has none, `None` if it is not the name of `family`.
-fn version<'n>(name: &'n str, family: &str) -> Option<&'n str> {
-    let version = name.strip_prefix(family)?;
-    // The version becomes part of packages' names.
-    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    (version.is_empty() || version.strip_prefix('-').is_some_and(is_number)).then_some(version)
 }
 
 fn c_compiler(cc: &str, packages: Packages) -> Need {

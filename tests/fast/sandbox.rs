@@ -261,7 +261,7 @@ fn a_host_without_a_sandbox_builds_with_a_note_and_refuses_the_flag() {
     assert!(line.starts_with("optional"), "{line}");
 }
 
-/// Runs as the user nobody, who can create namespaces but owns none of the host's devices.
+/// The user `nobody` can create namespaces, but owns none of the host's devices.
 #[test]
 fn a_user_without_bubblewrap_builds_in_namespaces() {
     if !have_root(&["setpriv", "unshare", "chown"]) {

@@ -1,5 +1,5 @@
-//! The tables of `docs/src/internals/values.md` are true, and no value passes more files than the review of the first tree
-//! allows: half of the 15, 17 and 17 that it counted.
+//! The tables of `docs/src/internals/values.md` name what the code has, and stay within half of the 15, 17 and 17 files that
+//! the review of the first tree counted. A step that the page leaves out is not noticed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -58,7 +58,7 @@ fn every_step_names_what_its_file_has() {
 }
 
 #[test]
-fn each_value_passes_at_most_half_of_the_files_of_the_first_tree() {
+fn each_table_lists_at_most_half_of_the_files_of_the_first_tree() {
     let walks = walks();
     let titles: Vec<_> = walks.iter().map(|walk| walk.title.as_str()).collect();
     assert_eq!(titles, LIMITS.map(|(title, _)| title));

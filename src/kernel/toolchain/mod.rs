@@ -123,14 +123,17 @@ pub(crate) fn compiles(cc: &str, flags: &[&str], stop: &Stop) -> Result<(), Erro
 
 /// Whether `cc` is `gcc` or `clang`, with or without a version (`clang-19`), and so can only be a program of the `PATH`.
 pub(crate) fn is_known_name(cc: &str) -> bool {
-    let version = cc.strip_prefix("gcc").or(cc.strip_prefix("clang"));
-    version.is_some_and(|version| {
-        version.is_empty()
-            || version.strip_prefix('-').is_some_and(|version| {
-                version.starts_with(|c: char| c.is_ascii_digit())
-                    && version.chars().all(|c| c.is_ascii_digit() || c == '.')
-            })
-    })
+    ["gcc", "clang"].iter().any(|family| version_in_name(cc, family).is_some())
+}
+
+/// The version in a compiler's name, such as `-19`; empty if the name has none, `None` if it is not a name of `family`.
+/// It is safe as a part of a package's name.
+pub(crate) fn version_in_name<'n>(name: &'n str, family: &str) -> Option<&'n str> {
+    let version = name.strip_prefix(family)?;
+    let is_number = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+    };
+    (version.is_empty() || version.strip_prefix('-').is_some_and(is_number)).then_some(version)
 }
 
 /// The LLVM tools that kbuild uses instead of the GNU tools, each with the make variable that names it
