@@ -499,6 +499,11 @@ fn pump(
 
 /// Finds `program` as a shell would; `None` if it is not installed.
 pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
+    find_in(&search_path(), program)
+}
+
+/// As [`find`], in the directories of `path`, a list like `PATH`.
+pub fn find_in(path: &OsStr, program: impl AsRef<OsStr>) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let program = Path::new(program.as_ref());
     let executable = |path: &Path| {
@@ -507,11 +512,16 @@ pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return executable(program).then(|| program.to_owned());
     }
-    std::env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|candidate| executable(candidate))
+    std::env::split_paths(path).map(|dir| dir.join(program)).find(|candidate| executable(candidate))
 }
 
 /// `PATH`, followed by the directories, such as depmod's, that Debian omits for ordinary users.
 fn search_path() -> OsString {
+    search_path_without(&[])
+}
+
+/// Where programs are searched, without these directories.
+pub fn search_path_without(unusable: &[&Path]) -> OsString {
     let mut directories: Vec<PathBuf> =
         std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
     for directory in ["/usr/sbin", "/sbin"].map(PathBuf::from) {
@@ -519,6 +529,7 @@ fn search_path() -> OsString {
             directories.push(directory);
         }
     }
+    directories.retain(|directory| !unusable.contains(&directory.as_path()));
     std::env::join_paths(directories).expect("each came out of a path list")
 }
 

@@ -72,7 +72,7 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         true => parts(request.parts.as_deref(), &kconfig),
         false => Vec::new(),
     };
-    let sandbox = sandbox.map(|sandbox| BuildSandbox::new(sandbox, &toolchain, &kconfig));
+    let sandbox = sandbox.map(|sandbox| build_sandbox(cx, sandbox, &toolchain, &kconfig)).transpose()?;
     let boot = request.boot.clone().filter(|_| goal.boots());
     let kernel = KernelPlan {
         release,
@@ -119,6 +119,25 @@ fn sandbox(cx: &Context, choice: SandboxChoice) -> Result<(Option<Sandbox>, Opti
         }
         Err(error) => Err(Failure::new(Some(Stage::Build), &error)),
     }
+}
+
+/// The sandbox with what the build reads. A note names the programs that do not run in it.
+fn build_sandbox(
+    cx: &Context,
+    sandbox: Sandbox,
+    toolchain: &Toolchain,
+    kconfig: &Kconfig,
+) -> Result<BuildSandbox, Failure> {
+    let sandbox = BuildSandbox::new(sandbox, toolchain, kconfig, &cx.stop)
+        .map_err(|interrupted| Failure::new(Some(Stage::Plan), &interrupted))?;
+    for program in sandbox.unusable() {
+        let note = format!(
+            "{} does not run in the sandbox, so the build uses the next one in PATH; --no-sandbox uses it",
+            program.display()
+        );
+        cx.events.note(Stage::Plan, note);
+    }
+    Ok(sandbox)
 }
 
 /// The requested packages; by default all except `libc-dev`, which would replace a package of the

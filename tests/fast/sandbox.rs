@@ -218,6 +218,42 @@ fn the_source_reaches_neither_files_of_the_user_nor_the_source_tree() {
     assert!(fs::read_to_string(out.join("logs/build.log")).unwrap().contains("Read-only file system"));
 }
 
+/// As pyenv installs it: a script in `PATH` that starts a program of the user's home directory.
+#[test]
+fn a_program_that_needs_the_home_directory_gives_way_to_the_next_one_in_path() {
+    if !have(&["bwrap"]) {
+        return;
+    }
+    let workspace = Workspace::new();
+    for dir in ["shims", "versions", "other"] {
+        fs::create_dir(workspace.path(dir)).unwrap();
+    }
+    let home = workspace.path("versions/bison");
+    write_program(&home, "echo bison of the home directory");
+    write_program(&workspace.path("shims/bison"), &format!("exec {} \"$@\"", home.display()));
+    write_program(&workspace.path("other/bison"), "echo the next bison");
+    workspace.change_tree("Makefile", "modules:\n\t@true", "modules:\n\tbison --version");
+    let path = ["shims", "other"].map(|dir| workspace.path(dir).display().to_string()).join(":");
+    let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+    let build = |flag: &str| {
+        let mut tool = workspace.tool();
+        tool.env("PATH", &path).args(["build", "--release", "6.1.5", "--series", "none", flag, "--source"]);
+        tool.arg(format!("dir:{}", workspace.tree.path().display()));
+        let output = tool.args(["--kconfig", "./mine.config", "--out", "out"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        (fs::read_to_string(workspace.path("out/logs/build.log")).unwrap(), stderr(&output))
+    };
+    let note = format!("{} does not run in the sandbox", workspace.path("shims/bison").display());
+    let (log, messages) = build("--sandbox");
+    assert!(log.contains("the next bison"), "{log}");
+    assert!(messages.contains(&note), "{messages}");
+    // The same result is not built twice, so the tree of the second run is another one.
+    workspace.change_tree("Makefile", "bison --version", "bison --version --again");
+    let (log, messages) = build("--no-sandbox");
+    assert!(log.contains("bison of the home directory"), "{log}");
+    assert!(!messages.contains(&note), "{messages}");
+}
+
 /// The PATH of a host whose bwrap and unshare are forbidden to create namespaces.
 fn without_namespaces(workspace: &Workspace) -> String {
     fs::create_dir(workspace.path("bin")).unwrap();

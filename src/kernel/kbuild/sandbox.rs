@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 
 use crate::base::confinement::Confinement;
-use crate::base::process;
+use crate::base::process::{self, Command};
 use crate::base::sandbox::Sandbox;
+use crate::base::stop::{Interrupted, Stop};
 use crate::kernel::kconfig::Kconfig;
 use crate::kernel::toolchain::{self, LLVM_TOOLS, Toolchain};
 
@@ -28,6 +30,9 @@ const FILES: [&str; 5] = [
     "SYSTEM_TRUSTED_KEYS",
 ];
 
+/// A program prints its version at once.
+const DEADLINE: Duration = Duration::from_secs(20);
+
 /// The sandbox of one kernel's build.
 #[derive(Clone, Debug)]
 pub struct BuildSandbox {
@@ -37,25 +42,70 @@ pub struct BuildSandbox {
     read_only: Vec<PathBuf>,
     /// The directory of the compiler cache, if `--cc` is one.
     cache: Option<PathBuf>,
+    /// Programs in `PATH` that do not run in the sandbox.
+    unusable: Vec<PathBuf>,
 }
 
 impl BuildSandbox {
     /// The sandbox for a kernel with these tools and this configuration.
-    pub fn new(sandbox: Sandbox, tools: &Toolchain, kconfig: &Kconfig) -> BuildSandbox {
-        let mut programs: Vec<PathBuf> = PROGRAMS.iter().filter_map(process::find).collect();
-        programs.push(tools.cc.clone());
-        programs.extend(
-            LLVM_TOOLS.iter().filter_map(|(_, tool)| process::find(toolchain::llvm_tool(&tools.cc, tool))),
-        );
-        let mut read_only = Vec::new();
-        if let Some(rust) = &tools.rust {
-            programs.extend([rust.rustc.clone(), rust.bindgen.clone()]);
-            read_only.extend([rust.library.clone(), rust.libclang.clone()]);
+    ///
+    /// # Errors
+    /// A stop is requested.
+    pub fn new(
+        sandbox: Sandbox,
+        tools: &Toolchain,
+        kconfig: &Kconfig,
+        stop: &Stop,
+    ) -> Result<BuildSandbox, Interrupted> {
+        let cache = compiler_cache(&tools.cc);
+        let read_only = of_toolchain(tools).into_iter().chain(named_files(kconfig)).collect();
+        let mut build = BuildSandbox { sandbox, read_only, cache, unusable: Vec::new() };
+        loop {
+            let programs = build.programs();
+            let mut unusable = Vec::new();
+            for program in programs.iter().filter(|program| !Confinement::is_system(program)) {
+                if !build.runs(program, stop)? {
+                    unusable.push(program.clone());
+                }
+            }
+            if unusable.is_empty() {
+                build.read_only.extend(programs.iter().flat_map(|program| needed_by(program)));
+                build.read_only.retain(|path| !Confinement::is_system(path));
+                return Ok(build);
+            }
+            build.unusable.extend(unusable);
         }
-        read_only.extend(programs.iter().flat_map(|program| needed_by(program)));
-        read_only.extend(named_files(kconfig));
-        read_only.retain(|path| !Confinement::is_system(path));
-        BuildSandbox { sandbox, read_only, cache: compiler_cache(&tools.cc) }
+    }
+
+    /// The programs that kbuild finds in `PATH`, except in directories with an unusable one.
+    fn programs(&self) -> Vec<PathBuf> {
+        let path = self.path();
+        PROGRAMS.iter().filter_map(|program| process::find_in(&path, program)).collect()
+    }
+
+    /// `PATH` without the directories with an unusable program.
+    fn path(&self) -> OsString {
+        let dirs: Vec<_> = self.unusable.iter().filter_map(|program| program.parent()).collect();
+        process::search_path_without(&dirs)
+    }
+
+    /// Whether a program runs in the sandbox as it does outside. A version manager such as pyenv puts scripts into
+    /// `PATH` that read its settings in the home directory.
+    fn runs(&self, program: &Path, stop: &Stop) -> Result<bool, Interrupted> {
+        let version = |confinement| {
+            let command = Command::new(program).arg("--version").deadline(DEADLINE).confined(confinement);
+            match command.run(stop) {
+                Err(process::Error::Interrupted { .. }) => Err(Interrupted),
+                result => Ok(result.is_ok()),
+            }
+        };
+        let inside = self.sandbox.confinement().read_only(needed_by(program));
+        Ok(version(Some(inside))? || !version(None)?)
+    }
+
+    /// The programs that do not run in the sandbox. The build does not search their directories.
+    pub fn unusable(&self) -> &[PathBuf] {
+        &self.unusable
     }
 
     /// The confinement of a make command.
@@ -67,8 +117,22 @@ impl BuildSandbox {
 
     /// Environment variables of a make command.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, OsString)> {
-        self.cache.iter().map(|cache| ("CCACHE_DIR", cache.clone().into_os_string()))
+        let path = (!self.unusable.is_empty()).then(|| ("PATH", self.path()));
+        self.cache.iter().map(|cache| ("CCACHE_DIR", cache.clone().into_os_string())).chain(path)
     }
+}
+
+/// What the compiler and the Rust tools need.
+fn of_toolchain(tools: &Toolchain) -> Vec<PathBuf> {
+    let llvm = LLVM_TOOLS.iter().map(|(_, tool)| toolchain::llvm_tool(&tools.cc, tool));
+    let mut programs: Vec<_> = llvm.filter_map(process::find).chain([tools.cc.clone()]).collect();
+    let mut paths = Vec::new();
+    if let Some(rust) = &tools.rust {
+        programs.extend([rust.rustc.clone(), rust.bindgen.clone()]);
+        paths.extend([rust.library.clone(), rust.libclang.clone()]);
+    }
+    paths.extend(programs.iter().flat_map(|program| needed_by(program)));
+    paths
 }
 
 /// The program and what belongs to it, at each step of its links.

@@ -49,7 +49,7 @@ impl StageResult for PatchedTree {
     fn summary(&self) -> String {
         let count = |status| self.patches.iter().filter(|patch| patch.status == status).count();
         match (count(PatchStatus::Applied), count(PatchStatus::AlreadyUpstream)) {
-            (0, 0) => "nothing to apply: the release already behaves this way".into(),
+            (0, 0) => "nothing to apply".into(),
             (applied, 0) => format!("{applied} applied"),
             (applied, upstream) => format!("{applied} applied, {upstream} already upstream"),
         }
