@@ -1,11 +1,49 @@
-//! Replacing and removing files.
+//! Reading, replacing and removing files.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use fs_err as fs;
 use zeroize::Zeroizing;
+
+/// The most bytes of a document that is read whole: a report, a kernel's configuration, a Makefile.
+pub const LONGEST_DOCUMENT: u64 = 16 << 20;
+/// The most bytes of a file with settings, or with a key.
+pub const LONGEST_SETTINGS: u64 = 1 << 20;
+
+/// Reads a file of at most `limit` bytes.
+///
+/// # Errors
+/// The file cannot be read, or has more bytes: [`io::ErrorKind::FileTooLarge`].
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_open(fs::File::open(path)?, limit)
+}
+
+/// As [`read`], of an open file.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_open(file: fs::File, limit: u64) -> io::Result<Vec<u8>> {
+    let path = file.path().to_owned();
+    let mut content = Vec::new();
+    file.take(limit + 1).read_to_end(&mut content)?;
+    match content.len() as u64 > limit {
+        true => {
+            let text = format!("`{}` has more than {} MiB", path.display(), limit >> 20);
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
+        }
+        false => Ok(content),
+    }
+}
+
+/// Reads a text of at most [`LONGEST_DOCUMENT`] bytes. Bytes that are not UTF-8 become U+FFFD.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_text(path: &Path) -> io::Result<String> {
+    read(path, LONGEST_DOCUMENT).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
 
 /// Replaces the content of `path` atomically: a reader sees the old content or the new one, never a part, and so
 /// does a reader after a power loss. The file has mode 0644, whatever the umask.
@@ -94,7 +132,7 @@ pub(crate) fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         let text = format!("{} is not a regular file", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    fs::read(path).map(Zeroizing::new)
+    read(path, LONGEST_SETTINGS).map(Zeroizing::new)
 }
 
 #[cfg(test)]

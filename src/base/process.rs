@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use crate::base::confinement::{self, CONFINE, Confinement, Mechanism};
 use crate::base::program_name as name;
 use crate::base::stop::Stop;
-use crate::base::text::visible;
+use crate::base::text::{shortened, visible};
 
 /// First argument that makes this binary the supervisor.
 pub const SUPERVISE: &str = "__supervise";
@@ -440,7 +440,7 @@ impl<'a> Command<'a> {
                     if tail.len() == TAIL_LINES {
                         tail.pop_front();
                     }
-                    tail.push_back(line);
+                    tail.push_back(shortened(&line).into_owned());
                     if flow == Flow::Enough {
                         return Ok(End::Enough);
                     }

@@ -44,6 +44,18 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.split('\n').map(visible).collect::<Vec<_>>().join("\n"))
 }
 
+/// The most bytes of a line in a message or a report. The kernel's own lines have at most 1024 (`LOG_LINE_MAX`,
+/// kernel/printk/printk.c).
+const LONGEST_LINE: usize = 1024;
+
+/// `line`, cut with an ellipsis if a program without line feeds made it too long for a message or a report.
+pub fn shortened(line: &str) -> Cow<'_, str> {
+    match line.len() <= LONGEST_LINE {
+        true => Cow::Borrowed(line),
+        false => Cow::Owned(format!("{}…", &line[..line.floor_char_boundary(LONGEST_LINE)])),
+    }
+}
+
 /// `text`, one line, as it may leave the program: [`visible()`] and [`without_secrets`].
 pub fn shown(text: &str) -> String {
     visible(&without_secrets(text)).into_owned()

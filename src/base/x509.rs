@@ -17,7 +17,6 @@ use cms::signed_data::{
     CertificateSet, EncapsulatedContentInfo, SignedAttributes, SignedData, SignerIdentifier, SignerInfo,
     SignerInfos,
 };
-use fs_err as fs;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKey, Private};
@@ -263,7 +262,7 @@ impl Signer {
     pub fn load(key: &Path, certificate: &Path) -> Result<Signer, KeyError> {
         let (key_path, path) = (key, certificate);
         let key = private_key(key_path)?;
-        let text = fs::read(path)?;
+        let text = files::read(path, files::LONGEST_SETTINGS)?;
         let parsed = X509::from_pem(&text).or_else(|_| X509::from_der(&text));
         let x509 = parsed.map_err(|source| KeyError::NoCertificate { path: path.to_owned(), source })?;
         let openssl = |source| KeyError::NoCertificate { path: path.to_owned(), source };

@@ -1,6 +1,6 @@
 //! The configuration file, `kpatch-build.toml`: its keys are the long flags without the leading dashes.
 
-use std::io::{self, Read};
+use std::io::{self};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -124,16 +124,15 @@ pub(super) struct ConfigFile {
 /// file that could be a stranger's or that names a compiler by its path.
 pub(super) fn load(given: Option<&Path>) -> Result<Option<ConfigFile>, Error> {
     let path = given.unwrap_or(Path::new(FILE));
-    let mut file = match fs::File::open(path) {
+    let file = match fs::File::open(path) {
         Err(error) if given.is_none() && error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(Error::Read)?,
     };
     if given.is_none() {
         check_owner(path, &file.metadata().map_err(Error::Read)?)?;
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(Error::Read)?;
-    let settings = parse(path, &text)?;
+    let text = files::read_open(file, files::LONGEST_SETTINGS).map_err(Error::Read)?;
+    let settings = parse(path, &String::from_utf8_lossy(&text))?;
     match &settings.compiler.cc {
         Some(cc) if given.is_none() && !toolchain::is_known_name(cc) => {
             Err(Error::Compiler { path: path.to_owned(), cc: cc.clone() })

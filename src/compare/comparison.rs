@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +157,7 @@ impl Comparison {
     /// The file cannot be read, is not a comparison, or has another schema than [`SCHEMA`].
     pub fn load(path: &Path) -> Result<Comparison, Error> {
         let parse = |source| Error::Parse { path: path.to_owned(), source };
-        let text = fs::read(path).map_err(Error::Read)?;
+        let text = files::read(path, files::LONGEST_DOCUMENT).map_err(Error::Read)?;
         let value: serde_json::Value = serde_json::from_slice(&text).map_err(parse)?;
         match &value["schema"] {
             serde_json::Value::String(schema) if schema == SCHEMA => {}

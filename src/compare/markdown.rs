@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use fs_err as fs;
-
 use super::matrix::Table;
 use super::{BEGIN, Comparison, END, Error, summary};
 use crate::base::files;
@@ -84,7 +82,7 @@ pub(crate) fn check_markers(path: &Path) -> Result<(), Error> {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(Error::Read)
+    files::read_text(path).map_err(Error::Read)
 }
 
 /// The byte offsets of the end of the first marker and of the beginning of the second.

@@ -11,7 +11,6 @@ mod record;
 use std::io;
 use std::path::Path;
 
-use fs_err as fs;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -154,7 +153,7 @@ impl Report {
     /// # Errors
     /// The file cannot be read, is not a report, or has another schema than [`SCHEMA`].
     pub fn load(path: &Path) -> Result<Report, ReadError> {
-        Report::parse(path, &fs::read(path)?)
+        Report::parse(path, &files::read(path, files::LONGEST_DOCUMENT)?)
     }
 
     /// Reads a report from `text`; `path` appears in errors only.

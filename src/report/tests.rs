@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::stages::boot::Verdict;
+use fs_err as fs;
 
 /// A real report, of a run that built, packaged and booted 6.1.187.
 const REAL: &str = include_str!("../../tests/data/report/report.json");

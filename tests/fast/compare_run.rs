@@ -1,7 +1,6 @@
 //! A whole comparison with a fake kernel, and a fake QEMU that replays a recorded boot.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use kpatch_build::compare::Comparison;
 use kpatch_build::report::Report;
@@ -10,26 +9,8 @@ use crate::support::fixtures::packages::Workspace;
 use crate::support::need::present;
 use crate::support::output::stderr;
 
-/// Options that the boot test requires.
-const OPTIONS: [&str; 11] = [
-    "BLK_DEV_INITRD",
-    "BINFMT_ELF",
-    "SERIAL_8250_CONSOLE",
-    "PRINTK",
-    "PROC_FS",
-    "IO_URING",
-    "CGROUPS",
-    "CGROUP_FREEZER",
-    "COREDUMP",
-    "ELF_CORE",
-    "PROC_SYSCTL",
-];
-/// Numbers of serial ports that the boot test requires.
-const PORTS: [&str; 2] = ["SERIAL_8250_NR_UARTS", "SERIAL_8250_RUNTIME_UARTS"];
-
 /// Writes a console log and the records of a real boot where QEMU would write them.
 const QEMU: &str = concat!(
-    "#!/bin/sh\n",
     "for argument; do\n",
     "    case \"$argument\" in file,id=console,path=*) echo booting > \"${argument#*path=}\" ;; esac\n",
     "done\n",
@@ -38,31 +19,11 @@ const QEMU: &str = concat!(
     "/tests/data/boot/user-frame-6.1.187.records'\n",
 );
 
-/// Returns a tree whose image has the header of the x86 boot protocol: `0xaa55` at 0x1fe, `HdrS` at 0x202.
-fn bootable() -> Workspace {
-    let workspace = Workspace::new();
-    let options = OPTIONS.map(|name| format!("config {name}\n\tbool \"needed\"\n")).concat()
-        + &PORTS.map(|name| format!("config {name}\n\tint \"needed\"\n")).concat();
-    workspace.change_tree("Kconfig", "config LOCALVERSION", &format!("{options}config LOCALVERSION"));
-    let mut image = vec![0; 0x400];
-    image[0x1fe..0x206].copy_from_slice(b"\x55\xaa\0\0HdrS");
-    fs::write(workspace.tree.path().join("image"), image).unwrap();
-    workspace.change_tree("Makefile", "@echo kernel $(LOCALVERSION) > ", "@cat image > ");
-    let fragment = OPTIONS.map(|name| format!("CONFIG_{name}=y\n")).concat()
-        + &PORTS.map(|name| format!("CONFIG_{name}=4\n")).concat();
-    workspace.write("mine.config", format!("CONFIG_MODULES=y\n{fragment}"));
-    fs::create_dir(workspace.path("bin")).unwrap();
-    let qemu = workspace.write("bin/qemu-system-x86_64", QEMU);
-    fs::set_permissions(qemu, fs::Permissions::from_mode(0o755)).unwrap();
-    workspace
-}
-
 /// Compares the series `./own` and returns the comparison, or `None` on a machine without a compiler.
 fn compare(workspace: &Workspace, flags: &[&str]) -> Option<Comparison> {
-    let path = format!("{}:{}", workspace.path("bin").display(), std::env::var("PATH").unwrap());
     let output = workspace
         .tool()
-        .env("PATH", path)
+        .env("PATH", workspace.path_variable())
         .args([
             "compare",
             "--release",
@@ -84,7 +45,7 @@ fn compare(workspace: &Workspace, flags: &[&str]) -> Option<Comparison> {
 
 #[test]
 fn a_comparison_shows_the_applied_patches_and_no_later_edits() {
-    let workspace = bootable();
+    let workspace = Workspace::bootable(QEMU);
     let applied = fs::read_to_string(workspace.path("own/one.patch")).unwrap();
     // The user edits the series while the kernel is built. In the sandbox the build would not reach the series.
     let edit =
@@ -106,7 +67,7 @@ fn a_comparison_shows_the_applied_patches_and_no_later_edits() {
 
 #[test]
 fn paths_in_a_comparison_are_relative_to_it() {
-    let workspace = bootable();
+    let workspace = Workspace::bootable(QEMU);
     let Some(comparison) = compare(&workspace, &[]) else { return };
     let cell = &comparison.cells[0];
     assert_eq!(cell.build.as_ref().unwrap().directory.to_str(), Some("cells/own-c"));

@@ -75,6 +75,9 @@ impl<R: Read> LimitedTar<R> {
         {
             return Err(refused(&format!("a name or an extended header has {size} bytes")));
         }
+        if size > CONTENT {
+            return Err(refused(&format!("a file has {size} bytes")));
+        }
         self.entries += 1;
         if self.entries > ENTRIES {
             return Err(refused(&format!("it has more than {ENTRIES} entries")));

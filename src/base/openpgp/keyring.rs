@@ -7,6 +7,10 @@ use fs_err as fs;
 
 use super::verify::Certificates;
 use crate::base::error::Explain;
+use crate::base::files;
+
+/// The most bytes of a keyring. That of all Debian developers has about 30 MB.
+const LONGEST_KEYRING: u64 = 64 << 20;
 
 /// Why a keyring cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +35,8 @@ impl Explain for KeyringError {}
 
 /// Reads a keyring, binary or armoured, which must contain at least one usable certificate.
 pub(crate) fn read_keyring(path: &Path) -> Result<Certificates, KeyringError> {
-    // The error's own sentence names the path.
-    let bytes = std::fs::read(path).map_err(|source| KeyringError::Read { path: path.to_owned(), source })?;
+    let bytes = files::read(path, LONGEST_KEYRING)
+        .map_err(|source| KeyringError::Read { path: path.to_owned(), source })?;
     let certificates = Certificates::parse(&bytes);
     if certificates.is_empty() {
         return Err(KeyringError::Empty { path: path.to_owned() });

@@ -1,5 +1,6 @@
 //! Reads a log line by line, groups the lines of each report, and names the reports.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 use std::mem;
 
@@ -8,6 +9,7 @@ use super::complaint::{Complaint, Kind, Severity};
 use super::function::{cached, function};
 use super::line::{Line, messages};
 use super::shape::{REBOOT, Role, Shape, shape};
+use crate::base::text::shortened;
 
 /// Bytes of the longest line that is kept whole.
 const LONGEST_LINE: u64 = 64 << 10;
@@ -58,11 +60,28 @@ impl Console {
         let mut reader = Reader::default();
         let mut line = Vec::new();
         while log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
-            reader.read_line(String::from_utf8_lossy(&line).trim_end());
+            reader.read_line(ascii(&line).trim_end());
             line.clear();
         }
         Ok(reader.finish())
     }
+}
+
+/// The line with `\xff` for bytes that are not ASCII, as /dev/kmsg writes them. No message that is searched has any, and
+/// the search for words is slow in other texts.
+fn ascii(line: &[u8]) -> Cow<'_, str> {
+    if line.is_ascii() {
+        return String::from_utf8_lossy(line);
+    }
+    let mut text = String::with_capacity(line.len());
+    for byte in line {
+        if byte.is_ascii() {
+            text.push(char::from(*byte))
+        } else {
+            text.extend(byte.escape_ascii().map(char::from))
+        }
+    }
+    Cow::Owned(text)
 }
 
 impl Reader {
@@ -71,7 +90,7 @@ impl Reader {
         if whole.trim().is_empty() {
             return;
         }
-        whole.clone_into(self.console.last.get_or_insert_default());
+        self.console.last = Some(shortened(whole).into_owned());
         for message in messages(whole) {
             self.read_message(message);
         }
@@ -105,7 +124,7 @@ impl Reader {
     fn begin(&mut self, shape: &'static Shape, line: Line<'_>) {
         if shape.kind.is_panic() {
             self.console.messages.panics += 1;
-            self.console.first_panic.get_or_insert_with(|| line.text.trim_start().to_owned());
+            self.console.first_panic.get_or_insert_with(|| shortened(line.text.trim_start()).into_owned());
         }
         if self.belongs_to_another(shape, line.caller) {
             return;
@@ -185,8 +204,8 @@ impl Open {
     }
 
     fn complaint(self) -> Complaint {
-        let name = self.name();
-        let text = self.lines[0].trim_start().to_owned();
+        let name = shortened(&self.name()).into_owned();
+        let text = shortened(self.lines[0].trim_start()).into_owned();
         Complaint { kind: self.shape.kind, name, line: self.line, text, allowed: None }
     }
 

@@ -1,9 +1,8 @@
 //! `configure`: every stage up to the `.config`, and what differs in it.
 
-use fs_err as fs;
-
 use super::run::install_missing;
 use crate::base::error::{Exit, Failure};
+use crate::base::files;
 use crate::base::options::Goal;
 use crate::base::text::columns;
 use crate::cli::invocation::{CommandLine, failure};
@@ -47,7 +46,7 @@ fn text(configuration: &Configuration) -> Result<String, Failure> {
 /// One row for each option of the shipped kconfig `base` that has another value: option, shipped value, actual value.
 fn differences(base: &str, configuration: &Configuration) -> Result<Vec<Vec<String>>, Failure> {
     let shipped = Kconfig::load(&[base.to_owned()]).map_err(|error| failure(&error))?;
-    let config = fs::read_to_string(&configuration.config).map_err(|error| failure(&InputError(error)))?;
+    let config = files::read_text(&configuration.config).map_err(|error| failure(&InputError(error)))?;
     let values = kconfig::option_check::values(&config);
     let row = |(symbol, option): (&String, &kconfig::RequestedOption)| {
         let actual = values.get(symbol).map_or("n", String::as_str);

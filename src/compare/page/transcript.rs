@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path};
 
+use crate::base::files;
+
 /// Number of lines from the beginning and from the end of a long transcript.
 const FIRST: usize = 120;
 const LAST: usize = 60;
@@ -14,7 +16,7 @@ pub(super) fn text(directory: &Path, path: &Path) -> Result<String, String> {
     if !below || path.as_os_str().is_empty() {
         return Err(format!("The transcript {} is outside the comparison’s directory.", path.display()));
     }
-    match std::fs::read(directory.join(path)) {
+    match files::read(&directory.join(path), files::LONGEST_DOCUMENT) {
         Ok(bytes) => Ok(shortened(&String::from_utf8_lossy(&bytes))),
         Err(error) => Err(format!("The transcript {} cannot be read: {error}.", path.display())),
     }

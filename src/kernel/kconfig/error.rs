@@ -47,7 +47,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file is not a configuration at all.
-    #[error("the kconfig {name} is not a text")]
+    #[error("the kconfig {name} is not a text of at most 16 MiB")]
     NotText {
         /// The path on the command line.
         name: String,

@@ -84,7 +84,7 @@ pub(super) fn claims(path: &Path) -> Result<Claims, Error> {
 fn metadata(dir: &Path) -> Result<Option<Metadata>, Error> {
     let path = dir.join(description::FILE_NAME);
     match path.exists() {
-        true => Ok(Some(description::parse(&fs::read(&path)?, &path)?)),
+        true => Ok(Some(description::parse(&files::read(&path, files::LONGEST_SETTINGS)?, &path)?)),
         false => Ok(None),
     }
 }
@@ -139,7 +139,7 @@ fn series(name: String, metadata: Option<Metadata>, patches: Vec<PatchFile>) -> 
 
 /// Reads a series file of quilt(1): one patch per line, followed by its options; `#` starts a comment.
 fn quilt_series(path: &Path, dir: &Path) -> Result<(Vec<PatchFile>, Vec<String>), Error> {
-    let text = fs::read(path)?;
+    let text = files::read(path, files::LONGEST_SETTINGS)?;
     let text = String::from_utf8_lossy(&text);
     let (mut patches, mut notes) = (Vec::new(), Vec::new());
     let reader = PatchReader::new();

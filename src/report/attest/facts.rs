@@ -1,9 +1,8 @@
 //! The facts in both documents, collected once.
 
-use fs_err as fs;
-
 use super::Error;
 use crate::base::digest::sha256;
+use crate::base::files;
 use crate::kernel::KernelPlan;
 use crate::kernel::toolchain::Toolchain;
 use crate::report::{RequestRecord, Source, Tool};
@@ -85,7 +84,7 @@ impl Facts<'_> {
 
     /// The kernel's final configuration and its SHA-256.
     pub(super) fn config(&self) -> Result<(Vec<u8>, String), Error> {
-        let text = fs::read(self.build.config())?;
+        let text = files::read(&self.build.config(), files::LONGEST_DOCUMENT)?;
         let sha256 = sha256(&text);
         Ok((text, sha256))
     }

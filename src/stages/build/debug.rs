@@ -1,6 +1,8 @@
 //! Debug information of the image and of the modules.
 
 use std::path::Path;
+
+use crate::base::files;
 use std::sync::Mutex;
 
 use fs_err as fs;
@@ -37,6 +39,6 @@ fn modules(run: &BuildRun) -> Result<Vec<String>, Error> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = fs::read_to_string(&path)?;
+    let text = files::read_text(&path)?;
     Ok(text.lines().filter_map(|line| Some(format!("{}.ko", line.rsplit_once('.')?.0))).collect())
 }

@@ -128,7 +128,7 @@ pub fn build(
     };
     let FinishedKernel { kernel: entry, parts } = finished;
     Ok(KernelBuild {
-        image_sha256: digest::sha256(fs::read(entry.path().join("bzImage"))?),
+        image_sha256: digest::hash_file::<Error>(&entry.path().join("bzImage"), &cx.stop)?,
         parts,
         release: release_in(&entry)?,
         entry,

@@ -3,13 +3,12 @@
 
 use std::path::Path;
 
-use fs_err as fs;
-
 use super::error::Error;
 use super::run::BuildRun;
 use super::{debug, headers};
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
+use crate::base::digest;
 use crate::base::events::Stage;
 use crate::base::options::Part;
 use crate::base::store::{self, Bucket, Entry, Lookup, Slot};
@@ -61,8 +60,8 @@ fn commit(lookup: Lookup) -> Result<Entry, store::Error> {
 }
 
 fn check_same_image(run: &BuildRun, entry: &Entry) -> Result<(), Error> {
-    let built = fs::read(run.dir.join("arch/x86/boot/bzImage"))?;
-    if built == fs::read(entry.path().join("bzImage"))? {
+    let sha256 = |path: &Path| digest::hash_file::<Error>(path, &run.cx.stop);
+    if sha256(&run.dir.join("arch/x86/boot/bzImage"))? == sha256(&entry.path().join("bzImage"))? {
         return Ok(());
     }
     Err(Error::AnotherImage { stored: entry.path().to_owned() })

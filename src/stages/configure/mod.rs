@@ -98,7 +98,7 @@ pub fn configure(cx: &Context, plan: &KernelPlan, tree: &PatchedTree) -> Result<
             (dir.path().join(".config"), ConfigState::Pending(dir))
         }
     };
-    let bytes = fs::read(&config)?;
+    let bytes = files::read(&config, files::LONGEST_DOCUMENT)?;
     let text = String::from_utf8_lossy(&bytes);
     let dropped = check_options(cx, &kconfig, &text, &source)?;
     if plan.boot_tested {
@@ -162,7 +162,7 @@ fn make_config(make: &Make, kconfig: &Kconfig) -> Result<(), Error> {
         Base::Defconfig => {
             run.target("defconfig", None)?;
             // `conf` uses the last value of a symbol.
-            let defaults = fs::read_to_string(&run.new_config)?;
+            let defaults = files::read_text(&run.new_config)?;
             fs::write(&run.new_config, defaults + &requests)?;
             run.target("olddefconfig", None)?;
         }
@@ -195,8 +195,8 @@ fn check_rust(make: &Make) -> Result<(), Error> {
 
 /// Keeps the file and its modification time if the content is equal: a new time would cause a rebuild.
 fn replace_if_different(new_config: &Path, config: &Path) -> Result<(), Error> {
-    let new = fs::read(new_config)?;
-    if fs::read(config).is_ok_and(|old| old == new) {
+    let new = files::read(new_config, files::LONGEST_DOCUMENT)?;
+    if files::read(config, files::LONGEST_DOCUMENT).is_ok_and(|old| old == new) {
         return Ok(fs::remove_file(new_config)?);
     }
     Ok(fs::rename(new_config, config)?)

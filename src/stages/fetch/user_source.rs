@@ -11,6 +11,7 @@ use super::offer::{Location, Offer, Origin, Proof};
 use super::request::SourceRequest;
 use super::source::directory::Directory;
 use crate::base::context::Context;
+use crate::base::files;
 use crate::base::http::{self, Http};
 use crate::base::release::{Line, Release, ReleaseSpec};
 use crate::kernel::version::Version;
@@ -81,10 +82,10 @@ fn must_match(wanted: &ReleaseSpec, found: Release, location: &str) -> Result<Re
 /// Offers a local source tree, which must be clean.
 pub(super) fn directory(cx: &Context, request: &SourceRequest, path: &Path) -> Result<Offer, Error> {
     let not_a_tree = |reason: String| Error::NotATree { path: path.to_owned(), reason };
-    let makefile = std::fs::read(path.join("Makefile"))
+    let makefile = files::read_text(&path.join("Makefile"))
         .map_err(|error| not_a_tree(format!("cannot read its Makefile ({error})")))?;
-    let version = Version::parse(&String::from_utf8_lossy(&makefile))
-        .ok_or_else(|| not_a_tree("its Makefile names no version".to_owned()))?;
+    let version =
+        Version::parse(&makefile).ok_or_else(|| not_a_tree("its Makefile names no version".to_owned()))?;
     let path = path.canonicalize().map_err(|error| not_a_tree(error.to_string()))?;
     // The leftovers for which kbuild rejects an O= build: "the source tree is not clean".
     for found in [".config", "include/config", "include/generated", "arch/x86/include/generated"] {
@@ -195,7 +196,7 @@ fn signature(
             Err(http::Error::Interrupted(interrupted)) => return Err(interrupted.into()),
             document => document.ok(),
         },
-        false => fs::read(&name).ok(),
+        false => files::read(Path::new(&name), SIGNATURE_LIMIT).ok(),
     };
     let Some(document) = document else { return Ok(Err(format!("{name} does not exist"))) };
     match keys.of_users_source(http) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use fs_err::{self as fs, File};
+use fs_err::File;
 use goblin::elf::Elf;
 use goblin::elf::header::header64::Header;
 use goblin::elf::note::NT_GNU_BUILD_ID;
@@ -14,6 +14,12 @@ use goblin::elf::section_header::section_header64::SectionHeader;
 use super::error::Error;
 use super::payload::{FileContent, Payload, Role};
 use crate::base::digest::hex;
+use crate::base::files;
+
+/// The most bytes of a section with notes that are searched; a build id has about forty.
+const LONGEST_NOTES: u64 = 1 << 20;
+/// The most bytes of a program in a package.
+const LARGEST_PROGRAM: u64 = 128 << 20;
 
 /// A library that programs require, with the symbol versions that they use.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +48,7 @@ pub(super) fn build_id(path: &Path) -> Result<Option<String>, Error> {
 fn content_of(file: &mut File, section: &SectionHeader) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(section.sh_offset))?;
     let mut content = Vec::new();
-    file.take(section.sh_size).read_to_end(&mut content)?;
+    file.take(section.sh_size.min(LONGEST_NOTES)).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -76,7 +82,7 @@ pub(super) fn dynamic_programs(payload: &Payload) -> Result<Vec<(&Role, Vec<Libr
     let mut programs = Vec::new();
     for file in payload.files.iter().filter(|file| file.mode & 0o100 != 0) {
         let FileContent::Disk(path) = &file.content else { continue };
-        let libraries = libraries(&fs::read(path)?);
+        let libraries = libraries(&files::read(path, LARGEST_PROGRAM)?);
         if !libraries.is_empty() {
             programs.push((&file.role, libraries));
         }

@@ -10,6 +10,7 @@ use sha2::Digest;
 
 use super::error::Error;
 use crate::base::digest::{hex, sha256};
+use crate::base::files;
 use crate::stages::build::BTF_BASE;
 
 /// The purpose of a file; each format maps it to a path.
@@ -159,8 +160,9 @@ impl Payload {
     /// The kernel's configuration; empty for packages without it.
     pub(super) fn config(&self) -> io::Result<String> {
         let mut text = Vec::new();
+        let limit = files::LONGEST_DOCUMENT;
         if let Some(config) = self.files.iter().find(|file| file.role == Role::Config) {
-            config.content.open()?.read_to_end(&mut text)?;
+            config.content.open()?.take(limit).read_to_end(&mut text)?;
         }
         Ok(String::from_utf8_lossy(&text).into_owned())
     }

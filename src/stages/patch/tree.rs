@@ -12,6 +12,7 @@ use super::apply::{self, Place, Refusal};
 use super::error::{Error, Fault};
 use super::status::{AppliedPatch, PatchStatus};
 use crate::base::archive::path::link_target;
+use crate::base::files;
 use crate::kernel::series::diff::{self, Change, FileDiff, Mode};
 use crate::kernel::series::{BadName, LinkPosition, PatchFile};
 
@@ -24,6 +25,8 @@ pub struct File {
     pub mode: u32,
 }
 
+/// The most bytes of a file that a patch may change. The largest of a kernel has about 20 MB.
+const LARGEST: u64 = 32 << 20;
 /// The mode of a symbolic link, as git writes it.
 pub const LINK: u32 = 0o120_000;
 
@@ -98,7 +101,7 @@ pub(super) fn read(root: &Path, path: &Path) -> Result<Option<File>, ReadError> 
         }
     }
     let mode = fs::metadata(&at)?.permissions().mode() & 0o7777;
-    Ok(Some(File { content: fs::read(&at)?, mode }))
+    Ok(Some(File { content: files::read(&at, LARGEST)?, mode }))
 }
 
 /// The error for a path below a symbolic link, which could lead out of the tree.

@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
-use crate::base::digest::sha256;
+use crate::base::digest::hash_file;
 use crate::base::events::Stage;
+use crate::base::files;
 use crate::base::store::{Bucket, Lookup};
 use crate::base::x509::{Hash, Identity, SHA256, Signer, SignerFiles};
 use crate::kernel::KernelPlan;
@@ -24,6 +25,8 @@ use crate::stages::build::KernelBuild;
 
 pub use error::Error;
 
+/// The most bytes of an image or a module, of which signing needs two copies.
+const LARGEST: u64 = 100 << 20;
 /// Version of the signing procedure, part of the cache key.
 const RECIPE: u32 = 1;
 
@@ -65,19 +68,20 @@ pub fn sign_with(cx: &Context, files: &SignerFiles, build: KernelBuild) -> Resul
         }
     };
     let signed = KernelBuild { entry, key, cached, signed_by: Some(files.identity().clone()), ..build };
-    let image_sha256 = sha256(fs::read(signed.image())?);
+    let image_sha256 = hash_file::<Error>(&signed.image(), &cx.stop)?;
     Ok(KernelBuild { image_sha256, ..signed })
 }
 
 /// Writes the signed kernel in the layout of [`KernelBuild`]'s directory.
 fn fill(cx: &Context, signer: &Signer, build: &KernelBuild, to: &Path) -> Result<(), Error> {
     let path = build.image();
-    let image =
-        image::sign(fs::read(&path)?, &path, |kind, content| signer.sign_enclosed(kind, content, SHA256))?;
+    let image = image::sign(files::read(&path, LARGEST)?, &path, |kind, content| {
+        signer.sign_enclosed(kind, content, SHA256)
+    })?;
     fs::write(to.join("bzImage"), &image)?;
     fs::copy(build.system_map(), to.join("System.map"))?;
     fs::copy(build.config(), to.join("config"))?;
-    let config = String::from_utf8_lossy(&fs::read(build.config())?).into_owned();
+    let config = files::read_text(&build.config())?;
     let tree = ModuleTree { cx, signer, hash: module_hash(&config) };
     tree.sign(&build.modules(), &to.join("modules"))
 }
@@ -116,7 +120,7 @@ impl ModuleTree<'_> {
             } else if kind.is_symlink() {
                 symlink(fs::read_link(&path)?, &target)?;
             } else if name.ends_with(".ko") {
-                fs::write(&target, self.signed(fs::read(&path)?)?)?;
+                fs::write(&target, self.signed(files::read(&path, LARGEST)?)?)?;
             } else if name.contains(".ko.") {
                 return Err(Error::Compressed { path });
             } else {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::events::Stage;
+use crate::base::files;
 use crate::base::manifest::{Depth, Manifest};
 use crate::base::release::Release;
 use crate::base::stage_result::StageResult;
@@ -196,9 +197,9 @@ fn is_source(path: &str) -> bool {
 
 fn check_release(source: &VerifiedSource, root: &Path) -> Result<(), Error> {
     let url = || source.url.clone();
-    let text = fs::read(root.join("Makefile"))
+    let text = files::read_text(&root.join("Makefile"))
         .map_err(|_| Error::NotAKernel { url: url(), reason: "it has no top Makefile" })?;
-    let found = Version::parse(&String::from_utf8_lossy(&text))
+    let found = Version::parse(&text)
         .ok_or_else(|| Error::NotAKernel { url: url(), reason: "its top Makefile names no version" })?;
     if !found.is(&source.release) {
         return Err(Error::OtherRelease { url: url(), found, wanted: source.release });

@@ -3,6 +3,7 @@
 
 mod clock;
 mod crowd;
+mod floods;
 mod full_disk;
 mod kill;
 mod network;
@@ -14,6 +15,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
@@ -54,6 +56,16 @@ impl Campaign {
 
     fn any<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.random.gen_range(0..choices.len())]
+    }
+
+    /// All of them in the full form, otherwise a random choice of `short`.
+    fn chosen<T>(&mut self, short: usize, all: impl IntoIterator<Item = T>) -> Vec<T> {
+        let mut all: Vec<T> = all.into_iter().collect();
+        if !self.is_full {
+            all.shuffle(&mut self.random);
+            all.truncate(short);
+        }
+        all
     }
 
     fn count(&mut self, what: impl Into<String>) {

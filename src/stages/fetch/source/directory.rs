@@ -1,6 +1,6 @@
 //! A local directory: its files and a checksum over them.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -120,8 +120,7 @@ impl Directory {
             add(&mut hasher, item.path.as_os_str().as_bytes());
             match &item.kind {
                 ItemKind::Link { target } => add(&mut hasher, target.as_os_str().as_bytes()),
-                // The largest file of a kernel tree has about 20 megabytes.
-                ItemKind::File { .. } => add(&mut hasher, &fs::read(self.path.join(&item.path))?),
+                ItemKind::File { .. } => add_file(&mut hasher, &self.path.join(&item.path), cx)?,
             }
             cx.events.progress(stage, done as u64 + 1, Some(total), Unit::Files);
         }
@@ -142,6 +141,20 @@ fn names(paths: &[PathBuf]) -> String {
 fn add(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update((bytes.len() as u64).to_be_bytes());
     hasher.update(bytes);
+}
+
+/// Adds a file by parts: the directory may contain the vmlinux of an earlier build.
+fn add_file(hasher: &mut Sha256, path: &Path, cx: &Context) -> Result<(), Error> {
+    let mut file = File::open(path)?;
+    hasher.update(file.metadata()?.len().to_be_bytes());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        cx.stop.check()?;
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
 }
 
 /// Opens a file of the directory. Returns its modification time too, in seconds since the epoch.
