@@ -23,6 +23,8 @@ const LONGEST_REPORT: usize = 1000;
 const LARGEST_REPORT: usize = 128 << 10;
 /// A stack trace this many lines behind a warning's words shows that the kernel printed them.
 const TRACE_WITHIN: usize = 30;
+/// An oops this many lines behind the opening of a report is part of it.
+const PART_WITHIN: u64 = 100;
 /// A panic this many lines behind a complaint is its end.
 const END_WITHIN: u64 = 400;
 
@@ -45,8 +47,8 @@ struct Reader {
     console: Console,
     number: u64,
     open: Vec<Open>,
-    /// The line of the latest complaint.
-    latest: Option<u64>,
+    /// The line of the latest complaint that is not open any more.
+    latest_ended: Option<u64>,
     /// Whether the kernel printed a time stamp after its first second.
     is_up: bool,
 }
@@ -129,7 +131,8 @@ impl Reader {
         if self.belongs_to_another(shape, line.caller) {
             return;
         }
-        self.latest = Some(self.number);
+        // The stack trace that follows is this report's, not that of a driver's words before it.
+        self.open.retain(|open| open.is_complaint() || !open.is_by(line.caller));
         if self.open.len() == MOST_OPEN {
             let oldest = self.open.remove(0);
             self.end(oldest);
@@ -144,8 +147,13 @@ impl Reader {
     fn belongs_to_another(&self, shape: &Shape, caller: Option<&str>) -> bool {
         let is_open = |kind: Kind| self.open.iter().any(|open| open.shape.kind == kind && open.is_by(caller));
         match shape.role {
-            Role::Part => self.open.iter().any(|open| open.is_by(caller)),
-            Role::End => self.latest.is_some_and(|line| self.number - line <= END_WITHIN),
+            Role::Part => self.open.iter().any(|open| {
+                open.is_by(caller)
+                    && open.is_complaint()
+                    && open.may_contain(shape)
+                    && self.number - open.line <= PART_WITHIN
+            }),
+            Role::End => self.latest_complaint().is_some_and(|line| self.number - line <= END_WITHIN),
             // BUG() implements the panic of Rust code: rust/helpers/bug.c.
             _ if shape.kind == Kind::KernelBug => is_open(Kind::RustPanic),
             // Each processor that waits for a grace period may report it.
@@ -156,10 +164,17 @@ impl Reader {
         }
     }
 
+    /// The line where the latest complaint begins.
+    fn latest_complaint(&self) -> Option<u64> {
+        let open = self.open.iter().filter(|open| open.is_complaint()).map(|open| open.line);
+        open.chain(self.latest_ended).max()
+    }
+
     fn end(&mut self, open: Open) {
         if !open.is_complaint() {
             return;
         }
+        self.latest_ended = self.latest_ended.max(Some(open.line));
         let messages = &mut self.console.messages;
         match open.shape.kind.severity() {
             Severity::Warning => messages.warnings += 1,
@@ -201,6 +216,11 @@ impl Open {
         let traced = cached(TRACED);
         self.shape.role != Role::IfTraced
             || self.lines.iter().take(TRACE_WITHIN).any(|line| traced.is_match(line))
+    }
+
+    /// Whether such a part may belong to the report: a warning does not end in an oops.
+    fn may_contain(&self, part: &Shape) -> bool {
+        part.kind.severity() == Severity::Warning || self.shape.kind.severity() != Severity::Warning
     }
 
     fn complaint(self) -> Complaint {

@@ -166,6 +166,35 @@ fn an_oops_is_counted_once_with_its_cause() {
     }
 }
 
+/// Of an oops or a panic, only the report that it ends is the cause: neither a warning before it, nor a driver's words, nor
+/// a report that was printed long ago.
+#[test]
+fn an_oops_is_not_part_of_what_did_not_cause_it() {
+    let trace = |function: &str| report("", &[function]);
+    let oops = report("invalid opcode: 0000 [#1] SMP\nRIP: 0010:oops_here+0x1/0x2", &["oops_here"]);
+    let chatter = |lines: usize| "usb 1-1: new device\n".repeat(lines);
+    let ubsan = "UBSAN: shift-out-of-bounds in lib/x.c:1:2\n".to_owned() + &trace("shift_it");
+    let bug = "BUG: scheduling while atomic: a/1/0x2\n".to_owned() + &trace("sleep_it");
+    let driver = "foo: WARNING: firmware is old\n".to_owned();
+    for (before, name) in [
+        (ubsan.clone(), Some("UBSAN: shift-out-of-bounds in shift_it")),
+        (ubsan + &chatter(300), Some("UBSAN: shift-out-of-bounds in shift_it")),
+        (bug + &chatter(120), Some("BUG: scheduling while atomic in sleep_it")),
+        (driver.clone() + &chatter(20), None),
+        (driver.clone() + &chatter(100), None),
+    ] {
+        let log = format!("{before}{oops}");
+        assert_eq!(
+            names(&log),
+            name.into_iter().chain(["invalid opcode in oops_here"]).collect::<Vec<_>>(),
+            "{log}"
+        );
+        assert!(read(&log).messages.oopses > 0, "{log}");
+    }
+    let panic = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n";
+    assert_eq!(names(&(driver + &chatter(100) + panic)), ["kernel panic: Attempted to kill init!"]);
+}
+
 #[test]
 fn the_lock_validators_reports_have_names() {
     let at = "a/1 is trying to acquire lock:\nffff8880 (&x){+.+.}-{3:3}, at: take_x+0x1/0x2\n\nbut task is already holding lock:\nffff8881 (&y){+.+.}-{3:3}, at: take_y+0x1/0x2\n";
@@ -426,5 +455,7 @@ fn a_flood_of_complaints_and_an_endless_line_are_read_in_little_memory() {
     let console = read(&flood);
     assert_eq!((console.complaints.len(), console.further, console.messages.oopses), (1000, 4000, 5000));
     let endless = format!("BUG: KCSAN: {}", "x".repeat(1 << 20));
-    assert!(read(&endless).complaints[0].text.len() <= 64 << 10);
+    assert!(read(&endless).complaints[0].text.len() <= 2 << 10);
+    let bytes = [b"BUG: ".repeat(100), vec![0xff; 4 << 20]].concat();
+    assert_eq!(Console::read(bytes.as_slice()).unwrap().messages.panics, 0);
 }
