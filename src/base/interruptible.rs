@@ -1,5 +1,6 @@
-//! Blocking work that a stop request abandons.
+//! Blocking work that a stop request abandons, and reading that it ends.
 
+use std::io::{self, Read};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -32,9 +33,37 @@ pub(crate) fn run<T: Send + 'static>(
     }
 }
 
+/// A reader that fails after a stop request. The error has no kind of its own: check the stop request first.
+pub(crate) struct StopReader<'s, R> {
+    inner: R,
+    stop: &'s Stop,
+}
+
+impl<'s, R> StopReader<'s, R> {
+    pub(crate) fn new(inner: R, stop: &'s Stop) -> StopReader<'s, R> {
+        StopReader { inner, stop }
+    }
+}
+
+impl<R: Read> Read for StopReader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stop.check().map_err(io::Error::other)?;
+        self.inner.read(buffer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_request_ends_the_reading() {
+        let stop = Stop::default();
+        let mut reader = StopReader::new(io::repeat(0), &stop);
+        assert_eq!(reader.read(&mut [0; 9]).unwrap(), 9);
+        stop.set();
+        assert!(reader.read(&mut [0; 9]).is_err());
+    }
 
     #[test]
     fn a_stop_request_abandons_the_work() {

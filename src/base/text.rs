@@ -50,10 +50,11 @@ const LONGEST_LINE: usize = 1024;
 
 /// `line`, cut with an ellipsis if a program without line feeds made it too long for a message or a report.
 pub fn shortened(line: &str) -> Cow<'_, str> {
-    match line.len() <= LONGEST_LINE {
-        true => Cow::Borrowed(line),
-        false => Cow::Owned(format!("{}…", &line[..line.floor_char_boundary(LONGEST_LINE)])),
+    if line.len() <= LONGEST_LINE {
+        return Cow::Borrowed(line);
     }
+    let end = (0..=LONGEST_LINE).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+    Cow::Owned(format!("{}…", &line[..end]))
 }
 
 /// `text`, one line, as it may leave the program: [`visible()`] and [`without_secrets`].

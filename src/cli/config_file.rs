@@ -1,11 +1,13 @@
 //! The configuration file, `kpatch-build.toml`: its keys are the long flags without the leading dashes.
 
-use std::io::{self};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::OFlags;
 use toml::de::DeTable;
 
 use super::flags::GlobalArgs;
@@ -124,12 +126,15 @@ pub(super) struct ConfigFile {
 /// file that could be a stranger's or that names a compiler by its path.
 pub(super) fn load(given: Option<&Path>) -> Result<Option<ConfigFile>, Error> {
     let path = given.unwrap_or(Path::new(FILE));
-    let file = match fs::File::open(path) {
+    let file = match open(path, given.is_none()) {
         Err(error) if given.is_none() && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(_) if given.is_none() && path.is_symlink() => {
+            return Err(Error::Untrusted { path: path.to_owned(), why: "is a symbolic link".to_owned() });
+        }
         file => file.map_err(Error::Read)?,
     };
     if given.is_none() {
-        check_owner(path, &file.metadata().map_err(Error::Read)?)?;
+        check_trust(path, &file.metadata().map_err(Error::Read)?)?;
     }
     let text = files::read_open(file, files::LONGEST_SETTINGS).map_err(Error::Read)?;
     let settings = parse(path, &String::from_utf8_lossy(&text))?;
@@ -141,10 +146,19 @@ pub(super) fn load(given: Option<&Path>) -> Result<Option<ConfigFile>, Error> {
     }
 }
 
-/// Refuses a file of another user than this one, root and the one who called sudo(8), and a file that anyone can change.
-fn check_owner(path: &Path, meta: &std::fs::Metadata) -> Result<(), Error> {
+/// A file that nobody named is opened as it is: the user's own file, reached through a stranger's link, would apply to the
+/// stranger's directory, and a pipe would wait for ever.
+fn open(path: &Path, is_implicit: bool) -> io::Result<fs::File> {
+    let flags = if is_implicit { OFlags::NOFOLLOW | OFlags::NONBLOCK } else { OFlags::empty() };
+    fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
+}
+
+/// Refuses what is no regular file, a file of another user than this one, root and the one who called sudo(8), and a file
+/// that anyone can change.
+fn check_trust(path: &Path, meta: &std::fs::Metadata) -> Result<(), Error> {
     let untrusted = |why| Err(Error::Untrusted { path: path.to_owned(), why });
     match (meta.uid(), meta.mode()) {
+        _ if !meta.is_file() => untrusted("is not a regular file".to_owned()),
         (uid, _) if !files::is_trusted_owner(uid) => {
             untrusted(format!("belongs to another user (uid {uid})"))
         }

@@ -1,5 +1,6 @@
 //! The plan of one kernel.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::kbuild::BuildSandbox;
@@ -22,6 +23,8 @@ pub struct KernelPlan {
     pub lang: Lang,
     /// The requested configuration, including the switches of the series.
     pub kconfig: Kconfig,
+    /// SHA-256 of each file outside of the source tree that the configuration names.
+    pub named_files: BTreeMap<PathBuf, String>,
     /// The programs that build the kernel.
     pub toolchain: Toolchain,
     /// The part of `uname -r` after the release, with its leading `-`.

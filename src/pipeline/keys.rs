@@ -6,10 +6,11 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::error::Failure;
 use crate::base::events::Stage;
-use crate::base::options::Goal;
+use crate::base::options::{Goal, Part};
 use crate::base::store::Bucket;
 use crate::doctor;
-use crate::kernel::kbuild::result_key;
+use crate::kernel::kbuild::build_dir::{self, BuildDir};
+use crate::kernel::kbuild::{part_key, requested_parts, result_key};
 use crate::pipeline::request::Request;
 use crate::stages::unpack::{self, TreeCheck};
 use crate::stages::{configure, patch, secure_boot};
@@ -64,20 +65,31 @@ impl CacheKeys {
     }
 }
 
-/// How thoroughly to check the stored tree of the source with key `source`: not at all if the store has the kernel, and
-/// completely if every object will be compiled.
-pub(super) fn tree_check(cx: &Context, plan: &Plan, source: &Key) -> TreeCheck {
+/// How thoroughly to check the stored tree of the source with key `source`: not at all if the store has the kernel with its
+/// parts, and completely if every object will be compiled or files of the tree become part of a package.
+pub(super) fn tree_check(cx: &Context, plan: &Plan, source: &Key) -> Result<TreeCheck, build_dir::Error> {
     let keys = CacheKeys::new(cx, plan, Some(source.clone()));
-    let is_stored =
-        |bucket, key: &Option<Key>| key.as_ref().is_some_and(|key| cx.store.contains(bucket, key.as_str()));
+    let is_stored = |key: &Key| cx.store.contains(Bucket::Results, key.as_str());
+    let missing = |built: &Key| {
+        let missing = requested_parts(&plan.kernel).filter(|part| !is_stored(&part_key(*part, built)));
+        missing.collect::<Vec<_>>()
+    };
     if cx.store.verifies() {
-        TreeCheck::Contents
-    } else if is_stored(Bucket::Results, &keys.built) {
-        TreeCheck::Nothing
-    } else if is_stored(Bucket::Builds, &keys.build_dir) {
-        TreeCheck::Times
-    } else {
-        TreeCheck::Contents
+        return Ok(TreeCheck::Contents);
+    }
+    let missing = keys.built.as_ref().map(missing);
+    if keys.built.as_ref().is_some_and(is_stored) && missing.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(TreeCheck::Nothing);
+    }
+    let copies_tree = missing.is_some_and(|missing| missing.contains(&Part::Headers));
+    match keys.build_dir.as_ref().zip(keys.tree.as_ref()) {
+        Some((build_dir, tree)) if !copies_tree => {
+            let build_dir = cx.store.path(Bucket::Builds, build_dir.as_str());
+            let tree = cx.store.path(Bucket::Sources, tree.as_str()).join("linux");
+            let keeps = tree.exists() && BuildDir::keeps_objects(&build_dir, &tree, &cx.stop)?;
+            Ok(if keeps { TreeCheck::Times } else { TreeCheck::Contents })
+        }
+        _ => Ok(TreeCheck::Contents),
     }
 }
 

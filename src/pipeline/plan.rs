@@ -9,12 +9,13 @@ use crate::base::options::{Goal, Lang, Part, SandboxChoice};
 use crate::base::release::Release;
 use crate::base::sandbox::{self, Sandbox};
 use crate::doctor;
-use crate::kernel::kbuild::BuildSandbox;
+use crate::kernel::kbuild::{BuildSandbox, named_files};
 use crate::kernel::kconfig::{self, Kconfig};
 use crate::kernel::toolchain::{self, Toolchain};
 use crate::kernel::{KernelPlan, series};
 use crate::pipeline::request::Request;
 use crate::stages::boot::BootRequest;
+use crate::stages::configure;
 use crate::stages::fetch::{self, Offer};
 
 /// A fully resolved request.
@@ -73,12 +74,15 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         false => Vec::new(),
     };
     let sandbox = sandbox.map(|sandbox| build_sandbox(cx, sandbox, &toolchain, &kconfig)).transpose()?;
+    let named_files = named_files::digests::<configure::Error>(&kconfig, &cx.stop)
+        .map_err(|error| Failure::new(Some(Stage::Configure), &error))?;
     let boot = request.boot.clone().filter(|_| goal.boots());
     let kernel = KernelPlan {
         release,
         series,
         lang: request.lang,
         kconfig,
+        named_files,
         toolchain,
         localversion,
         revision: request.revision,

@@ -131,7 +131,8 @@ impl Run<'_> {
         if goal.configures() && promised.is_none() {
             keys::require_space(cx, plan, &source.key).map_err(no_space)?;
         }
-        let check = keys::tree_check(cx, plan, &source.key);
+        let check = keys::tree_check(cx, plan, &source.key)
+            .map_err(|error| Failure::new(Some(Stage::Unpack), &error))?;
         let tree = self.stage(Stage::Unpack, &kernel.release, || unpack::unpack(cx, &source, check))?;
         let tree =
             self.stage(Stage::Patch, &kernel.series.name, || patch::patch(cx, &kernel.series, tree))?;

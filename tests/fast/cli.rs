@@ -85,6 +85,15 @@ fn a_strangers_configuration_file_is_not_read() {
     fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     let text = stderr(&fixture.run(&["plan", "--offline"]));
     assert!(text.contains("settings from kpatch-build.toml"), "{text}");
+    let own = fixture.path("own.toml");
+    fs::rename(&file, &own).unwrap();
+    std::os::unix::fs::symlink(&own, &file).unwrap();
+    refused("is a symbolic link", "--config kpatch-build.toml");
+    fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    refused("is not a regular file", "--config kpatch-build.toml");
+    fs::remove_file(&file).unwrap();
+    fs::rename(&own, &file).unwrap();
     if have_root(&[]) {
         chown(&file, Some(65534), None).unwrap();
         refused("belongs to another user (uid 65534)", "--config kpatch-build.toml");

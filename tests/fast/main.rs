@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod boot;
 mod build;
 mod cli;
 mod compare;

@@ -13,7 +13,7 @@ use kpatch_build::base::store::{Bucket, Store};
 use kpatch_build::kernel::series::{self, Series};
 use kpatch_build::kernel::toolchain::{Compiler, Toolchain};
 use kpatch_build::stages::patch::{Error, PatchStatus, PatchedTree, patch};
-use kpatch_build::stages::unpack::SourceTree;
+use kpatch_build::stages::unpack::{SourceTree, TreeCheck};
 
 use crate::support::events::Seen;
 
@@ -57,7 +57,14 @@ impl Fixture {
         let entry =
             self.cx.lease(kpatch_build::base::events::Stage::Patch, Bucket::Sources, "6.1.187").unwrap();
         let release = "6.1.187".parse().unwrap();
-        SourceTree { entry, release, key: Key::of("unpack", &"tree"), released_at: 0, cached: false }
+        SourceTree {
+            entry,
+            release,
+            key: Key::of("unpack", &"tree"),
+            released_at: 0,
+            cached: false,
+            checked: TreeCheck::Contents,
+        }
     }
 
     fn put(&self, series: &Series) -> Result<PatchedTree, Error> {

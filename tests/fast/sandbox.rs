@@ -218,6 +218,48 @@ fn the_source_reaches_neither_files_of_the_user_nor_the_source_tree() {
     assert!(fs::read_to_string(out.join("logs/build.log")).unwrap().contains("Read-only file system"));
 }
 
+/// What the build leaves in its directory is read and written by the tool outside of the sandbox.
+#[test]
+fn the_tool_follows_no_link_that_the_build_left() {
+    if !have(&["bwrap"]) {
+        return;
+    }
+    for (name, reason) in [
+        ("System.map", "System.map` is a link or a device"),
+        ("arch/x86/boot/bzImage", "bzImage` is a link or a device"),
+        (".config", ".config` is a link or a device"),
+        ("include/config/kernel.release", "kernel.release` is a link or a device"),
+        (".kpatch-build-objects", ""),
+        (".kpatch-build-manifest", ""),
+        (".kpatch-build-hostcc", ""),
+        ("kpatch-build.config", ""),
+    ] {
+        let workspace = Workspace::new();
+        let secret = workspace.write("secret", "hunter2");
+        let link = format!("modules: bzImage\n\t@ln -sf {} $(O)/{name}", secret.display());
+        workspace.change_tree("Makefile", "modules:\n\t@true", &link);
+        let tree = format!("dir:{}", workspace.tree.path().display());
+        let mut messages = String::new();
+        // The second run finds the links of the first one.
+        for _ in 0..2 {
+            let mut tool = workspace.tool();
+            tool.args(["package", "--sandbox", "--release", "6.1.5", "--source", &tree, "--series", "none"]);
+            tool.args(["--kconfig", "./mine.config", "--packages", "image", "--out", "out"]);
+            let output = tool.output().unwrap();
+            messages += &stderr(&output);
+            assert_eq!(
+                output.status.code(),
+                Some(if reason.is_empty() { 0 } else { 3 }),
+                "{name}: {messages}"
+            );
+            assert_eq!(fs::read_to_string(&secret).unwrap(), "hunter2", "{name}: {messages}");
+            let results = workspace.path("cache/kpatch-build/results");
+            fs::remove_dir_all(results).unwrap();
+        }
+        assert!(messages.contains(reason), "{name}: {messages}");
+    }
+}
+
 /// As pyenv installs it: a script in `PATH` that starts a program of the user's home directory.
 #[test]
 fn a_program_that_needs_the_home_directory_gives_way_to_the_next_one_in_path() {

@@ -110,6 +110,71 @@ fn a_byte_that_changed_without_a_new_time_is_found_before_a_new_build_directory_
     }
 }
 
+/// Changes a byte of the store's source tree; length and time stay.
+fn rot(workspace: &Workspace, name: &str) {
+    let path = find(&workspace.path("store/sources"), name);
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let content = fs::read_to_string(&path).unwrap().replace("modules", "modulez");
+    assert!(content.contains("modulez"), "{content}");
+    fs::write(&path, &content).unwrap();
+    fs::File::open(&path).unwrap().set_modified(modified).unwrap();
+}
+
+#[test]
+fn files_of_the_tree_that_become_a_package_are_checked() {
+    let workspace = Workspace::new();
+    let include = workspace.tree.path().join("include/linux");
+    fs::create_dir_all(&include).unwrap();
+    fs::create_dir_all(workspace.tree.path().join("arch/x86")).unwrap();
+    fs::write(workspace.tree.path().join("arch/x86/Makefile"), "").unwrap();
+    fs::write(include.join("a.h"), "/* of modules */\n").unwrap();
+    let Some(out) = workspace.packages("dist", &["--store", "store"]) else { return };
+    let image = packages(&out);
+    rot(&workspace, "linux/include/linux/a.h");
+    let (notes, both) = again(&workspace, &["--series", "./own", "--packages", "image,headers"]);
+    assert!(notes.contains("is damaged and unpacked again: include/linux/a.h differs"), "{notes}");
+    assert!(image.iter().all(|package| both.contains(package)) && both.len() > image.len());
+}
+
+#[test]
+fn a_damaged_tree_is_found_too_if_the_result_turns_out_to_be_damaged() {
+    let workspace = Workspace::new();
+    let Some(out) = workspace.packages("dist", &["--store", "store"]) else { return };
+    let expected = packages(&out);
+    rot(&workspace, "linux/Kconfig");
+    fs::write(find(&workspace.path("store/results"), "System.map"), "rotten").unwrap();
+    let tree = format!("dir:{}", workspace.tree.path().display());
+    let mut tool = workspace.tool();
+    tool.args(["package", "--store", "store", "--release", "6.1.5", "--source", &tree, "--series", "./own"]);
+    let output = tool.args(["--kconfig", "./mine.config", "--packages", "image"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("is damaged: Kconfig differs"), "{}", stderr(&output));
+    let (notes, packages) = again(&workspace, &["--series", "./own"]);
+    assert!(packages == expected, "{notes}");
+}
+
+#[test]
+fn a_file_that_the_configuration_names_is_part_of_the_kernel() {
+    let workspace = Workspace::new();
+    workspace.change_tree(
+        "Kconfig",
+        "config LOCALVERSION",
+        "config INITRAMFS_SOURCE\n\tstring \"s\"\nconfig LOCALVERSION",
+    );
+    let init = workspace.write("init", "one");
+    workspace
+        .write("mine.config", format!("CONFIG_MODULES=y\nCONFIG_INITRAMFS_SOURCE=\"{}\"\n", init.display()));
+    let step = format!("modules: bzImage\n\t@cat {} >> $(O)/arch/x86/boot/bzImage", init.display());
+    workspace.change_tree("Makefile", "modules:\n\t@true", &step);
+    let Some(out) = workspace.packages("dist", &["--store", "store"]) else { return };
+    let first = packages(&out);
+    let (notes, packages) = again(&workspace, &["--series", "./own"]);
+    assert!(packages == first && notes.contains("build  cached"), "{notes}");
+    fs::write(&init, "two").unwrap();
+    let (notes, packages) = again(&workspace, &["--series", "./own"]);
+    assert!(packages != first && !notes.contains("build  cached"), "{notes}");
+}
+
 #[test]
 fn a_changed_object_is_built_again_with_verify_store() {
     let workspace = Workspace::new();

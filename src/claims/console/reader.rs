@@ -77,10 +77,9 @@ fn ascii(line: &[u8]) -> Cow<'_, str> {
     }
     let mut text = String::with_capacity(line.len());
     for byte in line {
-        if byte.is_ascii() {
-            text.push(char::from(*byte))
-        } else {
-            text.extend(byte.escape_ascii().map(char::from))
+        match byte.is_ascii() {
+            true => text.push(char::from(*byte)),
+            false => text.extend(byte.escape_ascii().map(char::from)),
         }
     }
     Cow::Owned(text)

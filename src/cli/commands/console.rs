@@ -37,7 +37,10 @@ impl ConsoleArgs {
 struct Document<'c> {
     schema: &'static str,
     kernel_messages: KernelMessages,
+    /// The first 1000.
     complaints: &'c [Complaint],
+    /// The number of complaints beyond these.
+    further: u64,
 }
 
 /// Prints the complaints of a log, and fails if there is one.
@@ -58,6 +61,7 @@ fn json(console: &Console) -> String {
         schema: "kpatch-build/console/1",
         kernel_messages: console.messages,
         complaints: &console.complaints,
+        further: console.further,
     };
     serde_json::to_string_pretty(&document).expect("names and numbers") + "\n"
 }
@@ -67,5 +71,9 @@ fn table(console: &Console) -> String {
         return "the kernel did not complain\n".to_owned();
     }
     let row = |complaint: &Complaint| vec![format!("line {}", complaint.line), complaint.name.clone()];
-    text::columns(&console.complaints.iter().map(row).collect::<Vec<_>>())
+    let rows = text::columns(&console.complaints.iter().map(row).collect::<Vec<_>>());
+    match console.further {
+        0 => rows,
+        further => format!("{rows}and {further} more\n"),
+    }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
-use super::wrappers;
+use super::{build_file, wrappers};
 use crate::base::error::Explain;
 use crate::base::files;
 use crate::base::manifest::{Depth, Manifest};
@@ -85,23 +85,38 @@ impl BuildDir {
         let dir = BuildDir { entry };
         let source = identity(tree)?;
         files::remove_dir_if_exists(&temp_dir(dir.path()))?;
-        let built_from = dir.path().join(BUILT_FROM);
-        let mark = fs::read_to_string(dir.path().join(MARK)).ok();
+        let mark = text(dir.path(), MARK);
         let went_down = mark.as_ref().is_some_and(|mark| *mark != boot_id());
-        let is_of_tree = fs::read_to_string(&built_from).unwrap_or_default() == source;
+        let is_of_tree = text(dir.path(), BUILT_FROM).unwrap_or_default() == source;
         if went_down || !is_of_tree || dir.is_from_the_future(stop)? {
             clear(dir.path(), stop)?;
-            fs::write(&built_from, &source)?;
+            build_file::write(dir.path(), BUILT_FROM, &source)?;
         } else if mark.is_some() {
             repair(dir.path(), stop)?;
         }
         let damage = if verify && mark.is_none() { dir.damage(stop)? } else { None };
         if damage.is_some() {
             clear(dir.path(), stop)?;
-            fs::write(&built_from, source)?;
+            build_file::write(dir.path(), BUILT_FROM, &source)?;
         }
         wrappers::write(dir.path())?;
         Ok((dir, damage))
+    }
+
+    /// Whether [`BuildDir::open`] would keep the objects in the directory `path`, as far as can be told without its lock.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a stop is requested.
+    pub(crate) fn keeps_objects(path: &Path, tree: &Path, stop: &Stop) -> Result<bool, Error> {
+        if text(path, BUILT_FROM).unwrap_or_default() != identity(tree)?
+            || text(path, MARK).is_some_and(|mark| mark != boot_id())
+        {
+            return Ok(false);
+        }
+        let now = SystemTime::now();
+        let mut keeps = true;
+        walk(path, stop, &mut |_, modified| keeps &= modified <= now)?;
+        Ok(keeps)
     }
 
     /// Whether the clock was set back since make wrote one of the files. The file system's clock counts: on a network
@@ -115,10 +130,14 @@ impl BuildDir {
 
     /// Names the first file that differs from the last run of make; nothing before the first run.
     fn damage(&self, stop: &Stop) -> Result<Option<String>, Error> {
-        let Some(manifest) = Manifest::read(&self.path().join(MANIFEST)) else {
+        let Some(manifest) = self.manifest() else {
             return Ok(self.objects().map(|_| "it has no manifest".to_owned()));
         };
         Ok(manifest.difference(self.path(), Depth::Contents, stop, &is_of_make)?)
+    }
+
+    fn manifest(&self) -> Option<Manifest> {
+        Manifest::read(&build_file::existing(self.path(), MANIFEST).ok()?)
     }
 
     /// Path of the directory.
@@ -142,7 +161,7 @@ impl BuildDir {
     /// The files cannot be read or written, the mark cannot be removed, or a stop is requested.
     pub(crate) fn finish(&mut self, stop: &Stop) -> Result<(), Error> {
         let path = self.path().join(MANIFEST);
-        let earlier = Manifest::read(&path).unwrap_or_default();
+        let earlier = self.manifest().unwrap_or_default();
         Manifest::of::<Error>(self.path(), &earlier, stop, &is_of_make)?.write(&path)?;
         files::sync_file_system(self.path())?;
         Ok(fs::remove_file(self.path().join(MARK))?)
@@ -150,7 +169,7 @@ impl BuildDir {
 
     /// The number of objects of the last complete build; `None` before the first.
     pub(crate) fn objects(&self) -> Option<u64> {
-        fs::read_to_string(self.path().join(OBJECTS)).ok()?.trim().parse().ok()
+        text(self.path(), OBJECTS)?.trim().parse().ok()
     }
 
     /// Records the number of objects of a complete build.
@@ -158,7 +177,8 @@ impl BuildDir {
     /// # Errors
     /// The number cannot be written.
     pub(crate) fn set_objects(&mut self, objects: u64) -> Result<(), Error> {
-        Ok(fs::write(self.path().join(OBJECTS), objects.to_string())?)
+        build_file::write(self.path(), OBJECTS, objects.to_string())?;
+        Ok(())
     }
 
     /// Counts the objects that exist now.
@@ -172,6 +192,11 @@ impl BuildDir {
         })?;
         Ok(count)
     }
+}
+
+/// One of kpatch-build's own files. `None` if it is missing or the build has put something else in its place.
+fn text(dir: &Path, name: &str) -> Option<String> {
+    files::read_text(&build_file::existing(dir, name).ok()?).ok()
 }
 
 /// Identifies the time since the machine started (random(4)). Files that a killed make wrote in an earlier time may

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fs_err as fs;
 
+use super::named_files;
 use crate::base::confinement::Confinement;
 use crate::base::process::{self, Command};
 use crate::base::sandbox::Sandbox;
@@ -21,15 +22,6 @@ const PROGRAMS: [&str; 26] = [
 ];
 /// Directories beside a program's `bin` that it may need, besides those of a target (`x86_64-linux-gnu`).
 const SIBLINGS: [&str; 6] = ["bin", "include", "lib", "lib32", "lib64", "libexec"];
-/// Options that name files for the build.
-const FILES: [&str; 5] = [
-    "EXTRA_FIRMWARE_DIR",
-    "INITRAMFS_SOURCE",
-    "SYSTEM_BLACKLIST_HASH_LIST",
-    "SYSTEM_REVOCATION_KEYS",
-    "SYSTEM_TRUSTED_KEYS",
-];
-
 /// A program prints its version at once.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -58,7 +50,7 @@ impl BuildSandbox {
         stop: &Stop,
     ) -> Result<BuildSandbox, Interrupted> {
         let cache = compiler_cache(&tools.cc);
-        let read_only = of_toolchain(tools).into_iter().chain(named_files(kconfig)).collect();
+        let read_only = of_toolchain(tools).into_iter().chain(named_files::paths(kconfig)).collect();
         let mut build = BuildSandbox { sandbox, read_only, cache, unusable: Vec::new() };
         loop {
             let programs = build.programs();
@@ -115,6 +107,14 @@ impl BuildSandbox {
         self.cache.iter().fold(confinement, |confinement, cache| confinement.writable(cache))
     }
 
+    /// The confinement of a program of the toolchain that makes the file `to` from `from`.
+    pub(crate) fn for_tool(&self, from: &Path, to: &Path) -> Confinement {
+        let dir = to.parent().unwrap_or(Path::new("/"));
+        let from = (!from.starts_with(dir)).then(|| from.to_owned());
+        let reads = self.read_only.iter().cloned().chain(from);
+        self.sandbox.confinement().read_only(reads).writable(dir)
+    }
+
     /// Environment variables of a make command.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, OsString)> {
         let path = (!self.unusable.is_empty()).then(|| ("PATH", self.path()));
@@ -168,13 +168,6 @@ fn installation(program: &Path) -> Vec<PathBuf> {
         })
         .map(|entry| entry.path())
         .collect()
-}
-
-/// The files outside of the build directory that the configuration names.
-fn named_files(kconfig: &Kconfig) -> Vec<PathBuf> {
-    let values = FILES.iter().filter_map(|symbol| kconfig.options.get(*symbol));
-    let names = values.flat_map(|option| option.value.trim_matches('"').split_whitespace());
-    names.map(PathBuf::from).filter(|path| path.is_absolute()).collect()
 }
 
 /// The directory of ccache(1) if `cc` is a link to it: with such a compiler the user requests the cache.

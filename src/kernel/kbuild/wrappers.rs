@@ -7,6 +7,8 @@ use std::time::SystemTime;
 
 use fs_err as fs;
 
+use super::build_file;
+
 /// The program that kbuild runs as pahole.
 const PAHOLE: &str = ".kpatch-build-pahole";
 /// Kbuild runs pahole with threads (scripts/pahole-flags.sh), and Debian 12's 1.24 writes types in the order in
@@ -54,8 +56,8 @@ exec \"$KPATCH_BUILD_HOSTCC\" \"$@\"
 /// # Errors
 /// A file cannot be written.
 pub(super) fn write(dir: &Path) -> io::Result<SystemTime> {
-    for (path, script) in [(pahole(dir), SINGLE_THREADED_PAHOLE), (hostcc(dir), STATIC_HOSTCC)] {
-        fs::write(&path, script)?;
+    for (name, script) in [(PAHOLE, SINGLE_THREADED_PAHOLE), (HOSTCC, STATIC_HOSTCC)] {
+        let path = build_file::write(dir, name, script)?;
         fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
     }
     fs::metadata(hostcc(dir))?.modified()

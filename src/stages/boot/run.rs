@@ -14,6 +14,7 @@ use super::records::{LineKind, Records};
 use crate::base::context::Context;
 use crate::base::events::{Stage, Unit};
 use crate::base::files;
+use crate::base::interruptible;
 use crate::base::options::Accel;
 use crate::base::process::{self, Flow};
 use crate::claims::console::Console;
@@ -65,10 +66,16 @@ struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    /// Boots under KVM, then under TCG if KVM does not end well, and remembers which one works.
+    /// Boots under KVM, then under TCG if KVM is silent or does not end, and remembers which one works.
     fn boot_with_kvm_or_tcg(&self, host: &Host, deadline: Duration) -> Result<Boot, Error> {
         if let Some(boot) = self.boot_with_kvm(deadline)? {
-            accel::remember(self.cx, host, Accel::Kvm)?;
+            match boot.records.ended() {
+                true => accel::remember(self.cx, host, Accel::Kvm)?,
+                false => self.cx.events.note(
+                    Stage::Boot,
+                    "the kernel died under KVM, and that counts; if this host's KVM is at fault, use --accel tcg",
+                ),
+            }
             return Ok(boot);
         }
         self.cx.events.note(Stage::Boot, "the guest did not end well under KVM: trying TCG");
@@ -80,17 +87,18 @@ impl Guest<'_> {
         Ok(boot)
     }
 
-    /// `None` if the guest does not end well under KVM.
+    /// `None` if the guest does not end under KVM, and the kernel does not say why.
     fn boot_with_kvm(&self, deadline: Duration) -> Result<Option<Boot>, Error> {
-        let ended = |boot: Boot| boot.records.ended().then_some(boot);
+        let died = |boot: &Boot| boot.console.messages.oopses + boot.console.messages.panics > 0;
+        let settled = |boot: Boot| (boot.records.ended() || died(&boot)).then_some(boot);
         match self.boot(Accel::Kvm, accel::KERNEL_DEADLINE.min(deadline)) {
             Err(error @ Error::Interrupted(_)) => Err(error),
             Err(_) => Ok(None),
             // The guest works, but the short deadline was not enough.
-            Ok(boot) if boot.records.started() && !boot.records.ended() => {
-                self.boot(Accel::Kvm, deadline).map(ended)
+            Ok(boot) if boot.records.started() && !boot.records.ended() && !died(&boot) => {
+                self.boot(Accel::Kvm, deadline).map(settled)
             }
-            Ok(boot) => Ok(ended(boot)),
+            Ok(boot) => Ok(settled(boot)),
         }
     }
 
@@ -128,7 +136,9 @@ impl Guest<'_> {
             return Err(Error::Kvm { message });
         }
         records.finish();
-        let console = Console::read(BufReader::new(fs::File::open(&log)?))?;
+        let written = BufReader::new(fs::File::open(&log)?);
+        // A guest can write so much that reading takes seconds.
+        let console = interruptible::run(&cx.stop, move || Console::read(written))??;
         Ok(Boot { accel, seconds: started_at.elapsed().as_secs_f64(), ending, records, console, log })
     }
 }

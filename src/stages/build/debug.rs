@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::base::files;
+use crate::kernel::kbuild::build_file;
 use std::sync::Mutex;
 
 use fs_err as fs;
@@ -14,16 +15,19 @@ use super::run::BuildRun;
 /// Copies the whole `vmlinux`, whose code crash and perf need, and of each module the sections that
 /// `modules_install` strips, to the path of the module: `kernel/lib/x.ko`.
 pub(super) fn collect(run: &BuildRun, to: &Path) -> Result<(), Error> {
-    fs::copy(run.dir.join("vmlinux"), to.join("vmlinux"))?;
+    fs::copy(build_file::existing(&run.dir, "vmlinux")?, to.join("vmlinux"))?;
     let modules = modules(run)?;
     for module in &modules {
+        // The build wrote the list: a path in it must not lead out of `to`.
+        build_file::existing(&run.dir, module)?;
         fs::create_dir_all(to.join("kernel").join(module).parent().expect("a module is below kernel"))?;
     }
     let queue = Mutex::new(modules.iter());
     let work = || -> Result<(), Error> {
         loop {
             let Some(module) = queue.lock().expect("no worker panics").next() else { return Ok(()) };
-            objcopy(run, &["--only-keep-debug"], &run.dir.join(module), &to.join("kernel").join(module))?;
+            let built = build_file::existing(&run.dir, module)?;
+            objcopy(run, &["--only-keep-debug"], &built, &to.join("kernel").join(module))?;
         }
     };
     std::thread::scope(|scope| {
@@ -35,10 +39,9 @@ pub(super) fn collect(run: &BuildRun, to: &Path) -> Result<(), Error> {
 /// Paths of all modules, relative to the build directory. Lines of modules.order end with `.ko`, in newer releases
 /// with `.o`.
 fn modules(run: &BuildRun) -> Result<Vec<String>, Error> {
-    let path = run.dir.join("modules.order");
-    if !path.exists() {
+    if !run.dir.join("modules.order").exists() {
         return Ok(Vec::new());
     }
-    let text = files::read_text(&path)?;
+    let text = files::read_text(&build_file::existing(&run.dir, "modules.order")?)?;
     Ok(text.lines().filter_map(|line| Some(format!("{}.ko", line.rsplit_once('.')?.0))).collect())
 }

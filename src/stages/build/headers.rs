@@ -11,6 +11,7 @@ use super::error::Error;
 use super::objcopy::objcopy;
 use super::older_gcc;
 use super::run::BuildRun;
+use crate::kernel::kbuild::build_file;
 
 /// The file with the BTF of the kernel, in the headers for modules; kbuild expects this name.
 pub(crate) const BTF_BASE: &str = "vmlinux";
@@ -50,6 +51,10 @@ pub(super) fn for_modules(run: &BuildRun, to: &Path) -> Result<(), Error> {
         }
     }
     for name in OBJECTS {
+        // Nothing above it may be a link out of the directory.
+        if let Some(parent) = Path::new(name).parent().filter(|parent| run.dir.join(parent).exists()) {
+            build_file::existing(&run.dir, parent)?;
+        }
         copy(run, &run.dir, name, to, &is_result)?;
     }
     copy(run, &run.dir, RUST, to, &|name| name.ends_with(".rmeta") || name.ends_with(".so"))?;
@@ -66,13 +71,13 @@ fn copy_btf(run: &BuildRun, to: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let base = to.join(BTF_BASE);
-    objcopy(run, &["--only-section=.BTF"], &run.dir.join("vmlinux"), &base)?;
+    objcopy(run, &["--only-section=.BTF"], &build_file::existing(&run.dir, "vmlinux")?, &base)?;
     Ok(fs::set_permissions(&base, PermissionsExt::from_mode(0o644))?)
 }
 
 /// Copies the headers that `make headers` writes to `usr/include`; `headers_install` would need rsync.
 pub(super) fn for_programs(run: &BuildRun, to: &Path) -> Result<(), Error> {
-    copy(run, &run.dir.join("usr/include"), "", to, &|name| name.ends_with(".h"))
+    copy(run, &build_file::existing(&run.dir, "usr/include")?, "", to, &|name| name.ends_with(".h"))
 }
 
 /// Whether a generated file is neither an intermediate file nor a record of kbuild, which contains paths of this
@@ -109,6 +114,9 @@ fn copy(
     fs::create_dir_all(target.parent().expect("the target is below `to`"))?;
     if meta.is_symlink() {
         return Ok(symlink(fs::read_link(&path)?, &target)?);
+    }
+    if !meta.is_file() {
+        return Ok(());
     }
     fs::copy(&path, &target)?;
     // Independent of the umask at the time of unpacking.

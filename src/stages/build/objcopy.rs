@@ -12,9 +12,15 @@ use crate::kernel::toolchain::{self, Compiler};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Runs `objcopy FLAG… FROM TO`; `to` may be `from`.
+/// Runs `objcopy FLAG… FROM TO`; `to` may be `from`. The file is the work of the build, so objcopy reads it in the sandbox.
 pub(super) fn objcopy(run: &BuildRun, flags: &[&str], from: &Path, to: &Path) -> Result<(), Error> {
-    let command = Command::new(program(run)).args(flags).args([from, to]).deadline(DEADLINE).capture();
+    let sandbox = run.plan.sandbox.as_ref().map(|sandbox| sandbox.for_tool(from, to));
+    let command = Command::new(program(run))
+        .confined(sandbox)
+        .args(flags)
+        .args([from, to])
+        .deadline(DEADLINE)
+        .capture();
     match command.run(&run.cx.stop) {
         Ok(_) => Ok(()),
         Err(process::Error::Interrupted { .. }) => Err(Interrupted.into()),

@@ -8,6 +8,7 @@ use fs_err as fs;
 use super::error::Error;
 use super::run::BuildRun;
 use crate::base::files;
+use crate::kernel::kbuild::build_file;
 use crate::kernel::toolchain::Compiler;
 
 /// Options that make kbuild or the headers use something that gcc has since this major version. None changes what a
@@ -49,7 +50,7 @@ pub(super) fn adapt(run: &BuildRun, to: &Path) -> Result<(), Error> {
     if run.plan.toolchain.compiler != Compiler::Gcc {
         return Ok(());
     }
-    let config = files::read_text(&run.dir.join(".config"))?;
+    let config = files::read_text(&build_file::existing(&run.dir, ".config")?)?;
     let options = options(&config, major(&run.plan.toolchain.cc_version));
     if options.is_empty() {
         return Ok(());

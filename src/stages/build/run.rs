@@ -12,6 +12,7 @@ use crate::base::options::Part;
 use crate::base::process::{self, Command, Flow};
 use crate::base::stop::Interrupted;
 use crate::kernel::KernelPlan;
+use crate::kernel::kbuild::build_file;
 use crate::kernel::kbuild::diagnosis::Diagnosis;
 use crate::kernel::kbuild::make::{Make, build_timestamp};
 use crate::kernel::kconfig;
@@ -64,7 +65,7 @@ impl BuildRun<'_> {
         for (from, name) in
             [("arch/x86/boot/bzImage", "bzImage"), ("System.map", "System.map"), (".config", "config")]
         {
-            fs::copy(self.dir.join(from), to.join(name))?;
+            fs::copy(build_file::existing(&self.dir, from)?, to.join(name))?;
         }
         Ok(())
     }
@@ -72,7 +73,9 @@ impl BuildRun<'_> {
     /// Whether `.config` sets `CONFIG_<symbol>=y`.
     pub(super) fn has_option(&self, symbol: &str) -> Result<bool, Error> {
         let setting = format!("CONFIG_{symbol}=y");
-        Ok(files::read_text(&self.dir.join(".config"))?.lines().any(|line| line == setting))
+        Ok(files::read_text(&build_file::existing(&self.dir, ".config")?)?
+            .lines()
+            .any(|line| line == setting))
     }
 
     fn make<'c>(
@@ -126,7 +129,9 @@ impl BuildRun<'_> {
     /// The kernel release that the build uses. The tree's own `localversion*` files add to it, as `localversion-rt` of the
     /// real-time patches does (scripts/setlocalversion).
     fn release(&self) -> Result<String, Error> {
-        let found = files::read_text(&self.dir.join("include/config/kernel.release"))?.trim().to_owned();
+        let found = files::read_text(&build_file::existing(&self.dir, "include/config/kernel.release")?)?
+            .trim()
+            .to_owned();
         let (start, end) = (self.plan.release.kernel_version().to_string(), &self.plan.localversion);
         let own = found.strip_prefix(&start).and_then(|rest| rest.strip_suffix(end.as_str()));
         // As in --localversion: capitals and underscores would be folded in a package's name.
@@ -154,12 +159,12 @@ impl BuildRun<'_> {
         } else {
             fs::create_dir_all(&modules)?;
             for name in ["modules.builtin", "modules.builtin.modinfo"] {
-                let built = self.dir.join(name);
-                if built.exists() {
-                    fs::copy(built, modules.join(name))?;
+                if self.dir.join(name).exists() {
+                    fs::copy(build_file::existing(&self.dir, name)?, modules.join(name))?;
                 }
             }
         }
+        let modules = build_file::existing(root, Path::new("lib/modules").join(self.release()?))?;
         // These links point to directories of this machine.
         for link in ["build", "source"] {
             files::remove_if_exists(&modules.join(link))?;

@@ -13,7 +13,7 @@ use crate::base::events::Stage;
 use crate::base::options::Part;
 use crate::base::store::{self, Bucket, Entry, Lookup, Slot};
 use crate::kernel::KernelPlan;
-use crate::kernel::kbuild::{FinishedKernel, part_key, requested_parts};
+use crate::kernel::kbuild::{FinishedKernel, build_file, part_key, requested_parts};
 
 /// Existing entries and empty slots.
 pub(super) struct Slots {
@@ -61,7 +61,9 @@ fn commit(lookup: Lookup) -> Result<Entry, store::Error> {
 
 fn check_same_image(run: &BuildRun, entry: &Entry) -> Result<(), Error> {
     let sha256 = |path: &Path| digest::hash_file::<Error>(path, &run.cx.stop);
-    if sha256(&run.dir.join("arch/x86/boot/bzImage"))? == sha256(&entry.path().join("bzImage"))? {
+    if sha256(&build_file::existing(&run.dir, "arch/x86/boot/bzImage")?)?
+        == sha256(&entry.path().join("bzImage"))?
+    {
         return Ok(());
     }
     Err(Error::AnotherImage { stored: entry.path().to_owned() })

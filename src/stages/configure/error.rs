@@ -10,6 +10,7 @@ use crate::base::store;
 use crate::kernel::kbuild::build_dir;
 use crate::kernel::kbuild::diagnosis::Missing;
 use crate::kernel::kconfig::{self, LostOption};
+use crate::stages::unpack;
 
 /// A kernel that cannot be configured as requested.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,9 @@ pub enum Error {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The source tree cannot be used.
+    #[error(transparent)]
+    Tree(#[from] unpack::Error),
     /// The `O=` directory cannot be used.
     #[error(transparent)]
     BuildDir(#[from] build_dir::Error),
@@ -93,6 +97,7 @@ impl Explain for Error {
             Error::Kconfig(error) => Some(error),
             Error::Store(error) => Some(error),
             Error::BuildDir(error) => Some(error),
+            Error::Tree(error) => Some(error),
             Error::Interrupted(interrupted) => Some(interrupted),
             _ => None,
         }

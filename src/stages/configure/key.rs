@@ -1,7 +1,7 @@
 //! The cache keys of configurations and of `O=` directories.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -40,6 +40,8 @@ struct Inputs<'a> {
     tree: &'a Key,
     base: Base,
     options: &'a BTreeMap<String, RequestedOption>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    named_files: &'a BTreeMap<PathBuf, String>,
     tools: Tools<'a>,
     lang: Lang,
     /// The fingerprint.
@@ -74,6 +76,7 @@ fn inputs_key(stage: &str, plan: &KernelPlan, tree: &Key, kconfig: &Kconfig) -> 
         tree,
         base: kconfig.base,
         options: &kconfig.options,
+        named_files: &plan.named_files,
         tools: Tools::of(plan),
         lang: plan.lang,
         trusted_certificate: plan.signed_by().map(|identity| identity.sha256.as_str()),

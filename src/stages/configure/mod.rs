@@ -24,7 +24,7 @@ use crate::kernel::KernelPlan;
 use crate::kernel::kbuild::build_dir::BuildDir;
 use crate::kernel::kbuild::diagnosis::Missing;
 use crate::kernel::kbuild::make::Make;
-use crate::kernel::kbuild::{FinishedKernel, result_key};
+use crate::kernel::kbuild::{FinishedKernel, build_file, result_key};
 use crate::kernel::kconfig::{Base, CERTIFICATE, Kconfig, LostOption};
 use crate::stages::patch::PatchedTree;
 
@@ -33,6 +33,10 @@ pub(crate) use self::key::{build_dir_key_of, key};
 
 /// kconfig reads no input: a run of minutes hangs.
 const DEADLINE: Duration = Duration::from_secs(600);
+
+/// The configuration in the build directory, and the one that kconfig writes first.
+const CONFIG: &str = ".config";
+const NEW_CONFIG: &str = ".config.new";
 
 /// A final `.config`.
 #[derive(Debug)]
@@ -95,7 +99,7 @@ pub fn configure(cx: &Context, plan: &KernelPlan, tree: &PatchedTree) -> Result<
         Some(kernel) => (kernel.kernel.path().join("config"), ConfigState::Built(kernel)),
         None => {
             let dir = configure_in_build_dir(cx, plan, tree, &kconfig)?;
-            (dir.path().join(".config"), ConfigState::Pending(dir))
+            (build_file::existing(dir.path(), CONFIG)?, ConfigState::Pending(dir))
         }
     };
     let bytes = files::read(&config, files::LONGEST_DOCUMENT)?;
@@ -114,6 +118,8 @@ fn configure_in_build_dir(
     tree: &PatchedTree,
     kconfig: &Kconfig,
 ) -> Result<BuildDir, Error> {
+    // The run expected to find a finished kernel, and the store's was damaged.
+    tree.tree.require_check(cx)?;
     let source = tree.path();
     let key = build_dir_key(plan, &tree.tree.key, kconfig);
     let entry = cx.lease(Stage::Configure, Bucket::Builds, key.as_str())?;
@@ -134,40 +140,40 @@ fn configure_in_build_dir(
 /// reads.
 fn write_certificate(plan: &KernelPlan, build_dir: &Path) -> Result<(), Error> {
     let Some(files) = &plan.keys.secure_boot else { return Ok(()) };
-    let path = build_dir.join(CERTIFICATE);
     let text = files.certificate_pem();
+    let old = build_file::existing(build_dir, CERTIFICATE)
+        .and_then(|path| files::read(&path, files::LONGEST_SETTINGS));
     // A new modification time would cause a rebuild.
-    if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
-        return Ok(());
+    if !old.is_ok_and(|old| old == text.as_bytes()) {
+        build_file::write(build_dir, CERTIFICATE, text)?;
     }
-    fs::create_dir_all(path.parent().expect("the certificate is in a directory"))?;
-    Ok(fs::write(&path, text)?)
+    Ok(())
 }
 
 /// Writes `.config` in the build directory; `kconfig` has all options.
 fn make_config(make: &Make, kconfig: &Kconfig) -> Result<(), Error> {
-    let run = ConfigRun { make, new_config: make.build_dir.join(".config.new") };
+    let dir = make.build_dir;
+    let run = ConfigRun { make, new_config: dir.join(NEW_CONFIG) };
     check_rust(make)?;
     // kconfig must not start from the file of an earlier run.
     files::remove_if_exists(&run.new_config)?;
     let requests = kconfig.merged();
-    let fragment = make.build_dir.join("kpatch-build.config");
-    fs::write(&fragment, &requests)?;
+    let fragment = build_file::write(dir, "kpatch-build.config", &requests)?;
     match kconfig.base {
         Base::AllNoConfig => run.target("allnoconfig", Some(&fragment))?,
         Base::Default => {
-            fs::write(&run.new_config, &requests)?;
+            build_file::write(dir, NEW_CONFIG, &requests)?;
             run.target("olddefconfig", None)?;
         }
         Base::Defconfig => {
             run.target("defconfig", None)?;
             // `conf` uses the last value of a symbol.
-            let defaults = files::read_text(&run.new_config)?;
-            fs::write(&run.new_config, defaults + &requests)?;
+            let defaults = files::read_text(&build_file::existing(dir, NEW_CONFIG)?)?;
+            build_file::write(dir, NEW_CONFIG, defaults + &requests)?;
             run.target("olddefconfig", None)?;
         }
     }
-    replace_if_different(&run.new_config, &make.build_dir.join(".config"))
+    replace_if_different(dir)
 }
 
 /// Runs `make rustavailable`: with unsuitable Rust tools kconfig would only drop `CONFIG_RUST`.
@@ -193,13 +199,15 @@ fn check_rust(make: &Make) -> Result<(), Error> {
     }
 }
 
-/// Keeps the file and its modification time if the content is equal: a new time would cause a rebuild.
-fn replace_if_different(new_config: &Path, config: &Path) -> Result<(), Error> {
-    let new = files::read(new_config, files::LONGEST_DOCUMENT)?;
-    if files::read(config, files::LONGEST_DOCUMENT).is_ok_and(|old| old == new) {
-        return Ok(fs::remove_file(new_config)?);
+/// Makes the new configuration `.config`. Keeps the file and its modification time if the content is equal: a new time
+/// would cause a rebuild.
+fn replace_if_different(dir: &Path) -> Result<(), Error> {
+    let read = |name| files::read(&build_file::existing(dir, name)?, files::LONGEST_DOCUMENT);
+    let (new, new_config) = (read(NEW_CONFIG)?, dir.join(NEW_CONFIG));
+    match read(CONFIG).is_ok_and(|old| old == new) {
+        true => Ok(fs::remove_file(new_config)?),
+        false => Ok(fs::rename(new_config, dir.join(CONFIG))?),
     }
-    Ok(fs::rename(new_config, config)?)
 }
 
 struct ConfigRun<'a> {

@@ -13,6 +13,7 @@ use crate::base::archive::tar_limits::LimitedTar;
 use crate::base::archive::writer::{EntryError, Writer};
 use crate::base::context::Context;
 use crate::base::events::{Stage, Unit};
+use crate::base::interruptible::StopReader;
 
 /// An archive whose entries are being written.
 struct Unpacking<'a> {
@@ -28,6 +29,13 @@ struct Unpacking<'a> {
 ///
 /// Returns the time of the top Makefile in seconds since the epoch.
 pub(crate) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Result<i64, Error> {
+    let unpacked = unpack_all(cx, url, file, root);
+    // A stop request ends the reading with an error of no meaning.
+    cx.stop.check()?;
+    unpacked
+}
+
+fn unpack_all(cx: &Context, url: &str, file: &Path, root: &Path) -> Result<i64, Error> {
     let packed = File::open(file)?;
     let damaged = |source| Error::Damaged { url: url.to_owned(), source };
     let not_a_tar = |reason: String| Error::NotATar { url: url.to_owned(), reason };
@@ -35,7 +43,8 @@ pub(crate) fn unpack(cx: &Context, url: &str, file: &Path, root: &Path) -> Resul
         io::ErrorKind::Unsupported => not_a_tar(error.to_string()),
         _ => damaged(error),
     })?;
-    let plain = LimitedTar::new(io::BufReader::with_capacity(1 << 18, plain));
+    let plain = StopReader::new(io::BufReader::with_capacity(1 << 18, plain), &cx.stop);
+    let plain = LimitedTar::new(plain);
     let mut archive = tar::Archive::new(plain);
     let writer = Writer::create(root).map_err(|error| Error::at(url, root, error))?;
     let mut unpacking = Unpacking { url, writer, top: None, released_at: None };

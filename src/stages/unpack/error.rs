@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::archive::path::Unsafe;
 use crate::base::archive::writer::EntryError;
+use crate::base::cache_key::Key;
 use crate::base::error::Explain;
 use crate::base::release::Release;
 use crate::base::stop::Interrupted;
@@ -58,6 +59,14 @@ pub enum Error {
     Changed {
         /// The directory.
         directory: PathBuf,
+    },
+    /// The store's tree changed since it was unpacked.
+    #[error("the source tree {key} of the store is damaged: {damage}")]
+    DamagedTree {
+        /// The key of the unpack stage.
+        key: Key,
+        /// The first file that differs.
+        damage: String,
     },
     /// The archive ends early or cannot be decompressed.
     #[error("cannot read {url}: it is truncated or damaged")]
@@ -127,6 +136,7 @@ impl Explain for Error {
                     .to_owned()
             }
             Error::NotATar { .. } => "pack it again as .tar.xz, .tar.gz or .tar.zst".to_owned(),
+            Error::DamagedTree { .. } => "run the same command again: it unpacks the tree anew".to_owned(),
             Error::Changed { .. } => "retry when no other program writes to it".to_owned(),
             Error::OtherRelease { found, .. } if found.extra.is_empty() => {
                 format!("request the release that it contains: --release {}", found.release())

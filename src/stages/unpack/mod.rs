@@ -47,12 +47,32 @@ pub struct SourceTree {
     pub released_at: i64,
     /// Whether the store already had the tree.
     pub cached: bool,
+    /// How thoroughly this run has checked the tree.
+    pub checked: TreeCheck,
 }
 
 impl SourceTree {
     /// The top directory of the kernel's source.
     pub fn path(&self) -> PathBuf {
         self.entry.path().join("linux")
+    }
+
+    /// Checks the content of every file that no series touches, unless the unpack stage has checked the tree.
+    ///
+    /// # Errors
+    /// The tree is damaged, and the next run unpacks it again; a file cannot be read, or a stop is requested.
+    pub fn require_check(&self, cx: &Context) -> Result<(), Error> {
+        if self.checked != TreeCheck::Nothing {
+            return Ok(());
+        }
+        match damage(cx, self.entry.path(), TreeCheck::Contents)? {
+            None => Ok(()),
+            Some(damage) => {
+                // A tree without a manifest is unpacked again.
+                files::remove_if_exists(&self.entry.path().join(MANIFEST))?;
+                Err(Error::DamagedTree { key: self.key.clone(), damage })
+            }
+        }
     }
 }
 
@@ -116,7 +136,14 @@ pub fn unpack(cx: &Context, source: &VerifiedSource, check: TreeCheck) -> Result
                 let (url, found) = (source.url.clone(), record.release.into());
                 return Err(Error::OtherRelease { url, found, wanted: release });
             }
-            return Ok(SourceTree { entry, release, key, released_at: record.released_at, cached: true });
+            return Ok(SourceTree {
+                entry,
+                release,
+                key,
+                released_at: record.released_at,
+                cached: true,
+                checked: check,
+            });
         }
         Stored::Nothing(slot) => slot,
     };
@@ -136,7 +163,14 @@ pub fn unpack(cx: &Context, source: &VerifiedSource, check: TreeCheck) -> Result
     fs::write(slot.path().join(RECORD), text)?;
     let manifest = Manifest::of::<Error>(&root, &Manifest::default(), &cx.stop, &is_source)?;
     manifest.write(&slot.path().join(MANIFEST))?;
-    Ok(SourceTree { entry: slot.commit()?, release, key, released_at, cached: false })
+    Ok(SourceTree {
+        entry: slot.commit()?,
+        release,
+        key,
+        released_at,
+        cached: false,
+        checked: TreeCheck::Contents,
+    })
 }
 
 enum Stored {
