@@ -18,22 +18,18 @@ pub(crate) enum Part {
 /// # Errors
 /// The package is not a complete `.deb` of version 2 with exactly one part of each kind, or `visit` fails.
 pub(crate) fn read<E: From<io::Error>>(
-    deb: impl Read + Send,
+    mut deb: impl Read + Send,
     mut visit: impl FnMut(Part, &mut (dyn Read + Send)) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut archive = ar::Archive::new(deb);
+    check_magic(&mut deb)?;
     let mut parts = Vec::new();
     let mut has_format = false;
-    while let Some(member) = archive.next_entry() {
-        let member = member?;
-        let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
-        let name = name.trim_end_matches('/');
-        let bytes = member.header().size();
-        let mut member = Counting { inner: member, bytes: 0 };
+    while let Some(Header { name, bytes }) = next_header(&mut deb)? {
+        let mut member = Counting { inner: deb.by_ref().take(bytes), bytes: 0 };
         if !has_format {
-            check_format(name, &mut member)?;
+            check_format(&name, &mut member)?;
             has_format = true;
-        } else if let Some(part) = part(name) {
+        } else if let Some(part) = part(&name) {
             if parts.contains(&part) || parts.contains(&Part::Data) {
                 return Err(invalid(&format!("{name} is in the wrong place")).into());
             }
@@ -44,12 +40,61 @@ pub(crate) fn read<E: From<io::Error>>(
         if member.bytes != bytes {
             return Err(invalid(&format!("{name} is truncated")).into());
         }
+        // Members start at even offsets.
+        io::copy(&mut deb.by_ref().take(bytes % 2), &mut io::sink())?;
     }
     match parts[..] {
         [Part::Control, Part::Data] => Ok(()),
         [Part::Control] => Err(invalid("it has no data.tar").into()),
         _ => Err(invalid("it has no control.tar").into()),
     }
+}
+
+/// The header of a member.
+struct Header {
+    name: String,
+    bytes: u64,
+}
+
+fn check_magic(deb: &mut impl Read) -> io::Result<()> {
+    let mut magic = [0; 8];
+    let is_whole = read_whole(deb, &mut magic)? == magic.len();
+    match is_whole && magic == *b"!<arch>\n" {
+        true => Ok(()),
+        false => Err(invalid("it is not an ar archive")),
+    }
+}
+
+/// The next header; `None` at the end. Long names, which need a table of names, are no part of the format, and a library
+/// that understands them trusts the table.
+fn next_header(deb: &mut impl Read) -> io::Result<Option<Header>> {
+    let mut header = [0; 60];
+    match read_whole(deb, &mut header)? {
+        0 => return Ok(None),
+        60 if header.ends_with(b"`\n") => {}
+        _ => return Err(invalid("the header of a member is damaged")),
+    }
+    let text = |range: std::ops::Range<usize>| String::from_utf8_lossy(&header[range]).trim_end().to_owned();
+    let name = text(0..16);
+    let bytes = text(48..58).parse().map_err(|_| invalid(&format!("the size of {name} is no number")))?;
+    match name.starts_with('/') || name.starts_with("#1/") {
+        true => Err(invalid("a member has a long name")),
+        false => Ok(Some(Header { name: name.trim_end_matches('/').to_owned(), bytes })),
+    }
+}
+
+/// Fills the buffer, as far as there are bytes.
+fn read_whole(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match from.read(&mut buffer[done..]) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Returns the part that the member `name` contains; `None` for an extension of the format.
@@ -145,6 +190,9 @@ mod tests {
             let error = parts(&ar(members)).unwrap_err().to_string();
             assert!(error.contains(reason), "{members:?}: {error}");
         }
+        let of_table =
+            [b"!<arch>\n/666666666666666", " ".repeat(32).as_bytes(), b"4         `\n2.0\n"].concat();
+        assert!(parts(&of_table).unwrap_err().to_string().contains("long name"));
         for deb in [&b""[..], b"no archive", b"!<arch>\n"] {
             assert!(parts(deb).is_err(), "{deb:?}");
         }
