@@ -32,6 +32,8 @@ pub const SUPERVISE: &str = "__supervise";
 pub const SUPERVISE_TERMINAL: &str = "__supervise-terminal";
 /// Like [`SUPERVISE`], for unshare(1), which starts this binary again: its standard input is this binary.
 const SUPERVISE_NAMESPACES: &str = "__supervise-namespaces";
+/// Like [`SUPERVISE`], for bwrap(1).
+const SUPERVISE_BUBBLEWRAP: &str = "__supervise-bubblewrap";
 /// First argument that makes this binary the guard; the mode of its supervisor follows.
 const GUARD: &str = "__guard";
 
@@ -391,7 +393,7 @@ impl<'a> Command<'a> {
                 let dir = self.dir.as_deref().unwrap_or(Path::new("/"));
                 let (program, args) = confinement.command_line(dir, &program, &self.args);
                 let mode = match confinement.mechanism {
-                    Mechanism::Bubblewrap => mode,
+                    Mechanism::Bubblewrap => SUPERVISE_BUBBLEWRAP,
                     Mechanism::Namespaces => SUPERVISE_NAMESPACES,
                 };
                 command.arg(mode).arg(program).args(args).env("HOME", confinement::HOME);
@@ -533,12 +535,16 @@ pub fn search_path_without(unusable: &[&Path]) -> OsString {
     std::env::join_paths(directories).expect("each came out of a path list")
 }
 
+/// The first arguments that make this binary another program.
+const MODES: [&str; 6] =
+    [SUPERVISE, SUPERVISE_TERMINAL, SUPERVISE_NAMESPACES, SUPERVISE_BUBBLEWRAP, GUARD, CONFINE];
+
 /// Exit status of a supervisor whose program could not be started.
 const NOT_STARTED: i32 = 127;
 
 /// Whether `first`, the first argument, makes this process a supervisor.
 pub fn is_supervisor(first: &OsStr) -> bool {
-    [SUPERVISE, SUPERVISE_TERMINAL, SUPERVISE_NAMESPACES, GUARD, CONFINE].iter().any(|mode| first == *mode)
+    MODES.iter().any(|mode| first == *mode)
 }
 
 /// Runs as the supervisor of `args`, a program with its arguments, or as the guard, and returns the exit code.
@@ -626,6 +632,9 @@ fn run_program(mode: &str, program: &OsStr, args: &[OsString]) -> io::Result<Exi
         SUPERVISE_NAMESPACES => Stdio::from(File::open("/proc/self/exe")?),
         _ => Stdio::null(),
     };
+    if mode == SUPERVISE_BUBBLEWRAP {
+        confinement::hide_keys()?;
+    }
     let mut child = std::process::Command::new(program).args(args).stdin(stdin).spawn()?;
     let pid = rustix::process::Pid::from_child(&child);
     when_lifeline_closes(move || {

@@ -70,6 +70,24 @@ fn a_confined_program_sees_the_system_and_what_it_is_given() {
     }
 }
 
+/// Kerberos tickets and the keys of encrypted directories are in the session's keyring, whatever the namespaces are.
+#[test]
+fn a_confined_program_reads_no_keys() {
+    if !have(&["/usr/bin/python3"]) {
+        return;
+    }
+    // keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)
+    let script = "import ctypes; libc = ctypes.CDLL(None, use_errno=True); \
+                  print(libc.syscall(250, 0, -3, 0), ctypes.get_errno())";
+    let python = || Command::new("/usr/bin/python3").args(["-c", script]).capture();
+    for sandbox in sandboxes() {
+        let text = python().confined(sandbox.confinement()).run(&Stop::default()).unwrap().text();
+        assert_eq!(text.trim(), "-1 38", "{:?}: keyctl is there", sandbox.mechanism());
+    }
+    // Outside, the call has another result.
+    assert_ne!(python().run(&Stop::default()).unwrap().text().trim(), "-1 38");
+}
+
 #[test]
 fn a_confined_program_has_no_network_and_no_view_of_other_processes() {
     for sandbox in sandboxes() {

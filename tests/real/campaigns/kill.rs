@@ -30,7 +30,7 @@ fn supervisor(tool: &Child) -> Option<Pid> {
     let children = of_threads.fold(children, |all, more| all + " " + &more);
     children.split_whitespace().map(|pid| pid.parse::<i32>().unwrap()).find_map(|pid| {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
-        line.contains("\0__supervise\0").then(|| Pid::from_raw(pid))?
+        line.contains("\0__supervise").then(|| Pid::from_raw(pid))?
     })
 }
 
