@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use kpatch_build::base::error::Explain;
@@ -12,7 +12,7 @@ use kpatch_build::stages::configure::{Error, configure};
 
 use crate::support::fixtures::stages::Fixture;
 use crate::support::kernel;
-use crate::support::need::{have, present};
+use crate::support::need::present;
 use crate::support::tool::{LINE, Run, can_boot};
 
 const CONFIGS: &str = "KPATCH_BUILD_TEST_CONFIGS";
@@ -58,24 +58,6 @@ fn real_a_lost_option_is_named_with_the_dependency_that_is_off() {
     }
 }
 
-/// Downloads Debian's package of the configurations of its kernels, and returns the packed one for amd64.
-fn of_debian(dir: &Path) -> Option<PathBuf> {
-    const PACKAGE: &str = "linux-config-6.1";
-    let run = |program: &str, args: &[&str]| {
-        let output = Command::new(program).args(args).current_dir(dir).output().unwrap();
-        output.status.success()
-    };
-    if !have(&["apt-get", "dpkg-deb", "xz"])
-        || !present("Debian's package linux-config-6.1", run("apt-get", &["-q", "download", PACKAGE]))
-    {
-        return None;
-    }
-    let files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    assert!(run("dpkg-deb", &["-x", files[0].to_str().unwrap(), "."]));
-    Some(dir.join("usr/src").join(PACKAGE).join("config.amd64_none_amd64.xz"))
-}
-
 /// The value of each option that the text mentions; `n` for an option that is off, and for an empty string.
 fn values(text: &str) -> BTreeMap<&str, &str> {
     text.lines()
@@ -90,7 +72,9 @@ fn values(text: &str) -> BTreeMap<&str, &str> {
 #[test]
 fn real_each_difference_from_debians_configuration_is_in_the_report() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(packed) = can_boot().then(|| of_debian(dir.path())).flatten() else { return };
+    let Some(packed) = can_boot().then(|| kernel::debians_configuration(dir.path())).flatten() else {
+        return;
+    };
     let name = packed.to_str().unwrap();
     let report = Run::new(&["configure", "--release", LINE, "--series", "none", "--kconfig", name]);
     let report = report.passed().report();

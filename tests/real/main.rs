@@ -16,6 +16,7 @@ mod compare;
 mod configure;
 mod conformance;
 mod damage;
+mod debian_image;
 mod debuggers;
 mod dnf;
 mod evidence;

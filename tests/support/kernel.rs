@@ -1,10 +1,11 @@
 //! The real kernel that suites share: the newest release of [`LINE`] without a series, built once in the test store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::need::{have, present};
 use super::tool::{LINE, Run, store};
 
 /// The image of an unpatched kernel, with its release.
@@ -52,4 +53,22 @@ pub fn trees() -> Vec<PathBuf> {
     let tree = store().join("sources").join(unpack["key"].as_str().unwrap()).join("linux");
     assert!(tree.is_dir(), "{}", tree.display());
     vec![tree]
+}
+
+/// Downloads Debian's package of the configurations of its kernels, and returns the packed one for amd64.
+pub fn debians_configuration(dir: &Path) -> Option<PathBuf> {
+    const PACKAGE: &str = "linux-config-6.1";
+    let run = |program: &str, args: &[&str]| {
+        let output = std::process::Command::new(program).args(args).current_dir(dir).output().unwrap();
+        output.status.success()
+    };
+    if !have(&["apt-get", "dpkg-deb", "xz"])
+        || !present("Debian's package linux-config-6.1", run("apt-get", &["-q", "download", PACKAGE]))
+    {
+        return None;
+    }
+    let files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(run("dpkg-deb", &["-x", files[0].to_str().unwrap(), "."]));
+    Some(dir.join("usr/src").join(PACKAGE).join("config.amd64_none_amd64.xz"))
 }
