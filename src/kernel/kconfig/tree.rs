@@ -3,7 +3,7 @@
 //! Documentation/kbuild/kconfig-language.rst defines the grammar. Defaults are ignored: the kernel's
 //! `conf` computes the values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fs_err as fs;
@@ -118,6 +118,8 @@ const ALL_FILES: Budget = Budget { bytes: 64 << 20, conditions: 4_000_000 };
 
 /// Deeper nesting than any tree has; guards against a file that sources itself.
 const DEEPEST: usize = 32;
+/// More blocks around an entry than any tree has: each entry looks at all of them.
+const MOST_BLOCKS: usize = 100;
 
 impl KconfigTree {
     /// Reads `Kconfig` and every file that it sources. Missing files are skipped: source archives of
@@ -163,7 +165,7 @@ impl KconfigTree {
 
     /// The other members of the choices that `symbol` belongs to.
     pub(super) fn rivals(&self, symbol: &str) -> Vec<&str> {
-        let choices: Vec<_> =
+        let choices: BTreeSet<_> =
             self.definitions(symbol).iter().filter_map(|definition| definition.choice).collect();
         let shares =
             |definition: &Definition| definition.choice.is_some_and(|choice| choices.contains(&choice));
@@ -241,7 +243,9 @@ impl Reader<'_> {
     }
 
     fn open(&mut self, end: &'static str, conditions: Vec<Condition>, choice: Option<usize>) {
-        self.blocks.push(Block { end, conditions, visible: Vec::new(), choice });
+        if self.blocks.len() < MOST_BLOCKS {
+            self.blocks.push(Block { end, conditions, visible: Vec::new(), choice });
+        }
         self.subject = Subject::Block;
     }
 
@@ -443,8 +447,10 @@ mod tests {
         )]);
         assert!(!kconfig.definitions("A").is_empty());
         let nested = format!("{}config A\n\tbool \"a\"\n", "if B\n".repeat(3000));
-        let text = nested.clone() + &"config A\n".repeat(3000);
-        assert!(self::kconfig(&[("Kconfig", &text)]).definitions("A").len() < 3000);
+        let deep = self::kconfig(&[("Kconfig", &nested)]);
+        assert_eq!(deep.definitions("A")[0].depends.len(), MOST_BLOCKS);
+        let open = "source \"Kconfig\"\nchoice\nconfig A\n\tbool \"a\"\nconfig B\n\tbool \"b\"\nsource \"Kconfig\"\n";
+        assert_eq!(self::kconfig(&[("Kconfig", open)]).rivals("A"), ["B"]);
     }
 
     #[test]
