@@ -24,7 +24,7 @@ use crate::pipeline::plan::{self, Plan};
 use crate::pipeline::request::Request;
 use crate::report::{Artifact, Kernel, Report, RequestRecord, Source, Tool, ToolchainRecord};
 use crate::stages::fetch::pins::Pins;
-use crate::stages::fetch::{Origin, SourceRequest, SourceSpec};
+use crate::stages::fetch::{ArchiveRecord, Origin, SourceRequest, SourceSpec};
 use crate::stages::patch::AppliedPatch;
 
 pub(crate) use comparison::{Compared, Comparison};
@@ -213,7 +213,7 @@ fn check_names(
     let Source { origin, url, sha256, .. } = recorded.source;
     match origin {
         _ if wanted.source.is_some() => {}
-        Origin::Git if url.contains(MASK) => restate("a source", "source", format!("git:{url}")),
+        Origin::Git if !is_public(url) => restate("a source", "source", format!("git:{url}")),
         Origin::Directory => restate("a source", "source", format!("dir:{url}")),
         Origin::Tarball if stored(sha256, store).is_none() => {
             restate("a source", "source", format!("tarball:{url}"));
@@ -234,23 +234,31 @@ fn check_names(
     if names.is_empty() { Ok(()) } else { Err(Error::Unvouched(names)) }
 }
 
-/// The path of the archive with this SHA-256 if an earlier run on the store of this machine accepted it.
-fn stored(sha256: &str, store: &Store) -> Option<PathBuf> {
-    let key = Key::from_sha256(sha256);
-    Some(store_archives::archive(&store.path(Bucket::Tarballs, key.as_str()))).filter(|path| path.exists())
+/// Whether anyone may fetch from the address without files, programs and secrets of this machine.
+fn is_public(url: &str) -> bool {
+    ["https://", "http://", "git://"].iter().any(|scheme| url.starts_with(scheme)) && !url.contains(MASK)
 }
 
-/// The recorded source in the form of `--source`: an archive of the store, else the kind of source. It is verified as in
-/// any run, because the report is no proof.
+/// The path of the archive with this SHA-256 if an earlier run on the store of this machine verified it.
+fn stored(sha256: &str, store: &Store) -> Option<PathBuf> {
+    let entry = store.path(Bucket::Tarballs, Key::from_sha256(sha256).as_str());
+    let record: ArchiveRecord = store_archives::read_record(&entry)?;
+    record.verified_by.map(|_| store_archives::archive(&entry)).filter(|path| path.exists())
+}
+
+/// The recorded source in the form of `--source`. It is verified as in any run, because the report is no proof; kernel.org
+/// and Debian use the store's archive if it was verified.
 fn source(source: &Source, store: &Store) -> String {
     let Source { url, sha256, .. } = source;
-    match (source.origin, stored(sha256, store)) {
-        (Origin::Git, _) => format!("git:{url}"),
-        (Origin::Directory, _) => format!("dir:{url}"),
-        (_, Some(path)) => format!("tarball:{}#{sha256}", path.display()),
-        (Origin::KernelOrg, None) => "kernel.org".to_owned(),
-        (Origin::Debian, None) => "debian".to_owned(),
-        (Origin::Tarball, None) => format!("tarball:{url}"),
+    match source.origin {
+        Origin::Git => format!("git:{url}"),
+        Origin::Directory => format!("dir:{url}"),
+        Origin::KernelOrg => "kernel.org".to_owned(),
+        Origin::Debian => "debian".to_owned(),
+        Origin::Tarball => match stored(sha256, store) {
+            Some(path) => format!("tarball:{}#{sha256}", path.display()),
+            None => format!("tarball:{url}"),
+        },
     }
 }
 

@@ -196,7 +196,12 @@ fn an_archive_that_only_the_report_vouches_for_is_not_built() {
             "the store does not have 6.1.5, and --offline forbids downloads",
         ),
         ("debian", format!("{tree}"), 3, "the store does not have 6.1.5, and --offline forbids downloads"),
-        ("git", format!("{tree}#v6.1.5"), 3, "is not a signed tag"),
+        (
+            "git",
+            format!("{tree}#v6.1.5"),
+            2,
+            "the report names a source of this machine, which the build would run",
+        ),
         (
             "tarball",
             format!("{tree}"),
@@ -216,4 +221,29 @@ fn an_archive_that_only_the_report_vouches_for_is_not_built() {
         assert!(text.contains(reason), "{origin}: {text}");
         assert!(!text.contains("unpack  done") && !text.contains("builds /"), "{origin}: {text}");
     }
+    // Repeated on the command line, the repository is a source like any other.
+    let git = format!("git:{tree}#v6.1.5");
+    let own = ["--series", "./own", "--kconfig", "./mine.config", "--source", &git];
+    let refused = workspace.run(&[&["reproduce", "dist/report.json"], &own[..]].concat());
+    assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("is not a signed tag"), "{}", stderr(&refused));
+}
+
+/// An archive that an earlier run took with `--no-verify` is in the store, and nobody answers for it.
+#[test]
+fn an_archive_that_was_never_verified_is_asked_for_again() {
+    let workspace = Workspace::new();
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append_dir_all("linux-6.1.5", workspace.tree.path()).unwrap();
+    workspace.write("linux-6.1.5.tar", archive.into_inner().unwrap());
+    let Some(_) = workspace.packages("first", &[]) else { return };
+    let mut tool = workspace.tool();
+    tool.args(["package", "--release", "6.1.5", "--source", "tarball:linux-6.1.5.tar", "--no-verify"]);
+    tool.args(["--series", "./own", "--kconfig", "./mine.config", "--packages", "image"]);
+    let output = tool.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let own = ["--series", "./own", "--kconfig", "./mine.config"];
+    let refused = workspace.run(&[&["reproduce", "dist/report.json"], &own[..]].concat());
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--source"), "{}", stderr(&refused));
 }
