@@ -14,7 +14,7 @@ use super::context::Context;
 use super::digest::{self, Hashing, hash_file, sha256};
 use super::error::{Explain, full_disk};
 use super::events::{Stage, Unit};
-use super::http::{self, ATTEMPTS, Head, Http};
+use super::http::{self, ATTEMPTS, Head, Http, Pace};
 use super::stop::Interrupted;
 use super::store::{self, Bucket, COPY, Entry};
 use super::{files, store_archives};
@@ -225,6 +225,8 @@ fn transfer(
     let mut resumed = false;
     let mut idle = 0;
     let mut most = partial.length();
+    // Each connection has a pace of its own, but one that ends early is not measured.
+    let mut pace = Pace::default();
     loop {
         let error = match attempt(cx, http, url, expected, partial, &mut resumed) {
             Ok(()) => return Ok(resumed),
@@ -233,9 +235,13 @@ fn transfer(
         };
         // A connection that breaks often but advances each time completes the download. A server that starts over and
         // over again does not advance.
-        idle = if partial.length() > most { 1 } else { idle + 1 };
-        most = most.max(partial.length());
+        let more = partial.length().saturating_sub(most);
+        idle = if more > 0 { 1 } else { idle + 1 };
+        most += more;
         cx.stop.check()?;
+        if more > 0 && pace.is_too_slow(more as usize) {
+            return Err(Error::http(url, http::Error::TooSlow { url: url.to_owned() }));
+        }
         if !error.is_transient() || idle >= ATTEMPTS {
             return Err(truncated(url, expected, most).unwrap_or_else(|| Error::http(url, error)));
         }

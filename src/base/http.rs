@@ -321,9 +321,9 @@ fn whole(mut response: Response, url: &str, limit: u64) -> Result<Vec<u8>, Error
     }
 }
 
-/// Measures how fast a body arrives.
+/// Measures how fast a body arrives, or a file by several connections.
 #[derive(Debug)]
-struct Pace {
+pub(crate) struct Pace {
     since: Instant,
     bytes: u64,
 }
@@ -336,7 +336,7 @@ impl Default for Pace {
 
 impl Pace {
     /// Counts `more` bytes; whether the last [`WINDOW`] brought less than [`PACE`].
-    fn is_too_slow(&mut self, more: usize) -> bool {
+    pub(crate) fn is_too_slow(&mut self, more: usize) -> bool {
         self.is_too_slow_at(Instant::now(), more)
     }
 

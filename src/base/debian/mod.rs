@@ -195,9 +195,18 @@ impl Repository {
         }
     }
 
+    /// Whether an earlier run read the suite from this mirror.
+    pub(crate) fn was_seen(&self, cx: &Context, name: &str) -> bool {
+        cx.store.contains(Bucket::Releases, self.release_key(name).as_str())
+    }
+
+    fn release_key(&self, name: &str) -> Key {
+        Key::of("in-release", &(&self.base, name))
+    }
+
     /// The newer one of `fetched` and the one that an earlier run kept in the store, which then has it.
     fn newest(&self, cx: &Context, name: &str, fetched: Signed) -> Result<Signed, SuiteError> {
-        let key = Key::of("in-release", &(&self.base, name));
+        let key = self.release_key(name);
         let entry = cx.lease(Stage::Fetch, Bucket::Releases, key.as_str())?;
         let path = entry.path().join("InRelease");
         let stored = fs::read(&path).ok().and_then(|document| self.signed(document, name).ok());

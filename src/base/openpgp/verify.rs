@@ -38,6 +38,8 @@ pub struct Signer {
     pub fingerprint: String,
     /// The first user ID of the certificate.
     pub name: String,
+    /// When the signature was made, in seconds since the epoch.
+    pub signed_at: i64,
 }
 
 /// Why a mathematically valid signature is not accepted.
@@ -310,7 +312,9 @@ fn check_one(
     lifetime: Lifetime,
     open: &mut impl FnMut() -> io::Result<Box<dyn Read>>,
 ) -> Result<Signer, SignatureError> {
-    let signer = Signer { fingerprint: fingerprint(certificate), name: name(&certificate.details) };
+    let signed_at = signature.created().map_or(0, |time| time.as_secs().into());
+    let signer =
+        Signer { fingerprint: fingerprint(certificate), name: name(&certificate.details), signed_at };
     // The policy is checked first: that is cheap, and the data may be a gigabyte.
     may_have_signed(signature, certificate, key, lifetime)
         .map_err(|refusal| SignatureError::Refused { signer: signer.to_string(), refusal })?;

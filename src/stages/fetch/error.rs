@@ -120,6 +120,14 @@ pub enum Error {
         /// Address of the repository.
         url: String,
     },
+    /// The git server exceeds a limit.
+    #[error("{url} is given up: {why}")]
+    GitEndless {
+        /// Address of the repository.
+        url: String,
+        /// The limit, as a sentence.
+        why: &'static str,
+    },
     /// The user's keyring cannot be used.
     #[error(transparent)]
     Keyring(#[from] KeyringError),

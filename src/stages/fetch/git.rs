@@ -1,8 +1,8 @@
 //! Git repositories, local or remote: the tag of the release, or the reference that the user names.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use git2::{AutotagOption, Direction, FetchOptions, Oid, ProxyOptions, RemoteCallbacks, Repository};
@@ -12,6 +12,7 @@ use super::source::git_tree::Revision;
 use crate::base::context::Context;
 use crate::base::digest::sha256;
 use crate::base::events::{Stage, Unit};
+use crate::base::http::Pace;
 use crate::base::interruptible;
 use crate::base::release::Release;
 use crate::base::stop::{Interrupted, Stop};
@@ -127,7 +128,10 @@ fn fetch(cx: &Context, url: &str, reference: &str, path: &Path) -> Result<Oid, E
         move || fetch_shallow(&url, &wanted, &path, &activity, progress)
     };
     match activity.supervise(&cx.stop, transfer) {
-        Supervised::Done(result) => result.map_err(error(url)),
+        Supervised::Done(result) => match activity.reason() {
+            Some(why) => Err(Error::GitEndless { url: url.to_owned(), why }),
+            None => result.map_err(error(url)),
+        },
         Supervised::Stopped => Err(Interrupted.into()),
         Supervised::Silent => Err(Error::GitSilent { url: url.to_owned() }),
     }
@@ -142,9 +146,13 @@ fn fetch_shallow(
 ) -> Result<Oid, git2::Error> {
     let repository = Repository::init_bare(path)?;
     let mut callbacks = RemoteCallbacks::new();
+    let mut limits = Limits::default();
     callbacks.transfer_progress(|stats| {
         progress(stats.received_objects() as u64, stats.total_objects() as u64);
-        activity.beat()
+        match limits.exceeded(stats.received_bytes() as u64) {
+            Some(why) => activity.refuse(why),
+            None => activity.beat(),
+        }
     });
     callbacks.sideband_progress(|_| activity.beat());
     let mut proxy = ProxyOptions::new();
@@ -156,11 +164,37 @@ fn fetch_shallow(
     repository.refname_to_id(KEPT)
 }
 
+/// The most bytes of a shallow clone. That of Linux 7.2 has about 300 MB.
+const MOST_BYTES: u64 = 4 << 30;
+
+/// The limits of what a server may send, and how slowly, before anything of it is verified.
+#[derive(Default)]
+struct Limits {
+    bytes: u64,
+    /// From the first byte on: a server may count objects for minutes.
+    pace: Option<Pace>,
+}
+
+impl Limits {
+    /// Why the transfer must end with this number of bytes in all.
+    fn exceeded(&mut self, bytes: u64) -> Option<&'static str> {
+        let more = bytes.saturating_sub(self.bytes);
+        self.bytes = self.bytes.max(bytes);
+        if bytes > MOST_BYTES {
+            return Some("it sends more than 4 GiB");
+        }
+        let arriving = bytes > 0 && more > 0;
+        let is_slow = arriving && self.pace.get_or_insert_default().is_too_slow(more as usize);
+        is_slow.then_some("it sends too slowly")
+    }
+}
+
 /// The heartbeat of a transfer, and the order to end it.
 #[derive(Clone, Default)]
 struct Activity {
     beats: Arc<AtomicU64>,
     abandoned: Stop,
+    reason: Arc<OnceLock<&'static str>>,
 }
 
 /// How a supervised transfer ended.
@@ -171,6 +205,17 @@ enum Supervised<T> {
 }
 
 impl Activity {
+    /// Ends the transfer: the server exceeds a limit.
+    fn refuse(&self, why: &'static str) -> bool {
+        let _ = self.reason.set(why);
+        false
+    }
+
+    /// The limit that the server exceeded.
+    fn reason(&self) -> Option<&'static str> {
+        self.reason.get().copied()
+    }
+
     /// Counts a sign of life of the server. Returns whether the transfer may go on.
     fn beat(&self) -> bool {
         self.beats.fetch_add(1, Ordering::Relaxed);
@@ -204,6 +249,13 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pack_without_end_is_given_up() {
+        let mut limits = Limits::default();
+        assert_eq!([0, 5, 1 << 20, MOST_BYTES].map(|bytes| limits.exceeded(bytes)), [None; 4]);
+        assert_eq!(limits.exceeded(MOST_BYTES + 1), Some("it sends more than 4 GiB"));
+    }
 
     #[test]
     fn paths_and_addresses_are_distinguished() {

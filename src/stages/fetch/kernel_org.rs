@@ -1,16 +1,21 @@
 //! kernel.org and its mirrors: `/pub/linux/kernel/v6.x/`, as <https://www.kernel.org/signature.html> describes it.
 
+use fs_err as fs;
+
 use super::catalogue::{Candidate, Catalogue, Refusal, Trust};
 use super::error::Error;
 use super::keys::{KeySource, KeysMissing};
 use super::offer::{Location, Offer, Origin, Proof};
+use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::digest::parse_sha256;
 use crate::base::events::Stage;
+use crate::base::files;
 use crate::base::http::{self, Http};
 use crate::base::openpgp::verify::{Certificates, SignatureError};
 use crate::base::release::{Line, Release, ReleaseSpec};
 use crate::base::stop::Interrupted;
+use crate::base::store::{self, Bucket};
 
 const NAME: &str = "kernel.org";
 const DEFAULT_MIRRORS: [&str; 2] = ["https://cdn.kernel.org", "https://www.kernel.org"];
@@ -63,6 +68,7 @@ impl KernelOrg {
             match self.directory(cx, http, major, &mut signers) {
                 Ok(candidates) => catalogue.candidates.extend(candidates),
                 Err(ListError::Interrupted(interrupted)) => return Err(interrupted.into()),
+                Err(ListError::Store(error)) => return Err(error.into()),
                 Err(ListError::Absent) => {}
                 Err(ListError::Unusable(reason)) => {
                     catalogue.add_failure(NAME, reason);
@@ -83,21 +89,28 @@ impl KernelOrg {
         major: u32,
         signers: &mut Option<Result<Certificates, KeysMissing>>,
     ) -> Result<Vec<Candidate>, ListError> {
-        let path = format!("/pub/linux/kernel/v{major}.x");
-        let list = self.first(http, &format!("{path}/sha256sums.asc"), LIST_LIMIT)?;
+        let address = format!("/pub/linux/kernel/v{major}.x/sha256sums.asc");
+        let served = match self.first(http, &address, LIST_LIMIT) {
+            Ok(list) => Some(list),
+            Err(ListError::Absent) => None,
+            Err(error) => return Err(error),
+        };
         let signers = signers.get_or_insert_with(|| self.keys.certificates(http, &self.keys.pins.checksums));
-        let (text, trust) = match signers {
-            Err(KeysMissing::Interrupted(interrupted)) => return Err(ListError::Interrupted(*interrupted)),
-            Err(missing) => {
+        let list = match (signers, served) {
+            (Err(KeysMissing::Interrupted(interrupted)), _) => {
+                return Err(ListError::Interrupted(*interrupted));
+            }
+            (Err(_), None) => return Err(ListError::Absent),
+            (Err(missing), Some(served)) => {
                 let text = format!("the checksums of {NAME} are not trusted: {missing}");
                 cx.events.note(Stage::Fetch, text);
-                (String::from_utf8_lossy(&list).into_owned(), None)
+                List::untrusted(&served)
             }
-            Ok(signers) => signed_text(signers, &list)?,
+            (Ok(signers), served) => newest(cx, major, signers, served)?,
         };
-        let candidates = listed(&text).map(|(release, sha256)| Candidate {
+        let candidates = listed(&list.text).map(|(release, sha256)| Candidate {
             sha256: Some(sha256),
-            trust: trust.clone(),
+            trust: list.trust.clone(),
             ..self.candidate(release)
         });
         Ok(candidates.collect())
@@ -221,7 +234,14 @@ enum ListError {
     /// No mirror has the directory.
     Absent,
     Unusable(String),
+    Store(store::Error),
     Interrupted(Interrupted),
+}
+
+impl From<store::Error> for ListError {
+    fn from(error: store::Error) -> ListError {
+        ListError::Store(error)
+    }
 }
 
 impl From<Interrupted> for ListError {
@@ -254,16 +274,72 @@ fn majors(wanted: &ReleaseSpec) -> Vec<u32> {
     }
 }
 
-/// Returns the signed text of the list, and the reason to trust it. A list signed by an unknown key is used without
-/// trust.
-fn signed_text(signers: &Certificates, list: &[u8]) -> Result<(String, Option<Trust>), ListError> {
-    match signers.check_clearsigned(list) {
-        Ok((text, signer)) => {
-            let chain = format!("the checksum list of {NAME} signed by {signer}");
-            Ok((text, Some(Trust { chain, signer: signer.fingerprint })))
+/// A list of checksums.
+struct List {
+    text: String,
+    /// Why it is trusted; `None` without a good signature.
+    trust: Option<Trust>,
+    /// When it was signed, in seconds since the epoch.
+    signed_at: i64,
+}
+
+impl List {
+    fn untrusted(document: &[u8]) -> List {
+        List { text: String::from_utf8_lossy(document).into_owned(), trust: None, signed_at: 0 }
+    }
+
+    fn read(signers: &Certificates, document: &[u8]) -> Result<List, SignatureError> {
+        let (text, signer) = signers.check_clearsigned(document)?;
+        let chain = format!("the checksum list of {NAME} signed by {signer}");
+        let signed_at = signer.signed_at;
+        Ok(List { text, trust: Some(Trust { chain, signer: signer.fingerprint }), signed_at })
+    }
+}
+
+/// The newer one of the served list and the one that an earlier run kept in the store, which then has it: a mirror that is
+/// behind, or that lies, must not hide releases that were published already. A list signed by an unknown key is used without
+/// trust if the store has none.
+fn newest(
+    cx: &Context,
+    major: u32,
+    signers: &Certificates,
+    served: Option<Vec<u8>>,
+) -> Result<List, ListError> {
+    let key = Key::of("kernel-org-list", &major);
+    let entry = cx.lease(Stage::Fetch, Bucket::Releases, key.as_str())?;
+    let path = entry.path().join("sha256sums.asc");
+    let stored = fs::read(&path).ok().and_then(|document| List::read(signers, &document).ok());
+    let note = |why: &str| {
+        cx.events.note(Stage::Fetch, format!("{NAME} (v{major}.x): {why}; using the list of an earlier run"));
+    };
+    match (served, stored) {
+        (None, None) => Err(ListError::Absent),
+        (None, Some(stored)) => {
+            note("the mirror no longer has a checksum list");
+            Ok(stored)
         }
-        Err(SignatureError::NoTrustedSigner { .. }) => Ok((String::from_utf8_lossy(list).into_owned(), None)),
-        Err(error) => Err(ListError::Unusable(format!("its checksum list is not trusted: {error}"))),
+        (Some(document), stored) => match (List::read(signers, &document), stored) {
+            (Ok(list), Some(stored)) if stored.signed_at > list.signed_at => {
+                note("the mirror's checksum list is older than one that was seen before");
+                Ok(stored)
+            }
+            (Ok(list), _) => {
+                files::replace(&path, &document).map_err(store::Error::from)?;
+                Ok(list)
+            }
+            (Err(SignatureError::NoTrustedSigner { .. }), Some(stored)) => {
+                note("an unknown key signed the mirror's checksum list");
+                Ok(stored)
+            }
+            (Err(SignatureError::NoTrustedSigner { .. }), None) => {
+                let text = format!(
+                    "an unknown key signed the checksum list v{major}.x of {NAME}: it proves nothing"
+                );
+                cx.events.note(Stage::Fetch, text);
+                Ok(List::untrusted(&document))
+            }
+            (Err(error), _) => Err(ListError::Unusable(format!("its checksum list is not trusted: {error}"))),
+        },
     }
 }
 

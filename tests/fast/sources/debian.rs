@@ -199,3 +199,17 @@ fn the_listing_names_every_line_newest_first() {
         listing.lines[1].1.iter().map(|listed| (listed.release.to_string(), listed.stored)).collect();
     assert_eq!(shown, [("6.1.5".to_owned(), true), ("6.1.4".to_owned(), false)]);
 }
+
+#[test]
+fn a_suite_that_disappears_is_noted() {
+    let world = World::new();
+    let file = xz(&kernel("6.1.5"));
+    world.publish_suite("bookworm", &[("6.1.5", &file)]);
+    world.publish_suite("bookworm-security", &[("6.1.6", &xz(&kernel("6.1.6")))]);
+    let request = world.request("6.1.y", "debian");
+    assert_eq!(world.obtain(&request).unwrap().release.to_string(), "6.1.6");
+    world.server.remove("/debian-security/dists/bookworm-security/InRelease");
+    assert_eq!(world.obtain(&request).unwrap().release.to_string(), "6.1.5");
+    let notes = world.notes();
+    assert!(notes.contains("debian (bookworm-security): the mirror no longer has it"), "{notes}");
+}

@@ -250,3 +250,33 @@ fn an_archive_that_changed_in_the_store_is_fetched_again() {
         assert_eq!(std::fs::read(&path).unwrap(), original);
     }
 }
+
+#[test]
+fn a_list_that_is_older_than_one_that_was_seen_hides_no_release() {
+    let world = World::new();
+    let archive = |release: &str| xz(&kernel(release));
+    for release in ["6.1.5", "6.1.6"] {
+        world.publish(release, &kernel(release));
+    }
+    let list = "/pub/linux/kernel/v6.x/sha256sums.asc";
+    let old = world.archive.clearsign(&format!("{}  linux-6.1.5.tar.xz\n", sha256(&archive("6.1.5"))));
+    // Signatures have whole seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    world.publish_list(&[("6.1.5", &archive("6.1.5")), ("6.1.6", &archive("6.1.6"))]);
+    let newest = || world.obtain(&world.request("6.1.y", "kernel.org")).unwrap().release.to_string();
+    assert_eq!((newest().as_str(), world.notes().as_str()), ("6.1.6", ""));
+
+    let stranger = Signer::new("stranger").clearsign(&format!("{}  linux-6.1.5.tar.xz\n", sha256(b"x")));
+    for (served, note) in [
+        (Some(old), "is older than one that was seen before"),
+        (Some(stranger), "an unknown key signed the mirror's checksum list"),
+        (None, "no longer has a checksum list"),
+    ] {
+        match served {
+            Some(document) => world.server.put(list, document),
+            None => world.server.remove(list),
+        }
+        assert_eq!(newest(), "6.1.6", "{note}");
+        assert!(world.notes().contains(note), "{note}: {}", world.notes());
+    }
+}

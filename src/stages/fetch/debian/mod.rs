@@ -119,7 +119,15 @@ fn of_suite(debian: &Debian, cx: &Context, http: &Http, name: &str) -> Result<Ve
             other => return other,
         }
     }
-    Err(failure.into())
+    let seen = debian.repositories(name).iter().any(|repository| repository.was_seen(cx, name));
+    Err(match failure {
+        // A mirror could hide the newest releases in this way.
+        SuiteError::Absent if seen => {
+            SuiteError::Unusable("the mirror no longer has it, although an earlier run read it".to_owned())
+        }
+        failure => failure,
+    }
+    .into())
 }
 
 fn candidates(
