@@ -114,7 +114,7 @@ struct Budget {
 }
 
 /// Several times as much as the largest kernel has. A file counts as 4 KiB at least.
-const ALL_FILES: Budget = Budget { bytes: 64 << 20, conditions: 4_000_000 };
+const ALL_FILES: Budget = Budget { bytes: 64 << 20, conditions: 1_000_000 };
 
 /// Deeper nesting than any tree has; guards against a file that sources itself.
 const DEEPEST: usize = 32;
