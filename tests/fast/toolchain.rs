@@ -56,6 +56,14 @@ fn a_failing_compiler_exits_with_69() {
 }
 
 #[test]
+fn a_compiler_that_is_killed_is_not_taken_for_another_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "[ $1 = --version ] || kill -9 $$; echo 'gcc (Test) 12.2.0'";
+    let error = discover(program(dir.path(), "gcc", script).to_str().unwrap(), &Stop::default()).unwrap_err();
+    assert!(matches!(error, Error::Run { .. }) && error.exit() as u8 == 69, "{error:?}");
+}
+
+#[test]
 fn real_gcc_and_its_linker_have_versions() {
     set_supervisor(env!("CARGO_BIN_EXE_kpatch-build"));
     match discover("gcc", &Stop::default()) {

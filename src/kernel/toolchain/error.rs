@@ -80,6 +80,16 @@ pub enum Error {
     Interrupted(#[from] Interrupted),
 }
 
+impl Error {
+    /// Whether a program ran and refused its argument. One that was killed has said nothing about it.
+    pub(super) fn refuses_flag(&self) -> bool {
+        /// The exit status of a program that a signal ended is 128 plus its number, as in a shell.
+        const SIGNALLED: i32 = 128;
+        let Error::Run { source: process::Error::Failed { status, .. }, .. } = self else { return false };
+        status.code().is_some_and(|code| code < SIGNALLED)
+    }
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {

@@ -89,7 +89,7 @@ fn find_compiler(cc: &str, stop: &Stop) -> Result<Found, Error> {
     } else {
         // Every program of the GNU project names the Free Software Foundation; only gcc knows this flag.
         let number = match query(&path, "-dumpfullversion", stop) {
-            Err(Error::Run { .. }) => None,
+            Err(error) if error.refuses_flag() => None,
             number => Some(number?.trim().to_owned()),
         };
         let number = number.filter(|number| number.starts_with(|c: char| c.is_ascii_digit()));
