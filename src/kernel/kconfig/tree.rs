@@ -113,13 +113,17 @@ struct Budget {
     conditions: usize,
 }
 
-/// Several times as much as the largest kernel has. A file counts as 4 KiB at least.
+/// A file counts as this many bytes at least. Linux 7.2 has about 1,700 files.
+const SMALLEST: u64 = 16 << 10;
+/// Several times as much as the largest kernel has.
 const ALL_FILES: Budget = Budget { bytes: 64 << 20, conditions: 1_000_000 };
 
 /// Deeper nesting than any tree has; guards against a file that sources itself.
 const DEEPEST: usize = 32;
 /// More blocks around an entry than any tree has: each entry looks at all of them.
 const MOST_BLOCKS: usize = 100;
+/// More entries of one symbol than any tree has: an explanation looks at all of them, and at those of each dependency.
+const MOST_DEFINITIONS: usize = 100;
 
 impl KconfigTree {
     /// Reads `Kconfig` and every file that it sources. Missing files are skipped: source archives of
@@ -212,7 +216,7 @@ impl Reader<'_> {
     fn text(&mut self, name: &str) -> Option<String> {
         let path = self.tree.join(relative(name.as_bytes()).ok()?);
         let bytes = fs::metadata(&path).ok().filter(|meta| meta.is_file())?.len();
-        self.budget.bytes = self.budget.bytes.checked_sub(bytes.max(4096))?;
+        self.budget.bytes = self.budget.bytes.checked_sub(bytes.max(SMALLEST))?;
         Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
     }
 
@@ -252,7 +256,9 @@ impl Reader<'_> {
     fn define(&mut self, name: &str) {
         let conditions: usize =
             self.blocks.iter().map(|block| block.conditions.len() + block.visible.len()).sum();
-        let Some(left) = self.budget.conditions.checked_sub(conditions + 1) else {
+        let is_full = self.kconfig.definitions(name).len() >= MOST_DEFINITIONS;
+        let left = self.budget.conditions.checked_sub(conditions + 1);
+        let Some(left) = left.filter(|_| !is_full) else {
             self.subject = Subject::Other;
             return;
         };
