@@ -366,17 +366,17 @@ fn give_up_privileges() -> io::Result<()> {
 /// The system calls for the kernel's keyrings (keyrings(7)), which no namespace hides: `add_key`, `request_key` and
 /// `keyctl`, by their numbers on x86-64 (arch/x86/entry/syscalls/syscall_64.tbl).
 const KEY_CALLS: [i64; 3] = [248, 249, 250];
-/// The error of a kernel without keyrings.
-const ENOSYS: u32 = 38;
 
 /// Hides the user's keys and tickets from this thread and from every program that it starts.
 ///
 /// # Errors
 /// The kernel has no filters for system calls.
 pub(super) fn hide_keys() -> io::Result<()> {
+    use rustix::io::Errno;
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
     let rules = KEY_CALLS.iter().map(|call| (*call, Vec::new())).collect();
-    let refuse = SeccompAction::Errno(ENOSYS);
+    // As in a kernel without keyrings.
+    let refuse = SeccompAction::Errno(Errno::NOSYS.raw_os_error() as u32);
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, TargetArch::x86_64);
     let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(io::Error::other)?;
     apply_filter(&program).map_err(io::Error::other)

@@ -47,6 +47,7 @@ impl<'s, R> StopReader<'s, R> {
 
 impl<R: Read> Read for StopReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Not ErrorKind::Interrupted, after which io::copy tries again.
         self.stop.check().map_err(io::Error::other)?;
         self.inner.read(buffer)
     }

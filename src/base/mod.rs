@@ -19,6 +19,7 @@ pub mod process;
 pub mod program_name;
 pub mod release;
 pub mod sandbox;
+pub(crate) mod seen;
 pub mod stage_result;
 pub mod stop;
 pub mod store;

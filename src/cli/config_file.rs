@@ -146,8 +146,8 @@ pub(super) fn load(given: Option<&Path>) -> Result<Option<ConfigFile>, Error> {
     }
 }
 
-/// A file that nobody named is opened as it is: the user's own file, reached through a stranger's link, would apply to the
-/// stranger's directory, and a pipe would wait for ever.
+/// Opens the file. An implicit one is opened without following a link, through which the user's own file would apply to a
+/// stranger's directory, and without waiting for the writer of a pipe.
 fn open(path: &Path, is_implicit: bool) -> io::Result<fs::File> {
     let flags = if is_implicit { OFlags::NOFOLLOW | OFlags::NONBLOCK } else { OFlags::empty() };
     fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)

@@ -68,28 +68,26 @@ impl CacheKeys {
 /// How thoroughly to check the stored tree of the source with key `source`: not at all if the store has the kernel with its
 /// parts, and completely if every object will be compiled or files of the tree become part of a package.
 pub(super) fn tree_check(cx: &Context, plan: &Plan, source: &Key) -> Result<TreeCheck, build_dir::Error> {
-    let keys = CacheKeys::new(cx, plan, Some(source.clone()));
-    let is_stored = |key: &Key| cx.store.contains(Bucket::Results, key.as_str());
-    let missing = |built: &Key| {
-        let missing = requested_parts(&plan.kernel).filter(|part| !is_stored(&part_key(*part, built)));
-        missing.collect::<Vec<_>>()
-    };
     if cx.store.verifies() {
         return Ok(TreeCheck::Contents);
     }
-    let missing = keys.built.as_ref().map(missing);
-    if keys.built.as_ref().is_some_and(is_stored) && missing.as_ref().is_some_and(Vec::is_empty) {
+    let keys = CacheKeys::new(cx, plan, Some(source.clone()));
+    let is_stored = |key: &Key| cx.store.contains(Bucket::Results, key.as_str());
+    let is_missing =
+        |part: &Part| !keys.built.as_ref().is_some_and(|built| is_stored(&part_key(*part, built)));
+    let missing: Vec<_> = requested_parts(&plan.kernel).filter(is_missing).collect();
+    if keys.built.as_ref().is_some_and(is_stored) && missing.is_empty() {
         return Ok(TreeCheck::Nothing);
     }
-    let copies_tree = missing.is_some_and(|missing| missing.contains(&Part::Headers));
-    match keys.build_dir.as_ref().zip(keys.tree.as_ref()) {
-        Some((build_dir, tree)) if !copies_tree => {
-            let build_dir = cx.store.path(Bucket::Builds, build_dir.as_str());
-            let tree = cx.store.path(Bucket::Sources, tree.as_str()).join("linux");
-            let keeps = tree.exists() && BuildDir::keeps_objects(&build_dir, &tree, &cx.stop)?;
-            Ok(if keeps { TreeCheck::Times } else { TreeCheck::Contents })
-        }
-        _ => Ok(TreeCheck::Contents),
+    let (Some(build_dir), Some(tree), false) = (keys.build_dir, keys.tree, missing.contains(&Part::Headers))
+    else {
+        return Ok(TreeCheck::Contents);
+    };
+    let build_dir = cx.store.path(Bucket::Builds, build_dir.as_str());
+    let tree = cx.store.path(Bucket::Sources, tree.as_str()).join("linux");
+    match tree.exists() && BuildDir::keeps_objects(&build_dir, &tree, &cx.stop)? {
+        true => Ok(TreeCheck::Times),
+        false => Ok(TreeCheck::Contents),
     }
 }
 

@@ -15,7 +15,6 @@ use crate::kernel::toolchain::{self, Toolchain};
 use crate::kernel::{KernelPlan, series};
 use crate::pipeline::request::Request;
 use crate::stages::boot::BootRequest;
-use crate::stages::configure;
 use crate::stages::fetch::{self, Offer};
 
 /// A fully resolved request.
@@ -74,7 +73,7 @@ pub fn resolve(cx: &Context, request: &Request, goal: Goal) -> Result<Plan, Fail
         false => Vec::new(),
     };
     let sandbox = sandbox.map(|sandbox| build_sandbox(cx, sandbox, &toolchain, &kconfig)).transpose()?;
-    let named_files = named_files::digests::<configure::Error>(&kconfig, &cx.stop)
+    let named_files = named_files::digests(&kconfig, &cx.stop)
         .map_err(|error| Failure::new(Some(Stage::Configure), &error))?;
     let boot = request.boot.clone().filter(|_| goal.boots());
     let kernel = KernelPlan {

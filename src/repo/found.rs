@@ -12,6 +12,7 @@ use super::control;
 use super::error::Error;
 use super::rpm_header;
 use crate::base::digest::{Hashed, Hashing, hex};
+use crate::base::interruptible::StopReader;
 use crate::base::stop::{Interrupted, Stop};
 
 /// Each package once, by the name that clients use: name, version, architecture.
@@ -121,7 +122,7 @@ fn add<P>(
 pub(crate) fn deb(path: &Path, stop: &Stop) -> Result<Deb, Error> {
     let broken = |source| unreadable(path, stop, source);
     let file = BufReader::with_capacity(1 << 18, File::open(path)?);
-    let mut reader = Hashing::new(Stoppable { inner: file, stop });
+    let mut reader = Hashing::new(StopReader::new(file, stop));
     let control = control::read(&mut reader).map_err(broken)?;
     let Hashed { sha256, bytes, .. } = read_to_end(reader).map_err(broken)?;
     let fields = control::parse(&control).map_err(broken)?;
@@ -162,7 +163,7 @@ pub(crate) fn rpm(path: &Path, stop: &Stop) -> Result<Rpm, Error> {
     let metadata = PackageMetadata::parse(&mut reader).map_err(not_an_rpm(path))?;
     metadata.verify_digests().map_err(not_an_rpm(path))?;
     reader.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let mut whole = Hashing::new(Stoppable { inner: reader, stop });
+    let mut whole = Hashing::new(StopReader::new(reader, stop));
     let front = metadata.get_package_segment_offsets().payload;
     io::copy(&mut whole.by_ref().take(front), &mut io::sink()).map_err(failed)?;
     let payload = read_to_end(Hashing::new(&mut whole)).map_err(failed)?.sha256;
@@ -186,20 +187,6 @@ pub(super) fn not_an_rpm(path: &Path) -> impl Fn(::rpm::Error) -> Error {
 fn read_to_end<R: Read>(mut reader: Hashing<R>) -> io::Result<Hashed<R>> {
     io::copy(&mut reader, &mut io::sink())?;
     Ok(reader.finish())
-}
-
-/// A reader that fails once a stop is requested.
-struct Stoppable<'a, R> {
-    inner: R,
-    stop: &'a Stop,
-}
-
-impl<R: Read> Read for Stoppable<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Not ErrorKind::Interrupted, after which io::copy tries again.
-        self.stop.check().map_err(io::Error::other)?;
-        self.inner.read(buffer)
-    }
 }
 
 #[cfg(test)]

@@ -229,7 +229,7 @@ fn an_archive_that_only_the_report_vouches_for_is_not_built() {
     assert!(stderr(&refused).contains("is not a signed tag"), "{}", stderr(&refused));
 }
 
-/// An archive that an earlier run took with `--no-verify` is in the store, and nobody answers for it.
+/// The store has an archive that an earlier run accepted with `--no-verify`. Nothing vouches for it.
 #[test]
 fn an_archive_that_was_never_verified_is_asked_for_again() {
     let workspace = Workspace::new();

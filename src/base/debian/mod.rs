@@ -11,7 +11,6 @@ pub(crate) mod index;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use jiff::{SignedDuration, Timestamp};
 
 use self::apt::{AptSource, SignedBy};
@@ -22,11 +21,11 @@ use super::cache_key::Key;
 use super::context::Context;
 use super::digest::sha256;
 use super::events::Stage;
-use super::files;
 use super::http::{self, Http};
 use super::openpgp::keyring::{KeyringError, files_of, read_keyring, read_keyrings};
 use super::openpgp::verify::{Certificates, Signer};
-use super::store::{self, Bucket};
+use super::seen::Seen;
+use super::store::Bucket;
 
 /// The name of this source in lists and reports.
 pub(crate) const NAME: &str = "debian";
@@ -206,10 +205,8 @@ impl Repository {
 
     /// The newer one of `fetched` and the one that an earlier run kept in the store, which then has it.
     fn newest(&self, cx: &Context, name: &str, fetched: Signed) -> Result<Signed, SuiteError> {
-        let key = self.release_key(name);
-        let entry = cx.lease(Stage::Fetch, Bucket::Releases, key.as_str())?;
-        let path = entry.path().join("InRelease");
-        let stored = fs::read(&path).ok().and_then(|document| self.signed(document, name).ok());
+        let seen = Seen::open(cx, &self.release_key(name), "InRelease")?;
+        let stored = seen.document().and_then(|document| self.signed(document, name).ok());
         match stored.filter(|stored| stored.suite.date > fetched.suite.date) {
             Some(stored) => {
                 let note = format!(
@@ -219,7 +216,7 @@ impl Repository {
                 Ok(stored)
             }
             None => {
-                files::replace(&path, &fetched.document).map_err(store::Error::from)?;
+                seen.keep(&fetched.document)?;
                 Ok(fetched)
             }
         }

@@ -456,6 +456,8 @@ fn a_flood_of_complaints_and_an_endless_line_are_read_in_little_memory() {
     assert_eq!((console.complaints.len(), console.further, console.messages.oopses), (1000, 4000, 5000));
     let endless = format!("BUG: KCSAN: {}", "x".repeat(1 << 20));
     assert!(read(&endless).complaints[0].text.len() <= 2 << 10);
-    let bytes = [b"BUG: ".repeat(100), vec![0xff; 4 << 20]].concat();
-    assert_eq!(Console::read(bytes.as_slice()).unwrap().messages.panics, 0);
+    let bytes = [b"BUG: bad \xfe".to_vec(), vec![0xff; 4 << 20]].concat();
+    let console = Console::read(bytes.as_slice()).unwrap();
+    assert!(console.complaints[0].text.starts_with("BUG: bad \\xfe\\xff"), "{:?}", console.complaints[0]);
+    assert!(console.last.unwrap().starts_with("\\xff\\xff"));
 }

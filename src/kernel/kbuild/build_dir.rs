@@ -85,9 +85,9 @@ impl BuildDir {
         let dir = BuildDir { entry };
         let source = identity(tree)?;
         files::remove_dir_if_exists(&temp_dir(dir.path()))?;
-        let mark = text(dir.path(), MARK);
+        let mark = build_file::text(dir.path(), MARK).ok();
         let went_down = mark.as_ref().is_some_and(|mark| *mark != boot_id());
-        let is_of_tree = text(dir.path(), BUILT_FROM).unwrap_or_default() == source;
+        let is_of_tree = build_file::text(dir.path(), BUILT_FROM).ok().unwrap_or_default() == source;
         if went_down || !is_of_tree || dir.is_from_the_future(stop)? {
             clear(dir.path(), stop)?;
             build_file::write(dir.path(), BUILT_FROM, &source)?;
@@ -103,13 +103,14 @@ impl BuildDir {
         Ok((dir, damage))
     }
 
-    /// Whether [`BuildDir::open`] would keep the objects in the directory `path`, as far as can be told without its lock.
+    /// Whether [`BuildDir::open`] would keep the objects in the directory `path`. It is not locked, so another run may still
+    /// change it.
     ///
     /// # Errors
     /// A file cannot be read, or a stop is requested.
     pub(crate) fn keeps_objects(path: &Path, tree: &Path, stop: &Stop) -> Result<bool, Error> {
-        if text(path, BUILT_FROM).unwrap_or_default() != identity(tree)?
-            || text(path, MARK).is_some_and(|mark| mark != boot_id())
+        if build_file::text(path, BUILT_FROM).ok().unwrap_or_default() != identity(tree)?
+            || build_file::text(path, MARK).ok().is_some_and(|mark| mark != boot_id())
         {
             return Ok(false);
         }
@@ -169,7 +170,7 @@ impl BuildDir {
 
     /// The number of objects of the last complete build; `None` before the first.
     pub(crate) fn objects(&self) -> Option<u64> {
-        text(self.path(), OBJECTS)?.trim().parse().ok()
+        build_file::text(self.path(), OBJECTS).ok()?.trim().parse().ok()
     }
 
     /// Records the number of objects of a complete build.
@@ -192,11 +193,6 @@ impl BuildDir {
         })?;
         Ok(count)
     }
-}
-
-/// One of kpatch-build's own files. `None` if it is missing or the build has put something else in its place.
-fn text(dir: &Path, name: &str) -> Option<String> {
-    files::read_text(&build_file::existing(dir, name).ok()?).ok()
 }
 
 /// Identifies the time since the machine started (random(4)). Files that a killed make wrote in an earlier time may

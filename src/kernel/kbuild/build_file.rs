@@ -6,6 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::base::files;
+
 /// The path of `name`, a file or directory, below `dir`.
 ///
 /// # Errors
@@ -23,6 +25,14 @@ pub(crate) fn existing(dir: &Path, name: impl AsRef<Path>) -> io::Result<PathBuf
         }
     }
     Ok(path)
+}
+
+/// The text `name` below `dir`, of at most [`files::LONGEST_DOCUMENT`] bytes.
+///
+/// # Errors
+/// As [`existing`], or it cannot be read.
+pub(crate) fn text(dir: &Path, name: impl AsRef<Path>) -> io::Result<String> {
+    files::read_text(&existing(dir, name)?)
 }
 
 /// Writes the file `name` below `dir`, with the directories above it; replaces whatever has its name.

@@ -1,7 +1,6 @@
 //! The files outside of the source tree that a configuration names: their content becomes part of the kernel.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,9 +8,10 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 
+use super::build_dir::Error;
 use crate::base::digest::{hash_file, hex};
 use crate::base::files;
-use crate::base::stop::{Interrupted, Stop};
+use crate::base::stop::Stop;
 use crate::kernel::kconfig::Kconfig;
 
 /// Options whose value is a list of files, and of directories for [`INITRAMFS`].
@@ -56,18 +56,12 @@ fn listed(list: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// A file cannot be read, or a stop is requested.
-pub(crate) fn digests<E>(kconfig: &Kconfig, stop: &Stop) -> Result<BTreeMap<PathBuf, String>, E>
-where
-    E: From<io::Error> + From<Interrupted>,
-{
+pub(crate) fn digests(kconfig: &Kconfig, stop: &Stop) -> Result<BTreeMap<PathBuf, String>, Error> {
     let existing = paths(kconfig).into_iter().filter(|path| path.exists());
-    existing.map(|path| Ok((path.clone(), digest::<E>(&path, stop)?))).collect()
+    existing.map(|path| Ok((path.clone(), digest(&path, stop)?))).collect()
 }
 
-fn digest<E>(path: &Path, stop: &Stop) -> Result<String, E>
-where
-    E: From<io::Error> + From<Interrupted>,
-{
+fn digest(path: &Path, stop: &Stop) -> Result<String, Error> {
     if !path.is_dir() {
         return hash_file(path, stop);
     }
@@ -78,7 +72,7 @@ where
         let (path, meta) = (entry.path(), entry.metadata()?);
         let content = match meta.is_symlink() {
             true => hex(fs::read_link(&path)?.as_os_str().as_bytes()),
-            false if meta.is_file() || meta.is_dir() => digest::<E>(&path, stop)?,
+            false if meta.is_file() || meta.is_dir() => digest(&path, stop)?,
             false => String::new(),
         };
         let name = hex(entry.file_name().as_bytes());
@@ -101,22 +95,7 @@ mod tests {
         )
         .unwrap();
         let kconfig = Kconfig::load(&[path.to_str().unwrap().to_owned()]).unwrap();
-        digests::<Stopped>(&kconfig, &Stop::default()).unwrap()
-    }
-
-    #[derive(Debug)]
-    struct Stopped;
-
-    impl From<io::Error> for Stopped {
-        fn from(_: io::Error) -> Stopped {
-            Stopped
-        }
-    }
-
-    impl From<Interrupted> for Stopped {
-        fn from(_: Interrupted) -> Stopped {
-            Stopped
-        }
+        digests(&kconfig, &Stop::default()).unwrap()
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use fs_err as fs;
 
@@ -12,7 +11,7 @@ use crate::base::process::{self, Command};
 use crate::base::sandbox::Sandbox;
 use crate::base::stop::{Interrupted, Stop};
 use crate::kernel::kconfig::Kconfig;
-use crate::kernel::toolchain::{self, LLVM_TOOLS, Toolchain};
+use crate::kernel::toolchain::{self, LLVM_TOOLS, Toolchain, VERSION_DEADLINE};
 
 /// Programs that kbuild finds in `PATH` and that may be outside of the system's directories.
 const PROGRAMS: [&str; 26] = [
@@ -22,9 +21,6 @@ const PROGRAMS: [&str; 26] = [
 ];
 /// Directories beside a program's `bin` that it may need, besides those of a target (`x86_64-linux-gnu`).
 const SIBLINGS: [&str; 6] = ["bin", "include", "lib", "lib32", "lib64", "libexec"];
-/// A program prints its version at once.
-const DEADLINE: Duration = Duration::from_secs(20);
-
 /// The sandbox of one kernel's build.
 #[derive(Clone, Debug)]
 pub struct BuildSandbox {
@@ -85,7 +81,8 @@ impl BuildSandbox {
     /// `PATH` that read its settings in the home directory.
     fn runs(&self, program: &Path, stop: &Stop) -> Result<bool, Interrupted> {
         let version = |confinement| {
-            let command = Command::new(program).arg("--version").deadline(DEADLINE).confined(confinement);
+            let command =
+                Command::new(program).arg("--version").deadline(VERSION_DEADLINE).confined(confinement);
             match command.run(stop) {
                 Err(process::Error::Interrupted { .. }) => Err(Interrupted),
                 result => Ok(result.is_ok()),

@@ -13,6 +13,7 @@ use crate::base::process::{self, Command};
 use crate::base::stop::{Interrupted, Stop};
 
 pub use self::error::Error;
+pub(crate) use self::query::DEADLINE as VERSION_DEADLINE;
 pub use self::rust::RustToolchain;
 
 /// The kind of a C compiler.

@@ -8,7 +8,7 @@ use crate::base::process::{self, Command};
 use crate::base::stop::{Interrupted, Stop};
 
 /// Programs print their version at once; rustup's rustc may first search for the right toolchain.
-pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Runs `program` with the argument `flag` and returns its standard output.
 pub(super) fn query(program: &Path, flag: &str, stop: &Stop) -> Result<String, Error> {

@@ -73,7 +73,7 @@ impl Guest<'_> {
                 true => accel::remember(self.cx, host, Accel::Kvm)?,
                 false => self.cx.events.note(
                     Stage::Boot,
-                    "the kernel died under KVM, and that counts; if this host's KVM is at fault, use --accel tcg",
+                    "the kernel died under KVM, so the boot test fails; if this host's KVM is at fault, use --accel tcg",
                 ),
             }
             return Ok(boot);

@@ -7,7 +7,6 @@ use fs_err as fs;
 
 use super::error::Error;
 use super::run::BuildRun;
-use crate::base::files;
 use crate::kernel::kbuild::build_file;
 use crate::kernel::toolchain::Compiler;
 
@@ -50,7 +49,7 @@ pub(super) fn adapt(run: &BuildRun, to: &Path) -> Result<(), Error> {
     if run.plan.toolchain.compiler != Compiler::Gcc {
         return Ok(());
     }
-    let config = files::read_text(&build_file::existing(&run.dir, ".config")?)?;
+    let config = build_file::text(&run.dir, ".config")?;
     let options = options(&config, major(&run.plan.toolchain.cc_version));
     if options.is_empty() {
         return Ok(());

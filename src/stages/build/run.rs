@@ -73,9 +73,7 @@ impl BuildRun<'_> {
     /// Whether `.config` sets `CONFIG_<symbol>=y`.
     pub(super) fn has_option(&self, symbol: &str) -> Result<bool, Error> {
         let setting = format!("CONFIG_{symbol}=y");
-        Ok(files::read_text(&build_file::existing(&self.dir, ".config")?)?
-            .lines()
-            .any(|line| line == setting))
+        Ok(build_file::text(&self.dir, ".config")?.lines().any(|line| line == setting))
     }
 
     fn make<'c>(
@@ -129,9 +127,7 @@ impl BuildRun<'_> {
     /// The kernel release that the build uses. The tree's own `localversion*` files add to it, as `localversion-rt` of the
     /// real-time patches does (scripts/setlocalversion).
     fn release(&self) -> Result<String, Error> {
-        let found = files::read_text(&build_file::existing(&self.dir, "include/config/kernel.release")?)?
-            .trim()
-            .to_owned();
+        let found = build_file::text(&self.dir, "include/config/kernel.release")?.trim().to_owned();
         let (start, end) = (self.plan.release.kernel_version().to_string(), &self.plan.localversion);
         let own = found.strip_prefix(&start).and_then(|rest| rest.strip_suffix(end.as_str()));
         // As in --localversion: capitals and underscores would be folded in a package's name.

@@ -168,7 +168,7 @@ fn make_config(make: &Make, kconfig: &Kconfig) -> Result<(), Error> {
         Base::Defconfig => {
             run.target("defconfig", None)?;
             // `conf` uses the last value of a symbol.
-            let defaults = files::read_text(&build_file::existing(dir, NEW_CONFIG)?)?;
+            let defaults = build_file::text(dir, NEW_CONFIG)?;
             build_file::write(dir, NEW_CONFIG, defaults + &requests)?;
             run.target("olddefconfig", None)?;
         }

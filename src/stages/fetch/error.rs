@@ -121,7 +121,7 @@ pub enum Error {
         url: String,
     },
     /// The git server exceeds a limit.
-    #[error("{url} is given up: {why}")]
+    #[error("gave up on {url}: {why}")]
     GitEndless {
         /// Address of the repository.
         url: String,

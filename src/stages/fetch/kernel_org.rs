@@ -1,7 +1,5 @@
 //! kernel.org and its mirrors: `/pub/linux/kernel/v6.x/`, as <https://www.kernel.org/signature.html> describes it.
 
-use fs_err as fs;
-
 use super::catalogue::{Candidate, Catalogue, Refusal, Trust};
 use super::error::Error;
 use super::keys::{KeySource, KeysMissing};
@@ -10,12 +8,12 @@ use crate::base::cache_key::Key;
 use crate::base::context::Context;
 use crate::base::digest::parse_sha256;
 use crate::base::events::Stage;
-use crate::base::files;
 use crate::base::http::{self, Http};
 use crate::base::openpgp::verify::{Certificates, SignatureError};
 use crate::base::release::{Line, Release, ReleaseSpec};
+use crate::base::seen::Seen;
 use crate::base::stop::Interrupted;
-use crate::base::store::{self, Bucket};
+use crate::base::store;
 
 const NAME: &str = "kernel.org";
 const DEFAULT_MIRRORS: [&str; 2] = ["https://cdn.kernel.org", "https://www.kernel.org"];
@@ -305,10 +303,8 @@ fn newest(
     signers: &Certificates,
     served: Option<Vec<u8>>,
 ) -> Result<List, ListError> {
-    let key = Key::of("kernel-org-list", &major);
-    let entry = cx.lease(Stage::Fetch, Bucket::Releases, key.as_str())?;
-    let path = entry.path().join("sha256sums.asc");
-    let stored = fs::read(&path).ok().and_then(|document| List::read(signers, &document).ok());
+    let seen = Seen::open(cx, &Key::of("kernel-org-list", &major), "sha256sums.asc")?;
+    let stored = seen.document().and_then(|document| List::read(signers, &document).ok());
     let note = |why: &str| {
         cx.events.note(Stage::Fetch, format!("{NAME} (v{major}.x): {why}; using the list of an earlier run"));
     };
@@ -324,7 +320,7 @@ fn newest(
                 Ok(stored)
             }
             (Ok(list), _) => {
-                files::replace(&path, &document).map_err(store::Error::from)?;
+                seen.keep(&document)?;
                 Ok(list)
             }
             (Err(SignatureError::NoTrustedSigner { .. }), Some(stored)) => {
