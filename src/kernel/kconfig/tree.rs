@@ -121,9 +121,9 @@ const ALL_FILES: Budget = Budget { bytes: 64 << 20, conditions: 1_000_000 };
 /// Deeper nesting than any tree has; guards against a file that sources itself.
 const DEEPEST: usize = 32;
 /// More blocks around an entry than any tree has: each entry looks at all of them.
-const MOST_BLOCKS: usize = 100;
+const MOST_BLOCKS: usize = 32;
 /// More entries of one symbol than any tree has: an explanation looks at all of them, and at those of each dependency.
-const MOST_DEFINITIONS: usize = 100;
+const MOST_DEFINITIONS: usize = 32;
 
 impl KconfigTree {
     /// Reads `Kconfig` and every file that it sources. Missing files are skipped: source archives of

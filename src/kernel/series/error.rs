@@ -54,7 +54,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The patches need more memory than the tool may take.
-    #[error("up to {}, the series has more than {} MiB or {lines} lines", path.display(), bytes >> 20)]
+    #[error("up to {}, the series has more than {} MiB, {lines} lines or {files} files", path.display(), bytes >> 20)]
     LargeSeries {
         /// The file that passes a limit.
         path: PathBuf,
@@ -62,6 +62,8 @@ pub enum Error {
         bytes: u64,
         /// The limit of the lines.
         lines: usize,
+        /// The limit of the changed files.
+        files: usize,
     },
     /// A quilt series file without patches, or an empty patch.
     #[error("{} has no patch", path.display())]

@@ -21,17 +21,24 @@ use crate::claims::Claims;
 /// about a hundred more.
 const MOST_BYTES: u64 = 36 << 20;
 const MOST_LINES: usize = 1_000_000;
+/// A file takes about a kilobyte, and so does one that the series before touched. Linux 7.2 has 95,000 files.
+const MOST_FILES: usize = 100_000;
 
 /// Reads the files of one series.
 struct PatchReader {
-    /// Bytes and lines that the series may still have.
+    /// Bytes, lines and files that the series may still have.
     bytes: Cell<u64>,
     lines: Cell<usize>,
+    files: Cell<usize>,
 }
 
 impl PatchReader {
     fn new() -> PatchReader {
-        PatchReader { bytes: Cell::new(MOST_BYTES), lines: Cell::new(MOST_LINES) }
+        PatchReader {
+            bytes: Cell::new(MOST_BYTES),
+            lines: Cell::new(MOST_LINES),
+            files: Cell::new(MOST_FILES),
+        }
     }
 
     /// Reads a file, which may be compressed with xz, gzip or zstd.
@@ -40,10 +47,16 @@ impl PatchReader {
         let unreadable = |source| files::at("decompress", path, source);
         let plain = decompress(fs::File::open(path)?).map_err(unreadable)?;
         plain.take(self.bytes.get() + 1).read_to_end(&mut content).map_err(unreadable)?;
-        let too_large = || Error::LargeSeries { path: path.to_owned(), bytes: MOST_BYTES, lines: MOST_LINES };
+        let too_large = || Error::LargeSeries {
+            path: path.to_owned(),
+            bytes: MOST_BYTES,
+            lines: MOST_LINES,
+            files: MOST_FILES,
+        };
         let lines = content.iter().filter(|byte| **byte == b'\n').count();
         self.bytes.set(self.bytes.get().checked_sub(content.len() as u64).ok_or_else(too_large)?);
         self.lines.set(self.lines.get().checked_sub(lines).ok_or_else(too_large)?);
+        self.files.set(self.files.get().checked_sub(files_in(&content)).ok_or_else(too_large)?);
         Ok(content)
     }
 
@@ -57,6 +70,13 @@ impl PatchReader {
             mail::patch_in_file(&content).map_err(|source| Error::Mail { path: path.to_owned(), source })?;
         Ok(Some(PatchFile::new(path.display().to_string(), content)))
     }
+}
+
+/// Roughly the number of files that a patch changes: git writes `diff --git` for each, other programs `+++`.
+fn files_in(patch: &[u8]) -> usize {
+    let starting =
+        |mark: &[u8]| patch.split(|byte| *byte == b'\n').filter(|line| line.starts_with(mark)).count();
+    starting(b"diff --git ").max(starting(b"+++ "))
 }
 
 /// The series at `path` for one release, without build fixes.

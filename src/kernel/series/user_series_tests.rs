@@ -102,9 +102,12 @@ fn an_mbox_is_a_series() {
 
 #[test]
 fn a_series_that_would_fill_the_memory_is_refused_with_another_way() {
-    for (part, count) in
-        [("+\n".to_owned(), MOST_LINES), ("x".repeat(1 << 20) + "\n", MOST_BYTES as usize >> 20)]
-    {
+    for (part, count) in [
+        ("+\n".to_owned(), MOST_LINES),
+        ("x".repeat(1 << 20) + "\n", MOST_BYTES as usize >> 20),
+        (DIFF.to_owned(), MOST_FILES),
+        ("diff --git a/f b/g\nrename from f\nrename to g\n".to_owned(), MOST_FILES),
+    ] {
         // Two patches that are small enough alone.
         let half = DIFF.to_owned() + &part.repeat(count / 2 + 1);
         let (_dir, path) =

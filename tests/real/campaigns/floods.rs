@@ -175,11 +175,11 @@ fn a_series_at_the_limit_needs_little_memory() {
         _ => "+\n".to_owned(),
     };
     let word = |number: usize| if number == 1 { "diff --git".to_owned() } else { " a".to_owned() };
-    // One million lines, or 36 MiB.
+    // Just below the limits: a million lines, 100,000 files, 36 MiB.
     let series = [
         ("mails.mbox", of_size(&mail, 16 << 20)),
-        ("files.patch", of_size(&file, 8 << 20)),
-        ("created.patch", of_size(&created, 11 << 20)),
+        ("files.patch", of_size(&file, 4 << 20)),
+        ("created.patch", of_size(&created, 4 << 20)),
         ("hunks.patch", of_size(&hunk, 6 << 20)),
         ("lines.patch", of_size(&line, 1_900_000)),
         ("words.patch", of_size(&word, 35 << 20)),
